@@ -1,0 +1,94 @@
+//! The messages between an executor and the api-server about one attempt.
+//!
+//! Plain data: both sides serialise these types, neither the HTTP client nor the server lives here.
+//! Every address is relative to the attempt's own address, which the pod finds in [`ATTEMPT_URL_ENV`]; every request
+//! carries the token of [`ATTEMPT_TOKEN_ENV`] as `Authorization: Bearer`.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST claim` | [`ClaimRequest`] | 200 [`ClaimResponse`]; 409 somebody else took it; 410 the attempt is over |
+//! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] where the next byte belongs; 410 |
+//! | `PUT plan` | raw plan file | 204; 410 |
+//! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none |
+//! | `POST result` | [`StepResult`] | 204, also for the same report again; 409 another report is stored; 410 |
+
+use serde::{Deserialize, Serialize};
+
+/// Environment variable with the address of the attempt at the api-server, without a slash at the end.
+pub const ATTEMPT_URL_ENV: &str = "EphemeralAttemptUrl";
+
+/// Environment variable with the attempt's token.
+pub const ATTEMPT_TOKEN_ENV: &str = "EphemeralAttemptToken";
+
+/// The executor's first call: it takes the attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimRequest {
+    /// Random id (UUID) of this executor process: the same id again is the same claim, another one is refused.
+    pub executor_id: String,
+    /// Name of the machine or pod, for people.
+    pub host: String,
+}
+
+/// What the executor needs beyond its payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimResponse {
+    /// Address of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); user name is the
+    /// attempt's id, password its token.
+    pub state_url: String,
+    /// Id of the attempt (UUID).
+    pub attempt_id: String,
+    /// The job has a plan step before this one, so an apply must use its plan file.
+    pub plan_expected: bool,
+    /// Names of variables (of both categories) whose values must not appear in the log.
+    pub sensitive: Vec<String>,
+}
+
+/// A position in the attempt's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogPosition {
+    /// Number of bytes that are stored, which is where the next byte belongs.
+    pub offset: u64,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepOutcome {
+    /// It did what it was for.
+    Completed,
+    /// It failed.
+    Failed,
+    /// It was told to stop, and stopped.
+    Cancelled,
+}
+
+/// The executor's last call: what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepResult {
+    /// How the step ended.
+    pub outcome: StepOutcome,
+    /// After a plan: whether it holds changes. `None` for other steps.
+    pub has_changes: Option<bool>,
+    /// One sentence for people, where the outcome needs one; no secrets.
+    pub message: Option<String>,
+    /// The commit that was checked out, for a git source.
+    pub commit_id: Option<String>,
+    /// How long each phase took, in order.
+    pub timings: Vec<PhaseTiming>,
+    /// Number of log bytes that the executor has delivered.
+    pub log_bytes: u64,
+}
+
+/// The duration of one phase of an executor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhaseTiming {
+    /// Name of the phase: `claim`, `fetch`, `init`, `terraform`, `upload`.
+    pub phase: String,
+    /// Its duration in milliseconds.
+    pub milliseconds: u64,
+}

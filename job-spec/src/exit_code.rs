@@ -1,0 +1,84 @@
+//! The exit codes by which an executor tells its cluster how an attempt ended.
+//!
+//! They are part of the Kubernetes Job: its `podFailurePolicy` names them, so that the cluster writes the code
+//! into the Job's own condition, where it is seen without reading pods.
+
+use std::fmt;
+
+/// How an executor process ended, as a process exit code.
+///
+/// The code is a hint for people and for the cluster; what happened to the infrastructure is told by the report
+/// that the executor sends to the api-server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum ExitCode {
+    /// The step succeeded and the api-server has the report.
+    Completed = 0,
+    /// The step failed (terraform said no, the source could not be fetched…) and the api-server has the report.
+    StepFailed = 10,
+    /// `EphemeralFlagBatch`, `EphemeralJobData` or another input was missing or malformed; nothing ran.
+    InvalidInput = 11,
+    /// The api-server refused the claim: the attempt is taken or over; nothing ran.
+    ClaimRefused = 12,
+    /// The api-server could not be reached to claim the attempt; nothing ran.
+    ApiUnreachable = 13,
+    /// The executor was told to stop; terraform got its signal and the api-server has the report.
+    Cancelled = 14,
+    /// The step ran but its result could not be delivered.
+    ReportNotDelivered = 15,
+    /// A fault of the executor itself.
+    Internal = 16,
+}
+
+impl ExitCode {
+    /// Every code, in ascending order.
+    pub const ALL: [Self; 8] = [
+        Self::Completed,
+        Self::StepFailed,
+        Self::InvalidInput,
+        Self::ClaimRefused,
+        Self::ApiUnreachable,
+        Self::Cancelled,
+        Self::ReportNotDelivered,
+        Self::Internal,
+    ];
+
+    /// Returns the number that the process exits with.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Finds the exit code of a number; `None` if it is not one of ours.
+    ///
+    /// ```
+    /// use job_spec::ExitCode;
+    /// assert_eq!(ExitCode::from_code(12), Some(ExitCode::ClaimRefused));
+    /// assert_eq!(ExitCode::from_code(137), None);
+    /// ```
+    #[must_use]
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| i32::from(known.code()) == code)
+    }
+
+    /// Says in a few words what the code means; the reference page is made of these.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Completed => "the step succeeded and was reported",
+            Self::StepFailed => "the step failed and was reported",
+            Self::InvalidInput => "the input of the executor was missing or malformed; nothing ran",
+            Self::ClaimRefused => "the attempt was already taken or is over; nothing ran",
+            Self::ApiUnreachable => "the api-server could not be reached; nothing ran",
+            Self::Cancelled => "the executor was told to stop and reported that",
+            Self::ReportNotDelivered => "the step ran, but its result could not be delivered",
+            Self::Internal => "a fault of the executor itself",
+        }
+    }
+}
+
+impl fmt::Display for ExitCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.code(), self.meaning())
+    }
+}

@@ -1,0 +1,234 @@
+//! The whole input of an executor: `EphemeralJobData`.
+//!
+//! Field names and meanings are those of Terrakube's executor (`TerraformJob.java` there), so that payloads of either
+//! system are read by the executor of either. On the wire it is JSON in standard base64.
+//! Reading is tolerant (unknown fields ignored, absent or null maps are empty, null variables are unset, line breaks in the
+//! base64 text are skipped); writing is exact (every field present, one line).
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StepType {
+    /// `terraform plan`.
+    TerraformPlan,
+    /// `terraform plan -destroy`.
+    TerraformPlanDestroy,
+    /// `terraform apply` of the job's plan, or without one if the job has no plan step.
+    TerraformApply,
+    /// `terraform destroy`.
+    TerraformDestroy,
+    /// Scripts only.
+    CustomScripts,
+    /// Waits for a person.
+    Approval,
+}
+
+impl StepType {
+    /// Every type, in the order of the enumeration.
+    pub const ALL: [Self; 6] = [
+        Self::TerraformPlan,
+        Self::TerraformPlanDestroy,
+        Self::TerraformApply,
+        Self::TerraformDestroy,
+        Self::CustomScripts,
+        Self::Approval,
+    ];
+
+    /// Returns the name used in templates, payloads and the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TerraformPlan => "terraformPlan",
+            Self::TerraformPlanDestroy => "terraformPlanDestroy",
+            Self::TerraformApply => "terraformApply",
+            Self::TerraformDestroy => "terraformDestroy",
+            Self::CustomScripts => "customScripts",
+            Self::Approval => "approval",
+        }
+    }
+
+    /// Tells whether the step only computes what would change.
+    #[must_use]
+    pub const fn is_plan(self) -> bool {
+        matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy)
+    }
+
+    /// Tells whether the step may change infrastructure, so that it must never run twice.
+    #[must_use]
+    pub const fn changes_infrastructure(self) -> bool {
+        !matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy | Self::Approval)
+    }
+}
+
+impl fmt::Display for StepType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The interpreter of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum CommandRuntime {
+    /// `bash`.
+    Bash,
+    /// Groovy, which needs a JVM.
+    Groovy,
+}
+
+/// A script that runs before or after the terraform command of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Command {
+    /// The interpreter.
+    pub runtime: CommandRuntime,
+    /// The text of the script.
+    #[serde(default)]
+    pub script: String,
+    /// Scripts run in ascending order of this number.
+    #[serde(default)]
+    pub priority: i64,
+    /// Run between `init` and the terraform command.
+    #[serde(default)]
+    pub before: bool,
+    /// Run after a successful terraform command.
+    #[serde(default)]
+    pub after: bool,
+    /// Print the script around its output.
+    #[serde(default)]
+    pub verbose: bool,
+}
+
+/// The input of one executor.
+///
+/// `Debug` shows neither variables nor credentials.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are those of the protocol")]
+pub struct EphemeralJobData {
+    /// Scripts of the step; `None` means that there are none.
+    #[serde(default)]
+    pub command_list: Option<Vec<Command>>,
+    /// What the step does.
+    #[serde(rename = "type")]
+    pub step_type: StepType,
+    /// Id of the organization (UUID).
+    pub organization_id: String,
+    /// Id of the workspace (UUID).
+    pub workspace_id: String,
+    /// Id of the job (a decimal integer).
+    pub job_id: String,
+    /// Id of the step (UUID).
+    pub step_id: String,
+    /// Exact version of terraform or tofu; empty means whichever is installed.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub terraform_version: String,
+    /// Where the configuration comes from: a git address or a local folder.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub source: String,
+    /// Branch or tag of a git source.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub branch: String,
+    /// Working directory inside the source, such as `/` or `/live/dev`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub folder: String,
+    /// Kind of version control system, which decides the shape of the credentials: `PUBLIC`, `GITHUB`, `SSH~id_rsa`…
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub vcs_type: String,
+    /// `OAUTH` or `STANDALONE`; only read for `GITHUB`.
+    #[serde(default)]
+    pub connection_type: Option<String>,
+    /// Git credentials: a token, or the private key for SSH.
+    #[serde(default)]
+    pub access_token: Option<String>,
+    /// Private key for downloading modules.
+    #[serde(default)]
+    pub module_ssh_key: Option<String>,
+    /// Commit to check out, where an earlier step of the job has fixed one.
+    #[serde(default)]
+    pub commit_id: Option<String>,
+    /// `false` adds `-refresh=false` to plan.
+    #[serde(default)]
+    pub refresh: bool,
+    /// Adds `-refresh-only` to plan.
+    #[serde(default)]
+    pub refresh_only: bool,
+    /// Print banners and the output of init.
+    #[serde(default)]
+    pub show_header: bool,
+    /// A failed plan does not fail the step.
+    #[serde(default)]
+    pub ignore_error: bool,
+    /// Run OpenTofu instead of Terraform.
+    #[serde(default)]
+    pub tofu: bool,
+    /// Environment of terraform and of scripts.
+    #[serde(default, deserialize_with = "map_without_nulls")]
+    pub environment_variables: BTreeMap<String, String>,
+    /// Terraform input variables.
+    #[serde(default, deserialize_with = "map_without_nulls")]
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Why a text is no `EphemeralJobData`.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// The text is not standard base64.
+    #[error("EphemeralJobData is not standard base64")]
+    Base64(#[source] base64::DecodeError),
+    /// The decoded text is not the JSON object that is expected.
+    #[error("EphemeralJobData is not the JSON object of a job")]
+    Json(#[source] serde_json::Error),
+}
+
+impl EphemeralJobData {
+    /// Encodes the payload as the value of `EphemeralJobData`: base64 of UTF-8 JSON, padded, on one line.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let json =
+            serde_json::to_vec(self).expect("a struct of strings, numbers and maps with text keys is JSON");
+        STANDARD.encode(json)
+    }
+
+    /// Decodes the value of `EphemeralJobData`.
+    ///
+    /// White space inside the text is skipped, because many tools wrap base64 at 76 characters.
+    ///
+    /// # Errors
+    /// [`PayloadError`] says whether the base64 or the JSON was wrong. It never holds a part of the payload.
+    pub fn decode(text: &str) -> Result<Self, PayloadError> {
+        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        let json = STANDARD.decode(compact).map_err(PayloadError::Base64)?;
+        serde_json::from_slice(&json).map_err(PayloadError::Json)
+    }
+}
+
+impl fmt::Debug for EphemeralJobData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EphemeralJobData")
+            .field("step_type", &self.step_type)
+            .field("organization_id", &self.organization_id)
+            .field("workspace_id", &self.workspace_id)
+            .field("job_id", &self.job_id)
+            .field("step_id", &self.step_id)
+            .field("environment_variables", &self.environment_variables.keys())
+            .field("variables", &self.variables.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn map_without_nulls<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
+    Ok(map.unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+}

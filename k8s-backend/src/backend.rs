@@ -1,0 +1,130 @@
+//! The contract of a backend: what it takes, what it tells, what it promises.
+//!
+//! Plain data and one trait; no client and no process lives here.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use k8s_openapi::api::batch::v1::Job;
+
+use crate::error::BackendError;
+
+/// What became of a `submit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submitted {
+    /// The Kubernetes Job was made by this call.
+    Created,
+    /// The same Kubernetes Job was there already.
+    AlreadyThere,
+}
+
+/// Where a Kubernetes Job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobPhase {
+    /// It is accepted; its container does not run yet. The reason is in the backend's own words, where it knows one.
+    Pending {
+        /// Why it waits, for people.
+        reason: Option<String>,
+    },
+    /// Its container runs.
+    Running,
+    /// It ended, and nothing of it can still run.
+    Ended(Cause),
+}
+
+impl JobPhase {
+    /// Tells whether nothing can follow.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+}
+
+/// Why a Kubernetes Job ended.
+///
+/// A cause says what the backend saw, not what the step did to the infrastructure: that is known only from the
+/// executor's own report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The container exited with code 0. It may have been interrupted all the same (fixture `pod-deleted-exits-0`).
+    Completed,
+    /// The container exited with another code; `None` where the backend may not see it.
+    ExitCode(Option<i32>),
+    /// The container was killed by a signal of this number.
+    Signal(i32),
+    /// `activeDeadlineSeconds` passed.
+    DeadlineExceeded,
+    /// The pod was disrupted by the cluster: eviction, preemption, node loss.
+    Disrupted {
+        /// The cluster's words.
+        message: String,
+    },
+    /// The Kubernetes Job was cancelled or deleted, and its pod is gone.
+    Deleted,
+    /// The process is gone, and nobody saw how it ended.
+    Lost {
+        /// What is known.
+        message: String,
+    },
+    /// The container could not be started.
+    NotStarted {
+        /// The backend's words.
+        message: String,
+    },
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed => f.write_str("completed"),
+            Self::ExitCode(Some(code)) => write!(f, "exit code {code}"),
+            Self::ExitCode(None) => f.write_str("failed with an exit code that is not visible"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::DeadlineExceeded => f.write_str("deadline exceeded"),
+            Self::Disrupted { message } => write!(f, "disrupted: {message}"),
+            Self::Deleted => f.write_str("deleted"),
+            Self::Lost { message } => write!(f, "lost: {message}"),
+            Self::NotStarted { message } => write!(f, "not started: {message}"),
+        }
+    }
+}
+
+/// Runs Kubernetes Jobs somewhere and tells what becomes of them.
+///
+/// Jobs are known by `metadata.name`; a name is never used for two different Jobs.
+///
+/// # Contract
+/// - `submit` is idempotent: the same Job (by its [spec hash annotation](job_spec::labels::SPEC_HASH), or by its whole
+///   content where it has none) under the same name again is [`Submitted::AlreadyThere`], also after it has ended and
+///   after a restart of the program; another Job under that name is a [`Conflict`](crate::ErrorKind::Conflict). A submit that
+///   answers an error of kind [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again.
+/// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier one, and ends
+///   after a terminal phase. A phase may be skipped (a short Job may go from pending to ended). A name that the backend
+///   does not know yields an error of kind [`NotFound`](crate::ErrorKind::NotFound) and ends. After any error the stream ends;
+///   watching again is safe. Dropping the stream stops watching, not the Job.
+/// - [`JobPhase::Ended`] is yielded only when nothing of the Job can still run.
+/// - `cancel` asks for the end and returns without waiting for it: the container gets TERM, after its
+///   `terminationGracePeriodSeconds` KILL. Cancelling a Job that has ended, is being cancelled or is unknown is `Ok`: the
+///   wanted state holds or is on its way.
+/// - Where an answer depends on a server or a disk, an error of kind [`Unavailable`](crate::ErrorKind::Unavailable) means that the
+///   same call may succeed later.
+#[cfg_attr(any(test, feature = "testing"), mockall::automock)]
+#[async_trait]
+pub trait JobBackend: fmt::Debug + Send + Sync + 'static {
+    /// Makes the Kubernetes Job, once.
+    ///
+    /// # Errors
+    /// `Conflict`: the name is taken by another Job. `Invalid`: the Job breaks a rule, with every problem.
+    /// `Forbidden`: the backend may not make it. `Unavailable`: try again.
+    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError>;
+
+    /// Follows the Kubernetes Job of this name to its end.
+    fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>>;
+
+    /// Ends the Kubernetes Job of this name and everything that runs for it.
+    ///
+    /// # Errors
+    /// `Forbidden` or `Unavailable`; never because of the state of the Job.
+    async fn cancel(&self, name: &str) -> Result<(), BackendError>;
+}

@@ -1,0 +1,5 @@
+//! x
+mod backend;
+mod error;
+pub use backend::*;
+pub use error::*;
