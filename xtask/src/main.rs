@@ -1,2 +1,65 @@
-//! x
-fn main() {}
+//! The commands of this repository (`cargo xtask …`), one file each.
+//!
+//! Nothing of the product is linked in here: the commands run the built programs, as a user would.
+//! The list below is all there is to see; every command starts in the file of its name.
+
+mod ci;
+mod cmd;
+mod demo;
+mod docs;
+mod environment;
+mod interrupt;
+mod poll;
+mod test;
+mod tidy;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{environment::Environment, interrupt::Interrupted};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The commands of this repository")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a Terraform configuration from plan to destroy with throwaway executors, on this machine alone
+    Demo(demo::Args),
+    /// Builds the programs that tests start, then runs all tests, doc tests included
+    Test(test::Args),
+    /// Runs every check: format, lints, tests, documentation, house rules, demo
+    Ci,
+    /// Checks the house rules: who may depend on whom, how files look
+    Tidy,
+    /// Writes docs/reference/ anew from the code
+    Docs,
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let environment = match Environment::of_this_process() {
+        Ok(environment) => environment,
+        Err(error) => return ui::Ui::plain().failure(&error),
+    };
+    let result = match command {
+        Command::Demo(args) => demo::run(&environment, &args),
+        Command::Test(args) => test::run(&environment, &args),
+        Command::Ci => ci::run(&environment),
+        Command::Tidy => tidy::run(&environment),
+        Command::Docs => docs::run(&environment),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            environment.ui.note("interrupted");
+            ExitCode::from(130)
+        }
+        Err(error) => environment.ui.failure(&error),
+    }
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask ci`: every check of this repository, the same on a laptop and in a pipeline.
+//!
+//! The order is that of cost, so that a small slip is told soon. Everything is built once, with one profile and one
+//! choice of features; the tests, the doc tests and the demo use that build.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use crate::{
+    cmd::Cmd,
+    demo,
+    environment::Environment,
+    test::{self, Programs},
+    tidy,
+    ui::Ui,
+};
+
+type Check = fn(&mut State<'_>) -> anyhow::Result<()>;
+
+/// The checks, in order.
+const CHECKS: &[(&str, Check)] = &[
+    ("format", |state| Cmd::cargo(["fmt", "--all", "--check"]).run(state.environment)),
+    ("house rules", |state| tidy::run(state.environment)),
+    ("lints", |state| {
+        Cmd::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run(state.environment)
+    }),
+    ("build", |state| {
+        state.programs = Some(test::build_all(state.environment)?);
+        Ok(())
+    }),
+    ("tests", |state| test::run_tests(state.environment)),
+    ("doc tests", |state| test::run_doc_tests(state.environment)),
+    ("documentation", |state| {
+        Cmd::cargo(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-Dwarnings")
+            .run(state.environment)
+    }),
+    ("demo", |state| {
+        let programs = state.programs.as_ref().context("the programs are built before the demo")?;
+        demo::run_with(state.environment, &demo::Args::answering_yes(), programs)
+    }),
+];
+
+struct State<'a> {
+    environment: &'a Environment,
+    programs: Option<Programs>,
+}
+
+/// Runs the checks up to the first that fails.
+pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
+    let mut state = State { environment, programs: None };
+    let mut done = Vec::new();
+    let mut result = Ok(());
+    for (name, check) in CHECKS {
+        environment.ui.title(name);
+        let start = Instant::now();
+        result = check(&mut state).with_context(|| format!("check {name:?} failed"));
+        done.push((*name, start.elapsed(), result.is_ok()));
+        if result.is_err() {
+            break;
+        }
+    }
+    report(&environment.ui, &done);
+    result
+}
+
+fn report(ui: &Ui, done: &[(&str, Duration, bool)]) {
+    ui.title("Checks");
+    for (name, duration, passed) in done {
+        let line = format!("{name:<16} {:>7.1} s", duration.as_secs_f64());
+        if *passed { ui.good(&line) } else { ui.warning(&format!("{line}  failed")) }
+    }
+}

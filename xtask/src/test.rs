@@ -1,0 +1,112 @@
+//! `cargo xtask test`: everything that tests need, then the tests.
+//!
+//! Some tests start the built programs; `cargo test` alone would leave those of other crates unbuilt or old.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::{cmd::Cmd, environment::Environment};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Arguments for `cargo test`, after `--`: a name to look for, `-p CRATE`…
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// The programs that a demo starts.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    pub(crate) api_server: PathBuf,
+    pub(crate) executor: PathBuf,
+}
+
+/// Builds, then tests.
+pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
+    build_all(environment)?;
+    if !args.arguments.is_empty() {
+        let arguments = args.arguments.iter().map(String::as_str);
+        let whole =
+            if args.arguments.iter().any(|argument| argument == "-p") { None } else { Some("--workspace") };
+        return Cmd::cargo(["test"]).args(whole).args(arguments).run(environment);
+    }
+    run_tests(environment)?;
+    run_doc_tests(environment)
+}
+
+/// Builds every program and every test with the features that `cargo test --workspace` uses.
+///
+/// The programs are built in the same breath as the tests on purpose: built alone, the libraries below them would have
+/// fewer features, and half of them would be compiled twice.
+pub(crate) fn build_all(environment: &Environment) -> anyhow::Result<Programs> {
+    build(environment, &["--workspace", "--all-targets"])
+}
+
+/// Builds the two programs alone, which is the quickest way to a demo.
+pub(crate) fn build_programs(environment: &Environment) -> anyhow::Result<Programs> {
+    build(environment, &["-p", "api-server", "-p", "executor"])
+}
+
+/// Runs all tests but the doc tests.
+pub(crate) fn run_tests(environment: &Environment) -> anyhow::Result<()> {
+    Cmd::cargo(["test", "--workspace", "--all-targets"]).run(environment)
+}
+
+/// Runs the doc tests, for which cargo has no place among the other targets.
+pub(crate) fn run_doc_tests(environment: &Environment) -> anyhow::Result<()> {
+    Cmd::cargo(["test", "--workspace", "--doc"]).run(environment)
+}
+
+fn build(environment: &Environment, what: &[&str]) -> anyhow::Result<Programs> {
+    // The messages are the only sure way to learn where a program lies, whatever the settings of cargo are.
+    let messages = Cmd::cargo(["build", "--message-format=json-render-diagnostics"])
+        .args(what.iter().copied())
+        .read(environment)?;
+    let find = |name: &str| {
+        find_program(&messages, name).with_context(|| format!("cargo built no program {name:?}"))
+    };
+    Ok(Programs { api_server: find("api-server")?, executor: find("executor")? })
+}
+
+#[derive(Deserialize)]
+struct Message {
+    target: Target,
+    executable: Option<PathBuf>,
+    profile: Profile,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
+}
+
+fn find_program(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()).find_map(|message| {
+        let is_program = message.target.kind.iter().any(|kind| kind == "bin") && !message.profile.test;
+        if is_program && message.target.name == name { message.executable } else { None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_and_its_unit_tests_are_not_taken_for_it() {
+        let messages = r#"{"reason":"build-script-executed"}
+{"target":{"name":"executor","kind":["lib"]},"profile":{"test":false},"executable":null}
+{"target":{"name":"executor","kind":["bin"]},"profile":{"test":true},"executable":"/t/deps/executor-1f"}
+{"target":{"name":"executor","kind":["bin"]},"profile":{"test":false},"executable":"/t/executor"}
+"#;
+        assert_eq!(find_program(messages, "executor"), Some(PathBuf::from("/t/executor")));
+        assert_eq!(find_program(messages, "api-server"), None);
+    }
+}
