@@ -1,0 +1,379 @@
+//! Runs Jobs as processes of this machine: for laptops, single servers and the demo.
+//!
+//! It differs from a cluster in this: the image is not used (without a `command` the configured entry point is run), nothing
+//! is isolated, and whatever a process alone cannot honour (node selectors, volumes, resources, service accounts…) is named
+//! once per Job in its output and otherwise left aside.
+//!
+//! # Processes outlive the program
+//!
+//! Like pods, processes are not ended when the backend is dropped or the program killed. The next [`LocalBackend::open`] on
+//! the same directory finds them again, goes on with their deadlines, and can cancel them; only the exit code of a process that
+//! ended without a parent is lost ([`Cause::Lost`]).
+//!
+//! # What "ended" is worth
+//!
+//! [`JobPhase::Ended`] is told when the main process has been reaped and no process of the machine holds the Job's output
+//! any more; what the main process leaves behind gets TERM, the grace period, and KILL. A process that has redirected both its
+//! standard output and its standard error is seen only as long as it stays in the process group and something else holds the
+//! output, so whoever starts a long-running child in a group of its own should let it inherit one of the two.
+//!
+//! # Files
+//!
+//! One folder per Job, readable for this user alone: `record.json` (never environment or arguments), `pod.log` (output),
+//! `work` (working folder, removed at the end). They stay, so that a name is never used twice; `ttlSecondsAfterFinished` is
+//! not honoured. To make the backend forget an ended Job, remove its folder while no program uses the directory.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use rustix::fs::{FlockOperation, flock};
+use tokio::{sync::watch, task::JoinSet};
+
+use self::{
+    environment::Surroundings,
+    plan::Plan,
+    progress::{Closed, Progress},
+    record::{Folder, Record, Stage, StopReason, private},
+    supervise::{Supervisor, blocking},
+};
+use crate::{
+    backend::{Cause, JobBackend, JobPhase, Submitted},
+    error::{Action, BackendError, ErrorKind},
+    identity::{self, OtherJob},
+};
+
+mod environment;
+mod expand;
+mod output;
+mod plan;
+mod process;
+mod progress;
+mod record;
+mod supervise;
+
+/// Where the local backend keeps its things and what it gives to processes.
+#[derive(Clone)]
+pub struct LocalOptions {
+    /// The folder of its own; made if it is not there. One program at a time may use it.
+    pub directory: PathBuf,
+    /// The Secrets: `<secrets>/<name of the Secret>/<key>`, one file per key. Need not exist.
+    pub secrets: PathBuf,
+    /// The program of containers without a `command`: what the image's entry point is in a cluster.
+    pub entry_point: PathBuf,
+    /// A snapshot of the environment. Processes get only `PATH`, `HOME`, `USER`, `TMPDIR`, `LANG`, `LC_ALL`, `TZ`,
+    /// `SSH_AUTH_SOCK`, `SSL_CERT_FILE` and `SSL_CERT_DIR` of it.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for LocalOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // An environment is full of secrets.
+        f.debug_struct("LocalOptions")
+            .field("directory", &self.directory)
+            .field("secrets", &self.secrets)
+            .field("entry_point", &self.entry_point)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The local backend could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another program, or another backend of this one, uses the directory.
+    #[error("local backend directory {0:?} is in use by another program")]
+    InUse(PathBuf),
+    /// A file or folder cannot be used.
+    #[error("local backend cannot use {path:?}")]
+    Unusable {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs Jobs as processes of this machine.
+///
+/// Its processes outlive it: neither dropping it nor killing the program ends them, and the next [`open`](Self::open) on the
+/// same directory goes on with them. Only a process that ends while no program watches loses its exit code.
+/// A Job that still waited for its Secret when the program ended is [not started](Cause::NotStarted), because what it would
+/// have been started with was never written to disk.
+#[derive(Debug)]
+pub struct LocalBackend {
+    directory: PathBuf,
+    surroundings: Arc<Surroundings>,
+    jobs: Mutex<BTreeMap<String, Entry>>,
+    tasks: Mutex<JoinSet<()>>,
+    closed: Closed,
+    /// Held as long as this backend lives.
+    _lock: File,
+}
+
+/// What is known of a Job besides its supervisor.
+#[derive(Debug, Clone)]
+struct Entry {
+    spec_hash: String,
+    progress: watch::Receiver<Progress>,
+    cancel: Arc<watch::Sender<bool>>,
+}
+
+impl LocalBackend {
+    /// Opens the directory and goes on with every Job that an earlier program left there.
+    ///
+    /// Must be called inside a Tokio runtime with its I/O and time drivers on; the Jobs are supervised by tasks of that runtime.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] if another program has the directory; [`OpenError::Unusable`] if a file cannot be made or read.
+    /// A damaged record of a single Job is no error: its name stays taken.
+    pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
+        let LocalOptions { directory, secrets, entry_point, environment } = options;
+        // Processes start in a folder of their own, where relative paths would mean something else.
+        let [directory, secrets, entry_point] =
+            [directory, secrets, entry_point].map(|path| std::path::absolute(&path).unwrap_or(path));
+        let lock = lock(&directory).await?;
+        let at = directory.clone();
+        let found = blocking(move || load(&at)).await.map_err(|source| unusable(&directory, source))?;
+        let surroundings = Arc::new(Surroundings { secrets, entry_point, environment });
+        let backend = Self {
+            directory,
+            surroundings,
+            jobs: Mutex::default(),
+            tasks: Mutex::default(),
+            closed: Closed::default(),
+            _lock: lock,
+        };
+        for (record, folder) in found {
+            backend.adopt(record, folder);
+        }
+        Ok(backend)
+    }
+
+    /// Stops supervising, and returns when nothing of this backend touches its directory any more.
+    ///
+    /// Processes go on. Watchers get an error of kind [`Unavailable`](ErrorKind::Unavailable), as does every later call.
+    /// Dropping the backend does the same without waiting.
+    pub async fn close(&self) {
+        self.closed.set();
+        let mut tasks = std::mem::take(&mut *locked(&self.tasks));
+        tasks.shutdown().await;
+    }
+
+    /// Returns the file that holds what the processes of a Job print, if the name can be one.
+    #[must_use]
+    pub fn output_of(&self, name: &str) -> Option<PathBuf> {
+        identity::is_dns_label(name).then(|| Folder::new(&self.directory, name).output())
+    }
+
+    fn adopt(&self, record: Record, folder: Folder) {
+        let phase = match &record.stage {
+            Stage::Ended { cause, .. } => JobPhase::Ended(cause.clone()),
+            Stage::Accepted | Stage::Waiting => JobPhase::Pending { reason: None },
+            Stage::Starting | Stage::Running => JobPhase::Running,
+        };
+        tracing::info!(job = %record.name, ?phase, "found");
+        let (supervisor, entry) = entry(record, folder, Progress::In(phase.clone()));
+        if supervisor.folder.is_cancelled() {
+            entry.cancel.send_replace(true);
+        }
+        locked(&self.jobs).insert(supervisor.record.name.clone(), entry);
+        if !phase.is_terminal() {
+            locked(&self.tasks).spawn(supervisor.adopt());
+        }
+    }
+
+    /// Finds the Job of a plan, or takes it in.
+    fn find_or_take(&self, job: &Job, plan: Plan) -> (Entry, Submitted) {
+        let mut jobs = locked(&self.jobs);
+        if let Some(entry) = jobs.get(&plan.name) {
+            return (entry.clone(), Submitted::AlreadyThere);
+        }
+        let submitted_at = Timestamp::now();
+        let record = Record {
+            name: plan.name.clone(),
+            spec_hash: identity::spec_hash(job),
+            labels: job.metadata.labels.clone().unwrap_or_default(),
+            submitted_at,
+            deadline_at: Record::deadline(submitted_at, plan.deadline),
+            grace_seconds: plan.grace.as_secs(),
+            process: None,
+            stopping: None,
+            stage: Stage::Accepted,
+        };
+        let folder = Folder::new(&self.directory, &plan.name);
+        let (supervisor, entry) = entry(record, folder, Progress::Accepting);
+        jobs.insert(plan.name.clone(), entry.clone());
+        let mut tasks = locked(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(supervisor.run(Arc::new(plan), Arc::clone(&self.surroundings)));
+        (entry, Submitted::Created)
+    }
+}
+
+#[async_trait]
+impl JobBackend for LocalBackend {
+    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError> {
+        let given = job.metadata.name.clone().unwrap_or_default();
+        let error =
+            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
+        let plan = Plan::of(job).map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
+        if self.closed.is_set() {
+            return Err(self.closed.error(Action::Submit, &given));
+        }
+        let (mut entry, submitted) = self.find_or_take(job, plan);
+        let asked = identity::spec_hash(job);
+        if entry.spec_hash != asked {
+            return Err(error(ErrorKind::Conflict, OtherJob::new(&entry.spec_hash, &asked).into()));
+        }
+        // Not before it is on disk.
+        let settled =
+            entry.progress.wait_for(|progress| *progress != Progress::Accepting).await.map(|it| it.clone());
+        match settled {
+            Ok(Progress::Refused(reason)) => {
+                // A name that was refused is free again, unless somebody has taken it meanwhile.
+                let mut jobs = locked(&self.jobs);
+                if jobs.get(&given).is_some_and(|there| there.progress.same_channel(&entry.progress)) {
+                    jobs.remove(&given);
+                }
+                Err(error(ErrorKind::Unavailable, reason.into()))
+            }
+            Ok(_) => Ok(submitted),
+            Err(_) => Err(self.closed.error(Action::Submit, &given)),
+        }
+    }
+
+    fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>> {
+        match locked(&self.jobs).get(name) {
+            Some(entry) => progress::follow(name.to_owned(), entry.progress.clone(), self.closed.clone()),
+            None => {
+                let text = "no Job of this name was submitted here";
+                let error = BackendError::new(ErrorKind::NotFound, Action::Watch, name, text);
+                stream::once(async { Err(error) }).boxed()
+            }
+        }
+    }
+
+    async fn cancel(&self, name: &str) -> Result<(), BackendError> {
+        let Some(mut entry) = locked(&self.jobs).get(name).cloned() else { return Ok(()) };
+        let settled =
+            entry.progress.wait_for(|progress| *progress != Progress::Accepting).await.map(|it| it.clone());
+        match settled {
+            Ok(Progress::In(JobPhase::Ended(_)) | Progress::Refused(_)) => return Ok(()),
+            Ok(_) => {}
+            Err(_) => return Err(self.closed.error(Action::Cancel, name)),
+        }
+        let folder = Folder::new(&self.directory, name);
+        blocking(move || folder.mark_cancelled())
+            .await
+            .map_err(|error| BackendError::new(ErrorKind::Unavailable, Action::Cancel, name, error))?;
+        entry.cancel.send_replace(true);
+        Ok(())
+    }
+}
+
+impl Drop for LocalBackend {
+    fn drop(&mut self) {
+        self.closed.set();
+    }
+}
+
+fn entry(record: Record, folder: Folder, progress: Progress) -> (Supervisor, Entry) {
+    let (sender, receiver) = watch::channel(progress);
+    let (cancel, cancelled) = watch::channel(false);
+    let entry = Entry { spec_hash: record.spec_hash.clone(), progress: receiver, cancel: Arc::new(cancel) };
+    (Supervisor { folder, record, progress: sender, cancel: cancelled }, entry)
+}
+
+/// Nothing that is done under these locks can leave the data half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn unusable(path: &Path, source: io::Error) -> OpenError {
+    OpenError::Unusable { path: path.to_owned(), source }
+}
+
+/// Takes the directory for this backend alone.
+async fn lock(directory: &Path) -> Result<File, OpenError> {
+    let path = directory.join("lock");
+    let (at, folder) = (path.clone(), directory.to_owned());
+    let file = blocking(move || {
+        fs::create_dir_all(folder)?;
+        private(OpenOptions::new().write(true).create(true).truncate(false)).open(at)
+    });
+    let file = file.await.map_err(|source| unusable(&path, source))?;
+    // A program that was killed while it started a process lets go of its files only when that process runs.
+    for _ in 0..40 {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => return Err(unusable(&path, error.into())),
+        }
+    }
+    Err(OpenError::InUse(directory.to_owned()))
+}
+
+/// Reads what an earlier program left, and settles every Job of which nothing can run.
+fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
+    let mut found = Vec::new();
+    for item in fs::read_dir(directory)? {
+        let item = item?;
+        let name = item.file_name();
+        let Some(name) = name.to_str().filter(|name| identity::is_dns_label(name)) else { continue };
+        if !item.file_type()?.is_dir() {
+            continue;
+        }
+        let folder = Folder::new(directory, name);
+        let mut record = match folder.load() {
+            Ok(Some(record)) if record.stage != Stage::Accepted => record,
+            // Nobody was told that it is taken, and nothing was started.
+            Ok(_) => {
+                folder.remove()?;
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(job = name, %error, "a record cannot be read; the name stays taken");
+                Record::unreadable(name)
+            }
+        };
+        if let Some(cause) = settled(&record, &folder)? {
+            record.stage = Stage::Ended { cause, at: Timestamp::now() };
+            folder.remove_work();
+            folder.save(&record)?;
+        }
+        found.push((record, folder));
+    }
+    Ok(found)
+}
+
+/// Tells how a Job ended that nobody saw ending; `None` if it runs, or if its end is known.
+fn settled(record: &Record, folder: &Folder) -> io::Result<Option<Cause>> {
+    let message = match record.stage {
+        Stage::Ended { .. } => return Ok(None),
+        Stage::Starting | Stage::Running if !output::is_free(&folder.output())? => return Ok(None),
+        _ if record.stopping == Some(StopReason::DeadlineExceeded) => {
+            return Ok(Some(Cause::DeadlineExceeded));
+        }
+        _ if folder.is_cancelled() => return Ok(Some(Cause::Deleted)),
+        Stage::Accepted | Stage::Waiting => {
+            let message = "the program ended before the process was started".to_owned();
+            return Ok(Some(Cause::NotStarted { message }));
+        }
+        Stage::Starting => "the program ended while the process was being started",
+        Stage::Running => "the process ended while the program that had started it was not running",
+    };
+    Ok(Some(Cause::Lost { message: message.to_owned() }))
+}

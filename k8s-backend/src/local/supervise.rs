@@ -1,0 +1,350 @@
+//! Sees one Job from its acceptance, or from where an earlier program left it, to its end.
+//!
+//! One task per Job runs this. It alone writes the Job's record and moves its progress on, so there is one order of events.
+
+use std::{io, process::ExitStatus, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    process::Child,
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+
+use super::{
+    environment::Surroundings,
+    output,
+    plan::Plan,
+    process::{self, ProcessTree},
+    progress::Progress,
+    record::{Folder, Record, Stage, StopReason},
+};
+use crate::backend::{Cause, JobPhase};
+
+/// How often a waiting Job looks for what it waits for.
+const LOOK_FOR_SECRETS: Duration = Duration::from_millis(500);
+/// How often a lock is tried at first, and at last. There is no way to be told that a lock is free without blocking a thread,
+/// and such a thread would hold up the end of the program.
+const LOCK_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+/// How often KILL is sent to what does not go away; a process may be born between looking and killing.
+const KILL_AGAIN: Duration = Duration::from_millis(200);
+
+/// One Job under supervision.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    pub(crate) folder: Folder,
+    pub(crate) record: Record,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) cancel: watch::Receiver<bool>,
+}
+
+/// The main process: ours to reap, or found running.
+enum Leader {
+    Own(Box<Child>),
+    Found,
+}
+
+impl Supervisor {
+    /// Takes a new Job and runs it.
+    pub(crate) async fn run(mut self, plan: Arc<Plan>, surroundings: Arc<Surroundings>) {
+        let folder = self.folder.clone();
+        let accepted = match blocking(move || folder.create()).await {
+            Ok(()) => self.save().await,
+            Err(error) => Err(error),
+        };
+        let started = match accepted {
+            Ok(()) => self.start(&plan, &surroundings).await,
+            Err(error) => Err(Failed::Disk(error)),
+        };
+        match started {
+            Ok(child) => {
+                let cause = self.follow(Leader::Own(Box::new(child))).await;
+                self.end(cause).await;
+            }
+            Err(Failed::Ended(cause)) => self.end(cause).await,
+            Err(Failed::Disk(error)) if self.record.stage == Stage::Waiting => {
+                // Its taking was announced, so it cannot be refused any more.
+                self.end(Cause::NotStarted { message: format!("its record cannot be written: {error}") })
+                    .await;
+            }
+            Err(Failed::Disk(error)) => {
+                // Never announced: leave no trace, so that the same submit may be tried again.
+                let folder = self.folder.clone();
+                let _gone = blocking(move || folder.remove()).await;
+                self.progress
+                    .send_replace(Progress::Refused(format!("its record cannot be written: {error}")));
+            }
+        }
+    }
+
+    /// Goes on with a Job whose process an earlier program has started.
+    pub(crate) async fn adopt(mut self) {
+        let cause = self.follow(Leader::Found).await;
+        self.end(cause).await;
+    }
+
+    /// Waits for what the Job needs and starts its process.
+    async fn start(&mut self, plan: &Arc<Plan>, surroundings: &Arc<Surroundings>) -> Result<Child, Failed> {
+        let line = loop {
+            if let Some(reason) = self.asked_to_stop_now() {
+                return Err(Failed::Ended(cause_of(reason)));
+            }
+            let (plan, surroundings) = (Arc::clone(plan), Arc::clone(surroundings));
+            match blocking(move || Ok(surroundings.command_line(&plan))).await.map_err(Failed::Disk)? {
+                Ok(line) => break line,
+                Err(reason) => self.wait(reason).await?,
+            }
+        };
+        let was = std::mem::replace(&mut self.record.stage, Stage::Starting);
+        if let Err(error) = self.save().await {
+            // Unwritten, a later program would not know that it may run: so it must not.
+            self.record.stage = was;
+            return Err(Failed::Disk(error));
+        }
+        let notes = notes(plan);
+        match process::spawn(line, &self.folder, &notes) {
+            Ok((child, process)) => {
+                self.record.process = Some(process);
+                self.record.stage = Stage::Running;
+                self.save_or_warn().await;
+                self.show(JobPhase::Running);
+                Ok(child)
+            }
+            Err(message) => Err(Failed::Ended(Cause::NotStarted { message })),
+        }
+    }
+
+    /// Shows why the Job waits, and lets some time pass.
+    async fn wait(&mut self, reason: String) -> Result<(), Failed> {
+        if self.record.stage != Stage::Waiting {
+            self.record.stage = Stage::Waiting;
+            if let Err(error) = self.save().await {
+                self.record.stage = Stage::Accepted;
+                return Err(Failed::Disk(error));
+            }
+        }
+        self.show(JobPhase::Pending { reason: Some(reason) });
+        tokio::select! {
+            biased;
+            reason = self.asked_to_stop() => Err(Failed::Ended(cause_of(reason))),
+            () = sleep(LOOK_FOR_SECRETS) => Ok(()),
+        }
+    }
+
+    /// Follows the process until nothing of it runs, and ends it when that is asked for.
+    async fn follow(&mut self, mut leader: Leader) -> Cause {
+        let folder = self.folder.clone();
+        let tree = ProcessTree::new(self.record.process, folder.output());
+        let grace = Duration::from_secs(self.record.grace_seconds);
+        let mut kill_at = None;
+        let mut status = None;
+        if self.record.stopping.is_none() {
+            tokio::select! {
+                biased;
+                ended = leader.ended(&folder) => status = ended,
+                reason = self.asked_to_stop() => {
+                    self.record.stopping = Some(reason);
+                    self.save_or_warn().await;
+                }
+            }
+        }
+        if self.record.stopping.is_some() {
+            tree.terminate();
+            let at = *kill_at.insert(Instant::now() + grace);
+            status = match timeout_at(at, leader.ended(&folder)).await {
+                Ok(status) => status,
+                Err(_) => kill_until(&tree, leader.ended(&folder)).await,
+            };
+        }
+        self.clear_leftovers(&tree, kill_at.unwrap_or_else(|| Instant::now() + grace)).await;
+        match (self.record.stopping, status) {
+            (Some(reason), _) => cause_of(reason),
+            (None, Some(status)) => cause_of_exit(status),
+            (None, None) => Cause::Lost {
+                message: "the process ended while the program that had started it was not running".to_owned(),
+            },
+        }
+    }
+
+    /// Ends what the main process has left behind. In a cluster it would be killed at once with the container; here it gets
+    /// its grace period, because it may be a terraform that still has to write its state.
+    async fn clear_leftovers(&self, tree: &ProcessTree, kill_at: Instant) {
+        if is_free(&self.folder).await {
+            return;
+        }
+        tracing::warn!(job = %self.record.name, "the main process has ended and left others running; they are being ended");
+        tree.terminate();
+        if timeout_at(kill_at, until_free(&self.folder)).await.is_err() {
+            kill_until(tree, until_free(&self.folder)).await;
+        }
+    }
+
+    async fn end(&mut self, cause: Cause) {
+        self.record.stage = Stage::Ended { cause: cause.clone(), at: Timestamp::now() };
+        let folder = self.folder.clone();
+        let _removed = blocking(move || {
+            folder.remove_work();
+            Ok(())
+        })
+        .await;
+        self.save_or_warn().await;
+        tracing::info!(job = %self.record.name, %cause, "ended");
+        self.show(JobPhase::Ended(cause));
+    }
+
+    /// Returns when the Job is to end before its time, and why. What was asked for first is found first after a restart,
+    /// too, because it is in the record.
+    async fn asked_to_stop(&mut self) -> StopReason {
+        let deadline = self.deadline();
+        let overdue = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let cancelled = async {
+            if self.cancel.wait_for(|asked| *asked).await.is_err() {
+                // Nobody is left who could cancel.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cancelled => StopReason::Cancelled,
+            () = overdue => StopReason::DeadlineExceeded,
+        }
+    }
+
+    fn asked_to_stop_now(&self) -> Option<StopReason> {
+        if *self.cancel.borrow() {
+            Some(StopReason::Cancelled)
+        } else {
+            let overdue = self.deadline().is_some_and(|at| at <= Instant::now());
+            overdue.then_some(StopReason::DeadlineExceeded)
+        }
+    }
+
+    /// The deadline on the clock of this process. On disk it is a point in time, so that it goes on while nobody runs.
+    fn deadline(&self) -> Option<Instant> {
+        let left = self.record.deadline_at?.duration_since(Timestamp::now());
+        Instant::now().checked_add(Duration::try_from(left).unwrap_or_default())
+    }
+
+    fn show(&self, phase: JobPhase) {
+        let next = Progress::In(phase);
+        self.progress.send_if_modified(|current| {
+            let differs = *current != next;
+            *current = next;
+            differs
+        });
+    }
+
+    async fn save(&self) -> io::Result<()> {
+        let (folder, record) = (self.folder.clone(), self.record.clone());
+        blocking(move || folder.save(&record)).await
+    }
+
+    /// Where a process runs already, a full disk must not stop its supervision.
+    async fn save_or_warn(&self) {
+        if let Err(error) = self.save().await {
+            tracing::warn!(job = %self.record.name, %error, "a record could not be written");
+        }
+    }
+}
+
+impl Leader {
+    /// Returns when the main process has ended, with its status where it can be known. May be dropped and called again.
+    async fn ended(&mut self, folder: &Folder) -> Option<ExitStatus> {
+        match self {
+            Self::Own(child) => match child.wait().await {
+                Ok(status) => Some(status),
+                Err(error) => {
+                    tracing::warn!(%error, "a process could not be awaited");
+                    until_free(folder).await;
+                    None
+                }
+            },
+            Self::Found => {
+                until_free(folder).await;
+                None
+            }
+        }
+    }
+}
+
+/// Why no process was started.
+enum Failed {
+    /// The Job has ended without one.
+    Ended(Cause),
+    /// Its record could not be written.
+    Disk(io::Error),
+}
+
+const fn cause_of(reason: StopReason) -> Cause {
+    match reason {
+        StopReason::Cancelled => Cause::Deleted,
+        StopReason::DeadlineExceeded => Cause::DeadlineExceeded,
+    }
+}
+
+fn cause_of_exit(status: ExitStatus) -> Cause {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(0), _) => Cause::Completed,
+        (Some(code), _) => Cause::ExitCode(Some(code)),
+        (None, Some(signal)) => Cause::Signal(signal),
+        (None, None) => Cause::ExitCode(None),
+    }
+}
+
+fn notes(plan: &Plan) -> Vec<String> {
+    if plan.left_aside.is_empty() {
+        return Vec::new();
+    }
+    let fields = plan.left_aside.join(", ");
+    tracing::info!(job = %plan.name, %fields, "the local backend does not honour these");
+    vec![format!("not honoured by a local process: {fields}")]
+}
+
+/// Tells whether nothing holds the output. Where that cannot be found out, something may.
+async fn is_free(folder: &Folder) -> bool {
+    let path = folder.output();
+    match blocking(move || output::is_free(&path)).await {
+        Ok(free) => free,
+        Err(error) => {
+            tracing::warn!(output = %folder.output().display(), %error, "a lock could not be tried");
+            false
+        }
+    }
+}
+
+async fn until_free(folder: &Folder) {
+    let (mut pause, longest) = LOCK_POLL;
+    while !is_free(folder).await {
+        sleep(pause).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// Kills again and again until something is over.
+async fn kill_until<T>(tree: &ProcessTree, over: impl Future<Output = T>) -> T {
+    tokio::pin!(over);
+    loop {
+        tree.kill();
+        tokio::select! {
+            biased;
+            result = &mut over => return result,
+            () = sleep(KILL_AGAIN) => {}
+        }
+    }
+}
+
+/// Runs what may wait for a disk where it holds nobody up.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
