@@ -1,0 +1,59 @@
+//! Makes lines of the pieces of a log, fit for the place where they are shown.
+
+/// The text of one attempt's log that is not a whole line yet.
+#[derive(Debug, Default)]
+pub(super) struct LogLines {
+    rest: String,
+}
+
+impl LogLines {
+    /// Takes the next piece and returns the lines that are complete with it.
+    pub(super) fn feed(&mut self, text: &str) -> Vec<String> {
+        self.rest.push_str(text);
+        let Some(end) = self.rest.rfind('\n') else { return Vec::new() };
+        let rest = self.rest.split_off(end + 1);
+        let lines = std::mem::replace(&mut self.rest, rest);
+        lines.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns the last line, if no line end followed it.
+    pub(super) fn finish(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() { None } else { Some(rest) }
+    }
+}
+
+/// Removes escape sequences, for places that do not understand them.
+pub(super) fn without_colours(line: &str) -> String {
+    let mut output = String::with_capacity(line.len());
+    let mut characters = line.chars().peekable();
+    while let Some(character) = characters.next() {
+        if character != '\u{1b}' {
+            output.push(character);
+        } else if characters.next_if_eq(&'[').is_some() {
+            // A control sequence ends with a letter or one of a few signs.
+            let _ = characters.by_ref().find(|c| ('@'..='~').contains(c));
+        }
+    }
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_the_text_is_cut() {
+        let mut lines = LogLines::default();
+        assert_eq!(lines.feed("Plan: 8 to"), Vec::<String>::new());
+        assert_eq!(lines.feed(" add\n\nApply"), ["Plan: 8 to add", ""]);
+        assert_eq!(lines.finish().as_deref(), Some("Apply"));
+        assert_eq!(lines.finish(), None);
+    }
+
+    #[test]
+    fn escape_sequences_go_and_the_text_stays() {
+        assert_eq!(without_colours("\u{1b}[0m\u{1b}[1;32mdone\u{1b}[0m [ok]"), "done [ok]");
+        assert_eq!(without_colours("plain"), "plain");
+    }
+}
