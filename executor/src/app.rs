@@ -1,0 +1,221 @@
+//! One attempt from the environment to the exit code.
+//!
+//! Decode, claim, perform, deliver, report. Nothing is touched before the claim; after it, whatever happens is reported.
+
+use std::time::Instant;
+
+use config_core::EnvSnapshot;
+use job_spec::{
+    ExitCode,
+    attempt_api::{ClaimRequest, ClaimResponse, StepResult},
+};
+use tokio::{sync::watch, time::timeout};
+use uuid::Uuid;
+
+use crate::{
+    api::{Api, ErrorKind, persist},
+    chain::chain,
+    input::{Input, check_id},
+    log::{
+        Log, Masker,
+        upload::{Delivery, deliver},
+    },
+    patience::Patience,
+    places::Places,
+    runner::Record,
+    source::address::secrets_in_address,
+    step::Step,
+    stop::Stop,
+    verdict::Verdict,
+};
+
+/// Runs the attempt that the environment describes, with the usual patience.
+pub async fn run(env: &EnvSnapshot) -> ExitCode {
+    run_with(env, Patience::default()).await
+}
+
+/// Runs the attempt that the environment describes.
+///
+/// Must be called inside a tokio runtime with I/O and time enabled. TERM and INT are taken over by it.
+pub async fn run_with(env: &EnvSnapshot, patience: Patience) -> ExitCode {
+    let stop = Stop::default();
+    let signals = match stop.on_signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return ExitCode::Internal;
+        }
+    };
+    let code = decode_and_run(env, patience, &stop).await;
+    signals.abort();
+    tracing::info!(code = code.code(), "{}", code.meaning());
+    code
+}
+
+async fn decode_and_run(env: &EnvSnapshot, patience: Patience, stop: &Stop) -> ExitCode {
+    let input = match Input::load(env) {
+        Ok(input) => input,
+        Err(error) => {
+            tracing::error!("{}", chain(&error));
+            return ExitCode::InvalidInput;
+        }
+    };
+    let api = match Api::new(&input.url, input.token.clone()) {
+        Ok(api) => api,
+        Err(error) => {
+            tracing::error!("the HTTP client cannot be made: {}", chain(&error));
+            return ExitCode::Internal;
+        }
+    };
+    let mut record = Record::default();
+    let started = Instant::now();
+    let claim = match take(&api, &input, patience, stop).await {
+        Ok(claim) => claim,
+        Err(code) => return code,
+    };
+    record.phase("claim", started);
+    Attempt { env, input: &input, api: &api, claim: &claim, patience, stop }.run(record).await
+}
+
+/// Claims the attempt. All tries are the same claim, so a lost answer does no harm.
+async fn take(api: &Api, input: &Input, patience: Patience, stop: &Stop) -> Result<ClaimResponse, ExitCode> {
+    let request = ClaimRequest { executor_id: Uuid::new_v4().to_string(), host: input.host.clone() };
+    let claimed = persist(patience.claim, || stop.is_raised(), || api.claim(&request)).await;
+    claimed.map_err(|error| {
+        tracing::error!("{}", chain(&error));
+        match error.kind {
+            ErrorKind::Unavailable => ExitCode::ApiUnreachable,
+            ErrorKind::Conflict | ErrorKind::Over | ErrorKind::NotFound | ErrorKind::Refused => {
+                ExitCode::ClaimRefused
+            }
+        }
+    })
+}
+
+/// A claimed attempt.
+struct Attempt<'a> {
+    env: &'a EnvSnapshot,
+    input: &'a Input,
+    api: &'a Api,
+    claim: &'a ClaimResponse,
+    patience: Patience,
+    stop: &'a Stop,
+}
+
+impl Attempt<'_> {
+    async fn run(&self, mut record: Record) -> ExitCode {
+        let (places, log) = match self.open() {
+            Ok(opened) => opened,
+            Err(message) => {
+                tracing::error!("{message}");
+                return self.report(Verdict::failed(message), record, 0).await;
+            }
+        };
+        let reader = match log.reader() {
+            Ok(reader) => reader,
+            Err(error) => {
+                return self.report(Verdict::failed(format!("the log cannot be read: {error}")), record, 0).await;
+            }
+        };
+        let progress = watch::Sender::new(0);
+        let stored = progress.subscribe();
+        let (api, stop) = (self.api.clone(), self.stop.clone());
+        let mut delivery = tokio::spawn(async move {
+            let delivered = deliver(reader, &api, &progress).await;
+            if matches!(delivered, Ok(Delivery::Fenced)) {
+                stop.fence();
+            }
+            delivered
+        });
+
+        let verdict = self.perform(&places, &log, &mut record).await;
+        drop(log);
+        match timeout(self.patience.deliver, &mut delivery).await {
+            Ok(Ok(Ok(Delivery::Complete { .. } | Delivery::Fenced))) => {}
+            Ok(Ok(Err(error))) => tracing::error!(%error, "the log cannot be read"),
+            Ok(Err(error)) => tracing::error!(%error, "the log was not delivered"),
+            Err(_) => {
+                tracing::error!("the log could not be delivered in time");
+                delivery.abort();
+            }
+        }
+        let log_bytes = *stored.borrow();
+        let code = self.report(verdict, record, log_bytes).await;
+        self.leave(&places, code);
+        code
+    }
+
+    /// Makes the places of the attempt and starts its log.
+    fn open(&self) -> Result<(Places, Log), String> {
+        let (payload, claim) = (&self.input.payload, self.claim);
+        check_id("attemptId", &claim.attempt_id).map_err(|error| chain(&error))?;
+        let places = Places::prepare(
+            &self.input.temp,
+            &payload.organization_id,
+            &payload.workspace_id,
+            &claim.attempt_id,
+        )
+        .map_err(|error| chain(&error))?;
+        let stdout = Box::new(std::io::stdout());
+        let log = Log::create(&places.log(), masker(self.input, claim), stdout)
+            .map_err(|error| format!("the log cannot be written: {error}"))?;
+        Ok((places, log))
+    }
+
+    async fn perform(&self, places: &Places, log: &Log, record: &mut Record) -> Verdict {
+        let &Self { env, input, api, claim, patience, stop } = self;
+        let step = Step { input, env, claim, api, places, log, stop, patience };
+        let mut verdict = step.perform(record).await;
+        verdict.message = verdict.message.map(|message| log.mask(&message));
+        if let Some(message) = &verdict.message {
+            log.note(message);
+        }
+        verdict
+    }
+
+    /// Sends the result and turns its fate into the exit code.
+    async fn report(&self, verdict: Verdict, record: Record, log_bytes: u64) -> ExitCode {
+        if self.stop.is_fenced() {
+            return ExitCode::ClaimRefused;
+        }
+        let code = verdict.exit_code();
+        let Verdict { outcome, has_changes, message } = verdict;
+        let Record { commit_id, timings } = record;
+        let result = StepResult { outcome, has_changes, message, commit_id, timings, log_bytes };
+        let reported = persist(self.patience.deliver, || false, || self.api.report(&result)).await;
+        match reported {
+            Ok(()) => code,
+            Err(error) => {
+                tracing::error!(?outcome, "{}", chain(&error));
+                if error.kind == ErrorKind::Over { ExitCode::ClaimRefused } else { ExitCode::ReportNotDelivered }
+            }
+        }
+    }
+
+    /// Removes the spool file, unless it is the only account of what happened.
+    fn leave(&self, places: &Places, code: ExitCode) {
+        let path = places.log();
+        if code == ExitCode::ReportNotDelivered {
+            tracing::error!(path = %path.display(), "the log is kept");
+        } else if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "the log file is not removed");
+        }
+    }
+}
+
+/// Everything that must not be in the log.
+fn masker(input: &Input, claim: &ClaimResponse) -> Masker {
+    let payload = &input.payload;
+    let sensitive = claim
+        .sensitive
+        .iter()
+        .flat_map(|name| [payload.variables.get(name), payload.environment_variables.get(name)])
+        .flatten()
+        .cloned();
+    let credentials = [payload.access_token.clone(), payload.module_ssh_key.clone()].into_iter().flatten();
+    let token = input.token.expose();
+    let own = [token.to_owned(), format!("{}:{token}", claim.attempt_id)];
+    let secrets: Vec<String> =
+        sensitive.chain(credentials).chain(own).chain(secrets_in_address(&payload.source)).collect();
+    Masker::new(secrets.iter().map(String::as_str))
+}
