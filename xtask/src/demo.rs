@@ -26,7 +26,12 @@ use crate::{
     test::{self, Programs},
 };
 
-use self::{api::Api, folder::DataFolder, play::Stage, server::Server};
+use self::{
+    api::Api,
+    folder::DataFolder,
+    play::{Rejected, Stage},
+    server::Server,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -80,7 +85,7 @@ pub(crate) fn run_with(environment: &Environment, args: &Args, programs: &Progra
         environment.ui.warning(&format!("{error:#}"));
         result = result.and(Err(error));
     }
-    if result.is_err() && !is_interrupted(&result) {
+    if result.as_ref().is_err_and(|error| !error.is::<Interrupted>() && !error.is::<Rejected>()) {
         environment.ui.note("the last lines of the server's log:");
         server.last_lines().iter().for_each(|line| environment.ui.log(line));
     }

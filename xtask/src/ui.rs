@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a program for the command line")]
 
 use std::{
+    cell::RefCell,
     io::{BufRead as _, IsTerminal as _, Write as _},
     process::ExitCode,
     sync::mpsc,
@@ -19,27 +20,22 @@ use crate::interrupt::{Interrupt, Interrupted};
 /// Where messages go.
 #[derive(Debug)]
 pub(crate) struct Ui {
+    terminal: bool,
     colours: bool,
-    spinner: Option<ProgressBar>,
+    /// What moves at the bottom, while something goes on.
+    spinner: RefCell<Option<ProgressBar>>,
 }
 
 impl Ui {
     /// Makes one that prints plain lines.
     pub(crate) fn plain() -> Self {
-        Self { colours: false, spinner: None }
+        Self { terminal: false, colours: false, spinner: RefCell::new(None) }
     }
 
     /// Makes one that uses what the terminal can do, if there is one.
     pub(crate) fn for_terminal(no_color: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
-        let colours = terminal && !no_color;
-        let template = if colours { "{spinner:.cyan} {msg}" } else { "{spinner} {msg}" };
-        let spinner = terminal.then(|| {
-            let style =
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-            ProgressBar::no_length().with_style(style)
-        });
-        Self { colours, spinner }
+        Self { terminal, colours: terminal && !no_color, spinner: RefCell::new(None) }
     }
 
     /// Tells whether colours are shown.
@@ -49,7 +45,7 @@ impl Ui {
 
     /// Prints a line as it is.
     pub(crate) fn line(&self, text: &str) {
-        match &self.spinner {
+        match &*self.spinner.borrow() {
             Some(spinner) => spinner.suspend(|| println!("{text}")),
             None => println!("{text}"),
         }
@@ -95,20 +91,27 @@ impl Ui {
 
     /// Shows what is going on, below everything that is printed; only where there is a terminal.
     pub(crate) fn phase(&self, text: &str) {
-        if let Some(spinner) = &self.spinner {
-            spinner.enable_steady_tick(Duration::from_millis(100));
-            spinner.set_message(text.to_owned());
+        if self.terminal {
+            let mut spinner = self.spinner.borrow_mut();
+            spinner.get_or_insert_with(|| self.spinner()).set_message(text.to_owned());
         }
     }
 
     /// Ends the showing of what is going on.
     pub(crate) fn quiet(&self) {
-        if let Some(spinner) = &self.spinner {
-            spinner.disable_steady_tick();
-            spinner.set_message("");
+        if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
-            spinner.reset();
         }
+    }
+
+    fn spinner(&self) -> ProgressBar {
+        let template =
+            if self.colours { "{spinner:.cyan} {msg} {elapsed:.dim}" } else { "{spinner} {msg} {elapsed}" };
+        let style =
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let spinner = ProgressBar::no_length().with_style(style);
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        spinner
     }
 
     /// Tells whether somebody sits there who can answer.

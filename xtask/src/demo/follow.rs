@@ -133,14 +133,15 @@ impl Follower<'_> {
         if self.shown.insert(number, step.status) == Some(step.status) {
             return Ok(());
         }
+        self.environment.ui.quiet();
         if step.status.is_final() {
             self.drain()?;
             let why = step.message.as_deref().map(|message| format!(" ({message})")).unwrap_or_default();
             let line = format!("{}: {}{why}", step.name, step.status);
-            if step.status.is_good() {
-                self.environment.ui.good(&line);
-            } else {
-                self.environment.ui.warning(&line);
+            match step.status {
+                Status::NotExecuted => self.environment.ui.note(&line),
+                status if status.is_good() => self.environment.ui.good(&line),
+                _ => self.environment.ui.warning(&line),
             }
         } else {
             self.environment.ui.phase(&format!("{}: {}", step.name, step.status));
