@@ -1,1 +1,75 @@
-//! x
+//! The settings of ephemeral executors: from environment, `JAVA_TOOL_OPTIONS` and workspace variables to typed values.
+//!
+//! Pure functions over values: nothing here reads the environment, a file or a clock, and nothing knows of a
+//! Kubernetes client. The program takes one [`EnvSnapshot`] of its environment at its start and hands it in.
+//!
+//! # Three results
+//!
+//! | what | from | says |
+//! |---|---|---|
+//! | [`EphemeralSettings`] | the platform operator: environment and `JAVA_TOOL_OPTIONS` | where and with what image executors run |
+//! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_CONFIG_*` variables of a workspace | how this workspace's pods differ |
+//! | [`BatchInput`] | the environment of an executor | that it is an executor, and its payload |
+//!
+//! # Precedence of settings, strongest first
+//!
+//! 1. `-D` options in `JAVA_TOOL_OPTIONS`: properties under `io.terrakube.executor.ephemeral.`, then those under the
+//!    older prefix `org.terrakube.executor.ephemeral.`, then short names (`-DExecutorEphemeralImage=…`);
+//! 2. environment: the same properties in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`), then
+//!    short names (`ExecutorEphemeralImage`);
+//! 3. built-in defaults.
+//!
+//! The node selector is merged label by label; for one label the strongest source wins.
+//!
+//! # Every value knows its origin, every problem is reported
+//!
+//! ```
+//! use config_core::{EnvSnapshot, EphemeralSettings};
+//!
+//! let env: EnvSnapshot = [
+//!     ("ExecutorEphemeralImage", "registry.example/executor:1.10"),
+//!     ("JAVA_TOOL_OPTIONS", "-Xmx1g -Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd"),
+//! ]
+//! .into_iter()
+//! .collect();
+//! let settings = EphemeralSettings::load(&env)?;
+//!
+//! assert_eq!(settings.namespace.value, "terrakube");
+//! assert_eq!(settings.image.value, "registry.example/executor:1.10");
+//! assert_eq!(settings.image.origin.to_string(), "environment variable ExecutorEphemeralImage");
+//! let disk = &settings.node_selector["diskType"];
+//! assert_eq!(disk.value, "ssd");
+//! assert_eq!(
+//!     disk.origin.to_string(),
+//!     "JAVA_TOOL_OPTIONS -Dorg.terrakube.executor.ephemeral.nodeSelector.diskType"
+//! );
+//!
+//! let wrong: EnvSnapshot =
+//!     [("ExecutorEphemeralNamespace", "Terra_Kube"), ("ExecutorEphemeralImgae", "x")].into_iter().collect();
+//! let problems = EphemeralSettings::load(&wrong).expect_err("two problems");
+//! let keys: Vec<&str> = problems.iter().map(|problem| problem.origin.key.as_str()).collect();
+//! assert_eq!(keys, ["ExecutorEphemeralImgae", "ExecutorEphemeralNamespace"]);
+//! # Ok::<(), config_core::Problems>(())
+//! ```
+#![doc = include_str!("../differences.md")]
+
+mod batch;
+mod error;
+pub mod keys;
+pub mod kubernetes;
+mod layers;
+mod overrides;
+mod reference;
+mod settings;
+mod snapshot;
+mod source;
+mod unknown;
+pub mod value;
+
+pub use batch::BatchInput;
+pub use error::{Problem, Problems};
+pub use overrides::{ConfigMapMount, WorkspaceOverrides};
+pub use reference::settings_page;
+pub use settings::EphemeralSettings;
+pub use snapshot::EnvSnapshot;
+pub use source::{Origin, SourceName, Sourced, java_options};

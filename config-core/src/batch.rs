@@ -1,0 +1,119 @@
+//! What an executor finds in its environment: that it is one, and its payload.
+//!
+//! Does not decode the payload; `job-spec` knows its fields.
+
+use std::fmt;
+
+use crate::{EnvSnapshot, Origin, Problem, Problems, SourceName, keys};
+
+/// The environment of an executor; `Debug` does not show the payload.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BatchInput {
+    /// The value of `EphemeralJobData`, base64 of JSON; not empty.
+    pub job_data: String,
+}
+
+impl BatchInput {
+    /// Reads the input. A name is also found in upper case, as before.
+    ///
+    /// ```
+    /// use config_core::{BatchInput, EnvSnapshot};
+    /// let env: EnvSnapshot =
+    ///     [("EphemeralFlagBatch", "true"), ("EphemeralJobData", "e30=")].into_iter().collect();
+    /// assert_eq!(BatchInput::load(&env)?.job_data, "e30=");
+    /// # Ok::<(), config_core::Problems>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A flag that is not true, an absent or empty payload; both are reported together, without the payload.
+    pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let flag = find(env, keys::EPHEMERAL_FLAG_BATCH);
+        if !flag.is_some_and(is_true) {
+            let problem =
+                Problem::new(origin(keys::EPHEMERAL_FLAG_BATCH), "true, because there is no mode but batch");
+            problems.push(match flag {
+                Some(found) => problem.with_found(found),
+                None => problem.with_hint("it is not set"),
+            });
+        }
+        let job_data = find(env, keys::EPHEMERAL_JOB_DATA).unwrap_or_default();
+        if job_data.trim().is_empty() {
+            problems.push(
+                Problem::new(
+                    origin(keys::EPHEMERAL_JOB_DATA),
+                    "the payload of a job: base64 of a JSON object",
+                )
+                .with_hint("it is not set or empty"),
+            );
+        }
+        Problems::none_or(problems, Self { job_data: job_data.to_owned() })
+    }
+}
+
+impl fmt::Debug for BatchInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job_data } = self;
+        f.debug_struct("BatchInput").field("job_data", &format_args!("<{} bytes>", job_data.len())).finish()
+    }
+}
+
+fn find<'a>(env: &'a EnvSnapshot, name: &str) -> Option<&'a str> {
+    env.get(name).or_else(|| env.get(&name.to_ascii_uppercase()))
+}
+
+/// The spellings of true that existing deployments may use.
+fn is_true(text: &str) -> bool {
+    ["true", "on", "yes", "1"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+}
+
+fn origin(name: &str) -> Origin {
+    Origin::new(SourceName::Environment, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn load(pairs: &[(&str, &str)]) -> Result<BatchInput, String> {
+        BatchInput::load(&pairs.iter().copied().collect()).map_err(|problems| problems.to_string())
+    }
+
+    #[test]
+    fn every_usual_spelling_of_true_is_true() {
+        for flag in ["true", "TRUE", " on ", "yes", "1"] {
+            assert!(load(&[("EphemeralFlagBatch", flag), ("EphemeralJobData", "e30=")]).is_ok(), "{flag:?}");
+        }
+        assert!(load(&[("EPHEMERALFLAGBATCH", "true"), ("EPHEMERALJOBDATA", "e30=")]).is_ok());
+    }
+
+    #[test]
+    fn both_problems_are_reported_together() {
+        assert_eq!(
+            load(&[]).unwrap_err(),
+            "environment variable EphemeralFlagBatch: expected true, because there is no mode but batch; it is not set\n\
+             environment variable EphemeralJobData: expected the payload of a job: base64 of a JSON object; it is not \
+             set or empty"
+        );
+        assert_eq!(
+            load(&[("EphemeralFlagBatch", "false"), ("EphemeralJobData", "e30=")]).unwrap_err(),
+            "environment variable EphemeralFlagBatch: found \"false\", expected true, because there is no mode but batch"
+        );
+    }
+
+    #[test]
+    fn debug_hides_the_payload() {
+        let input = load(&[("EphemeralFlagBatch", "true"), ("EphemeralJobData", "c2VjcmV0")]).unwrap();
+        assert_eq!(format!("{input:?}"), "BatchInput { job_data: <8 bytes> }");
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics_and_no_payload_is_shown(flag in ".*", data in "[ \t\n]{0,3}") {
+            let message = load(&[("EphemeralFlagBatch", &flag), ("EphemeralJobData", &data)]).unwrap_err();
+            prop_assert!(message.contains("EphemeralJobData"));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The reference page of every setting, made from [`keys::SETTINGS`].
+//!
+//! A test compares it with `docs/reference/settings.md`; with `UPDATE_REFERENCE=1` the test writes the file.
+
+use std::fmt::Write as _;
+
+use crate::keys::{self, Place, Setting};
+
+/// Returns the reference page of every setting, in Markdown.
+#[must_use]
+pub fn settings_page() -> String {
+    let mut page = String::from(
+        "# Settings\n\n\
+         <!-- Generated from config-core/src/keys.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
+         Precedence, strongest first: `-D` options in `JAVA_TOOL_OPTIONS`, the environment, built-in defaults.\n\
+         The fixed part of a property name is compared without regard to case and dashes; a label key keeps its case.\n",
+    );
+    for (place, title) in [
+        (Place::Platform, "Platform: environment of the api-server"),
+        (Place::Workspace, "Workspace: variables of category `ENV`"),
+        (Place::Executor, "Executor: environment of its container"),
+    ] {
+        let _ = writeln!(page, "\n## {title}");
+        for setting in keys::SETTINGS.iter().filter(|setting| setting.place == place) {
+            describe(&mut page, setting);
+        }
+    }
+    page.push_str("\n## Not supported yet\n\n");
+    page.push_str(
+        "These workspace variables are refused, so that nobody believes them to have an effect:\n\n",
+    );
+    for name in keys::NOT_YET_SUPPORTED {
+        let _ = writeln!(page, "- `{name}`");
+    }
+    page.push('\n');
+    page.push_str(include_str!("../differences.md"));
+    page
+}
+
+fn describe(page: &mut String, setting: &Setting) {
+    let Setting { name, place: _, also, grammar, default, example, since, summary } = setting;
+    let _ = writeln!(page, "\n### `{name}`\n\n{summary}\n");
+    let _ = writeln!(page, "- form: {grammar}");
+    let _ = match default {
+        Some(default) => writeln!(page, "- default: `{default}`"),
+        None => writeln!(page, "- default: none"),
+    };
+    let _ = writeln!(page, "- example: `{example}`");
+    if !also.is_empty() {
+        let spellings: Vec<String> = also.iter().map(|name| format!("`{name}`")).collect();
+        let _ = writeln!(page, "- also: {}", spellings.join(", "));
+    }
+    let _ = writeln!(page, "- since: {since}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_name_once() {
+        let page = settings_page();
+        for name in keys::WORKSPACE_VARIABLES {
+            assert_eq!(page.matches(&format!("### `{name}`\n")).count(), 1, "{name}");
+        }
+        assert_eq!(page.matches("\n### ").count(), keys::SETTINGS.len());
+    }
+}

@@ -1,0 +1,101 @@
+//! The settings of the platform operator: where and with what image executors run.
+//!
+//! Merging is done in `layers.rs`; here the merged text is checked against the rules of Kubernetes.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    EnvSnapshot, Origin, Problem, Problems, SourceName, Sourced, keys,
+    kubernetes::Rule,
+    layers::{self, Merged},
+    source::{Layers, RawLayer, Target, env, property},
+};
+
+/// Where and with what image executors run.
+///
+/// The values of [`EphemeralSettings::load`] satisfy the rules of Kubernetes. `Default` is what an empty environment gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EphemeralSettings {
+    /// Namespace of the Kubernetes Jobs.
+    pub namespace: Sourced<String>,
+    /// Container image of the executor.
+    pub image: Sourced<String>,
+    /// Secret whose entries become environment variables of the executor.
+    pub secret: Sourced<String>,
+    /// Node selector of workspaces that name none themselves, by label key.
+    pub node_selector: BTreeMap<String, Sourced<String>>,
+}
+
+impl EphemeralSettings {
+    /// Reads, merges and checks the settings; the precedence is described at the [crate](crate).
+    ///
+    /// # Errors
+    /// Every problem, sorted by key: options that a JVM would not accept, unknown names of our families, values that
+    /// break a rule of Kubernetes. A value that a stronger source replaces is not checked.
+    pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
+        let from_env = env::read(env);
+        let from_java = env.get(keys::JAVA_TOOL_OPTIONS).map(property::read).unwrap_or_default();
+        let mut layers = vec![defaults()];
+        let mut problems = Vec::new();
+        for Layers { layers: read, problems: found } in [from_env, from_java] {
+            layers.extend(read);
+            problems.extend(found);
+        }
+        let settings = Self::from(layers::merge(layers));
+        settings.check(&mut problems);
+        Problems::none_or(problems, settings)
+    }
+
+    fn check(&self, problems: &mut Vec<Problem>) {
+        let Self { namespace, image, secret, node_selector } = self;
+        for (sourced, rule) in
+            [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage), (secret, Rule::DnsSubdomain)]
+        {
+            check_value(sourced, rule, problems);
+        }
+        for (label, value) in node_selector {
+            if !Rule::LabelKey.holds(label) {
+                problems
+                    .push(Problem::new(value.origin.clone(), Rule::LabelKey.expected()).with_found(label));
+            }
+            check_value(value, Rule::LabelValue, problems);
+        }
+    }
+}
+
+impl Default for EphemeralSettings {
+    fn default() -> Self {
+        Self::from(layers::merge(vec![defaults()]))
+    }
+}
+
+impl From<Merged> for EphemeralSettings {
+    fn from(merged: Merged) -> Self {
+        let Merged { namespace, image, secret, node_selector } = merged;
+        Self { namespace, image, secret, node_selector }
+    }
+}
+
+fn defaults() -> RawLayer {
+    let mut layer = RawLayer::default();
+    for (target, key, value) in [
+        (Target::Namespace, keys::EXECUTOR_EPHEMERAL_NAMESPACE, keys::DEFAULT_NAMESPACE),
+        (Target::Image, keys::EXECUTOR_EPHEMERAL_IMAGE, keys::DEFAULT_IMAGE),
+        (Target::Secret, keys::EXECUTOR_EPHEMERAL_SECRET, keys::DEFAULT_SECRET),
+    ] {
+        layer.push(target, value, Origin::new(SourceName::Default, key));
+    }
+    layer
+}
+
+fn check_value(sourced: &Sourced<String>, rule: Rule, problems: &mut Vec<Problem>) {
+    let Sourced { value, origin } = sourced;
+    if rule.holds(value) {
+        return;
+    }
+    let problem = Problem::new(origin.clone(), rule.expected()).with_found(value);
+    problems.push(if value.is_empty() { problem.with_hint("remove it to use the default") } else { problem });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! Where values come from: sources, origins, and one raw layer per kind of source.
+//!
+//! Layers hold text as it was found, in order of precedence; whether a value is any good is decided after merging
+//! (`settings.rs`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) mod env;
+pub mod java_options;
+pub(crate) mod property;
+
+/// A kind of source; the order is that of precedence, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum SourceName {
+    /// Built in.
+    Default,
+    /// The environment of the process.
+    Environment,
+    /// A `-D` option in `JAVA_TOOL_OPTIONS`.
+    JavaToolOptions,
+    /// A variable of the workspace.
+    Workspace,
+    /// What belongs to one Kubernetes Job alone: its ids, its payload. Not a source of settings; problems name it.
+    Request,
+}
+
+impl SourceName {
+    /// Returns the name that stands for the source in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Environment => "environment",
+            Self::JavaToolOptions => "javaToolOptions",
+            Self::Workspace => "workspace",
+            Self::Request => "request",
+        }
+    }
+}
+
+impl fmt::Display for SourceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "built-in default",
+            Self::Environment => "environment variable",
+            Self::JavaToolOptions => "JAVA_TOOL_OPTIONS",
+            Self::Workspace => "workspace variable",
+            Self::Request => "job request",
+        })
+    }
+}
+
+/// The place where a value was found.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Origin {
+    /// The kind of source.
+    pub source: SourceName,
+    /// The name under which the source holds the value, as it is spelled there (without `-D`).
+    pub key: String,
+}
+
+impl Origin {
+    /// Makes an origin.
+    pub fn new(source: SourceName, key: impl Into<String>) -> Self {
+        Self { source, key: key.into() }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, key } = self;
+        match source {
+            // The variable as a whole, when it cannot be split into options.
+            SourceName::JavaToolOptions if key == crate::keys::JAVA_TOOL_OPTIONS => {
+                write!(f, "environment variable {key}")
+            }
+            SourceName::JavaToolOptions => write!(f, "{source} -D{key}"),
+            _ => write!(f, "{source} {key}"),
+        }
+    }
+}
+
+/// A value together with the place where it was found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+impl<T> Sourced<T> {
+    /// Joins a value and its origin.
+    pub const fn new(value: T, origin: Origin) -> Self {
+        Self { value, origin }
+    }
+}
+
+/// A setting that a layer may hold.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Target {
+    Namespace,
+    Image,
+    Secret,
+    /// One label of the node selector, by its key.
+    NodeSelector(String),
+}
+
+/// What one source says, before it is merged with the others. Of two entries with one target the later one holds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawLayer {
+    pub(crate) entries: Vec<(Target, Sourced<String>)>,
+}
+
+impl RawLayer {
+    pub(crate) fn push(&mut self, target: Target, value: &str, origin: Origin) {
+        self.entries.push((target, Sourced::new(value.to_owned(), origin)));
+    }
+}
+
+/// The layers of one source with the problems found on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    /// Weakest first.
+    pub(crate) layers: Vec<RawLayer>,
+    pub(crate) problems: Vec<crate::Problem>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_reads_as_a_person_would_say_it() {
+        let cases = [
+            (SourceName::Default, "image", "built-in default image"),
+            (
+                SourceName::Environment,
+                "ExecutorEphemeralImage",
+                "environment variable ExecutorEphemeralImage",
+            ),
+            (SourceName::JavaToolOptions, "a.b", "JAVA_TOOL_OPTIONS -Da.b"),
+            (SourceName::JavaToolOptions, "JAVA_TOOL_OPTIONS", "environment variable JAVA_TOOL_OPTIONS"),
+            (
+                SourceName::Workspace,
+                "EPHEMERAL_CONFIG_ANNOTATIONS",
+                "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS",
+            ),
+            (SourceName::Request, "EphemeralJobData", "job request EphemeralJobData"),
+        ];
+        for (source, key, expected) in cases {
+            assert_eq!(Origin::new(source, key).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_source_is_that_of_its_json() {
+        for source in [
+            SourceName::Default,
+            SourceName::Environment,
+            SourceName::JavaToolOptions,
+            SourceName::Workspace,
+            SourceName::Request,
+        ] {
+            assert_eq!(serde_json::to_value(source).unwrap(), source.as_str());
+        }
+    }
+
+    #[test]
+    fn sources_are_ordered_by_precedence() {
+        assert!(SourceName::Default < SourceName::Environment);
+        assert!(SourceName::Environment < SourceName::JavaToolOptions);
+        assert!(SourceName::JavaToolOptions < SourceName::Workspace);
+    }
+}

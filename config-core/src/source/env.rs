@@ -1,0 +1,136 @@
+//! Settings in environment variables: short names, and properties in upper case with underscores.
+//!
+//! The long form cannot write everything: `IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE` is split at its
+//! underscores and lower-cased, so it means the label `disk.type`. Upper case, `/` and `_` in a label key need a `-D` option.
+
+use super::{
+    Layers, Origin, RawLayer, SourceName,
+    property::{self, Element, Prefix, SHORT_NAMES, SHORT_PREFIX},
+};
+use crate::{EnvSnapshot, unknown};
+
+/// Reads the layers of the environment.
+pub(crate) fn read(env: &EnvSnapshot) -> Layers {
+    let mut result = Layers::default();
+    // A short name is also found in upper case, weaker than in its own spelling.
+    let (mut upper, mut short) = (RawLayer::default(), RawLayer::default());
+    let (mut old, mut new) = (RawLayer::default(), RawLayer::default());
+    for (name, value) in env.iter() {
+        let origin = Origin::new(SourceName::Environment, name);
+        if unknown::starts_with_ignoring_case(name, SHORT_PREFIX) {
+            let exact = SHORT_NAMES.iter().find(|(known, _)| *known == name);
+            let in_upper = SHORT_NAMES.iter().find(|(known, _)| known.to_ascii_uppercase() == name);
+            match (exact, in_upper) {
+                (Some((_, target)), _) => short.push(target.clone(), value, origin),
+                (None, Some((_, target))) => upper.push(target.clone(), value, origin),
+                (None, None) => {
+                    result.problems.push(unknown::problem(
+                        origin,
+                        name,
+                        SHORT_PREFIX,
+                        &SHORT_NAMES.map(|(name, _)| name),
+                    ));
+                }
+            }
+            continue;
+        }
+        let lower = name.to_ascii_lowercase();
+        let elements: Vec<Element<'_>> =
+            lower.split('_').filter(|part| !part.is_empty()).map(Element::Plain).collect();
+        let (layer, rest) = match property::below_prefix(&elements) {
+            Some((Prefix::New, rest)) => (&mut new, rest),
+            Some((Prefix::Old, rest)) => (&mut old, rest),
+            None => continue,
+        };
+        match property::target(rest, &lower) {
+            Ok(target) => layer.push(target, value, origin),
+            Err(reason) => result.problems.push(reason.problem(origin)),
+        }
+    }
+    result.layers = vec![upper, short, old, new];
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Target;
+
+    fn entries(pairs: &[(&str, &str)]) -> Vec<(Target, String)> {
+        let result = read(&pairs.iter().copied().collect());
+        assert_eq!(result.problems, []);
+        result
+            .layers
+            .into_iter()
+            .flat_map(|layer| layer.entries)
+            .map(|(target, sourced)| (target, sourced.value))
+            .collect()
+    }
+
+    fn problem(name: &str) -> String {
+        let result = read(&[(name, "x")].into_iter().collect());
+        assert_eq!(result.layers.iter().map(|layer| layer.entries.len()).sum::<usize>(), 0);
+        let [problem] = result.problems.as_slice() else { panic!("one problem, not {:?}", result.problems) };
+        problem.to_string()
+    }
+
+    #[test]
+    fn the_long_form_names_settings_and_labels() {
+        let label = |key: &str| Target::NodeSelector(key.to_owned());
+        let cases = [
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE", Target::Namespace),
+            ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", Target::Image),
+            ("io_terrakube_executor_ephemeral_secret", Target::Secret),
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISKTYPE", label("disktype")),
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE", label("disk.type")),
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_A__B", label("a.b")),
+        ];
+        for (name, target) in cases {
+            assert_eq!(entries(&[(name, "v")]), [(target, "v".to_owned())], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_is_stronger_than_its_upper_case_form_and_weaker_than_the_long_one() {
+        let found = entries(&[
+            ("EXECUTOREPHEMERALIMAGE", "upper"),
+            ("ExecutorEphemeralImage", "short"),
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "new"),
+            ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "old"),
+        ]);
+        let values: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["upper", "short", "old", "new"]);
+    }
+
+    #[test]
+    fn other_variables_are_none_of_our_business() {
+        assert_eq!(
+            entries(&[("PATH", "/bin"), ("IO_TERRAKUBE_EXECUTOR_URL", "x"), ("IO", "x"), ("", "x")]),
+            []
+        );
+    }
+
+    #[test]
+    fn a_misspelt_name_is_a_problem_with_the_nearest_name() {
+        let cases = [
+            (
+                "ExecutorEphemeralNamespce",
+                "environment variable ExecutorEphemeralNamespce: expected the name of a known setting; did you mean \
+                 \"ExecutorEphemeralNamespace\"?",
+            ),
+            (
+                "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTR_A",
+                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTR_A: expected the name of a known \
+                 setting; did you mean \"nodeSelector\"?",
+            ),
+            (
+                "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR",
+                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR: expected a label key after the \
+                 name of the node selector; write nodeSelector.diskType=ssd",
+            ),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(problem(name), expected);
+        }
+    }
+}

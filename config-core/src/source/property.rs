@@ -1,0 +1,240 @@
+//! Relaxed names of properties: which setting a `-D` option or a long environment name means.
+//!
+//! Only names: values are passed on as text. The fixed part of a name is compared without regard to case and to
+//! anything but letters and digits, so `nodeSelector`, `node-selector` and `nodeselector` are one. A label key keeps
+//! its case; in brackets it is taken as it stands.
+
+use std::borrow::Cow;
+
+use super::{Layers, Origin, RawLayer, SourceName, Target, java_options};
+use crate::{Problem, keys, unknown};
+
+/// The settings that have a short name, with the property of the same meaning.
+pub(super) const SHORT_NAMES: [(&str, Target); 3] = [
+    (keys::EXECUTOR_EPHEMERAL_NAMESPACE, Target::Namespace),
+    (keys::EXECUTOR_EPHEMERAL_IMAGE, Target::Image),
+    (keys::EXECUTOR_EPHEMERAL_SECRET, Target::Secret),
+];
+
+/// What the short names begin with; an unknown name that begins so is a typing error.
+pub(super) const SHORT_PREFIX: &str = "ExecutorEphemeral";
+
+const PREFIX_TAIL: [&str; 3] = ["terrakube", "executor", "ephemeral"];
+
+/// Reads the layers of `JAVA_TOOL_OPTIONS`.
+pub(crate) fn read(text: &str) -> Layers {
+    let mut result = Layers::default();
+    let options = match java_options::split(text) {
+        Ok(options) => options,
+        Err(unmatched) => {
+            result.problems.push(
+                Problem::new(
+                    Origin::new(SourceName::JavaToolOptions, keys::JAVA_TOOL_OPTIONS),
+                    format!("a second {} that ends the quoted text", unmatched.quote),
+                )
+                .with_hint(unmatched.to_string()),
+            );
+            return result;
+        }
+    };
+    let (mut short, mut old, mut new) = (RawLayer::default(), RawLayer::default(), RawLayer::default());
+    for (key, value) in options.iter().filter_map(|option| java_options::system_property(option)) {
+        let origin = Origin::new(SourceName::JavaToolOptions, key);
+        if let Some((_, target)) = SHORT_NAMES.iter().find(|(name, _)| *name == key) {
+            short.push(target.clone(), value, origin);
+            continue;
+        }
+        if unknown::starts_with_ignoring_case(key, SHORT_PREFIX) {
+            result.problems.push(unknown::problem(
+                origin,
+                key,
+                SHORT_PREFIX,
+                &SHORT_NAMES.map(|(name, _)| name),
+            ));
+            continue;
+        }
+        let elements = split(key);
+        let (layer, rest) = match below_prefix(&elements) {
+            Some((Prefix::New, rest)) => (&mut new, rest),
+            Some((Prefix::Old, rest)) => (&mut old, rest),
+            None => continue,
+        };
+        match target(rest, key) {
+            Ok(target) => layer.push(target, value, origin),
+            Err(reason) => result.problems.push(reason.problem(origin)),
+        }
+    }
+    result.layers = vec![short, old, new];
+    result
+}
+
+/// Which of the two prefixes a name has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    Old,
+    New,
+}
+
+/// One part of a dotted name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Element<'a> {
+    /// Between dots.
+    Plain(&'a str),
+    /// Between brackets.
+    Verbatim(&'a str),
+    /// An opening bracket without its closing one.
+    Unclosed,
+}
+
+impl<'a> Element<'a> {
+    fn is(&self, canonical: &str) -> bool {
+        match self {
+            Self::Plain(text) | Self::Verbatim(text) => uniform(text) == canonical,
+            Self::Unclosed => false,
+        }
+    }
+
+    /// The part of a label key that this element stands for: the text, and whether nothing was dropped from it.
+    fn map_key(&self) -> (Cow<'a, str>, bool) {
+        match *self {
+            Self::Verbatim(text) => (Cow::Borrowed(text), true),
+            Self::Unclosed => (Cow::Borrowed(""), false),
+            Self::Plain(text) => {
+                let kept: String = text
+                    .char_indices()
+                    .filter(|(index, c)| c.is_ascii_alphanumeric() || *c == '_' || (*c == '-' && *index > 0))
+                    .map(|(_, c)| c)
+                    .collect();
+                let complete = kept == text;
+                (Cow::Owned(kept), complete)
+            }
+        }
+    }
+}
+
+/// Why a name under one of the prefixes means no setting.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NameError {
+    /// There is no such property.
+    Unknown { property: String },
+    /// `nodeSelector` without a label key.
+    NoLabelKey,
+    /// The label key has characters that are dropped outside brackets.
+    DroppedCharacters { written: String, read_as: String },
+    /// A bracket is not closed.
+    UnclosedBracket,
+}
+
+impl NameError {
+    pub(super) fn problem(self, origin: Origin) -> Problem {
+        let selector = keys::PROPERTY_NODE_SELECTOR;
+        match self {
+            Self::Unknown { property } => unknown::problem(
+                origin,
+                &property,
+                "",
+                &[keys::PROPERTY_NAMESPACE, keys::PROPERTY_IMAGE, keys::PROPERTY_SECRET, selector],
+            ),
+            Self::NoLabelKey => Problem::new(origin, "a label key after the name of the node selector")
+                .with_hint(format!("write {selector}.diskType=ssd")),
+            Self::DroppedCharacters { written, read_as } => Problem::new(
+                origin,
+                "a label key of letters, digits, `_`, `.` and inner `-`, or any label key in brackets",
+            )
+            .with_found(&written)
+            .with_hint(format!(
+                "write {selector}[{written}]; without brackets it would be read as {read_as:?}"
+            )),
+            Self::UnclosedBracket => Problem::new(origin, "a `]` for every `[`"),
+        }
+    }
+}
+
+/// Splits a name at dots and brackets; empty parts are skipped.
+pub(super) fn split(name: &str) -> Vec<Element<'_>> {
+    let mut elements = Vec::new();
+    let (mut start, mut depth) = (0, 0_usize);
+    for (index, character) in name.char_indices() {
+        match character {
+            '[' => {
+                if depth == 0 {
+                    elements.push(Element::Plain(&name[start..index]));
+                    start = index + 1;
+                }
+                depth += 1;
+            }
+            ']' if depth > 0 => {
+                depth -= 1;
+                if depth == 0 {
+                    elements.push(Element::Verbatim(&name[start..index]));
+                    start = index + 1;
+                }
+            }
+            '.' if depth == 0 => {
+                elements.push(Element::Plain(&name[start..index]));
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    elements.push(if depth > 0 { Element::Unclosed } else { Element::Plain(&name[start..]) });
+    elements.retain(|element| !matches!(element, Element::Plain("") | Element::Verbatim("")));
+    elements
+}
+
+/// Returns what follows one of the two prefixes.
+pub(super) fn below_prefix<'e, 'a>(elements: &'e [Element<'a>]) -> Option<(Prefix, &'e [Element<'a>])> {
+    let (first, rest) = elements.split_first()?;
+    let prefix = match first {
+        first if first.is("io") => Prefix::New,
+        first if first.is("org") => Prefix::Old,
+        _ => return None,
+    };
+    let (tail, rest) = rest.split_at_checked(PREFIX_TAIL.len())?;
+    tail.iter().zip(PREFIX_TAIL).all(|(element, expected)| element.is(expected)).then_some((prefix, rest))
+}
+
+/// Finds the setting of the part of a name below the prefix.
+pub(super) fn target(rest: &[Element<'_>], whole: &str) -> Result<Target, NameError> {
+    if rest.contains(&Element::Unclosed) {
+        return Err(NameError::UnclosedBracket);
+    }
+    match rest {
+        [one] if one.is(keys::PROPERTY_NAMESPACE) => Ok(Target::Namespace),
+        [one] if one.is(keys::PROPERTY_IMAGE) => Ok(Target::Image),
+        [one] if one.is(keys::PROPERTY_SECRET) => Ok(Target::Secret),
+        [selector, key @ ..] if selector.is(&uniform(keys::PROPERTY_NODE_SELECTOR)) => label_key(key),
+        [Element::Plain(property) | Element::Verbatim(property), ..] => {
+            Err(NameError::Unknown { property: (*property).to_owned() })
+        }
+        _ => Err(NameError::Unknown { property: whole.to_owned() }),
+    }
+}
+
+fn label_key(elements: &[Element<'_>]) -> Result<Target, NameError> {
+    if elements.is_empty() {
+        return Err(NameError::NoLabelKey);
+    }
+    let parts: Vec<_> = elements.iter().map(Element::map_key).collect();
+    let read_as = parts.iter().map(|(text, _)| text.as_ref()).collect::<Vec<_>>().join(".");
+    if parts.iter().all(|(_, complete)| *complete) {
+        return Ok(Target::NodeSelector(read_as));
+    }
+    let written = elements
+        .iter()
+        .map(|element| match element {
+            Element::Plain(text) | Element::Verbatim(text) => *text,
+            Element::Unclosed => "",
+        })
+        .collect::<Vec<_>>()
+        .join(".");
+    Err(NameError::DroppedCharacters { written, read_as })
+}
+
+/// The form in which fixed parts are compared: ASCII letters in lower case, and digits.
+fn uniform(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! The small grammars of workspace variables, one type each with `FromStr` and `Display`.
+//!
+//! Pure text to data. A list is read to its end, so every faulty entry is reported, not only the first one; which
+//! variable the text came from is added by the caller.
+
+use std::fmt;
+
+mod key_values;
+mod tolerations;
+
+pub use key_values::KeyValues;
+pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
+
+/// A faulty entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryError {
+    /// The entry as it was written.
+    pub entry: String,
+    /// What was expected instead.
+    pub expected: String,
+    /// What to do about it, where that is not plain.
+    pub hint: Option<String>,
+}
+
+impl EntryError {
+    pub(crate) fn new(entry: &str, expected: impl Into<String>) -> Self {
+        Self { entry: entry.to_owned(), expected: expected.into(), hint: None }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for EntryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { entry, expected, hint } = self;
+        write!(f, "entry {entry:?}: expected {expected}")?;
+        match hint {
+            Some(hint) => write!(f, "; {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every faulty entry of a list, in the order of the list; there is at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListError(Vec<EntryError>);
+
+impl ListError {
+    /// Lets `value` pass if there are no errors.
+    fn none_or<T>(errors: Vec<EntryError>, value: T) -> Result<T, Self> {
+        if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
+    }
+
+    /// Iterates over the faulty entries.
+    pub fn iter(&self) -> std::slice::Iter<'_, EntryError> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ListError {
+    type Item = &'a EntryError;
+    type IntoIter = std::slice::Iter<'a, EntryError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for ListError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ListError {}
+
+/// The items of a list that is separated by `;`: trimmed, empty ones skipped.
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(';').map(str::trim).filter(|item| !item.is_empty())
+}
