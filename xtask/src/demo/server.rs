@@ -47,6 +47,10 @@ impl Server {
         command.args(["serve", "--listen", "127.0.0.1:0", "--backend", "local", "--data-dir"]).arg(folder);
         command.arg("--executor-program").arg(&programs.executor);
         environment.ui.command(&show(&command));
+        // Executors work in the folder for temporary files; here that is a part of what the demo leaves behind and removes.
+        let scratch = folder.join("tmp");
+        fs::create_dir_all(&scratch).with_context(|| format!("could not make {}", scratch.display()))?;
+        command.env("TMPDIR", scratch);
         // A group of its own: Ctrl-C must reach this program alone, which first ends what runs and then the server.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).process_group(0);
         let child =
