@@ -29,15 +29,11 @@ use crate::{
     verdict::Verdict,
 };
 
-/// Runs the attempt that the environment describes, with the usual patience.
-pub async fn run(env: &EnvSnapshot) -> ExitCode {
-    run_with(env, Patience::default()).await
-}
-
 /// Runs the attempt that the environment describes.
 ///
-/// Must be called inside a tokio runtime with I/O and time enabled. TERM and INT are taken over by it.
-pub async fn run_with(env: &EnvSnapshot, patience: Patience) -> ExitCode {
+/// Must be called inside a tokio runtime with I/O and time enabled. It takes over TERM and INT: both stop the step.
+pub async fn run(env: &EnvSnapshot) -> ExitCode {
+    let patience = Patience::default();
     let stop = Stop::default();
     let signals = match stop.on_signals() {
         Ok(signals) => signals,
@@ -114,7 +110,9 @@ impl Attempt<'_> {
         let reader = match log.reader() {
             Ok(reader) => reader,
             Err(error) => {
-                return self.report(Verdict::failed(format!("the log cannot be read: {error}")), record, 0).await;
+                return self
+                    .report(Verdict::failed(format!("the log cannot be read: {error}")), record, 0)
+                    .await;
             }
         };
         let progress = watch::Sender::new(0);
@@ -141,7 +139,7 @@ impl Attempt<'_> {
         }
         let log_bytes = *stored.borrow();
         let code = self.report(verdict, record, log_bytes).await;
-        self.leave(&places, code);
+        leave(&places, code);
         code
     }
 
@@ -187,19 +185,23 @@ impl Attempt<'_> {
             Ok(()) => code,
             Err(error) => {
                 tracing::error!(?outcome, "{}", chain(&error));
-                if error.kind == ErrorKind::Over { ExitCode::ClaimRefused } else { ExitCode::ReportNotDelivered }
+                if error.kind == ErrorKind::Over {
+                    ExitCode::ClaimRefused
+                } else {
+                    ExitCode::ReportNotDelivered
+                }
             }
         }
     }
+}
 
-    /// Removes the spool file, unless it is the only account of what happened.
-    fn leave(&self, places: &Places, code: ExitCode) {
-        let path = places.log();
-        if code == ExitCode::ReportNotDelivered {
-            tracing::error!(path = %path.display(), "the log is kept");
-        } else if let Err(error) = std::fs::remove_file(&path) {
-            tracing::warn!(path = %path.display(), %error, "the log file is not removed");
-        }
+/// Removes the spool file, unless it is the only account of what happened.
+fn leave(places: &Places, code: ExitCode) {
+    let path = places.log();
+    if code == ExitCode::ReportNotDelivered {
+        tracing::error!(path = %path.display(), "the log is kept");
+    } else if let Err(error) = std::fs::remove_file(&path) {
+        tracing::warn!(path = %path.display(), %error, "the log file is not removed");
     }
 }
 

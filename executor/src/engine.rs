@@ -66,7 +66,11 @@ impl Engine {
         if found.terraform_version == expected.trim_start_matches('v') {
             return Ok(());
         }
-        Err(EngineError::Version { engine: self, found: found.terraform_version, expected: expected.to_owned() })
+        Err(EngineError::Version {
+            engine: self,
+            found: found.terraform_version,
+            expected: expected.to_owned(),
+        })
     }
 }
 

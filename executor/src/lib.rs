@@ -29,5 +29,4 @@ mod stop;
 mod verdict;
 mod words;
 
-pub use app::{run, run_with};
-pub use patience::Patience;
+pub use app::run;

@@ -51,8 +51,7 @@ pub(crate) struct LogReader {
 impl Log {
     /// Starts an empty log in a new file that only this user can read; `copy` gets every line as well.
     pub(crate) fn create(path: &Path, masker: Masker, copy: Box<dyn Write + Send>) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         Ok(Self {
             masker,
             spool: Mutex::new(Spool { file, length: 0, lost_lines: 0, copy }),

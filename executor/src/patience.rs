@@ -1,18 +1,18 @@
 //! How long the executor keeps trying when somebody does not answer.
 //!
-//! Only numbers. They are arguments of the library so that tests of the impatient end need not wait.
+//! Only numbers, in one place.
 
 use std::time::Duration;
 
 /// The bounds of waiting for the api-server.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// For the claim. Nothing has happened yet, so the cluster may as well start the attempt anew.
-    pub claim: Duration,
+    pub(crate) claim: Duration,
     /// For the rest of the log and for the result. What terraform did is lost to the server if it is not told.
-    pub deliver: Duration,
+    pub(crate) deliver: Duration,
     /// For downloading and uploading the plan file, and for a state that terraform could not store itself.
-    pub transfer: Duration,
+    pub(crate) transfer: Duration,
 }
 
 impl Default for Patience {

@@ -91,7 +91,7 @@ impl Places {
             _ => {}
         }
         private_folder(&path)?;
-        Ok(WorkDir { path, _lock: lock })
+        Ok(WorkDir { path, lock })
     }
 }
 
@@ -99,7 +99,7 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct WorkDir {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl WorkDir {
@@ -129,6 +129,8 @@ impl Drop for WorkDir {
         if let Err(error) = fs::remove_dir_all(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "the work directory is not removed completely");
         }
+        // A child that is just being started has a copy of the open file; closing ours alone would not free the lock.
+        let _ = self.lock.unlock();
     }
 }
 

@@ -129,7 +129,11 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
 }
 
 /// Runs a program that answers with one short text; what it prints on stderr goes to the log if it fails.
-pub(crate) async fn ask(call: &Invocation<'_>, log: &Log, stop: &Stop) -> Result<Option<String>, ProcessError> {
+pub(crate) async fn ask(
+    call: &Invocation<'_>,
+    log: &Log,
+    stop: &Stop,
+) -> Result<Option<String>, ProcessError> {
     let mut command = command(call);
     command.stdin(Stdio::null());
     let output = tokio::select! {

@@ -17,13 +17,19 @@ use crate::process::ProcessError;
 /// The configuration could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
-    #[error("source {found:?} is no address, expected an absolute path or a file, https, http, ssh or git address")]
+    #[error(
+        "source {found:?} is no address, expected an absolute path or a file, https, http, ssh or git address"
+    )]
     Address { found: String },
-    #[error("the source is a tar.gz upload (branch \"remote-content\"), which this executor does not support yet")]
+    #[error(
+        "the source is a tar.gz upload (branch \"remote-content\"), which this executor does not support yet"
+    )]
     RemoteContent,
     #[error("source folder {path:?} does not exist")]
     NoSource { path: PathBuf },
-    #[error("source folder {path:?} contains the executor's own work directory; set TMPDIR to another folder")]
+    #[error(
+        "source folder {path:?} contains the executor's own work directory; set TMPDIR to another folder"
+    )]
     AroundWork { path: PathBuf },
     #[error("could not copy {path:?}")]
     Copy { path: PathBuf, source: io::Error },
@@ -67,9 +73,8 @@ pub(crate) fn working_directory(root: &Path, folder: &str) -> Result<PathBuf, Fe
     if !real.is_dir() {
         return Err(FetchError::NoFolder { folder: named() });
     }
-    let is_configuration = |name: &str| {
-        [".tf", ".tf.json", ".tofu", ".tofu.json"].iter().any(|ending| name.ends_with(ending))
-    };
+    let is_configuration =
+        |name: &str| [".tf", ".tf.json", ".tofu", ".tofu.json"].iter().any(|ending| name.ends_with(ending));
     let mut files = fs::read_dir(&real).map_err(|source| FetchError::Copy { path: real.clone(), source })?;
     if !files.any(|file| file.is_ok_and(|file| is_configuration(&file.file_name().to_string_lossy()))) {
         return Err(FetchError::Empty { folder: named() });

@@ -64,7 +64,8 @@ impl Step<'_> {
                 "the step has {commands} scripts, which this executor cannot run yet; nothing was started"
             )));
         }
-        matches!(payload.step_type, StepType::Approval | StepType::CustomScripts).then_some(Verdict::COMPLETED)
+        matches!(payload.step_type, StepType::Approval | StepType::CustomScripts)
+            .then_some(Verdict::COMPLETED)
     }
 
     /// The plan file that an apply must use. Without it there is no apply: nobody has reviewed what it would do.
@@ -85,7 +86,9 @@ impl Step<'_> {
             return Verdict::cancelled("told to stop before terraform was started");
         }
         if error.kind == ErrorKind::NotFound {
-            return Verdict::failed("the job has no plan file, although it has a plan step; nothing was applied");
+            return Verdict::failed(
+                "the job has no plan file, although it has a plan step; nothing was applied",
+            );
         }
         Verdict::failed(chain(error)).and("nothing was applied")
     }
@@ -138,7 +141,8 @@ impl Step<'_> {
         let errored = ran.folder.join("errored.tfstate");
         if self.input.payload.step_type.is_plan() {
             // Only a successful plan says what it found; an ignored failure has left no file that may be applied.
-            let usable = matches!(ran.ended, crate::process::Ended::Code(0 | 2)) && verdict.has_changes.is_some();
+            let usable =
+                matches!(ran.ended, crate::process::Ended::Code(0 | 2)) && verdict.has_changes.is_some();
             if usable {
                 let verdict = self.upload_plan(&dir.plan_file(), verdict).await;
                 record.phase("upload", started);
@@ -171,14 +175,18 @@ impl Step<'_> {
     async fn rescue_state(&self, file: &Path, state: &StateAddress, verdict: Verdict) -> Verdict {
         let body = match fs::read(file) {
             Ok(body) => body,
-            Err(error) => return verdict.and(&format!("the state in errored.tfstate cannot be read: {error}")),
+            Err(error) => {
+                return verdict.and(&format!("the state in errored.tfstate cannot be read: {error}"));
+            }
         };
         let pushed = if self.stop.is_fenced() {
             Err("the attempt is over".to_owned())
         } else {
             self.log.note("terraform could not store the state; the executor stores errored.tfstate itself");
             let push = || self.api.push_state(state, body.clone());
-            persist(self.patience.transfer, || self.stop.is_fenced(), push).await.map_err(|error| chain(&error))
+            persist(self.patience.transfer, || self.stop.is_fenced(), push)
+                .await
+                .map_err(|error| chain(&error))
         };
         let Err(reason) = pushed else {
             self.log.note("the state is stored");
@@ -187,7 +195,9 @@ impl Step<'_> {
         let kept = self.places.kept_state();
         let sentence = match write_private(&kept, &body) {
             Ok(()) => format!("the state could not be stored ({reason}) and is kept in {}", kept.display()),
-            Err(error) => format!("the state is lost: it could neither be stored ({reason}) nor kept ({error})"),
+            Err(error) => {
+                format!("the state is lost: it could neither be stored ({reason}) nor kept ({error})")
+            }
         };
         tracing::error!("{sentence}");
         self.log.note(&sentence);

@@ -17,7 +17,8 @@ fn state() -> StateAddress {
 }
 
 fn payload(step: StepType, variables: &[(&str, &str)], environment: &[(&str, &str)]) -> EphemeralJobData {
-    let text = format!(r#"{{"type":"{step}","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}}"#);
+    let text =
+        format!(r#"{{"type":"{step}","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}}"#);
     let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -47,7 +48,8 @@ fn what_belongs_to_the_executor_is_not_inherited() {
         "TF_HTTP_PASSWORD",
         "PWD",
     ];
-    let kept = ["PATH", "HOME", "AWS_ACCESS_KEY_ID", "TF_PLUGIN_CACHE_DIR", "TF_CLI_CONFIG_FILE", "HTTPS_PROXY"];
+    let kept =
+        ["PATH", "HOME", "AWS_ACCESS_KEY_ID", "TF_PLUGIN_CACHE_DIR", "TF_CLI_CONFIG_FILE", "HTTPS_PROXY"];
     let all: Vec<(&str, &str)> = own.iter().chain(&kept).map(|name| (*name, "x")).collect();
     let mut expected = kept.map(str::to_owned);
     expected.sort();
@@ -67,7 +69,8 @@ fn the_workspace_decides_over_what_is_inherited_but_not_over_the_state() {
             ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1"),
         ],
     );
-    let all = terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, &state(), false).unwrap();
+    let all =
+        terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, &state(), false).unwrap();
     assert_eq!(all["AWS_REGION"], "eu");
     assert_eq!(all["TF_IN_AUTOMATION"], "yes");
     assert_eq!(all["TF_HTTP_ADDRESS"], "http://server/state");
@@ -88,7 +91,8 @@ fn variables_become_quoted_options_of_the_one_command_that_takes_them() {
         (StepType::TerraformDestroy, false, Some("TF_CLI_ARGS_destroy")),
     ];
     for (step, with_plan_file, expected) in cases {
-        let all = terraform(&snapshot(&[]), &payload(step, variables, &[]), &state(), with_plan_file).unwrap();
+        let all =
+            terraform(&snapshot(&[]), &payload(step, variables, &[]), &state(), with_plan_file).unwrap();
         let found: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("TF_CLI_ARGS")).collect();
         match expected {
             Some(name) => assert_eq!(found, [(&name.to_owned(), &options.to_owned())], "{step}"),
@@ -99,16 +103,16 @@ fn variables_become_quoted_options_of_the_one_command_that_takes_them() {
 
 #[test]
 fn options_of_the_user_come_first() {
-    let payload =
-        payload(StepType::TerraformPlan, &[("a", "1")], &[("TF_CLI_ARGS_plan", "-parallelism=3")]);
+    let payload = payload(StepType::TerraformPlan, &[("a", "1")], &[("TF_CLI_ARGS_plan", "-parallelism=3")]);
     let all = terraform(&snapshot(&[]), &payload, &state(), false).unwrap();
     assert_eq!(all["TF_CLI_ARGS_plan"], "-parallelism=3 '-var=a=1'");
 }
 
 #[test]
 fn what_no_process_can_be_given_is_refused_by_name() {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
     let long = "x".repeat(131_072);
-    let cases: [(&[(&str, &str)], &[(&str, &str)], ChildEnvError); 5] = [
+    let cases: [(Pairs<'_>, Pairs<'_>, ChildEnvError); 5] = [
         (&[("v", "a\0b")], &[], ChildEnvError::ZeroByte { name: "v".into() }),
         (&[], &[("E", "a\0b")], ChildEnvError::ZeroByte { name: "E".into() }),
         (&[], &[("A=B", "c")], ChildEnvError::Name { name: "A=B".into() }),

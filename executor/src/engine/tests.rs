@@ -58,7 +58,9 @@ fn another_version_than_the_workspace_asks_for_is_refused() {
 
 #[test]
 fn every_step_has_its_command_line() {
-    use StepType::{Approval, CustomScripts, TerraformApply, TerraformDestroy, TerraformPlan, TerraformPlanDestroy};
+    use StepType::{
+        Approval, CustomScripts, TerraformApply, TerraformDestroy, TerraformPlan, TerraformPlanDestroy,
+    };
     let plain = |step| Options { step, refresh: true, refresh_only: false, color: true };
     let cases = [
         (plain(TerraformPlan), false, "plan -input=false -detailed-exitcode -out=/w/plan"),
@@ -69,11 +71,7 @@ fn every_step_has_its_command_line() {
         ),
         (plain(TerraformPlanDestroy), false, "plan -input=false -detailed-exitcode -out=/w/plan -destroy"),
         (plain(TerraformApply), true, "apply -input=false /w/plan"),
-        (
-            Options { color: false, ..plain(TerraformApply) },
-            true,
-            "apply -input=false -no-color /w/plan",
-        ),
+        (Options { color: false, ..plain(TerraformApply) }, true, "apply -input=false -no-color /w/plan"),
         (plain(TerraformApply), false, "apply -input=false -auto-approve"),
         (plain(TerraformDestroy), false, "destroy -input=false -auto-approve"),
     ];

@@ -54,7 +54,10 @@ pub(crate) fn locate(
     if !source.contains("://") {
         // The short form of ssh, `git@host:path`: a colon before any slash.
         let host = source.split(['/', ':']).next().unwrap_or_default();
-        let short = source[host.len()..].starts_with(':') && !host.is_empty() && !host.starts_with('-');
+        let rest = &source[host.len()..];
+        // Two colons would let git run any program (`ext::…`).
+        let colon = rest.starts_with(':') && !rest.starts_with("::");
+        let short = colon && !host.is_empty() && !host.starts_with('-');
         return if short { Ok(ssh(source.to_owned(), payload)) } else { Err(bad()) };
     }
     let url = Url::parse(source).map_err(|_| bad())?;
@@ -120,7 +123,8 @@ pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
     let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
     let raw = url.password().map(str::to_owned);
     // Some hosts take a token as the name, without a password.
-    let alone = (raw.is_none() && matches!(url.scheme(), "https" | "http")).then(|| url.username().to_owned());
+    let alone =
+        (raw.is_none() && matches!(url.scheme(), "https" | "http")).then(|| url.username().to_owned());
     let decoded = in_address(&url).map(|(user, password)| if raw.is_some() { password } else { user });
     raw.into_iter().chain(alone).chain(decoded.filter(|_| url.scheme().starts_with("http"))).collect()
 }

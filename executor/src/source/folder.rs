@@ -21,7 +21,8 @@ pub(crate) fn copy(from: &Path, to: &Path, work: &Path) -> Result<(), FetchError
     }
     let mut folders = vec![(from, to.to_owned())];
     while let Some((from, to)) = folders.pop() {
-        copy_one_folder(&from, &to, &mut folders).map_err(|source| FetchError::Copy { path: from, source })?;
+        copy_one_folder(&from, &to, &mut folders)
+            .map_err(|source| FetchError::Copy { path: from, source })?;
     }
     Ok(())
 }
@@ -75,8 +76,10 @@ mod tests {
         }
         std::os::unix::fs::symlink("main.tf", from.join("link.tf")).unwrap();
         copy(&from, &to, &work).unwrap();
-        let mut names: Vec<_> =
-            fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(&to)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         assert_eq!(names, [".terraform.lock.hcl", "link.tf", "main.tf", "modules"]);
         assert_eq!(fs::read_to_string(to.join("modules/a/main.tf")).unwrap(), "modules/a/main.tf");

@@ -114,7 +114,11 @@ fn check_commit(commit: &str) -> Result<(), FetchError> {
     Err(FetchError::Commit { found: commit.to_owned() })
 }
 
-fn add_access(env: &mut BTreeMap<String, String>, access: &Access, key_file: &Path) -> Result<(), FetchError> {
+fn add_access(
+    env: &mut BTreeMap<String, String>,
+    access: &Access,
+    key_file: &Path,
+) -> Result<(), FetchError> {
     match access {
         Access::Public => {}
         Access::Password { scope, user, password } => {

@@ -5,8 +5,7 @@ use job_spec::EphemeralJobData;
 use super::{Access, Source, locate, secrets_in_address};
 
 fn payload(source: &str, vcs: &str, connection: Option<&str>, token: Option<&str>) -> EphemeralJobData {
-    let text =
-        r#"{"type":"terraformPlan","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}"#;
+    let text = r#"{"type":"terraformPlan","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}"#;
     let mut payload: EphemeralJobData = serde_json::from_str(text).unwrap();
     payload.source = source.into();
     payload.vcs_type = vcs.into();
@@ -46,7 +45,9 @@ fn every_form_of_address_is_understood() {
     for (source, expected) in cases {
         assert_eq!(describe(&payload(source, "PUBLIC", None, None)), expected);
     }
-    for bad in ["", "relative/path", "./a:b", "ftp://host/a", "https://", "-oProxyCommand=x:y", "ext::sh -c x"] {
+    for bad in
+        ["", "relative/path", "./a:b", "ftp://host/a", "https://", "-oProxyCommand=x:y", "ext::sh -c x"]
+    {
         let text = describe(&payload(bad, "PUBLIC", None, None));
         assert!(text.starts_with("source ") && text.contains("is no address"), "{bad}: {text}");
     }

@@ -43,7 +43,8 @@ fn only_commit_ids_are_commits() {
 
 #[test]
 fn git_itself_gets_the_password_for_the_right_host_only() {
-    let Some(git) = ["/usr/local/bin/git", "/usr/bin/git"].into_iter().find(|git| Path::new(git).exists()) else {
+    let Some(git) = ["/usr/local/bin/git", "/usr/bin/git"].into_iter().find(|git| Path::new(git).exists())
+    else {
         eprintln!("SKIPPED: git is not installed");
         return;
     };

@@ -1,0 +1,185 @@
+//! Attempts that never come to terraform, and what is touched meanwhile: nothing.
+
+use job_spec::{
+    Command, CommandRuntime, StepType,
+    attempt_api::{StepOutcome, StepResult},
+};
+
+use crate::support::{Bench, ORGANIZATION, finish, have, terminate};
+
+const EMPTY: &str = "output \"x\" {\n  value = 1\n}\n";
+
+#[tokio::test]
+async fn a_refused_claim_touches_nothing() {
+    for status in [401, 404, 409, 410] {
+        let mut bench = Bench::new(EMPTY).await;
+        bench.server.with(|memory| memory.refuse_claim = Some(status));
+        let exit = bench.run(StepType::TerraformPlan).await;
+        assert_eq!(exit.code, Some(12), "{exit:#?}");
+        assert_eq!(bench.server.with(|memory| memory.requests.clone()), [format!("POST claim {status}")]);
+        assert!(!bench.folder("tmp").join("ephemeral-agents").exists());
+        assert_eq!(exit.stdout, "");
+    }
+}
+
+#[tokio::test]
+async fn malformed_input_is_refused_before_anybody_is_asked() {
+    let cases = [
+        ("EphemeralJobData", "not base64!", "not standard base64"),
+        ("EphemeralJobData", "e30=", "not the JSON object of a job"),
+        ("EphemeralFlagBatch", "false", "EphemeralFlagBatch"),
+        ("EphemeralAttemptUrl", "somewhere", "expected an http or https address"),
+        ("EphemeralAttemptToken", "", "EphemeralAttemptToken is not set"),
+    ];
+    for (name, value, expected) in cases {
+        let mut bench = Bench::new(EMPTY).await;
+        bench.extra_env.insert(name.into(), value.into());
+        let exit = bench.run(StepType::TerraformPlan).await;
+        assert_eq!(exit.code, Some(11), "{name}: {exit:#?}");
+        assert!(exit.stderr.contains(expected), "{}", exit.stderr);
+        assert!(bench.server.with(|memory| memory.requests.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn a_claim_is_tried_again_as_the_same_claim_until_it_works() {
+    if !have("terraform") {
+        return;
+    }
+    let bench = Bench::new(EMPTY).await;
+    bench.server.with(|memory| memory.refuse_claim = Some(503));
+    let child = bench.spawn();
+    let tried = |count| move |memory: &crate::support::server::Memory| memory.requests.len() >= count;
+    bench.server.until("three claims", tried(3)).await;
+    bench.server.with(|memory| memory.refuse_claim = None);
+    let exit = finish(child).await;
+    assert_eq!(exit.code, Some(0), "{exit:#?}");
+}
+
+#[tokio::test]
+async fn told_to_stop_while_the_server_is_away_nothing_has_run() {
+    let bench = Bench::new(EMPTY).await;
+    bench.server.with(|memory| memory.refuse_claim = Some(503));
+    let child = bench.spawn();
+    bench.server.until("two claims", |memory| memory.requests.len() >= 2).await;
+    terminate(&child);
+    let exit = finish(child).await;
+    assert_eq!(exit.code, Some(13), "{exit:#?}");
+}
+
+/// Runs a step that must fail before terraform is started, and returns its result.
+async fn failed(bench: &mut Bench, step: StepType) -> StepResult {
+    let exit = bench.run(step).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    let result = bench.server.result();
+    assert_eq!(result.outcome, StepOutcome::Failed);
+    assert!(bench.server.with(|memory| !memory.requests.iter().any(|request| request.contains("state"))));
+    assert_eq!(bench.left_behind(), Vec::<String>::new());
+    result
+}
+
+async fn message(bench: &mut Bench, step: StepType) -> String {
+    let message = failed(bench, step).await.message.unwrap();
+    assert!(bench.server.log().contains(&message), "{}", bench.server.log());
+    message
+}
+
+#[tokio::test]
+async fn an_apply_without_its_plan_is_no_apply() {
+    let mut bench = Bench::new(EMPTY).await;
+    bench.server.with(|memory| memory.plan_expected = true);
+    let message = message(&mut bench, StepType::TerraformApply).await;
+    assert_eq!(message, "the job has no plan file, although it has a plan step; nothing was applied");
+}
+
+#[tokio::test]
+async fn a_missing_program_is_said_with_how_to_get_it() {
+    let mut bench = Bench::new(EMPTY).await;
+    bench.path = bench.folder("home").to_str().unwrap().to_owned();
+    bench.payload.tofu = true;
+    assert_eq!(
+        message(&mut bench, StepType::TerraformPlan).await,
+        "the terraform program cannot be used: tofu is not on PATH; \
+         install it from https://opentofu.org/docs/intro/install or use an image that has it"
+    );
+}
+
+#[tokio::test]
+async fn another_version_than_the_workspace_wants_is_refused() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new(EMPTY).await;
+    bench.payload.terraform_version = "0.0.1".into();
+    let message = message(&mut bench, StepType::TerraformPlan).await;
+    assert!(message.contains("expected \"0.0.1\" as the workspace says"), "{message}");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_in_the_source_is_named() {
+    let mut bench = Bench::new(EMPTY).await;
+    bench.payload.folder = "/live/dev".into();
+    let text = message(&mut bench, StepType::TerraformPlan).await;
+    assert_eq!(
+        text,
+        "could not fetch the source: folder \"/live/dev\" of the workspace is not in the source"
+    );
+    bench.payload.folder = "/".into();
+    bench.payload.source = "/nowhere/at/all".into();
+    let text = message(&mut bench, StepType::TerraformPlan).await;
+    assert_eq!(text, "could not fetch the source: source folder \"/nowhere/at/all\" does not exist");
+}
+
+#[tokio::test]
+async fn scripts_are_refused_before_anything_runs() {
+    let mut bench = Bench::new(EMPTY).await;
+    let script = Command {
+        runtime: CommandRuntime::Bash,
+        script: "touch ran".into(),
+        priority: 1,
+        before: true,
+        after: false,
+        verbose: false,
+    };
+    bench.payload.command_list = Some(vec![script]);
+    for step in [StepType::TerraformPlan, StepType::CustomScripts] {
+        assert!(message(&mut bench, step).await.contains("cannot run yet; nothing was started"));
+    }
+}
+
+#[tokio::test]
+async fn a_step_with_nothing_to_do_is_complete_at_once() {
+    for step in [StepType::Approval, StepType::CustomScripts] {
+        for commands in [None, Some(Vec::new())] {
+            let mut bench = Bench::new(EMPTY).await;
+            bench.payload.command_list = commands;
+            let exit = bench.run(step).await;
+            assert_eq!(exit.code, Some(0), "{exit:#?}");
+            assert_eq!(bench.server.result().outcome, StepOutcome::Completed);
+            assert_eq!(
+                bench.server.with(|memory| memory.requests.clone()),
+                ["POST claim 200", "POST result 204"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_refused_is_told_by_the_exit_code() {
+    for (status, code) in [(409, 15), (410, 12)] {
+        let mut bench = Bench::new(EMPTY).await;
+        bench.server.with(|memory| memory.refuse_result = Some(status));
+        let exit = bench.run(StepType::Approval).await;
+        assert_eq!(exit.code, Some(code), "{exit:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_of_somebody_else_is_not_used() {
+    let mut bench = Bench::new(EMPTY).await;
+    let elsewhere = bench.folder("home");
+    std::os::unix::fs::symlink(&elsewhere, bench.folder("tmp").join("ephemeral-agents")).unwrap();
+    let result = failed(&mut bench, StepType::TerraformPlan).await;
+    assert!(result.message.unwrap().contains("belongs to another user"));
+    assert!(!elsewhere.join(ORGANIZATION).exists());
+}

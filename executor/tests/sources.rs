@@ -1,0 +1,99 @@
+//! Repositories made and cloned with the real git.
+
+use std::fs;
+
+use job_spec::{StepType, attempt_api::StepOutcome};
+
+use crate::support::{Bench, have, tool};
+
+/// A bare repository with two commits on `main` (the second one changes the output) and a tag on the first.
+struct Repository {
+    url: String,
+    first: String,
+    second: String,
+}
+
+fn repository(bench: &Bench) -> Repository {
+    let work = bench.folder("repository");
+    let git = |args: &[&str]| {
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+        tool("git", &[&identity[..], args].concat(), &work)
+    };
+    let commit = |value: &str| {
+        fs::create_dir_all(work.join("live")).unwrap();
+        fs::write(work.join("live/main.tf"), format!("output \"version\" {{\n  value = \"{value}\"\n}}\n"))
+            .unwrap();
+        git(&["add", "."]);
+        git(&["commit", "--quiet", "-m", value]);
+        git(&["rev-parse", "HEAD"])
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    let first = commit("one");
+    git(&["tag", "v1"]);
+    let second = commit("two");
+    let bare = bench.folder("bare").join("infra.git");
+    git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+    Repository { url: format!("file://{}", bare.display()), first, second }
+}
+
+fn version(bench: &Bench) -> String {
+    bench.server.with(|memory| memory.state_json())["outputs"]["version"]["value"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn branch_tag_and_commit_of_a_repository_are_found_and_reported() {
+    if !have("terraform") || !have("git") {
+        return;
+    }
+    let mut bench = Bench::new("").await;
+    let repository = repository(&bench);
+    let Repository { url, first, second } = &repository;
+    bench.payload.source.clone_from(url);
+    bench.payload.folder = "/live".into();
+    let path = url.strip_prefix("file://").unwrap();
+    let cases = [
+        (url.as_str(), "main", None, second, "two"),
+        (path, "", None, second, "two"),
+        (url, "v1", None, first, "one"),
+        (url, "main", Some(first.clone()), first, "one"),
+    ];
+    for (source, branch, commit, expected, value) in cases {
+        bench.payload.source = source.into();
+        bench.payload.branch = branch.into();
+        bench.payload.commit_id = commit;
+        let exit = bench.run(StepType::TerraformApply).await;
+        assert_eq!(exit.code, Some(0), "{exit:#?}");
+        assert_eq!(bench.server.result().commit_id.as_ref(), Some(expected));
+        assert_eq!(version(&bench), value);
+    }
+}
+
+#[tokio::test]
+async fn a_clone_that_fails_fails_the_step_with_the_words_of_git() {
+    if !have("git") {
+        return;
+    }
+    let mut bench = Bench::new("").await;
+    let repository = repository(&bench);
+    bench.payload.source = repository.url;
+    bench.payload.branch = "no-such-branch".into();
+    let exit = bench.run(StepType::TerraformPlan).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    let (result, log) = (bench.server.result(), bench.server.log());
+    assert_eq!(
+        result.message.as_deref(),
+        Some("could not fetch the source: git could not clone the repository; its own words are in the log")
+    );
+    assert!(log.contains("no-such-branch not found"), "{log}");
+    assert!(!bench.server.with(|memory| memory.requests.iter().any(|request| request.contains("state"))));
+
+    bench.payload.branch = "main".into();
+    bench.payload.commit_id = Some("0123456789012345678901234567890123456789".into());
+    bench.run(StepType::TerraformPlan).await;
+    let result = bench.server.result();
+    assert_eq!(result.outcome, StepOutcome::Failed);
+    assert!(result.message.unwrap().contains("git could not check out the commit"));
+}

@@ -1,0 +1,184 @@
+//! A bench for one executor: folders, payload, environment, and the processes that are needed.
+//!
+//! The api-server is in [`server`].
+
+pub(crate) mod server;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use job_spec::{EphemeralJobData, StepType};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+pub(crate) use server::Server;
+
+/// Far longer than anything takes; a machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+pub(crate) const ORGANIZATION: &str = "org-0b8a3c10";
+pub(crate) const WORKSPACE: &str = "ws-7c1d2e5a";
+
+/// The test's own search path.
+pub(crate) fn search_path() -> String {
+    variable("PATH").unwrap_or_default()
+}
+
+fn variable(name: &str) -> Option<String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests need to find terraform, and to know whether it may be missing"
+    )]
+    std::env::var(name).ok()
+}
+
+/// Tells whether a program is there. A missing one skips the test on a laptop and fails it in CI.
+pub(crate) fn have(program: &str) -> bool {
+    let found = std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file());
+    if !found {
+        assert!(variable("CI").is_none(), "{program} is not on PATH");
+        eprintln!("SKIPPED: {program} is not on PATH");
+    }
+    found
+}
+
+/// Everything for one workspace.
+pub(crate) struct Bench {
+    pub(crate) server: Server,
+    pub(crate) payload: EphemeralJobData,
+    pub(crate) path: String,
+    pub(crate) extra_env: BTreeMap<String, String>,
+    dir: tempfile::TempDir,
+}
+
+/// How an executor ended.
+#[derive(Debug)]
+pub(crate) struct Exit {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Bench {
+    /// A workspace whose source is a folder with this configuration.
+    pub(crate) async fn new(configuration: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["source", "home", "tmp"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let text = format!(
+            r#"{{"type":"terraformPlan","organizationId":"{ORGANIZATION}","workspaceId":"{WORKSPACE}","jobId":"42",
+                "stepId":"step-1","vcsType":"PUBLIC","refresh":true,"showHeader":true}}"#
+        );
+        let mut payload: EphemeralJobData = serde_json::from_str(&text).unwrap();
+        payload.source = dir.path().join("source").to_str().unwrap().to_owned();
+        let bench = Self {
+            server: Server::start().await,
+            payload,
+            path: search_path(),
+            extra_env: BTreeMap::new(),
+            dir,
+        };
+        bench.write("main.tf", configuration);
+        bench
+    }
+
+    /// Writes a file of the source folder.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder("source").join(name), text).unwrap();
+    }
+
+    /// One of the folders of the bench: `source`, `home`, `tmp`, or a new one.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// What executors leave beside the work directory.
+    pub(crate) fn left_behind(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.organization_folder()) else { return Vec::new() };
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| *name != format!("{WORKSPACE}.lock"))
+            .collect()
+    }
+
+    pub(crate) fn organization_folder(&self) -> PathBuf {
+        self.dir.path().join("tmp/ephemeral-agents").join(ORGANIZATION)
+    }
+
+    /// The environment of an executor, made from nothing.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let folder = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
+        let mut env = BTreeMap::from([
+            ("PATH".to_owned(), self.path.clone()),
+            ("HOME".to_owned(), folder("home")),
+            ("TMPDIR".to_owned(), folder("tmp")),
+            ("TerrakubeEnableColorOutput".to_owned(), "false".to_owned()),
+            ("EphemeralFlagBatch".to_owned(), "true".to_owned()),
+            ("EphemeralJobData".to_owned(), self.payload.encode()),
+            ("EphemeralAttemptUrl".to_owned(), self.server.attempt_url()),
+            ("EphemeralAttemptToken".to_owned(), server::TOKEN.to_owned()),
+        ]);
+        env.extend(self.extra_env.clone());
+        env
+    }
+
+    /// Starts the program.
+    pub(crate) fn spawn(&self) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_executor"))
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs the program as the next attempt, at a step of this type.
+    pub(crate) async fn run(&mut self, step: StepType) -> Exit {
+        self.payload.step_type = step;
+        self.server.next_attempt();
+        finish(self.spawn()).await
+    }
+}
+
+/// Waits for the end of an executor.
+pub(crate) async fn finish(child: Child) -> Exit {
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("the executor ends").unwrap();
+    let Output { status, stdout, stderr } = output;
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Exit { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Sends TERM, as a cluster does.
+pub(crate) fn terminate(child: &Child) {
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
+/// Runs a helper program to its end and returns what it prints.
+pub(crate) fn tool(program: &str, args: &[&str], dir: &Path) -> String {
+    let output = std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .env("PATH", search_path())
+        .env("HOME", dir)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}

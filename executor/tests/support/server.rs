@@ -1,0 +1,268 @@
+//! An api-server in memory, as one attempt sees it, which can be told to misbehave.
+//!
+//! It implements the messages of `job_spec::attempt_api` and the state addresses of terraform's `http` backend. It knows
+//! nothing of jobs: a test says when the next attempt begins.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::State,
+    http::{HeaderMap, Request, StatusCode},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
+
+use super::PATIENCE;
+
+pub(crate) const TOKEN: &str = "attempt-token-5e0d1c2b";
+pub(crate) const ATTEMPT: &str = "attempt-d2f0aa11";
+
+/// What the server knows, and how it behaves.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault that a test switches on by itself")]
+pub(crate) struct Memory {
+    // Behaviour.
+    pub(crate) plan_expected: bool,
+    pub(crate) sensitive: Vec<String>,
+    /// Answer to every claim instead of success.
+    pub(crate) refuse_claim: Option<u16>,
+    /// Everything but the claim is answered with 503.
+    pub(crate) away: bool,
+    /// Logs are answered with 410.
+    pub(crate) fenced: bool,
+    /// Answer to every result instead of success.
+    pub(crate) refuse_result: Option<u16>,
+    /// States sent by terraform are answered with 403.
+    pub(crate) refuse_state_of_terraform: bool,
+    /// States sent by the executor are answered with 403.
+    pub(crate) refuse_state_of_executor: bool,
+    // Memory of the workspace.
+    pub(crate) plan: Option<Vec<u8>>,
+    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) lock: Option<Value>,
+    // Memory of the attempt.
+    pub(crate) claimed_by: Option<String>,
+    pub(crate) log: Vec<u8>,
+    pub(crate) result: Option<StepResult>,
+    /// Method, path and status of every request.
+    pub(crate) requests: Vec<String>,
+}
+
+impl Memory {
+    pub(crate) fn log_text(&self) -> String {
+        String::from_utf8(self.log.clone()).unwrap()
+    }
+
+    pub(crate) fn state_json(&self) -> Value {
+        serde_json::from_slice(self.state.as_deref().expect("there is a state")).unwrap()
+    }
+
+    /// Addresses of the resources in the state.
+    pub(crate) fn resources(&self) -> Vec<String> {
+        let state = self.state_json();
+        let name = |resource: &Value| resource["name"].as_str().unwrap().to_owned();
+        state["resources"].as_array().unwrap().iter().map(name).collect()
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    memory: Arc<Mutex<Memory>>,
+    changes: watch::Sender<u64>,
+    address: std::net::SocketAddr,
+    task: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    memory: Arc<Mutex<Memory>>,
+    changes: watch::Sender<u64>,
+    address: std::net::SocketAddr,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (memory, changes) = (Arc::new(Mutex::new(Memory::default())), watch::Sender::new(0));
+        let shared = Shared { memory: Arc::clone(&memory), changes: changes.clone(), address };
+        let app = Router::new().fallback(handle).with_state(shared);
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { memory, changes, address, task }
+    }
+
+    pub(crate) fn attempt_url(&self) -> String {
+        format!("http://{}/executor/v1/attempts/{ATTEMPT}", self.address)
+    }
+
+    /// Looks at the memory, or changes the behaviour.
+    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
+        look(&mut self.memory.lock().unwrap())
+    }
+
+    /// Forgets the attempt, keeps the workspace.
+    pub(crate) fn next_attempt(&self) {
+        self.with(|memory| {
+            memory.claimed_by = None;
+            memory.log.clear();
+            memory.result = None;
+            memory.requests.clear();
+        });
+    }
+
+    pub(crate) fn result(&self) -> StepResult {
+        self.with(|memory| memory.result.clone()).expect("there is a result")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.with(|memory| memory.log_text())
+    }
+
+    /// Waits until the memory is in a state; the time is bounded.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Memory) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let wait = async {
+            while !self.with(|memory| is_so(memory)) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let in_time = timeout(PATIENCE, wait).await.is_ok();
+        let (requests, log) = (self.with(|memory| memory.requests.clone()), self.log());
+        assert!(in_time, "waited for {what} in vain; last seen: {requests:#?}\n{log}");
+    }
+}
+
+async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let (method, path) = (parts.method.as_str().to_owned(), parts.uri.path().to_owned());
+    let answer = {
+        let mut memory = shared.memory.lock().unwrap();
+        let query = parts.uri.query().unwrap_or_default();
+        let answer = route(&shared, &mut memory, &method, &path, query, &parts.headers, &body);
+        let tail = path.rsplit('/').next().unwrap_or_default();
+        memory.requests.push(format!("{method} {tail} {}", answer.status().as_u16()));
+        answer
+    };
+    shared.changes.send_modify(|revision| *revision += 1);
+    answer
+}
+
+fn route(
+    shared: &Shared,
+    memory: &mut Memory,
+    method: &str,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
+    let authorization =
+        headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if path == "/state" {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{ATTEMPT}:{TOKEN}")));
+        return match authorization == basic {
+            true if memory.away => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            true => state(memory, method, body, agent.starts_with("ephemeral-agents-executor")),
+            false => StatusCode::UNAUTHORIZED.into_response(),
+        };
+    }
+    if authorization != format!("Bearer {TOKEN}") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let Some(message) = path.strip_prefix(&format!("/executor/v1/attempts/{ATTEMPT}/")) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    if memory.away && message != "claim" {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    match (method, message) {
+        ("POST", "claim") => claim(memory, body, format!("http://{}/state", shared.address)),
+        ("POST", "log") => log(memory, query, body),
+        ("PUT", "plan") => {
+            memory.plan = Some(body.to_vec());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        ("GET", "plan") => match &memory.plan {
+            Some(plan) => plan.clone().into_response(),
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
+        ("POST", "result") => {
+            if let Some(status) = memory.refuse_result {
+                return StatusCode::from_u16(status).unwrap().into_response();
+            }
+            memory.result = Some(serde_json::from_slice(body).unwrap());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn claim(memory: &mut Memory, body: &Bytes, state_url: String) -> Response {
+    let request: ClaimRequest = serde_json::from_slice(body).unwrap();
+    if let Some(status) = memory.refuse_claim {
+        return StatusCode::from_u16(status).unwrap().into_response();
+    }
+    if memory.claimed_by.get_or_insert(request.executor_id.clone()) != &request.executor_id {
+        return StatusCode::CONFLICT.into_response();
+    }
+    axum::Json(ClaimResponse {
+        state_url,
+        attempt_id: ATTEMPT.to_owned(),
+        plan_expected: memory.plan_expected,
+        sensitive: memory.sensitive.clone(),
+    })
+    .into_response()
+}
+
+fn log(memory: &mut Memory, query: &str, body: &Bytes) -> Response {
+    if memory.fenced {
+        return StatusCode::GONE.into_response();
+    }
+    let offset: u64 = query.strip_prefix("offset=").unwrap().parse().unwrap();
+    let fits = offset == memory.log.len() as u64;
+    if fits {
+        memory.log.extend_from_slice(body);
+    }
+    let position = axum::Json(LogPosition { offset: memory.log.len() as u64 });
+    (if fits { StatusCode::OK } else { StatusCode::CONFLICT }, position).into_response()
+}
+
+fn state(memory: &mut Memory, method: &str, body: &Bytes, from_executor: bool) -> Response {
+    match method {
+        "GET" => match &memory.state {
+            Some(state) => state.clone().into_response(),
+            None => StatusCode::NO_CONTENT.into_response(),
+        },
+        "POST" if !from_executor && memory.refuse_state_of_terraform => StatusCode::FORBIDDEN.into_response(),
+        "POST" if from_executor && memory.refuse_state_of_executor => StatusCode::FORBIDDEN.into_response(),
+        "POST" => {
+            memory.state = Some(body.to_vec());
+            StatusCode::OK.into_response()
+        }
+        "LOCK" => {
+            if let Some(lock) = &memory.lock {
+                return (StatusCode::LOCKED, lock.to_string()).into_response();
+            }
+            memory.lock = Some(serde_json::from_slice(body).unwrap());
+            StatusCode::OK.into_response()
+        }
+        "UNLOCK" => {
+            memory.lock = None;
+            StatusCode::OK.into_response()
+        }
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
+}

@@ -1,0 +1,159 @@
+//! Things go wrong while terraform runs: the server is away, the attempt is fenced, the executor is told to stop.
+
+use std::{fs, os::unix::fs::MetadataExt};
+
+use job_spec::{StepType, attempt_api::StepOutcome};
+use tokio::process::Child;
+
+use crate::support::{
+    Bench, WORKSPACE, finish, have,
+    server::{ATTEMPT, Memory},
+    terminate,
+};
+
+/// Its second resource goes on for ever, and tells the process number of terraform.
+const ENDLESS: &str = r#"
+resource "terraform_data" "quick" {
+  input = "done"
+}
+resource "terraform_data" "endless" {
+  depends_on = [terraform_data.quick]
+  provisioner "local-exec" {
+    command = "echo terraform is $PPID; sleep 3600"
+  }
+}
+"#;
+
+/// Starts an apply and waits until its provisioner runs.
+async fn started(bench: &mut Bench) -> Child {
+    bench.payload.step_type = StepType::TerraformApply;
+    let child = bench.spawn();
+    bench.server.until("the provisioner", |memory| memory.log_text().contains("terraform is")).await;
+    child
+}
+
+#[tokio::test]
+async fn told_to_stop_terraform_saves_its_state_and_the_step_is_cancelled() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new(ENDLESS).await;
+    let child = started(&mut bench).await;
+
+    // Whoever waits for the executor's output to close waits for terraform too.
+    let log = bench.server.log();
+    let terraform = log.split("terraform is ").nth(1).unwrap().lines().next().unwrap();
+    let standard = |pid: &str, number: u8| fs::read_link(format!("/proc/{pid}/fd/{number}")).ok();
+    let executor = child.id().unwrap().to_string();
+    assert_eq!(standard(terraform, 0), standard(&executor, 1));
+
+    terminate(&child);
+    let exit = finish(child).await;
+    assert_eq!(exit.code, Some(14), "{exit:#?}");
+    let result = bench.server.result();
+    assert_eq!(result.outcome, StepOutcome::Cancelled);
+    assert_eq!(
+        result.message.as_deref(),
+        Some("told to stop during terraform apply, which then ended with exit code 1")
+    );
+    let log = bench.server.log();
+    assert!(log.contains("Interrupt received."), "{log}");
+    assert_eq!(log, exit.stdout);
+    assert!(bench.server.with(|memory| memory.resources()).contains(&"quick".to_owned()));
+    assert!(bench.server.with(|memory| memory.lock.is_none()));
+    assert_eq!(bench.left_behind(), Vec::<String>::new());
+    assert!(!fs::exists(format!("/proc/{terraform}")).unwrap());
+}
+
+#[tokio::test]
+async fn a_fenced_attempt_stops_terraform_and_writes_nothing_more() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new(ENDLESS).await;
+    let child = started(&mut bench).await;
+    // Terraform says every ten seconds that it still waits; that line is refused.
+    bench.server.with(|memory| memory.fenced = true);
+    let exit = finish(child).await;
+    assert_eq!(exit.code, Some(12), "{exit:#?}");
+    let requests = bench.server.with(|memory| memory.requests.clone());
+    assert_eq!(requests.iter().filter(|request| *request == "POST log 410").count(), 1, "{requests:#?}");
+    assert!(!requests.iter().any(|request| request.contains("result")), "{requests:#?}");
+    assert_eq!(bench.left_behind(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn log_and_result_arrive_in_full_when_the_server_was_away() {
+    if !have("terraform") {
+        return;
+    }
+    let text = r#"
+resource "terraform_data" "wordy" {
+  provisioner "local-exec" {
+    command = "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done; while [ ! -e ../../../back ]; do :; done"
+  }
+}
+"#;
+    let mut bench = Bench::new(text).await;
+    bench.payload.step_type = StepType::TerraformApply;
+    let child = bench.spawn();
+    bench.server.until("the first line", |memory| memory.log_text().contains("line 1\n")).await;
+    bench.server.with(|memory| memory.away = true);
+    let refused =
+        |memory: &Memory| memory.requests.iter().filter(|request| request.ends_with(" 503")).count() >= 2;
+    bench.server.until("two refused requests", refused).await;
+    // Terraform goes on to its end, and meets the absent server too.
+    fs::write(bench.organization_folder().join("back"), "").unwrap();
+    let state_refused = |memory: &Memory| memory.requests.iter().any(|request| request == "POST state 503");
+    bench.server.until("a refused state", state_refused).await;
+    bench.server.with(|memory| memory.away = false);
+    let exit = finish(child).await;
+    assert_eq!(exit.code, Some(0), "{exit:#?}");
+    let (result, log) = (bench.server.result(), bench.server.log());
+    assert_eq!(result.outcome, StepOutcome::Completed);
+    assert_eq!(log, exit.stdout);
+    assert_eq!(result.log_bytes, log.len() as u64);
+    for number in [0, 2500, 4999] {
+        assert_eq!(log.matches(&format!("(local-exec): line {number}\n")).count(), 1, "{number}");
+    }
+    assert_eq!(bench.server.with(|memory| memory.resources()), ["wordy"]);
+}
+
+#[tokio::test]
+async fn a_state_that_terraform_could_not_store_is_stored_by_the_executor() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new("resource \"terraform_data\" \"one\" {}\n").await;
+    bench.server.with(|memory| memory.refuse_state_of_terraform = true);
+    let exit = bench.run(StepType::TerraformApply).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    assert_eq!(bench.server.with(|memory| memory.resources()), ["one"]);
+    let message = bench.server.result().message.unwrap();
+    assert!(
+        message.ends_with("the executor has stored the state that terraform could not store"),
+        "{message}"
+    );
+    assert_eq!(bench.left_behind(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_state_that_nobody_could_be_given_is_kept_and_the_place_is_named() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new("resource \"terraform_data\" \"one\" {}\n").await;
+    bench.server.with(|memory| {
+        memory.refuse_state_of_terraform = true;
+        memory.refuse_state_of_executor = true;
+    });
+    let exit = bench.run(StepType::TerraformApply).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    let name = format!("{WORKSPACE}.{ATTEMPT}.tfstate");
+    assert_eq!(bench.left_behind(), std::slice::from_ref(&name));
+    let kept = bench.organization_folder().join(name);
+    let message = bench.server.result().message.unwrap();
+    assert!(message.contains(&format!("is kept in {}", kept.display())), "{message}");
+    assert!(fs::read_to_string(&kept).unwrap().contains("terraform_data"));
+    assert_eq!(fs::metadata(&kept).unwrap().mode() & 0o777, 0o600);
+}
