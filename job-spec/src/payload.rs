@@ -10,6 +10,10 @@ use std::{collections::BTreeMap, fmt};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize};
 
+mod json_fault;
+
+pub use json_fault::JsonFault;
+
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -183,7 +187,7 @@ pub enum PayloadError {
     Base64(#[source] base64::DecodeError),
     /// The decoded text is not the JSON object that is expected.
     #[error("EphemeralJobData is not the JSON object of a job")]
-    Json(#[source] serde_json::Error),
+    Json(#[source] JsonFault),
 }
 
 impl EphemeralJobData {
@@ -204,7 +208,7 @@ impl EphemeralJobData {
     pub fn decode(text: &str) -> Result<Self, PayloadError> {
         let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let json = STANDARD.decode(compact).map_err(PayloadError::Base64)?;
-        serde_json::from_slice(&json).map_err(PayloadError::Json)
+        serde_json::from_slice(&json).map_err(|error| PayloadError::Json(JsonFault::of(&error)))
     }
 }
 
@@ -232,3 +236,6 @@ fn map_without_nulls<'de, D: Deserializer<'de>>(
     let map: Option<BTreeMap<String, Option<String>>> = Option::deserialize(deserializer)?;
     Ok(map.unwrap_or_default().into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
 }
+
+#[cfg(test)]
+mod tests;

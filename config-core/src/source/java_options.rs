@@ -1,4 +1,4 @@
-//! Splits `JAVA_TOOL_OPTIONS` into options exactly as a Java virtual machine (OpenJDK's `HotSpot`) does.
+//! Splits `JAVA_TOOL_OPTIONS` into options exactly as a Java virtual machine (`HotSpot` of `OpenJDK`) does.
 //!
 //! Pure text to text: which `-D` option means what is decided in `property.rs`.
 //!

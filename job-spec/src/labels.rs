@@ -1,0 +1,94 @@
+//! Labels and annotations of our Kubernetes Jobs, and the selectors made of them.
+//!
+//! The labels stand on the Job and on its pod, so that either is found by organization, workspace, job, step or attempt.
+
+use std::collections::BTreeMap;
+
+use crate::AttemptKey;
+
+/// Label: id of the organization.
+pub const ORGANIZATION_ID: &str = "organizationId";
+/// Label: id of the workspace.
+pub const WORKSPACE_ID: &str = "workspaceId";
+/// Label: id of the job.
+pub const JOB_ID: &str = "jobId";
+/// Label: number of the step in its job.
+pub const STEP_NUMBER: &str = "stepNumber";
+/// Label: number of the attempt at the step.
+pub const ATTEMPT: &str = "attempt";
+
+/// Label: the program that made the object.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const MANAGED_BY_VALUE: &str = "ephemeral-agents";
+
+/// What the keys of our own annotations begin with; workspaces cannot set these.
+pub const OWN_PREFIX: &str = "ephemeral-agents.dev/";
+/// Annotation: SHA-256 of the Job's `spec` as JSON, in lower-case hexadecimal. Two Jobs of one name are the same if it is.
+pub const SPEC_HASH: &str = "ephemeral-agents.dev/spec-hash";
+
+/// Returns the label selector of every Kubernetes Job of ours.
+///
+/// ```
+/// assert_eq!(job_spec::labels::selector(), "app.kubernetes.io/managed-by=ephemeral-agents");
+/// ```
+#[must_use]
+pub fn selector() -> String {
+    format!("{MANAGED_BY}={MANAGED_BY_VALUE}")
+}
+
+/// Returns the label selector of the Kubernetes Jobs of one job.
+///
+/// ```
+/// assert_eq!(
+///     job_spec::labels::selector_of_job(42),
+///     "app.kubernetes.io/managed-by=ephemeral-agents,jobId=42"
+/// );
+/// ```
+#[must_use]
+pub fn selector_of_job(job_id: u64) -> String {
+    format!("{},{JOB_ID}={job_id}", selector())
+}
+
+/// Reads back which attempt an object is of; `None` if a label is missing or no number where one belongs.
+///
+/// ```
+/// use job_spec::{AttemptKey, labels};
+/// let key = AttemptKey {
+///     organization_id: "acme".to_owned(),
+///     workspace_id: "dev".to_owned(),
+///     job_id: 42,
+///     step_number: 100,
+///     attempt: 2,
+/// };
+/// assert_eq!(labels::attempt_of(&labels::of(&key)), Some(key));
+/// ```
+#[must_use]
+pub fn attempt_of(labels: &BTreeMap<String, String>) -> Option<AttemptKey> {
+    if labels.get(MANAGED_BY)? != MANAGED_BY_VALUE {
+        return None;
+    }
+    Some(AttemptKey {
+        organization_id: labels.get(ORGANIZATION_ID)?.clone(),
+        workspace_id: labels.get(WORKSPACE_ID)?.clone(),
+        job_id: labels.get(JOB_ID)?.parse().ok()?,
+        step_number: labels.get(STEP_NUMBER)?.parse().ok()?,
+        attempt: labels.get(ATTEMPT)?.parse().ok()?,
+    })
+}
+
+/// Returns the labels of the objects of an attempt.
+#[must_use]
+pub fn of(key: &AttemptKey) -> BTreeMap<String, String> {
+    let AttemptKey { organization_id, workspace_id, job_id, step_number, attempt } = key;
+    [
+        (ORGANIZATION_ID, organization_id.clone()),
+        (WORKSPACE_ID, workspace_id.clone()),
+        (JOB_ID, job_id.to_string()),
+        (STEP_NUMBER, step_number.to_string()),
+        (ATTEMPT, attempt.to_string()),
+        (MANAGED_BY, MANAGED_BY_VALUE.to_owned()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}

@@ -1,0 +1,143 @@
+//! Names of Kubernetes objects as types: a value that exists satisfies its rule.
+//!
+//! The rules themselves, with links, are those of [`config_core::kubernetes`]. Whether an object of that name exists is not
+//! this module's business.
+
+use std::fmt;
+
+use config_core::kubernetes::Rule;
+
+/// A text that breaks the rule of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("found {found:?}, expected {}", rule.expected())]
+pub struct NameError {
+    /// The text.
+    pub found: String,
+    /// The rule.
+    pub rule: Rule,
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $rule:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The rule that every value satisfies.
+            pub const RULE: Rule = $rule;
+
+            /// Checks a text.
+            ///
+            /// # Errors
+            /// [`NameError`] with the text and the rule that it breaks.
+            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+                let text = text.into();
+                if Self::RULE.holds(&text) { Ok(Self(text)) } else { Err(NameError { found: text, rule: Self::RULE }) }
+            }
+
+            /// Returns the text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name!(
+    /// Name of a Job. Kubernetes lets it have 253 characters, but it becomes a label value of the pods and the head of
+    /// their names, so longer ones than 63 create no pod:
+    /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#writing-a-job-spec>.
+    JobName,
+    Rule::DnsLabel
+);
+name!(
+    /// Name of a namespace.
+    Namespace,
+    Rule::DnsLabel
+);
+name!(
+    /// Name of a Secret.
+    SecretName,
+    Rule::DnsSubdomain
+);
+name!(
+    /// Name of a config map.
+    ConfigMapName,
+    Rule::DnsSubdomain
+);
+name!(
+    /// Name of a service account.
+    ServiceAccountName,
+    Rule::DnsSubdomain
+);
+name!(
+    /// A container image.
+    Image,
+    Rule::ContainerImage
+);
+name!(
+    /// Key of a label.
+    LabelKey,
+    Rule::LabelKey
+);
+name!(
+    /// Value of a label.
+    LabelValue,
+    Rule::LabelValue
+);
+name!(
+    /// Key of an annotation.
+    AnnotationKey,
+    Rule::AnnotationKey
+);
+name!(
+    /// Path inside a container at which something is mounted.
+    MountPath,
+    Rule::MountPath
+);
+
+impl JobName {
+    /// Makes the name of an attempt's Job: `job-<job id>-<step number>-<attempt>`.
+    ///
+    /// There is one name per attempt, so no Job ever has to make room for another.
+    #[must_use]
+    pub fn of_attempt(job_id: u64, step_number: u32, attempt: u32) -> Self {
+        // 4 + 20 + 1 + 10 + 1 + 10 characters at the most, so the rule always holds.
+        Self(format!("job-{job_id}-{step_number}-{attempt}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_of_an_attempt_is_a_valid_one() {
+        for name in [JobName::of_attempt(0, 0, 0), JobName::of_attempt(u64::MAX, u32::MAX, u32::MAX)] {
+            assert_eq!(JobName::new(name.as_str()), Ok(name));
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_is_told_with_its_rule() {
+        assert_eq!(
+            Namespace::new("Terra_Kube").unwrap_err().to_string(),
+            "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and `-`, with a letter or \
+             digit at both ends"
+        );
+    }
+}

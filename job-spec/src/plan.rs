@@ -1,0 +1,71 @@
+//! A Kubernetes Job that is decided but not yet written down.
+
+use std::{collections::BTreeMap, fmt};
+
+use config_core::value::Tolerations;
+
+use crate::{
+    AttemptAccess, AttemptKey, Limits,
+    names::{
+        AnnotationKey, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace, SecretName,
+        ServiceAccountName,
+    },
+};
+
+/// A valid Job: the result of [`validate`](crate::validate()) and the only input of [`render`](crate::render()).
+///
+/// `Debug` shows neither the payload nor the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JobPlan {
+    pub(crate) key: AttemptKey,
+    pub(crate) namespace: Namespace,
+    pub(crate) image: Image,
+    pub(crate) secret: SecretName,
+    pub(crate) node_selector: BTreeMap<LabelKey, LabelValue>,
+    pub(crate) service_account: Option<ServiceAccountName>,
+    pub(crate) annotations: BTreeMap<AnnotationKey, String>,
+    pub(crate) tolerations: Option<Tolerations>,
+    pub(crate) config_map: Option<ConfigMapVolume>,
+    /// The encoded payload, short enough for one environment variable.
+    pub(crate) job_data: String,
+    pub(crate) access: Option<AttemptAccess>,
+    pub(crate) limits: Limits,
+}
+
+/// A config map and where it is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigMapVolume {
+    pub(crate) name: ConfigMapName,
+    pub(crate) mount_path: MountPath,
+}
+
+impl JobPlan {
+    /// Returns which attempt the Job is of.
+    #[must_use]
+    pub const fn key(&self) -> &AttemptKey {
+        &self.key
+    }
+
+    /// Returns the name of the Job.
+    #[must_use]
+    pub fn name(&self) -> JobName {
+        self.key.job_name()
+    }
+
+    /// Returns the namespace of the Job.
+    #[must_use]
+    pub const fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+}
+
+impl fmt::Debug for JobPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, namespace, image, .. } = self;
+        f.debug_struct("JobPlan")
+            .field("key", key)
+            .field("namespace", namespace)
+            .field("image", image)
+            .finish_non_exhaustive()
+    }
+}

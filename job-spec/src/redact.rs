@@ -1,0 +1,89 @@
+//! A copy of a Job that may be shown.
+
+use config_core::keys;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Container};
+
+use crate::attempt_api::ATTEMPT_TOKEN_ENV;
+
+/// Environment variables whose values hold secrets.
+const SECRET_ENV: [&str; 2] = [keys::EPHEMERAL_JOB_DATA, ATTEMPT_TOKEN_ENV];
+
+/// Returns the same Job with every value that may hold a secret (the payload, the attempt's token) replaced by its
+/// length, in all containers.
+///
+/// Works on any Job, also on one that was read back from a cluster.
+#[must_use]
+pub fn redacted(job: &Job) -> Job {
+    let mut copy = job.clone();
+    if let Some(pod) = copy.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) {
+        for container in pod.containers.iter_mut().chain(pod.init_containers.iter_mut().flatten()) {
+            redact(container);
+        }
+    }
+    copy
+}
+
+fn redact(container: &mut Container) {
+    for entry in container.env.iter_mut().flatten() {
+        if let Some(value) = entry.value.as_mut().filter(|_| SECRET_ENV.contains(&entry.name.as_str())) {
+            *value = format!("<redacted: {} bytes>", value.len());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::{
+        api::{
+            batch::v1::JobSpec,
+            core::v1::{EnvVar, PodSpec, PodTemplateSpec},
+        },
+        apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    };
+
+    use super::*;
+
+    fn container(env: &[(&str, &str)]) -> Container {
+        Container {
+            env: Some(
+                env.iter()
+                    .map(|(name, value)| EnvVar {
+                        name: (*name).to_owned(),
+                        value: Some((*value).to_owned()),
+                        value_from: None,
+                    })
+                    .collect(),
+            ),
+            ..Container::default()
+        }
+    }
+
+    #[test]
+    fn secrets_are_replaced_by_their_length_in_every_container_and_the_rest_stays() {
+        let job = Job {
+            metadata: ObjectMeta { name: Some("job-1-2-3".to_owned()), ..ObjectMeta::default() },
+            spec: Some(JobSpec {
+                template: PodTemplateSpec {
+                    spec: Some(PodSpec {
+                        containers: vec![container(&[("EphemeralJobData", "c2VjcmV0"), ("Other", "kept")])],
+                        init_containers: Some(vec![container(&[("EphemeralAttemptToken", "hunter2")])]),
+                        ..PodSpec::default()
+                    }),
+                    ..PodTemplateSpec::default()
+                },
+                ..JobSpec::default()
+            }),
+            status: None,
+        };
+        let shown = redacted(&job);
+        let text = serde_json::to_string(&shown).unwrap();
+        assert!(!text.contains("c2VjcmV0") && !text.contains("hunter2"), "{text}");
+        assert!(text.contains("<redacted: 8 bytes>") && text.contains("<redacted: 7 bytes>"), "{text}");
+        assert!(text.contains("kept") && text.contains("job-1-2-3"), "{text}");
+    }
+
+    #[test]
+    fn a_job_without_a_pod_stays_as_it_is() {
+        assert_eq!(redacted(&Job::default()), Job::default());
+    }
+}

@@ -1,0 +1,80 @@
+//! Writes a plan down as a `batch/v1` Job.
+//!
+//! Nothing is decided or checked here: a [`JobPlan`] is valid. Each part of the object has its file.
+
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::PodTemplateSpec,
+};
+
+use crate::{JobPlan, Limits};
+
+mod container;
+mod env;
+mod failure_policy;
+mod metadata;
+mod pod;
+mod volumes;
+
+pub use container::EXECUTOR_CONTAINER;
+
+/// Renders the Job of a plan; the same plan gives the same bytes.
+///
+/// What every Job has, and why:
+///
+/// | field | value | reason |
+/// |---|---|---|
+/// | `backoffLimit`, `restartPolicy` | `0`, `Never` | a step runs once; another try is another Job, decided by the orchestrator |
+/// | `podReplacementPolicy` | `Failed` | no second pod beside one that is still stopping |
+/// | `podFailurePolicy` | three rules that all fail the Job | the cluster writes disruption or exit code into the Job's condition, where it is seen without reading pods |
+/// | `activeDeadlineSeconds` | from [`Limits`](crate::Limits) | a Job whose pod never starts ends too |
+/// | `ttlSecondsAfterFinished` | from [`Limits`](crate::Limits) | nothing stays behind, the payload least of all |
+/// | `terminationGracePeriodSeconds` | from [`Limits`](crate::Limits) | terraform saves its state |
+/// | labels | on Job and pod | see [`labels`](crate::labels) |
+/// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
+/// | pod and container security | Pod Security *restricted* | an executor needs no privilege |
+/// | `runAsUser`, `runAsGroup`, `fsGroup` | 1002, 1000, 1000 | the user of the stock image, which names it as text only, so that the kubelet could not prove it is not root |
+/// | `automountServiceAccountToken` | `true` only with a named account | terraform code gets no token of the cluster by accident |
+/// | `enableServiceLinks` | `false` | no variables of unrelated services in terraform's environment |
+/// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
+#[must_use]
+pub fn render(plan: &JobPlan) -> Job {
+    let JobPlan {
+        key,
+        namespace,
+        image,
+        secret,
+        node_selector,
+        service_account,
+        annotations,
+        tolerations,
+        config_map,
+        job_data,
+        access,
+        limits,
+    } = plan;
+    let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
+        *limits;
+
+    let env = env::render(job_data, access.as_ref());
+    let container = container::render(image, secret, env, config_map.as_ref());
+    let pod = pod::render(pod::Parts {
+        container,
+        node_selector,
+        service_account: service_account.as_ref(),
+        tolerations: tolerations.as_ref(),
+        config_map: config_map.as_ref(),
+        grace_period_seconds: termination_grace_period_seconds,
+    });
+    let spec = JobSpec {
+        active_deadline_seconds: Some(active_deadline_seconds.into()),
+        backoff_limit: Some(0),
+        pod_failure_policy: Some(failure_policy::render()),
+        pod_replacement_policy: Some("Failed".to_owned()),
+        template: PodTemplateSpec { metadata: Some(metadata::of_pod(key)), spec: Some(pod) },
+        // A plan's limits fit; the fallback keeps this function free of panics.
+        ttl_seconds_after_finished: Some(i32::try_from(ttl_seconds_after_finished).unwrap_or(i32::MAX)),
+        ..JobSpec::default()
+    };
+    Job { metadata: metadata::of_job(key, namespace, annotations, &spec), spec: Some(spec), status: None }
+}

@@ -1,0 +1,42 @@
+//! Names, labels and annotations of Job and pod.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use k8s_openapi::{api::batch::v1::JobSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    AttemptKey, labels,
+    names::{AnnotationKey, Namespace},
+};
+
+pub(super) fn of_job(
+    key: &AttemptKey,
+    namespace: &Namespace,
+    annotations: &BTreeMap<AnnotationKey, String>,
+    spec: &JobSpec,
+) -> ObjectMeta {
+    let mut all: BTreeMap<String, String> =
+        annotations.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect();
+    all.insert(labels::SPEC_HASH.to_owned(), spec_hash(spec));
+    ObjectMeta {
+        name: Some(key.job_name().into()),
+        namespace: Some(namespace.as_str().to_owned()),
+        labels: Some(labels::of(key)),
+        annotations: Some(all),
+        ..ObjectMeta::default()
+    }
+}
+
+pub(super) fn of_pod(key: &AttemptKey) -> ObjectMeta {
+    ObjectMeta { labels: Some(labels::of(key)), ..ObjectMeta::default() }
+}
+
+/// SHA-256 of the JSON of a spec. Its maps are sorted and its fields have a fixed order, so the JSON is one and the same.
+fn spec_hash(spec: &JobSpec) -> String {
+    let json = serde_json::to_vec(spec).expect("a Job spec is plain data with text keys");
+    Sha256::digest(json).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,77 @@
+//! The pod: where it runs, as whom, and what it tolerates.
+
+use std::collections::BTreeMap;
+
+use config_core::value::{TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations};
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, SeccompProfile, Toleration};
+
+use super::volumes;
+use crate::{
+    names::{LabelKey, LabelValue, ServiceAccountName},
+    plan::ConfigMapVolume,
+};
+
+/// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
+/// starts no container whose user it does not know as a number.
+const USER: i64 = 1002;
+/// Group of that user, which owns its home folder.
+const GROUP: i64 = 1000;
+
+/// What a pod is made of.
+pub(super) struct Parts<'a> {
+    pub(super) container: Container,
+    pub(super) node_selector: &'a BTreeMap<LabelKey, LabelValue>,
+    pub(super) service_account: Option<&'a ServiceAccountName>,
+    pub(super) tolerations: Option<&'a Tolerations>,
+    pub(super) config_map: Option<&'a ConfigMapVolume>,
+    pub(super) grace_period_seconds: u32,
+}
+
+pub(super) fn render(parts: Parts<'_>) -> PodSpec {
+    let Parts { container, node_selector, service_account, tolerations, config_map, grace_period_seconds } =
+        parts;
+    let node_selector: BTreeMap<String, String> = node_selector
+        .iter()
+        .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+        .collect();
+    PodSpec {
+        automount_service_account_token: Some(service_account.is_some()),
+        containers: vec![container],
+        enable_service_links: Some(false),
+        node_selector: (!node_selector.is_empty()).then_some(node_selector),
+        restart_policy: Some("Never".to_owned()),
+        security_context: Some(security_context()),
+        service_account_name: service_account.map(|name| name.as_str().to_owned()),
+        termination_grace_period_seconds: Some(grace_period_seconds.into()),
+        tolerations: tolerations.map(|list| list.iter().map(toleration).collect()),
+        volumes: config_map.map(|config_map| vec![volumes::volume(config_map)]),
+        ..PodSpec::default()
+    }
+}
+
+fn security_context() -> PodSecurityContext {
+    PodSecurityContext {
+        fs_group: Some(GROUP),
+        run_as_group: Some(GROUP),
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        seccomp_profile: Some(SeccompProfile { localhost_profile: None, type_: "RuntimeDefault".to_owned() }),
+        ..PodSecurityContext::default()
+    }
+}
+
+fn toleration(parsed: &ParsedToleration) -> Toleration {
+    let ParsedToleration { taint, effect } = parsed;
+    let (key, operator, value) = match taint {
+        TaintMatch::Every => (None, "Exists", None),
+        TaintMatch::Exists { key } => (Some(key), "Exists", None),
+        TaintMatch::Equal { key, value } => (Some(key), "Equal", Some(value)),
+    };
+    Toleration {
+        effect: effect.map(TaintEffect::as_str).map(str::to_owned),
+        key: key.cloned(),
+        operator: Some(operator.to_owned()),
+        toleration_seconds: None,
+        value: value.cloned(),
+    }
+}

@@ -1,0 +1,89 @@
+//! What a caller asks for: one attempt at one step.
+//!
+//! Raw input; [`validate`](crate::validate()) decides whether a Job can be made of it.
+
+use std::fmt;
+
+use config_core::{EphemeralSettings, WorkspaceOverrides};
+
+use crate::{EphemeralJobData, names::JobName};
+
+/// Which attempt at which step; it names the Kubernetes Job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AttemptKey {
+    /// Id of the organization; must be fit for a label.
+    pub organization_id: String,
+    /// Id of the workspace; must be fit for a label.
+    pub workspace_id: String,
+    /// Id of the job.
+    pub job_id: u64,
+    /// Number of the step in its job.
+    pub step_number: u32,
+    /// Number of the attempt at the step.
+    pub attempt: u32,
+}
+
+impl AttemptKey {
+    /// Returns the name of the attempt's Kubernetes Job.
+    #[must_use]
+    pub fn job_name(&self) -> JobName {
+        JobName::of_attempt(self.job_id, self.step_number, self.attempt)
+    }
+}
+
+/// How long things may take, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the start of the Kubernetes Job to the signal to stop, waiting for a node and an image included. By default
+    /// 6 hours, after which the system that existing workspaces come from gave up too.
+    pub active_deadline_seconds: u32,
+    /// From the signal to stop to the kill. By default 5 minutes: terraform finishes what it has begun with the
+    /// provider and saves its state, and an apply that is killed before that leaves an unknown state.
+    pub termination_grace_period_seconds: u32,
+    /// From the end to the removal of the Kubernetes Job. By default one hour: long enough for a server that was away
+    /// to see the end, short enough for payloads not to stay in the cluster.
+    pub ttl_seconds_after_finished: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            active_deadline_seconds: 6 * 60 * 60,
+            termination_grace_period_seconds: 5 * 60,
+            ttl_seconds_after_finished: 60 * 60,
+        }
+    }
+}
+
+/// How an executor reaches the api-server; `Debug` does not show the token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AttemptAccess {
+    /// Address of the attempt, `http://` or `https://`, without a slash at the end.
+    pub url: String,
+    /// The attempt's token.
+    pub token: String,
+}
+
+impl fmt::Debug for AttemptAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, token: _ } = self;
+        f.debug_struct("AttemptAccess").field("url", url).field("token", &format_args!("…")).finish()
+    }
+}
+
+/// Everything that a Kubernetes Job is made from.
+#[derive(Debug, Clone)]
+pub struct JobRequest<'a> {
+    /// Which attempt.
+    pub key: AttemptKey,
+    /// Settings of the platform.
+    pub settings: &'a EphemeralSettings,
+    /// What the workspace changes.
+    pub overrides: &'a WorkspaceOverrides,
+    /// The input of the executor.
+    pub payload: &'a EphemeralJobData,
+    /// How the executor reaches the api-server; `None` for a stock executor, which knows from its Secret.
+    pub access: Option<AttemptAccess>,
+    /// How long things may take.
+    pub limits: Limits,
+}
