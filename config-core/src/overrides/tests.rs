@@ -1,1 +1,250 @@
-//! Tests.
+//! Workspace variables as a whole.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn parse(pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
+    let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    WorkspaceOverrides::parse(&variables)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn all_six_variables_are_read() {
+    let overrides = parse(&[
+        ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "key1=value1;key2=value2"),
+        ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " myserviceaccount "),
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "key1=value1;acme.io/b=c=d e"),
+        ("EPHEMERAL_CONFIG_TOLERATIONS", "key:Exists:NoSchedule"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "extra-files"),
+        ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/opt/extra"),
+    ])
+    .unwrap();
+    let WorkspaceOverrides { node_selector, service_account, annotations, tolerations, config_map } =
+        overrides;
+    assert_eq!(node_selector.unwrap().to_string(), "key1=value1;key2=value2");
+    assert_eq!(service_account.as_deref(), Some("myserviceaccount"));
+    assert_eq!(annotations.unwrap().get("acme.io/b"), Some("c=d e"));
+    assert_eq!(tolerations.unwrap().to_string(), "key:Exists:NoSchedule");
+    let expected = ConfigMapMount { name: "extra-files".to_owned(), mount_path: "/opt/extra".to_owned() };
+    assert_eq!(config_map, Some(expected));
+}
+
+#[test]
+fn other_variables_are_ignored() {
+    let variables =
+        [("TF_LOG", "debug"), ("AWS_REGION", "x"), ("EPHEMERAL", "x"), ("MY_EPHEMERAL_X", "x"), ("É", "")];
+    assert_eq!(parse(&variables), Ok(WorkspaceOverrides::default()));
+    assert_eq!(parse(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1")]), Ok(WorkspaceOverrides::default()));
+}
+
+#[test]
+fn a_config_map_without_a_path_is_mounted_at_the_default_one() {
+    let config_map = parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]).unwrap().config_map.unwrap();
+    assert_eq!(config_map.mount_path, "/data");
+}
+
+#[test]
+fn an_empty_node_selector_is_a_choice_and_not_the_same_as_none() {
+    let overrides = parse(&[("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "")]).unwrap();
+    assert!(overrides.node_selector.is_some_and(|list| list.is_empty()));
+}
+
+#[test]
+fn wrong_values_are_refused_with_variable_entry_and_expectation() {
+    let subdomain = Rule::DnsSubdomain.expected();
+    let cases = [
+        (
+            "malformed toleration",
+            ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists;gpu:Exsts:NoSchedule"),
+            "workspace variable EPHEMERAL_CONFIG_TOLERATIONS: found \"gpu:Exsts:NoSchedule\", expected the operator \
+             Exists or Equal, not \"Exsts\"; did you mean \"Exists\"?"
+                .to_owned(),
+        ),
+        (
+            "item without a value",
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "a=1;diskType"),
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"diskType\", expected key=value".to_owned(),
+        ),
+        (
+            "label key",
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "disk type=ssd"),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"disk type\", expected {}",
+                Rule::LabelKey.expected()
+            ),
+        ),
+        (
+            "label value",
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "disk=a=b"),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"a=b\", expected {}",
+                Rule::LabelValue.expected()
+            ),
+        ),
+        (
+            "annotation key",
+            ("EPHEMERAL_CONFIG_ANNOTATIONS", "cost center=7"),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"cost center\", expected {}",
+                Rule::AnnotationKey.expected()
+            ),
+        ),
+        (
+            "service account",
+            ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "Runner"),
+            format!("workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"Runner\", expected {subdomain}"),
+        ),
+        (
+            "empty service account",
+            ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " "),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"\", expected {subdomain}; remove it to \
+                 use no account of its own"
+            ),
+        ),
+        (
+            "empty config map",
+            ("EPHEMERAL_CONFIG_MAP_NAME", ""),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_MAP_NAME: found \"\", expected {subdomain}; remove it to mount no \
+                 config map"
+            ),
+        ),
+        (
+            "mount path alone",
+            ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/data"),
+            "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: expected EPHEMERAL_CONFIG_MAP_NAME beside it; name \
+             the config map to mount, or remove the path"
+                .to_owned(),
+        ),
+        (
+            "misspelt name",
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR", "a=b"),
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS\"?"
+                .to_owned(),
+        ),
+        (
+            "name in another case",
+            ("Ephemeral_Config_Annotations", "a=b"),
+            "workspace variable Ephemeral_Config_Annotations: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CONFIG_ANNOTATIONS\"?"
+                .to_owned(),
+        ),
+        (
+            "name that resembles none",
+            ("EPHEMERAL_XYZ", "secret"),
+            "workspace variable EPHEMERAL_XYZ: expected the name of a known setting; known are \
+             EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS, EPHEMERAL_CONFIG_SERVICE_ACCOUNT, EPHEMERAL_CONFIG_ANNOTATIONS, \
+             EPHEMERAL_CONFIG_TOLERATIONS, EPHEMERAL_CONFIG_MAP_NAME, EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
+                .to_owned(),
+        ),
+        (
+            "name of a later version",
+            ("EPHEMERAL_CPU_REQUEST", "500m"),
+            "workspace variable EPHEMERAL_CPU_REQUEST: expected a setting that this version supports; this one is \
+             known but not supported yet; remove it"
+                .to_owned(),
+        ),
+    ];
+    for (name, variable, message) in cases {
+        assert_eq!(parse(&[variable]), Err(vec![message]), "{name}");
+    }
+}
+
+#[test]
+fn a_mount_path_must_be_absolute() {
+    for path in ["data", "", "/", "/a/../b", "/a:b"] {
+        let problems =
+            parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "a"), ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", path)])
+                .unwrap_err();
+        assert_eq!(
+            problems,
+            [format!(
+                "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: found {path:?}, expected {}",
+                Rule::MountPath.expected()
+            )]
+        );
+    }
+}
+
+#[test]
+fn annotations_are_limited_as_a_whole() {
+    let fits = format!("a={}", "x".repeat(LARGEST_ANNOTATIONS - 1));
+    assert!(parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &fits)]).is_ok());
+    assert_eq!(
+        parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &format!("{fits}x"))]).unwrap_err(),
+        [
+            "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"262145 bytes\", expected at most 262144 bytes of \
+          keys and values"
+        ]
+    );
+}
+
+#[test]
+fn every_problem_is_reported_sorted_by_name() {
+    let problems = parse(&[
+        ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X;b:Y"),
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "x"),
+        ("EPHEMERAL_JOB_ENV_VARS", "a=b"),
+        ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "relative"),
+    ])
+    .unwrap_err();
+    let keys: Vec<&str> = problems
+        .iter()
+        .map(|message| message.trim_start_matches("workspace variable ").split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        keys,
+        [
+            "EPHEMERAL_CONFIG_ANNOTATIONS",
+            "EPHEMERAL_CONFIG_MAP_MOUNT_PATH",
+            "EPHEMERAL_CONFIG_MAP_MOUNT_PATH",
+            "EPHEMERAL_CONFIG_TOLERATIONS",
+            "EPHEMERAL_CONFIG_TOLERATIONS",
+            "EPHEMERAL_JOB_ENV_VARS",
+        ]
+    );
+}
+
+#[test]
+fn every_name_of_the_lists_is_what_it_claims_to_be() {
+    for name in keys::WORKSPACE_VARIABLES.into_iter().chain(keys::NOT_YET_SUPPORTED) {
+        assert!(name.starts_with(keys::EPHEMERAL_PREFIX), "{name}");
+    }
+    for name in keys::NOT_YET_SUPPORTED {
+        assert!(!keys::WORKSPACE_VARIABLES.contains(&name), "{name}");
+        assert!(parse(&[(name, "x")]).unwrap_err().concat().contains("not supported yet"), "{name}");
+    }
+}
+
+#[test]
+fn problems_serialise_for_the_api() {
+    let variables = [("EPHEMERAL_CONFIG_TOLERATIONS".to_owned(), "a:X".to_owned())].into();
+    let problems = WorkspaceOverrides::parse(&variables).unwrap_err();
+    assert_eq!(
+        serde_json::to_value(&problems).unwrap(),
+        serde_json::json!([{
+            "source": "workspace",
+            "key": "EPHEMERAL_CONFIG_TOLERATIONS",
+            "found": "a:X",
+            "expected": "the operator Exists or Equal, not \"X\"",
+            "hint": null,
+        }])
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_variables_panic(
+        pairs in prop::collection::btree_map(
+            prop_oneof![prop::sample::select(&keys::WORKSPACE_VARIABLES).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*|.*"],
+            "[a-c=;:* /.]*|.*",
+            0..6,
+        ),
+    ) {
+        let _ = WorkspaceOverrides::parse(&pairs);
+    }
+}

@@ -1,1 +1,162 @@
-//! Tests.
+//! Settings from every source at once.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn load(pairs: &[(&str, &str)]) -> Result<EphemeralSettings, Problems> {
+    EphemeralSettings::load(&pairs.iter().copied().collect())
+}
+
+fn messages(pairs: &[(&str, &str)]) -> Vec<String> {
+    load(pairs).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+fn shown(sourced: &Sourced<String>) -> (&str, String) {
+    (&sourced.value, sourced.origin.to_string())
+}
+
+#[test]
+fn an_empty_environment_gives_the_documented_defaults() {
+    let settings = load(&[]).unwrap();
+    assert_eq!(
+        shown(&settings.namespace),
+        ("terrakube", "built-in default ExecutorEphemeralNamespace".to_owned())
+    );
+    assert_eq!(settings.image.value, "azbuilder/executor:2.22.0");
+    assert_eq!(settings.secret.value, "terrakube-executor-secrets");
+    assert!(settings.node_selector.is_empty());
+    assert_eq!(settings, EphemeralSettings::default());
+}
+
+#[test]
+fn the_lines_of_existing_deployments_work_as_they_stand() {
+    let settings = load(&[
+        ("ExecutorEphemeralNamespace", "terrakube"),
+        ("ExecutorEphemeralImage", "azbuilder/executor:2.27.2"),
+        ("ExecutorEphemeralSecret", "terrakube-executor-secrets"),
+        (
+            "JAVA_TOOL_OPTIONS",
+            "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd \
+             -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot",
+        ),
+    ])
+    .unwrap();
+    assert_eq!(
+        shown(&settings.image),
+        ("azbuilder/executor:2.27.2", "environment variable ExecutorEphemeralImage".to_owned())
+    );
+    let labels: Vec<(&str, &str)> =
+        settings.node_selector.iter().map(|(key, value)| (key.as_str(), value.value.as_str())).collect();
+    assert_eq!(labels, [("diskType", "ssd"), ("nodeType", "spot")]);
+}
+
+#[test]
+fn the_strongest_source_wins_one_by_one() {
+    // From the weakest to the strongest; each case leaves out one more of the strongest.
+    let env = [
+        ("EXECUTOREPHEMERALIMAGE", "upper"),
+        ("ExecutorEphemeralImage", "short"),
+        ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "env-old"),
+        ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "env-new"),
+    ];
+    let java = [
+        ("-DExecutorEphemeralImage=java-short", "java-short"),
+        ("-Dorg.terrakube.executor.ephemeral.image=java-old", "java-old"),
+        ("-Dio.terrakube.executor.ephemeral.image=java-new", "java-new"),
+    ];
+    for count in 1..=env.len() {
+        assert_eq!(load(&env[..count]).unwrap().image.value, env[count - 1].1);
+    }
+    for count in 1..=java.len() {
+        let options: Vec<&str> = java[..count].iter().map(|(option, _)| *option).collect();
+        let options = options.join(" ");
+        let all: Vec<(&str, &str)> =
+            env.iter().copied().chain([("JAVA_TOOL_OPTIONS", options.as_str())]).collect();
+        assert_eq!(load(&all).unwrap().image.value, java[count - 1].1);
+    }
+}
+
+#[test]
+fn the_last_of_a_repeated_option_wins() {
+    let options = "-DExecutorEphemeralImage=a -Xmx1g -DExecutorEphemeralImage=b";
+    assert_eq!(load(&[("JAVA_TOOL_OPTIONS", options)]).unwrap().image.value, "b");
+}
+
+#[test]
+fn node_selectors_merge_label_by_label() {
+    let settings = load(&[
+        ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISKTYPE", "env"),
+        ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_ZONE", "env"),
+        (
+            "JAVA_TOOL_OPTIONS",
+            "-Dorg.terrakube.executor.ephemeral.nodeSelector.zone=old \
+             -Dio.terrakube.executor.ephemeral.nodeSelector.zone=new \
+             -Dorg.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux",
+        ),
+    ])
+    .unwrap();
+    let labels: Vec<(&str, &str)> =
+        settings.node_selector.iter().map(|(key, value)| (key.as_str(), value.value.as_str())).collect();
+    assert_eq!(labels, [("disktype", "env"), ("kubernetes.io/os", "linux"), ("zone", "new")]);
+}
+
+#[test]
+fn every_problem_is_reported_sorted_by_key() {
+    assert_eq!(
+        messages(&[
+            ("ExecutorEphemeralSecret", ""),
+            ("ExecutorEphemeralNamespace", "Terra_Kube"),
+            ("ExecutorEphemeralImage", "${ExecutorImage}"),
+            ("ExecutorEphemeralImagePull", "always"),
+            ("JAVA_TOOL_OPTIONS", "-Dio.terrakube.executor.ephemeral.nodeSelector.disk_='a b'"),
+        ]),
+        [
+            "environment variable ExecutorEphemeralImage: found \"${ExecutorImage}\", expected a container image: \
+             [registry/]path[:tag][@digest], the path in lower case",
+            "environment variable ExecutorEphemeralImagePull: expected the name of a known setting; did you mean \
+             \"ExecutorEphemeralImage\"?",
+            "environment variable ExecutorEphemeralNamespace: found \"Terra_Kube\", expected a DNS label: 1 to 63 \
+             lower-case letters, digits and `-`, with a letter or digit at both ends",
+            "environment variable ExecutorEphemeralSecret: found \"\", expected a DNS subdomain: 1 to 253 lower-case \
+             letters, digits, `-` and `.`, with a letter or digit at both ends of each part; remove it to use the \
+             default",
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"disk_\", expected a label \
+             key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, after an optional \
+             DNS subdomain and `/`",
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"a b\", expected a label \
+             value: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
+        ]
+    );
+}
+
+#[test]
+fn a_value_that_is_replaced_is_not_checked() {
+    let settings = load(&[
+        ("ExecutorEphemeralImage", "Not An Image"),
+        ("JAVA_TOOL_OPTIONS", "-DExecutorEphemeralImage=executor"),
+    ]);
+    assert_eq!(settings.unwrap().image.value, "executor");
+}
+
+#[test]
+fn an_open_quote_is_reported_beside_other_problems() {
+    assert_eq!(
+        messages(&[("JAVA_TOOL_OPTIONS", "-Dpassword=\"hunter2"), ("ExecutorEphemeralSecret", "A")]).len(),
+        2
+    );
+    let text = messages(&[("JAVA_TOOL_OPTIONS", "-Dpassword=\"hunter2")]).concat();
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+proptest! {
+    #[test]
+    fn no_environment_panics(
+        pairs in prop::collection::vec(("(IO_TERRAKUBE_EXECUTOR_EPHEMERAL_|ExecutorEphemeral|.*)[A-Z_a-z]*|.*", ".*"), 0..6),
+        options in r#"(-D(io|org)\.terrakube\.executor\.ephemeral[.a-zS\[\]=]*|["' ]|.){0,8}"#,
+    ) {
+        let env: EnvSnapshot =
+            pairs.into_iter().chain([("JAVA_TOOL_OPTIONS".to_owned(), options)]).collect();
+        let _ = EphemeralSettings::load(&env);
+    }
+}

@@ -1,1 +1,192 @@
-//! Tests.
+//! Names of `-D` options: which are read as what, and which are refused.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn entries(text: &str) -> Vec<(Target, String)> {
+    let result = read(text);
+    assert_eq!(result.problems, []);
+    result
+        .layers
+        .into_iter()
+        .flat_map(|layer| layer.entries)
+        .map(|(target, sourced)| (target, sourced.value))
+        .collect()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let result = read(text);
+    assert_eq!(result.layers.iter().map(|layer| layer.entries.len()).sum::<usize>(), 0);
+    result.problems.iter().map(ToString::to_string).collect()
+}
+
+fn label(key: &str) -> Target {
+    Target::NodeSelector(key.to_owned())
+}
+
+#[test]
+fn the_documented_options_are_read_with_the_case_of_their_keys() {
+    let text = "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd \
+                -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot";
+    assert_eq!(
+        entries(text),
+        [(label("diskType"), "ssd".to_owned()), (label("nodeType"), "spot".to_owned())]
+    );
+}
+
+#[test]
+fn the_fixed_part_is_compared_without_case_and_dashes() {
+    let prefix = "io.terrakube.executor.ephemeral";
+    let cases = [
+        (format!("{prefix}.namespace"), Target::Namespace),
+        (format!("{prefix}.IMAGE"), Target::Image),
+        ("IO.Terra-kube.EXECUTOR.ephemeral.secret".to_owned(), Target::Secret),
+        (format!("{prefix}.nodeSelector.a"), label("a")),
+        (format!("{prefix}.node-selector.a"), label("a")),
+        (format!("{prefix}.nodeselector.a"), label("a")),
+        (format!("{prefix}.NODE_SELECTOR.a"), label("a")),
+        (format!("{prefix}[image]"), Target::Image),
+        ("ExecutorEphemeralNamespace".to_owned(), Target::Namespace),
+        ("ExecutorEphemeralImage".to_owned(), Target::Image),
+        ("ExecutorEphemeralSecret".to_owned(), Target::Secret),
+    ];
+    for (name, target) in cases {
+        assert_eq!(entries(&format!("-D{name}=v")), [(target, "v".to_owned())], "{name}");
+    }
+}
+
+#[test]
+fn a_label_key_is_what_follows_or_what_stands_in_brackets() {
+    let cases = [
+        (".diskType", "diskType"),
+        (".disk-type", "disk-type"),
+        (".disk_type", "disk_type"),
+        (".topology.zone", "topology.zone"),
+        (".0", "0"),
+        ("..a", "a"),
+        ("[kubernetes.io/os]", "kubernetes.io/os"),
+        (".[kubernetes.io/os]", "kubernetes.io/os"),
+        ("[a].b", "a.b"),
+        ("[a][b]", "a.b"),
+        ("[a]b", "a.b"),
+        ("[a[0]]", "a[0]"),
+        ("[-a]", "-a"),
+        (".a.[b/c]", "a.b/c"),
+    ];
+    for (rest, key) in cases {
+        let option = format!("-Dio.terrakube.executor.ephemeral.nodeSelector{rest}=v");
+        assert_eq!(entries(&option), [(label(key), "v".to_owned())], "{rest}");
+    }
+}
+
+#[test]
+fn the_value_is_what_follows_the_first_equals_sign() {
+    let cases = [("=a=b", "a=b"), ("=", ""), ("", ""), ("=\"a b\"", "a b")];
+    for (rest, value) in cases {
+        let option = format!("-DExecutorEphemeralImage{rest}");
+        assert_eq!(entries(&option), [(Target::Image, value.to_owned())], "{rest}");
+    }
+}
+
+#[test]
+fn short_names_are_weaker_than_the_older_prefix_and_that_than_the_newer_one() {
+    let text = "-Dio.terrakube.executor.ephemeral.image=new -Dorg.terrakube.executor.ephemeral.image=old \
+                -DExecutorEphemeralImage=short";
+    let values: Vec<String> = entries(text).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, ["short", "old", "new"]);
+}
+
+#[test]
+fn other_options_are_none_of_our_business() {
+    for text in [
+        "",
+        "-Xmx1g -javaagent:/a.jar --add-opens=java.base/java.lang=ALL-UNNAMED",
+        "-D",
+        "-D=x",
+        "-Duser.timezone=UTC",
+        "-Dio.terrakube.executor.url=x",
+        "-Dcom.terrakube.executor.ephemeral.image=x",
+        "-Dio.terrakube.executor.ephemeralx.image=x",
+        "Dio.terrakube.executor.ephemeral.image=x",
+        "'-D io.terrakubé.executor.ephemeral.x'",
+    ] {
+        assert_eq!(entries(text), [], "{text}");
+    }
+}
+
+#[test]
+fn names_that_mean_nothing_are_refused_in_full() {
+    let option = "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral";
+    let cases = [
+        (
+            "-Dio.terrakube.executor.ephemeral.nodeSelectr.a=b",
+            format!("{option}.nodeSelectr.a: expected the name of a known setting; did you mean \"nodeSelector\"?"),
+        ),
+        (
+            "-Dio.terrakube.executor.ephemeral.x=b",
+            format!(
+                "{option}.x: expected the name of a known setting; known are namespace, image, secret, nodeSelector"
+            ),
+        ),
+        (
+            "-Dio.terrakube.executor.ephemeral.nodeSelector=b",
+            format!(
+                "{option}.nodeSelector: expected a label key after the name of the node selector; write \
+                 nodeSelector.diskType=ssd"
+            ),
+        ),
+        (
+            "-Dio.terrakube.executor.ephemeral.nodeSelector.kubernetes.io/os=linux",
+            format!(
+                "{option}.nodeSelector.kubernetes.io/os: found \"kubernetes.io/os\", expected a label key of letters, \
+                 digits, `_`, `.` and inner `-`, or any label key in brackets; write nodeSelector[kubernetes.io/os]; \
+                 without brackets it would be read as \"kubernetes.ioos\""
+            ),
+        ),
+        (
+            "-Dio.terrakube.executor.ephemeral.nodeSelector[a=b",
+            format!("{option}.nodeSelector[a: expected a `]` for every `[`"),
+        ),
+        (
+            "-DExecutorEphemeralImages=x",
+            "JAVA_TOOL_OPTIONS -DExecutorEphemeralImages: expected the name of a known setting; did you mean \
+             \"ExecutorEphemeralImage\"?"
+                .to_owned(),
+        ),
+        (
+            "-Dexecutorephemeralimage=x",
+            "JAVA_TOOL_OPTIONS -Dexecutorephemeralimage: expected the name of a known setting; did you mean \
+             \"ExecutorEphemeralImage\"?"
+                .to_owned(),
+        ),
+        (
+            "-Xmx1g '-Da=b",
+            "environment variable JAVA_TOOL_OPTIONS: expected a second ' that ends the quoted text; the quote ' at \
+             character 8 is not closed"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(problems(text), [expected], "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic(text in ".*") {
+        let _ = read(&text);
+    }
+
+    #[test]
+    fn any_name_below_the_prefix_is_read_or_refused_without_a_panic(rest in r"[\[\]a-c./_\-é=]*") {
+        let _ = read(&format!("-Dio.terrakube.executor.ephemeral.nodeSelector{rest}=v"));
+        let _ = read(&format!("-Dorg.terrakube.executor.ephemeral.{rest}"));
+    }
+
+    #[test]
+    fn any_label_key_can_be_written_in_brackets(key in "[A-Za-z0-9]([A-Za-z0-9._-]{0,10}[A-Za-z0-9])?(/[A-Za-z0-9]{1,5})?") {
+        let option = format!("-Dio.terrakube.executor.ephemeral.nodeSelector[{key}]=v");
+        prop_assert_eq!(entries(&option), [(label(&key), "v".to_owned())]);
+    }
+}

@@ -1,1 +1,160 @@
-//! Tests.
+//! The accepted and refused forms of tolerations.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn accepted_forms_and_how_they_print() {
+    let cases = [
+        ("a key alone exists", "spot", "spot:Exists"),
+        ("key and operator", "spot:Exists", "spot:Exists"),
+        ("the documented form", "key:Exists:NoSchedule", "key:Exists:NoSchedule"),
+        (
+            "every effect",
+            "a:Exists:PreferNoSchedule;b:Exists:NoExecute",
+            "a:Exists:PreferNoSchedule;b:Exists:NoExecute",
+        ),
+        ("a value alone is equal", "gpu=true", "gpu=true:Equal"),
+        ("a value and Equal", "gpu=true:Equal:NoSchedule", "gpu=true:Equal:NoSchedule"),
+        ("an empty value", "gpu=", "gpu=:Equal"),
+        ("Equal without a value", "gpu:Equal", "gpu=:Equal"),
+        ("a key with a slash", "node.kubernetes.io/spot=true:Equal", "node.kubernetes.io/spot=true:Equal"),
+        ("spaces around every part", " a = b : Equal : NoExecute ; c ", "a=b:Equal:NoExecute;c:Exists"),
+        ("empty items", ";a;;b;", "a:Exists;b:Exists"),
+        ("every taint", "*", "*:Exists"),
+        ("every taint of an effect", "*:Exists:NoExecute", "*:Exists:NoExecute"),
+        ("the order stays", "b;a;b", "b:Exists;a:Exists;b:Exists"),
+    ];
+    for (name, text, printed) in cases {
+        assert_eq!(
+            text.parse::<Tolerations>().map(|list| list.to_string()).as_deref(),
+            Ok(printed),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn refused_forms_and_their_messages() {
+    let key = Rule::LabelKey.expected();
+    let value = Rule::LabelValue.expected();
+    let empty = "at least one toleration; remove it to tolerate nothing, or write * to tolerate every taint";
+    let cases = [
+        ("no text", "", format!("entry \"\": expected {empty}")),
+        ("only separators", " ; ", format!("entry \" ; \": expected {empty}")),
+        (
+            "unknown operator",
+            "gpu:Exsts",
+            "entry \"gpu:Exsts\": expected the operator Exists or Equal, not \"Exsts\"; did you mean \"Exists\"?"
+                .to_owned(),
+        ),
+        (
+            "operator in another case",
+            "gpu:exists",
+            "entry \"gpu:exists\": expected the operator Exists or Equal, not \"exists\"; did you mean \"Exists\"?"
+                .to_owned(),
+        ),
+        ("empty operator", "gpu:", "entry \"gpu:\": expected the operator Exists or Equal, not \"\"".to_owned()),
+        (
+            "effect in the place of the operator",
+            "gpu:NoSchedule",
+            "entry \"gpu:NoSchedule\": expected the operator Exists or Equal, not \"NoSchedule\"".to_owned(),
+        ),
+        (
+            "unknown effect",
+            "gpu:Exists:NoShedule",
+            "entry \"gpu:Exists:NoShedule\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, not \
+             \"NoShedule\"; did you mean \"NoSchedule\"?"
+                .to_owned(),
+        ),
+        (
+            "empty effect",
+            "gpu:Exists:",
+            "entry \"gpu:Exists:\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, not \"\"".to_owned(),
+        ),
+        (
+            "value with Exists",
+            "gpu=true:Exists",
+            "entry \"gpu=true:Exists\": expected no value with the operator Exists; write Equal to match the value, or \
+             remove the value"
+                .to_owned(),
+        ),
+        (
+            "empty value with Exists",
+            "gpu=:Exists",
+            "entry \"gpu=:Exists\": expected no value with the operator Exists; write Equal to match the value, or \
+             remove the value"
+                .to_owned(),
+        ),
+        (
+            "four parts",
+            "gpu:Exists:NoExecute:60",
+            "entry \"gpu:Exists:NoExecute:60\": expected at most 3 parts, key[=value]:operator:effect, not 4".to_owned(),
+        ),
+        ("no key", "=true", format!("entry \"=true\": expected {key} (the key is \"\")")),
+        ("no key but an operator", ":Exists", format!("entry \":Exists\": expected {key} (the key is \"\")")),
+        ("malformed key", "a b", format!("entry \"a b\": expected {key} (the key is \"a b\")")),
+        ("malformed value", "a=b c", format!("entry \"a=b c\": expected {value} (the value is \"b c\")")),
+        ("value with `=`", "a=b=c", format!("entry \"a=b=c\": expected {value} (the value is \"b=c\")")),
+        (
+            "every taint with a value",
+            "*=a",
+            "entry \"*=a\": expected the key * without a value and with the operator Exists".to_owned(),
+        ),
+        (
+            "every taint with Equal",
+            "*:Equal",
+            "entry \"*:Equal\": expected the key * without a value and with the operator Exists".to_owned(),
+        ),
+    ];
+    for (name, text, message) in cases {
+        assert_eq!(text.parse::<Tolerations>().unwrap_err().to_string(), message, "{name}");
+    }
+}
+
+#[test]
+fn every_faulty_entry_is_reported() {
+    let error = "a:X;b;c:Exists:Y".parse::<Tolerations>().unwrap_err();
+    let entries: Vec<&str> = error.iter().map(|error| error.entry.as_str()).collect();
+    assert_eq!(entries, ["a:X", "c:Exists:Y"]);
+}
+
+fn tolerations() -> impl Strategy<Value = Tolerations> {
+    let key = "([a-z]{1,5}\\.io/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?";
+    let value = "([A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?)?";
+    let taint = prop_oneof![
+        Just(TaintMatch::Every),
+        key.prop_map(|key| TaintMatch::Exists { key }),
+        (key, value).prop_map(|(key, value)| TaintMatch::Equal { key, value }),
+    ];
+    let effect = prop::option::of(prop::sample::select(&TaintEffect::ALL));
+    let one = (taint, effect).prop_map(|(taint, effect)| Toleration { taint, effect });
+    prop::collection::vec(one, 1..5).prop_map(Tolerations)
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_without_a_panic(text in ".*|([a*]|=|:|;|Exists|Equal|NoExecute| )*") {
+        let _ = text.parse::<Tolerations>();
+    }
+
+    #[test]
+    fn what_prints_reads_as_itself(list in tolerations()) {
+        prop_assert_eq!(list.to_string().parse::<Tolerations>(), Ok(list));
+    }
+
+    #[test]
+    fn what_was_read_prints_and_reads_as_itself(text in "([a*]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
+        if let Ok(list) = text.parse::<Tolerations>() {
+            prop_assert_eq!(list.to_string().parse::<Tolerations>(), Ok(list));
+        }
+    }
+
+    #[test]
+    fn every_taint_is_tolerated_only_where_a_star_is_written(text in "([a-c]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
+        if let Ok(list) = text.parse::<Tolerations>() {
+            prop_assert!(list.iter().all(|toleration| toleration.taint != TaintMatch::Every));
+        }
+    }
+}
