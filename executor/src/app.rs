@@ -2,14 +2,17 @@
 //!
 //! Decode, claim, perform, deliver, report. Nothing is touched before the claim; after it, whatever happens is reported.
 
-use std::time::Instant;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use config_core::EnvSnapshot;
 use job_spec::{
     ExitCode,
     attempt_api::{ClaimRequest, ClaimResponse, StepResult},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use uuid::Uuid;
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     chain::chain,
     input::{Input, check_id},
     log::{
-        Log, Masker,
+        Log, Masker, mirror,
         upload::{Delivery, deliver},
     },
     patience::Patience,
@@ -107,36 +110,31 @@ impl Attempt<'_> {
                 return self.report(Verdict::failed(message), record, 0).await;
             }
         };
-        let reader = match log.reader() {
-            Ok(reader) => reader,
+        let (reader, copy_reader) = match log.reader().and_then(|reader| Ok((reader, log.reader()?))) {
+            Ok(readers) => readers,
             Err(error) => {
                 return self
                     .report(Verdict::failed(format!("the log cannot be read: {error}")), record, 0)
                     .await;
             }
         };
+        let copy = tokio::spawn(mirror::copy(copy_reader, tokio::io::stdout()));
         let progress = watch::Sender::new(0);
         let stored = progress.subscribe();
         let (api, stop) = (self.api.clone(), self.stop.clone());
-        let mut delivery = tokio::spawn(async move {
-            let delivered = deliver(reader, &api, &progress).await;
-            if matches!(delivered, Ok(Delivery::Fenced)) {
+        let delivery = tokio::spawn(async move {
+            let delivered = deliver(reader, &api, &progress).await?;
+            if delivered == Delivery::Fenced {
                 stop.fence();
             }
-            delivered
+            Ok(())
         });
 
         let verdict = self.perform(&places, &log, &mut record).await;
+        // Both tasks end when they have carried everything.
         drop(log);
-        match timeout(self.patience.deliver, &mut delivery).await {
-            Ok(Ok(Ok(Delivery::Complete { .. } | Delivery::Fenced))) => {}
-            Ok(Ok(Err(error))) => tracing::error!(%error, "the log cannot be read"),
-            Ok(Err(error)) => tracing::error!(%error, "the log was not delivered"),
-            Err(_) => {
-                tracing::error!("the log could not be delivered in time");
-                delivery.abort();
-            }
-        }
+        end("the log is not delivered", delivery, self.patience.deliver).await;
+        end("the log is not copied to stdout", copy, self.patience.copy).await;
         let log_bytes = *stored.borrow();
         let code = self.report(verdict, record, log_bytes).await;
         leave(&places, code);
@@ -154,8 +152,7 @@ impl Attempt<'_> {
             &claim.attempt_id,
         )
         .map_err(|error| chain(&error))?;
-        let stdout = Box::new(std::io::stdout());
-        let log = Log::create(&places.log(), masker(self.input, claim), stdout)
+        let log = Log::create(&places.log(), masker(self.input, claim))
             .map_err(|error| format!("the log cannot be written: {error}"))?;
         Ok((places, log))
     }
@@ -191,6 +188,19 @@ impl Attempt<'_> {
                     ExitCode::ReportNotDelivered
                 }
             }
+        }
+    }
+}
+
+/// Waits for the end of a task that carries the log; a late one is stopped.
+async fn end(problem: &str, mut task: JoinHandle<io::Result<()>>, patience: Duration) {
+    match timeout(patience, &mut task).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "{problem}"),
+        Ok(Err(error)) => tracing::error!(%error, "{problem}"),
+        Err(_) => {
+            tracing::warn!("{problem} in time");
+            task.abort();
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The log of the attempt: every line is masked, appended to a spool file and copied elsewhere (the program's own stdout).
+//! The log of the attempt: every line is masked and appended to a spool file.
 //!
-//! Nothing here waits for the network: the [`upload`] task reads the file at its own pace. Only masked text is ever
-//! written, so the spool file holds no secret that the [`Masker`] knows.
+//! Nothing here waits for anybody: [`upload`] and [`mirror`] read the file at their own pace. Only masked text is ever
+//! written, so the file holds no secret that the [`Masker`] knows.
 
 pub(crate) mod mask;
+pub(crate) mod mirror;
 pub(crate) mod upload;
 
 use std::{
@@ -31,7 +32,6 @@ struct Spool {
     file: File,
     length: u64,
     lost_lines: u64,
-    copy: Box<dyn Write + Send>,
 }
 
 impl fmt::Debug for Log {
@@ -49,12 +49,12 @@ pub(crate) struct LogReader {
 }
 
 impl Log {
-    /// Starts an empty log in a new file that only this user can read; `copy` gets every line as well.
-    pub(crate) fn create(path: &Path, masker: Masker, copy: Box<dyn Write + Send>) -> io::Result<Self> {
+    /// Starts an empty log in a new file that only this user can read.
+    pub(crate) fn create(path: &Path, masker: Masker) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         Ok(Self {
             masker,
-            spool: Mutex::new(Spool { file, length: 0, lost_lines: 0, copy }),
+            spool: Mutex::new(Spool { file, length: 0, lost_lines: 0 }),
             written: watch::Sender::new(0),
             path: path.to_owned(),
         })
@@ -87,8 +87,6 @@ impl Log {
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         spool.append(&masked);
         self.written.send_replace(spool.length);
-        // A closed stdout is nobody's loss: the api-server gets the log all the same.
-        let _ = spool.copy.write_all(masked.as_bytes()).and_then(|()| spool.copy.flush());
     }
 }
 

@@ -18,7 +18,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let log = Log::create(&dir.path().join("log"), Masker::new(["hunter22"]), Box::new(std::io::sink()));
+        let log = Log::create(&dir.path().join("log"), Masker::new(["hunter22"]));
         let env = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]);
         Self { log: log.unwrap(), dir, stop: Stop::default(), env }
     }

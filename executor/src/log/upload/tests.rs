@@ -70,7 +70,7 @@ impl LogSink for Server {
 
 async fn run(server: &Server, lines: &[String]) -> Delivery {
     let dir = tempfile::tempdir().unwrap();
-    let log = Log::create(&dir.path().join("log"), Masker::new([]), Box::new(std::io::sink())).unwrap();
+    let log = Log::create(&dir.path().join("log"), Masker::new([])).unwrap();
     let reader = log.reader().unwrap();
     let progress = watch::Sender::new(0);
     let write = async {
