@@ -1,0 +1,120 @@
+//! From stored records to the Kubernetes Job of an attempt.
+//!
+//! Pure: it reads records and settings and returns what `job-spec` renders. It is called twice: when a job is created, so that
+//! a fault in the workspace's settings is refused at once, and when an attempt is made.
+
+use std::collections::BTreeMap;
+
+use config_core::{EphemeralSettings, Problems, WorkspaceOverrides};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType};
+
+use crate::model::{IacType, Variable, VariableCategory, Workspace};
+
+/// What the Kubernetes Jobs of a workspace are made from.
+#[derive(Debug, Clone)]
+pub struct WorkspaceInput {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// Name of its organization.
+    pub organization_name: String,
+    /// Its variables with their values.
+    pub variables: Vec<Variable>,
+}
+
+/// The step that an attempt is for.
+#[derive(Debug, Clone)]
+pub struct StepInput {
+    /// The job.
+    pub job_id: i64,
+    /// Id of the step.
+    pub step_id: String,
+    /// Number of the step.
+    pub number: u32,
+    /// What it does.
+    pub step_type: StepType,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// The commit that an earlier step of the job has fixed.
+    pub commit_id: Option<String>,
+}
+
+/// Plans the Kubernetes Job of an attempt.
+///
+/// # Errors
+/// Every problem in the workspace's `EPHEMERAL_*` variables and in the resulting Job.
+pub fn plan_attempt(
+    settings: &EphemeralSettings,
+    input: &WorkspaceInput,
+    step: &StepInput,
+    access: AttemptAccess,
+) -> Result<JobPlan, Problems> {
+    let environment = environment_variables(input);
+    let overrides = WorkspaceOverrides::parse(&environment)?;
+    let payload = payload(input, step, environment);
+    job_spec::validate(&JobRequest {
+        key: AttemptKey {
+            organization_id: input.workspace.organization_id.clone(),
+            workspace_id: input.workspace.id.clone(),
+            job_id: u64::try_from(step.job_id).unwrap_or_default(),
+            step_number: step.number,
+            attempt: step.attempt,
+        },
+        settings,
+        overrides: &overrides,
+        payload: &payload,
+        access: Some(access),
+        limits: Limits::default(),
+    })
+}
+
+fn payload(
+    input: &WorkspaceInput,
+    step: &StepInput,
+    environment_variables: BTreeMap<String, String>,
+) -> EphemeralJobData {
+    let workspace = &input.workspace;
+    EphemeralJobData {
+        command_list: None,
+        step_type: step.step_type,
+        organization_id: workspace.organization_id.clone(),
+        workspace_id: workspace.id.clone(),
+        job_id: step.job_id.to_string(),
+        step_id: step.step_id.clone(),
+        terraform_version: workspace.terraform_version.clone(),
+        source: workspace.source.clone(),
+        branch: workspace.branch.clone(),
+        folder: workspace.folder.clone(),
+        vcs_type: "PUBLIC".to_owned(),
+        connection_type: None,
+        access_token: None,
+        module_ssh_key: None,
+        commit_id: step.commit_id.clone(),
+        refresh: true,
+        refresh_only: false,
+        show_header: true,
+        ignore_error: false,
+        tofu: workspace.iac_type == IacType::Tofu,
+        environment_variables,
+        variables: of_category(&input.variables, VariableCategory::Terraform).collect(),
+    }
+}
+
+/// Presets first, so that a variable of the workspace may replace them.
+fn environment_variables(input: &WorkspaceInput) -> BTreeMap<String, String> {
+    let presets = [
+        ("TF_IN_AUTOMATION".to_owned(), "1".to_owned()),
+        ("workspaceName".to_owned(), input.workspace.name.clone()),
+        ("organizationName".to_owned(), input.organization_name.clone()),
+    ];
+    presets.into_iter().chain(of_category(&input.variables, VariableCategory::Env)).collect()
+}
+
+fn of_category(
+    variables: &[Variable],
+    category: VariableCategory,
+) -> impl Iterator<Item = (String, String)> + '_ {
+    variables
+        .iter()
+        .filter(move |variable| variable.category == category)
+        .map(|variable| (variable.key.clone(), variable.value.clone()))
+}

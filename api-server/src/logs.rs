@@ -1,0 +1,180 @@
+//! The logs of attempts: one file each, appended by byte offset and followed live.
+//!
+//! The executor has masked secrets before it sends a line; the files are clear, so that people can read them. Whether a log
+//! will still grow is the store's business.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    hash::{Hash as _, Hasher as _},
+    io::{self, SeekFrom},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{
+    fs::{self, File, OpenOptions},
+    io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
+    sync::{Mutex, watch},
+};
+
+/// A log is sent to followers in pieces of at most this many bytes.
+const PIECE: u64 = 256 * 1024;
+
+/// How many logs can be appended at the same time.
+const SHARDS: usize = 64;
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// The bytes are stored; the log now has this length.
+    Stored(u64),
+    /// The bytes belong elsewhere: the log has this length.
+    WrongOffset(u64),
+}
+
+/// A folder of logs; clones share it.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    folder: PathBuf,
+    locks: Arc<[Mutex<()>; SHARDS]>,
+    changed: watch::Sender<()>,
+}
+
+impl Logs {
+    /// Uses a folder, which exists.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.into(),
+            locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    /// Appends bytes that belong at `offset`. Bytes that are stored already are skipped, so that a sender whose answer was
+    /// lost may send again.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub async fn append(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<Appended> {
+        let _alone = self.lock(name).lock().await;
+        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).await?;
+        let length = file.metadata().await?.len();
+        let known = match length.checked_sub(offset) {
+            Some(known) if known <= bytes.len() as u64 => usize::try_from(known).unwrap_or(usize::MAX),
+            _ => return Ok(Appended::WrongOffset(length)),
+        };
+        file.write_all(&bytes[known..]).await?;
+        file.flush().await?;
+        self.notify();
+        Ok(Appended::Stored(offset + bytes.len() as u64))
+    }
+
+    /// Reads a piece from `offset`; empty at the end of the log.
+    ///
+    /// # Errors
+    /// What the file system said; a log that was never written is empty.
+    pub async fn read(&self, name: &str, offset: u64) -> io::Result<Vec<u8>> {
+        let mut piece = Vec::new();
+        if let Some(mut file) = self.open(name).await? {
+            file.seek(SeekFrom::Start(offset)).await?;
+            file.take(PIECE).read_to_end(&mut piece).await?;
+        }
+        Ok(piece)
+    }
+
+    /// Returns the length of a log in bytes.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub async fn length(&self, name: &str) -> io::Result<u64> {
+        Ok(match self.open(name).await? {
+            Some(file) => file.metadata().await?.len(),
+            None => 0,
+        })
+    }
+
+    /// Wakes all followers: a log has grown, or has reached its end.
+    pub fn notify(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Returns a receiver that sees every change from now on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    async fn open(&self, name: &str) -> io::Result<Option<File>> {
+        match fs::File::open(self.path(name)).await {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    fn lock(&self, name: &str) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let shard = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or_default();
+        &self.locks[shard]
+    }
+}
+
+/// Cuts a piece of a log so that it ends with a whole line where it holds one, else with a whole character.
+#[must_use]
+pub fn whole_text(piece: &[u8]) -> &[u8] {
+    if let Some(line) = piece.iter().rposition(|byte| *byte == b'\n') {
+        return &piece[..=line];
+    }
+    match std::str::from_utf8(piece) {
+        // Only an unfinished last character is held back; bytes that will never be text are let through.
+        Err(error) if error.error_len().is_none() => &piece[..error.valid_up_to()],
+        _ => piece,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_append_that_is_repeated_is_stored_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path());
+        assert_eq!(logs.append("a", 0, b"hello ").await.unwrap(), Appended::Stored(6));
+        assert_eq!(logs.append("a", 0, b"hello world").await.unwrap(), Appended::Stored(11));
+        assert_eq!(logs.append("a", 6, b"world").await.unwrap(), Appended::Stored(11));
+        assert_eq!(logs.read("a", 0).await.unwrap(), b"hello world");
+    }
+
+    #[tokio::test]
+    async fn an_append_elsewhere_is_told_where_it_belongs() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path());
+        logs.append("a", 0, b"12345").await.unwrap();
+        assert_eq!(logs.append("a", 9, b"x").await.unwrap(), Appended::WrongOffset(5));
+        assert_eq!(logs.append("a", 0, b"12").await.unwrap(), Appended::WrongOffset(5));
+        assert_eq!(logs.read("a", 3).await.unwrap(), b"45");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_never_written_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::new(folder.path());
+        assert_eq!(logs.length("a").await.unwrap(), 0);
+        assert!(logs.read("a", 7).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn pieces_end_with_a_line_or_a_character() {
+        assert_eq!(whole_text(b"one\ntw"), b"one\n");
+        assert_eq!(whole_text("grö".as_bytes()), "grö".as_bytes());
+        assert_eq!(whole_text(&"grö".as_bytes()[..3]), b"gr");
+        assert_eq!(whole_text(b"\xff\xfe"), b"\xff\xfe");
+    }
+}

@@ -1,0 +1,250 @@
+//! What to do next about a job: a pure function of what is stored and of the time.
+//!
+//! No clock, no store, no backend. Whatever the backend or an executor tells is stored first and read here, so that a
+//! server that was killed at any instruction decides the same as one that ran on. One action at a time: the driver
+//! carries it out and asks again.
+
+use jiff::{SignedDuration, Timestamp};
+use job_spec::{StepType, attempt_api::StepOutcome};
+
+use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus};
+
+/// How many attempts a step gets while none of them was ever claimed by an executor.
+pub const MAX_UNCLAIMED_ATTEMPTS: u32 = 3;
+
+/// Who holds the job's workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkspaceHold {
+    /// Nobody, and no earlier job waits for it.
+    Free,
+    /// Another job, or an earlier one has the next turn.
+    Other,
+    /// This job.
+    This,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Take the workspace and start.
+    StartJob,
+    /// Wait for a person at this step.
+    AskApproval {
+        /// Id of the step.
+        step: String,
+    },
+    /// Store a new attempt with its Kubernetes Job.
+    CreateAttempt {
+        /// Id of the step.
+        step: String,
+        /// Number of the attempt.
+        number: u32,
+        /// It is not submitted before this time.
+        not_before: Option<Timestamp>,
+    },
+    /// Hand the Kubernetes Job to the backend.
+    Submit {
+        /// Id of the attempt.
+        attempt: String,
+    },
+    /// Make sure that no executor can claim the attempt any more. Does nothing if one has.
+    Fence {
+        /// Id of the attempt.
+        attempt: String,
+    },
+    /// Ask the backend to end the Kubernetes Job.
+    CancelKubernetesJob {
+        /// Id of the attempt.
+        attempt: String,
+    },
+    /// Close the attempt. Does nothing if it was claimed or reported meanwhile.
+    EndAttempt {
+        /// Id of the attempt.
+        attempt: String,
+        /// Where it ends.
+        status: AttemptStatus,
+        /// One sentence for people.
+        message: Option<String>,
+    },
+    /// Close the step.
+    EndStep {
+        /// Id of the step.
+        step: String,
+        /// Where it ends.
+        status: StepStatus,
+        /// One sentence for people.
+        message: Option<String>,
+    },
+    /// Close the job; steps that never started become `notExecuted`. The workspace is freed unless the status is unknown.
+    EndJob {
+        /// Where it ends.
+        status: JobStatus,
+        /// One sentence for people.
+        message: Option<String>,
+    },
+}
+
+/// What [`decide`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Do this, then ask again.
+    Do(Action),
+    /// Nothing to do until something is stored, or until this time.
+    Wait(Option<Timestamp>),
+    /// The job is over.
+    Done,
+}
+
+/// Decides what to do next about a job.
+#[must_use]
+pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp) -> Next {
+    if job.status.is_final() {
+        return Next::Done;
+    }
+    if let Some(end) = job.steps.iter().find_map(end_by_step) {
+        return Next::Do(end);
+    }
+    if job.status == JobStatus::Pending {
+        return match (job.cancel_requested, hold) {
+            (true, _) => end_job(JobStatus::Cancelled, None),
+            (false, WorkspaceHold::Free | WorkspaceHold::This) => Next::Do(Action::StartJob),
+            (false, WorkspaceHold::Other) => Next::Wait(None),
+        };
+    }
+    match job.steps.iter().find(|step| step.status != StepStatus::Completed) {
+        None => end_job(JobStatus::Completed, None),
+        Some(step) if step.step_type == StepType::Approval => decide_approval(step, job.cancel_requested),
+        Some(step) => decide_step(step, job.cancel_requested, now),
+    }
+}
+
+/// Tells whether a step that has ended ends the whole job.
+fn end_by_step(step: &Step) -> Option<Action> {
+    let status = match step.status {
+        StepStatus::Failed => JobStatus::Failed,
+        StepStatus::Rejected => JobStatus::Rejected,
+        StepStatus::Cancelled => JobStatus::Cancelled,
+        StepStatus::Unknown => JobStatus::Unknown,
+        StepStatus::Completed if step.step_type.is_plan() && step.has_changes == Some(false) => {
+            JobStatus::NoChanges
+        }
+        _ => return None,
+    };
+    Some(Action::EndJob { status, message: step.message.clone() })
+}
+
+fn decide_approval(step: &Step, cancel_requested: bool) -> Next {
+    if cancel_requested {
+        return end_job(JobStatus::Cancelled, None);
+    }
+    match step.status {
+        StepStatus::Pending => Next::Do(Action::AskApproval { step: step.id.clone() }),
+        _ => Next::Wait(None),
+    }
+}
+
+fn decide_step(step: &Step, cancel_requested: bool, now: Timestamp) -> Next {
+    match step.attempts.last() {
+        None if cancel_requested => end_job(JobStatus::Cancelled, None),
+        None => create_attempt(step, 1, None),
+        Some(attempt) if attempt.phase == AttemptPhase::Ended => after_attempt(step, attempt, now),
+        Some(attempt) => decide_attempt(step.step_type, attempt, cancel_requested, now),
+    }
+}
+
+/// Decides what follows an attempt that is over.
+fn after_attempt(step: &Step, attempt: &Attempt, now: Timestamp) -> Next {
+    let end = |status| end_step(step, status, attempt.message.clone());
+    match attempt.status {
+        AttemptStatus::Completed => end(StepStatus::Completed),
+        AttemptStatus::Cancelled => end(StepStatus::Cancelled),
+        AttemptStatus::Lost if attempt.claimed_at.is_none() => {
+            if attempt.number < MAX_UNCLAIMED_ATTEMPTS {
+                let not_before = now + SignedDuration::from_secs(i64::from(attempt.number) * 2);
+                create_attempt(step, attempt.number + 1, Some(not_before))
+            } else {
+                end(StepStatus::Failed)
+            }
+        }
+        AttemptStatus::Lost if step.step_type.changes_infrastructure() => end(StepStatus::Unknown),
+        AttemptStatus::Lost | AttemptStatus::Failed | AttemptStatus::Pending | AttemptStatus::Running => {
+            end(StepStatus::Failed)
+        }
+    }
+}
+
+/// Decides about an attempt that is not over.
+fn decide_attempt(step_type: StepType, attempt: &Attempt, cancel_requested: bool, now: Timestamp) -> Next {
+    let claimed = attempt.claimed_at.is_some();
+    if let Some(result) = &attempt.result {
+        let status = match result.outcome {
+            StepOutcome::Completed => AttemptStatus::Completed,
+            StepOutcome::Failed => AttemptStatus::Failed,
+            StepOutcome::Cancelled => AttemptStatus::Cancelled,
+        };
+        return end_attempt(attempt, status, result.message.clone());
+    }
+    if let Some(refusal) = &attempt.refusal {
+        return end_attempt(attempt, AttemptStatus::Failed, Some(refusal.clone()));
+    }
+    if let Some(cause) = &attempt.cause {
+        let harmless = !claimed || !step_type.changes_infrastructure();
+        let status =
+            if cancel_requested && harmless { AttemptStatus::Cancelled } else { AttemptStatus::Lost };
+        return end_attempt(attempt, status, Some(without_report(cause, claimed)));
+    }
+    if cancel_requested {
+        return cancel_attempt(attempt, claimed, now);
+    }
+    match attempt.phase {
+        AttemptPhase::Prepared => match attempt.retry_at {
+            Some(at) if at > now => Next::Wait(Some(at)),
+            _ => Next::Do(Action::Submit { attempt: attempt.id.clone() }),
+        },
+        AttemptPhase::Submitted | AttemptPhase::Ended => Next::Wait(None),
+    }
+}
+
+/// Stops an attempt: an unclaimed one is fenced first, so that it can never begin; a claimed one reports.
+fn cancel_attempt(attempt: &Attempt, claimed: bool, now: Timestamp) -> Next {
+    if !claimed && attempt.live {
+        return Next::Do(Action::Fence { attempt: attempt.id.clone() });
+    }
+    if !attempt.cancel_sent {
+        return match attempt.retry_at {
+            Some(at) if at > now => Next::Wait(Some(at)),
+            _ => Next::Do(Action::CancelKubernetesJob { attempt: attempt.id.clone() }),
+        };
+    }
+    if claimed {
+        return Next::Wait(None);
+    }
+    end_attempt(attempt, AttemptStatus::Cancelled, Some("cancelled before an executor took it".to_owned()))
+}
+
+fn without_report(cause: &str, claimed: bool) -> String {
+    if claimed {
+        format!("the executor ended without a report: {cause}")
+    } else {
+        format!("no executor took the attempt: {cause}")
+    }
+}
+
+fn create_attempt(step: &Step, number: u32, not_before: Option<Timestamp>) -> Next {
+    Next::Do(Action::CreateAttempt { step: step.id.clone(), number, not_before })
+}
+
+fn end_attempt(attempt: &Attempt, status: AttemptStatus, message: Option<String>) -> Next {
+    Next::Do(Action::EndAttempt { attempt: attempt.id.clone(), status, message })
+}
+
+fn end_step(step: &Step, status: StepStatus, message: Option<String>) -> Next {
+    Next::Do(Action::EndStep { step: step.id.clone(), status, message })
+}
+
+fn end_job(status: JobStatus, message: Option<String>) -> Next {
+    Next::Do(Action::EndJob { status, message })
+}
+
+#[cfg(test)]
+mod tests;

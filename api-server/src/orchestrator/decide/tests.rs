@@ -1,0 +1,433 @@
+//! Tables for single decisions, and a model that plays whole jobs with every kind of bad luck.
+
+use job_spec::attempt_api::StepResult;
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn step(number: u32, step_type: StepType) -> Step {
+    Step {
+        id: format!("step-{number}"),
+        number,
+        name: format!("Step {number}"),
+        step_type,
+        status: StepStatus::Pending,
+        message: None,
+        has_changes: None,
+        started_at: None,
+        ended_at: None,
+        attempts: Vec::new(),
+    }
+}
+
+fn job() -> Job {
+    Job {
+        id: 17,
+        organization_id: "organization".to_owned(),
+        workspace_id: "workspace".to_owned(),
+        template_id: "template".to_owned(),
+        status: JobStatus::Running,
+        message: None,
+        cancel_requested: false,
+        created_at: NOW,
+        ended_at: None,
+        steps: vec![
+            step(100, StepType::TerraformPlan),
+            step(150, StepType::Approval),
+            step(200, StepType::TerraformApply),
+        ],
+    }
+}
+
+fn attempt(number: u32) -> Attempt {
+    Attempt {
+        id: format!("attempt-{number}"),
+        number,
+        kubernetes_job: format!("job-17-100-{number}"),
+        phase: AttemptPhase::Submitted,
+        live: true,
+        submit_failures: 0,
+        retry_at: None,
+        refusal: None,
+        cancel_sent: false,
+        claimed_at: None,
+        result: None,
+        cause: None,
+        status: AttemptStatus::Pending,
+        message: None,
+        created_at: NOW,
+        ended_at: None,
+    }
+}
+
+fn report(outcome: StepOutcome) -> StepResult {
+    StepResult {
+        outcome,
+        has_changes: None,
+        message: None,
+        commit_id: None,
+        timings: Vec::new(),
+        log_bytes: 0,
+    }
+}
+
+/// A job that is at its apply step with this attempt.
+fn applying(attempt: Attempt) -> Job {
+    let mut job = job();
+    job.steps[0].status = StepStatus::Completed;
+    job.steps[0].has_changes = Some(true);
+    job.steps[1].status = StepStatus::Completed;
+    job.steps[2].status = StepStatus::Running;
+    job.steps[2].attempts.push(attempt);
+    job
+}
+
+fn action(job: &Job) -> Action {
+    match decide(job, WorkspaceHold::This, NOW) {
+        Next::Do(action) => action,
+        other => panic!("expected an action, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_pending_job_waits_for_its_workspace() {
+    let job = Job { status: JobStatus::Pending, ..job() };
+    assert_eq!(decide(&job, WorkspaceHold::Other, NOW), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::Free, NOW), Next::Do(Action::StartJob));
+}
+
+#[test]
+fn a_plan_without_changes_ends_the_job() {
+    let mut job = job();
+    job.steps[0].status = StepStatus::Completed;
+    job.steps[0].has_changes = Some(false);
+    assert_eq!(action(&job), Action::EndJob { status: JobStatus::NoChanges, message: None });
+}
+
+#[test]
+fn an_approval_waits_for_a_person_without_an_attempt() {
+    let mut job = job();
+    job.steps[0].status = StepStatus::Completed;
+    assert_eq!(action(&job), Action::AskApproval { step: "step-150".to_owned() });
+    job.steps[1].status = StepStatus::WaitingApproval;
+    job.status = JobStatus::WaitingApproval;
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW), Next::Wait(None));
+}
+
+#[test]
+fn an_apply_that_was_never_claimed_is_tried_again() {
+    let lost = Attempt { cause: Some("lost".to_owned()), ..attempt(1) };
+    let job = applying(lost.clone());
+    assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
+    let ended = Attempt { phase: AttemptPhase::Ended, live: false, status: AttemptStatus::Lost, ..lost };
+    assert!(matches!(action(&applying(ended)), Action::CreateAttempt { number: 2, .. }));
+}
+
+#[test]
+fn a_step_that_never_gets_an_executor_fails_after_three_attempts() {
+    let ended = Attempt { phase: AttemptPhase::Ended, status: AttemptStatus::Lost, ..attempt(3) };
+    assert!(matches!(action(&applying(ended)), Action::EndStep { status: StepStatus::Failed, .. }));
+}
+
+#[test]
+fn a_claimed_apply_without_a_report_is_unknown_and_never_repeated() {
+    let lost = Attempt {
+        claimed_at: Some(NOW),
+        phase: AttemptPhase::Ended,
+        status: AttemptStatus::Lost,
+        ..attempt(1)
+    };
+    let mut job = applying(lost);
+    assert!(matches!(action(&job), Action::EndStep { status: StepStatus::Unknown, .. }));
+    job.steps[2].status = StepStatus::Unknown;
+    assert!(matches!(action(&job), Action::EndJob { status: JobStatus::Unknown, .. }));
+}
+
+#[test]
+fn a_report_counts_more_than_how_the_kubernetes_job_ended() {
+    let reported = Attempt {
+        claimed_at: Some(NOW),
+        result: Some(report(StepOutcome::Completed)),
+        cause: Some("killed by signal 9".to_owned()),
+        ..attempt(1)
+    };
+    assert!(matches!(
+        action(&applying(reported)),
+        Action::EndAttempt { status: AttemptStatus::Completed, .. }
+    ));
+}
+
+#[test]
+fn a_completed_kubernetes_job_without_a_report_proves_nothing() {
+    let silent = Attempt { claimed_at: Some(NOW), cause: Some("completed".to_owned()), ..attempt(1) };
+    assert!(matches!(action(&applying(silent)), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
+}
+
+#[test]
+fn a_cancel_fences_an_unclaimed_attempt_before_it_asks_the_backend() {
+    let mut job = applying(attempt(1));
+    job.cancel_requested = true;
+    assert_eq!(action(&job), Action::Fence { attempt: "attempt-1".to_owned() });
+    job.steps[2].attempts[0].live = false;
+    assert_eq!(action(&job), Action::CancelKubernetesJob { attempt: "attempt-1".to_owned() });
+    job.steps[2].attempts[0].cancel_sent = true;
+    assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
+}
+
+#[test]
+fn a_cancel_of_a_claimed_attempt_waits_for_its_report() {
+    let mut job = applying(Attempt { claimed_at: Some(NOW), cancel_sent: true, ..attempt(1) });
+    job.cancel_requested = true;
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW), Next::Wait(None));
+    job.steps[2].attempts[0].result = Some(report(StepOutcome::Cancelled));
+    assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
+}
+
+#[test]
+fn a_submit_that_failed_waits_for_its_time() {
+    let later = NOW + SignedDuration::from_secs(5);
+    let waiting = Attempt { phase: AttemptPhase::Prepared, retry_at: Some(later), ..attempt(1) };
+    assert_eq!(decide(&applying(waiting.clone()), WorkspaceHold::This, NOW), Next::Wait(Some(later)));
+    let due = decide(&applying(waiting), WorkspaceHold::This, later);
+    assert_eq!(due, Next::Do(Action::Submit { attempt: "attempt-1".to_owned() }));
+}
+
+#[test]
+fn a_refused_kubernetes_job_fails_the_step_with_the_words_of_the_backend() {
+    let refused = Attempt { phase: AttemptPhase::Prepared, refusal: Some("quota".to_owned()), ..attempt(1) };
+    assert_eq!(
+        action(&applying(refused)),
+        Action::EndAttempt {
+            attempt: "attempt-1".to_owned(),
+            status: AttemptStatus::Failed,
+            message: Some("quota".to_owned())
+        }
+    );
+}
+
+/// What the world does while the orchestrator has nothing to do, or between two of its actions.
+#[derive(Debug, Clone, Copy)]
+enum Luck {
+    Claim,
+    ReportCompleted,
+    ReportFailed,
+    KubernetesJobEnds,
+    Cancel,
+    Approve,
+    Reject,
+    TimePasses,
+    /// The next action is decided, then lost: the server was killed.
+    Crash,
+}
+
+fn luck() -> impl Strategy<Value = Luck> {
+    prop_oneof![
+        4 => Just(Luck::Claim),
+        3 => Just(Luck::ReportCompleted),
+        1 => Just(Luck::ReportFailed),
+        2 => Just(Luck::KubernetesJobEnds),
+        1 => Just(Luck::Cancel),
+        3 => Just(Luck::Approve),
+        1 => Just(Luck::Reject),
+        3 => Just(Luck::TimePasses),
+        2 => Just(Luck::Crash),
+    ]
+}
+
+/// A world that obeys the same guards as the store.
+struct World {
+    job: Job,
+    now: Timestamp,
+    crash: bool,
+    /// Attempts whose Kubernetes Job may still do something.
+    alive: Vec<String>,
+    applies_claimed: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let job = Job { status: JobStatus::Pending, ..job() };
+        Self { job, now: NOW, crash: false, alive: Vec::new(), applies_claimed: 0 }
+    }
+
+    fn current(&mut self) -> Option<(StepType, &mut Attempt)> {
+        self.job.steps.iter_mut().rev().find_map(|step| {
+            let step_type = step.step_type;
+            step.attempts.last_mut().map(|attempt| (step_type, attempt))
+        })
+    }
+
+    fn happen(&mut self, luck: Luck) {
+        let now = self.now;
+        match luck {
+            Luck::Claim => {
+                let alive = self.alive.clone();
+                let Some((step_type, attempt)) = self.current() else { return };
+                if attempt.live && attempt.claimed_at.is_none() && alive.contains(&attempt.id) {
+                    attempt.claimed_at = Some(now);
+                    attempt.status = AttemptStatus::Running;
+                    self.applies_claimed += usize::from(step_type == StepType::TerraformApply);
+                }
+            }
+            Luck::ReportCompleted => self.report(StepOutcome::Completed),
+            Luck::ReportFailed => self.report(StepOutcome::Failed),
+            Luck::KubernetesJobEnds => {
+                let Some((_, attempt)) = self.current() else { return };
+                if attempt.phase == AttemptPhase::Submitted {
+                    attempt.cause.get_or_insert_with(|| "exit code 137".to_owned());
+                    let id = attempt.id.clone();
+                    self.alive.retain(|alive| *alive != id);
+                }
+            }
+            Luck::Cancel => self.job.cancel_requested |= !self.job.status.is_final(),
+            Luck::Approve | Luck::Reject => {
+                let waiting =
+                    self.job.steps.iter_mut().find(|step| step.status == StepStatus::WaitingApproval);
+                if let Some(step) = waiting.filter(|_| self.job.status == JobStatus::WaitingApproval) {
+                    let approved = matches!(luck, Luck::Approve);
+                    step.status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
+                    self.job.status = JobStatus::Running;
+                }
+            }
+            Luck::TimePasses => self.now += SignedDuration::from_secs(3),
+            Luck::Crash => self.crash = true,
+        }
+    }
+
+    fn report(&mut self, outcome: StepOutcome) {
+        let alive = self.alive.clone();
+        let Some((step_type, attempt)) = self.current() else { return };
+        let may = attempt.live
+            && attempt.claimed_at.is_some()
+            && attempt.result.is_none()
+            && alive.contains(&attempt.id);
+        if may {
+            let has_changes = step_type.is_plan().then_some(true);
+            attempt.result = Some(StepResult { has_changes, ..report(outcome) });
+        }
+    }
+
+    /// Carries out one action, as the store would.
+    fn step_once(&mut self) -> Next {
+        let hold =
+            if self.job.status == JobStatus::Pending { WorkspaceHold::Free } else { WorkspaceHold::This };
+        let next = decide(&self.job, hold, self.now);
+        if let Next::Do(action) = &next
+            && !std::mem::take(&mut self.crash)
+        {
+            self.carry_out(action.clone());
+        }
+        next
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        let now = self.now;
+        match action {
+            Action::StartJob => self.job.status = JobStatus::Running,
+            Action::AskApproval { step } => {
+                self.step(&step).status = StepStatus::WaitingApproval;
+                self.job.status = JobStatus::WaitingApproval;
+            }
+            Action::CreateAttempt { step, number, not_before } => {
+                let step = self.step(&step);
+                let id = format!("{}-{number}", step.id);
+                assert!(
+                    step.attempts.iter().all(|old| old.phase == AttemptPhase::Ended),
+                    "two open attempts"
+                );
+                step.attempts.push(Attempt {
+                    id,
+                    phase: AttemptPhase::Prepared,
+                    retry_at: not_before,
+                    ..attempt(number)
+                });
+                step.status = StepStatus::Running;
+            }
+            Action::Submit { attempt } => {
+                self.alive.push(attempt.clone());
+                self.attempt(&attempt).phase = AttemptPhase::Submitted;
+            }
+            Action::Fence { attempt } => {
+                let attempt = self.attempt(&attempt);
+                attempt.live &= attempt.claimed_at.is_some();
+            }
+            Action::CancelKubernetesJob { attempt } => self.attempt(&attempt).cancel_sent = true,
+            Action::EndAttempt { attempt: id, status, message } => {
+                let attempt = self.attempt(&id);
+                attempt.phase = AttemptPhase::Ended;
+                attempt.live = false;
+                attempt.status = status;
+                attempt.message = message;
+            }
+            Action::EndStep { step, status, message } => {
+                let step = self.step(&step);
+                step.status = status;
+                step.message = message;
+                step.has_changes =
+                    step.attempts.last().and_then(|attempt| attempt.result.as_ref()?.has_changes);
+            }
+            Action::EndJob { status, message } => self.end_job(status, message, now),
+        }
+    }
+
+    fn end_job(&mut self, status: JobStatus, message: Option<String>, now: Timestamp) {
+        if status != JobStatus::Unknown {
+            let open = self.job.steps.iter().flat_map(|step| &step.attempts).find(|attempt| {
+                attempt.live
+                    || (attempt.claimed_at.is_some()
+                        && attempt.result.is_none()
+                        && self.alive.contains(&attempt.id))
+            });
+            assert!(open.is_none(), "the workspace was freed while {open:?} may still write");
+        }
+        self.job.status = status;
+        self.job.message = message;
+        self.job.ended_at = Some(now);
+    }
+
+    fn step(&mut self, id: &str) -> &mut Step {
+        self.job.steps.iter_mut().find(|step| step.id == id).unwrap()
+    }
+
+    fn attempt(&mut self, id: &str) -> &mut Attempt {
+        self.job
+            .steps
+            .iter_mut()
+            .flat_map(|step| &mut step.attempts)
+            .find(|attempt| attempt.id == id)
+            .unwrap()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_happens_a_job_ends_and_applies_at_most_once(
+        story in prop::collection::vec((0_usize..4, luck()), 0..60)
+    ) {
+        let mut world = World::new();
+        for (actions, luck) in story {
+            for _ in 0..actions {
+                world.step_once();
+            }
+            world.happen(luck);
+        }
+        // From here on the world is kind: whatever is open gets an executor that reports, people approve, time passes.
+        for _ in 0..200 {
+            if world.step_once() == Next::Done {
+                break;
+            }
+            for luck in [Luck::Approve, Luck::TimePasses, Luck::Claim, Luck::ReportCompleted, Luck::KubernetesJobEnds] {
+                world.happen(luck);
+            }
+        }
+        prop_assert!(world.job.status.is_final(), "the job hangs: {:?}", world.job);
+        prop_assert!(world.applies_claimed <= 1, "applied {} times", world.applies_claimed);
+        let applied = world.job.steps[2].status == StepStatus::Completed;
+        prop_assert!(!applied || world.applies_claimed == 1, "completed without an apply");
+        prop_assert_eq!(world.job.status == JobStatus::Unknown, world.job.steps[2].status == StepStatus::Unknown);
+    }
+}

@@ -1,0 +1,177 @@
+//! The task of one job: decide, act, wait for news.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use jiff::{SignedDuration, Timestamp};
+use k8s_backend::{BackendError, ErrorKind, JobPhase};
+use tokio::sync::Notify;
+
+use super::{Next, act::Actor, decide};
+use crate::{
+    model::{AttemptPhase, Job},
+    services::{Services, chain},
+    store::StoreError,
+};
+
+/// How long to wait when the store does not answer.
+pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// How long to wait before a watch that broke is opened again.
+const WATCH_RETRY: SignedDuration = SignedDuration::from_secs(1);
+
+/// Drives one job.
+pub(super) struct JobDriver {
+    services: Arc<Services>,
+    job_id: i64,
+    news: Arc<Notify>,
+    watching: Option<Watching>,
+    watch_not_before: Option<Timestamp>,
+}
+
+/// The watch over the Kubernetes Job of the current attempt.
+struct Watching {
+    attempt_id: String,
+    phases: BoxStream<'static, Result<JobPhase, BackendError>>,
+}
+
+enum Settled {
+    Wait(Option<Timestamp>),
+    Done,
+}
+
+impl JobDriver {
+    pub(super) fn new(services: Arc<Services>, job_id: i64, news: Arc<Notify>) -> Self {
+        Self { services, job_id, news, watching: None, watch_not_before: None }
+    }
+
+    /// Runs until the job is over.
+    pub(super) async fn run(mut self) {
+        loop {
+            let until = match self.settle().await {
+                Ok(Settled::Wait(until)) => until,
+                Ok(Settled::Done) | Err(StoreError::NotFound { .. }) => return,
+                Err(error) => {
+                    tracing::error!(
+                        job = self.job_id,
+                        error = chain(&error),
+                        "the store failed, trying again"
+                    );
+                    tokio::time::sleep(STORE_RETRY).await;
+                    continue;
+                }
+            };
+            self.wait(until).await;
+        }
+    }
+
+    /// Acts until there is nothing to do now.
+    async fn settle(&mut self) -> Result<Settled, StoreError> {
+        loop {
+            let job = self.services.store.job(self.job_id).await?;
+            let hold = self.services.store.workspace_hold(&job).await?;
+            match decide(&job, hold, Timestamp::now()) {
+                Next::Do(action) => {
+                    tracing::debug!(job = self.job_id, ?action, "acting");
+                    Actor { services: Arc::clone(&self.services) }.act(&job, action).await?;
+                }
+                Next::Wait(until) => {
+                    self.follow(&job);
+                    return Ok(Settled::Wait(earlier(until, self.watch_not_before)));
+                }
+                Next::Done => return Ok(Settled::Done),
+            }
+        }
+    }
+
+    /// Watches the Kubernetes Job of the attempt that runs, if one runs.
+    fn follow(&mut self, job: &Job) {
+        let running = job
+            .steps
+            .iter()
+            .flat_map(|step| &step.attempts)
+            .find(|attempt| attempt.phase == AttemptPhase::Submitted && attempt.cause.is_none());
+        let Some(attempt) = running else {
+            self.watching = None;
+            self.watch_not_before = None;
+            return;
+        };
+        if self.watching.as_ref().is_some_and(|watching| watching.attempt_id == attempt.id) {
+            return;
+        }
+        if self.watch_not_before.is_some_and(|time| time > Timestamp::now()) {
+            return;
+        }
+        self.watch_not_before = None;
+        self.watching = Some(Watching {
+            attempt_id: attempt.id.clone(),
+            phases: self.services.backend.watch(&attempt.kubernetes_job),
+        });
+    }
+
+    /// Waits for news of people and executors, of the backend, or for a time.
+    async fn wait(&mut self, until: Option<Timestamp>) {
+        let phase = async {
+            match &mut self.watching {
+                Some(watching) => watching.phases.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.news.notified() => {}
+            phase = phase => self.observed(phase).await,
+            () = sleep_until(until) => {}
+        }
+    }
+
+    /// Stores what the backend tells.
+    async fn observed(&mut self, phase: Option<Result<JobPhase, BackendError>>) {
+        let Some(watching) = &self.watching else { return };
+        let attempt_id = watching.attempt_id.clone();
+        let store = &self.services.store;
+        let stored = match &phase {
+            Some(Ok(JobPhase::Pending { reason })) => {
+                let message = reason.as_ref().map(|reason| format!("waiting: {reason}"));
+                store.set_job_message(self.job_id, message.as_deref()).await
+            }
+            Some(Ok(JobPhase::Running)) => store.set_job_message(self.job_id, None).await,
+            Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, &cause.to_string()).await,
+            Some(Err(error)) if error.kind == ErrorKind::NotFound => {
+                store.record_cause(&attempt_id, "its Kubernetes Job does not exist any more").await
+            }
+            Some(Err(error)) => {
+                tracing::warn!(job = self.job_id, error = chain(error), "a watch broke, opening it again");
+                Ok(())
+            }
+            None => Ok(()),
+        };
+        if !matches!(phase, Some(Ok(JobPhase::Pending { .. } | JobPhase::Running))) || stored.is_err() {
+            self.watching = None;
+            self.watch_not_before = Some(Timestamp::now() + WATCH_RETRY);
+        }
+        if let Err(error) = stored {
+            tracing::error!(
+                job = self.job_id,
+                error = chain(&error),
+                "could not store what the backend told"
+            );
+        }
+    }
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}
+
+async fn sleep_until(time: Option<Timestamp>) {
+    match time {
+        Some(time) => {
+            let left = time.duration_since(Timestamp::now());
+            tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+        }
+        None => std::future::pending().await,
+    }
+}

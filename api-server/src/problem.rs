@@ -1,0 +1,169 @@
+//! Errors of the HTTP API: problem details after [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
+//!
+//! The one place where an error becomes a status code. What is a client's business is told in full; what is not goes to the
+//! server's log only.
+
+use axum::{
+    Json,
+    extract::{FromRequest, Request, rejection::JsonRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{blobs::BlobError, services::chain, store::StoreError};
+
+/// One fault in what a client sent or has configured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where the value came from.
+    pub source: String,
+    /// Which value.
+    pub key: String,
+    /// What was found.
+    pub found: Option<String>,
+    /// What was expected.
+    pub expected: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Fault {
+    /// Makes a fault of a field in the body of a request.
+    pub fn in_body(key: &str, found: impl Into<Option<String>>, expected: &str) -> Self {
+        Self {
+            source: "request body".to_owned(),
+            key: key.to_owned(),
+            found: found.into(),
+            expected: expected.to_owned(),
+            hint: None,
+        }
+    }
+}
+
+/// An answer that says what went wrong.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: String,
+    faults: Vec<Fault>,
+}
+
+impl Problem {
+    /// Makes a problem of a status and a sentence.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), faults: Vec::new() }
+    }
+
+    /// Makes a 422 of all faults that were found.
+    pub fn invalid(detail: impl Into<String>, faults: Vec<Fault>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into(), faults }
+    }
+
+    /// A 401 that says how to do better.
+    #[must_use]
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "expected a valid token in the header `Authorization: Bearer …`")
+    }
+
+    /// A 410: the attempt is over, nothing of it is taken any more.
+    #[must_use]
+    pub fn attempt_over() -> Self {
+        Self::new(StatusCode::GONE, "the attempt is over, or was never claimed: nothing was written")
+    }
+
+    fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = chain(error), "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server could not do this; its log says why")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("error");
+        let mut body = json!({
+            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
+        });
+        if !self.faults.is_empty() {
+            body["problems"] = json!(self.faults);
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            // Two schemes: people use the first, Terraform's http backend the second.
+            headers.append(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            headers
+                .append(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"state\""));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
+            StoreError::Exists { .. } | StoreError::Conflict(_) => {
+                Self::new(StatusCode::CONFLICT, error.to_string())
+            }
+            StoreError::Database { .. } => {
+                tracing::error!(error = chain(&error), "the store failed");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer, try again")
+            }
+            StoreError::Sealed(_) | StoreError::WrongKey | StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<config_core::Problems> for Problem {
+    fn from(problems: config_core::Problems) -> Self {
+        let faults = problems
+            .iter()
+            .map(|problem| Fault {
+                source: problem.origin.source.to_string(),
+                key: problem.origin.key.clone(),
+                found: problem.found.clone(),
+                expected: problem.expected.clone(),
+                hint: problem.hint.clone(),
+            })
+            .collect();
+        Self::invalid(problems.to_string(), faults)
+    }
+}
+
+/// A JSON body whose refusal is a problem too.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(rejection) => Err(body_problem(&rejection)),
+        }
+    }
+}
+
+fn body_problem(rejection: &JsonRejection) -> Problem {
+    let status = match rejection {
+        JsonRejection::JsonDataError(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        other => other.status(),
+    };
+    Problem::new(status, rejection.body_text())
+}

@@ -1,0 +1,91 @@
+//! The HTTP API: which address leads where, and what stands before it.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, FromRef},
+    http::StatusCode,
+    middleware::from_fn_with_state,
+    routing::{any, delete, get, post, put},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{auth::require_user, orchestrator::Orchestrator, problem::Problem, services::Services};
+
+mod catalog;
+mod executor;
+mod jobs;
+mod logs;
+mod names;
+mod state;
+
+/// Plan files and states may be this large, in bytes.
+const LARGE_BODY: usize = 256 * 1024 * 1024;
+
+/// What routes work with.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The parts of the server.
+    pub services: Arc<Services>,
+    /// Who is told of changes.
+    pub orchestrator: Orchestrator,
+    /// Ends streams that would keep the server from stopping.
+    pub shutdown: CancellationToken,
+}
+
+impl FromRef<AppState> for Arc<Services> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.services)
+    }
+}
+
+/// Builds the whole API.
+pub fn router(state: AppState) -> Router {
+    let users = Router::new()
+        .route("/v1/organizations", get(catalog::list_organizations).post(catalog::create_organization))
+        .route(
+            "/v1/organizations/{organization}/workspaces",
+            get(catalog::list_workspaces).post(catalog::create_workspace),
+        )
+        .route(
+            "/v1/organizations/{organization}/templates",
+            get(catalog::list_templates).post(catalog::create_template),
+        )
+        .route("/v1/workspaces/{workspace}", get(catalog::read_workspace))
+        .route(
+            "/v1/workspaces/{workspace}/variables",
+            get(catalog::list_variables).post(catalog::create_variable),
+        )
+        .route("/v1/workspaces/{workspace}/variables/{variable}", delete(catalog::delete_variable))
+        .route("/v1/workspaces/{workspace}/jobs", get(jobs::list).post(jobs::create))
+        .route("/v1/jobs/{job}", get(jobs::read))
+        .route("/v1/jobs/{job}/approve", post(jobs::approve))
+        .route("/v1/jobs/{job}/reject", post(jobs::reject))
+        .route("/v1/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/v1/attempts/{attempt}/kubernetes-job", get(jobs::kubernetes_job))
+        .route("/v1/attempts/{attempt}/log", get(logs::read))
+        .route("/v1/attempts/{attempt}/log/stream", get(logs::follow))
+        .route_layer(from_fn_with_state(Arc::clone(&state.services), require_user));
+    let attempts = Router::new()
+        .route("/executor/v1/attempts/{attempt}/claim", post(executor::claim))
+        .route("/executor/v1/attempts/{attempt}/log", post(executor::append_log))
+        .route("/executor/v1/attempts/{attempt}/result", post(executor::report))
+        .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
+        .route("/state/v1/workspaces/{workspace}", any(state::handle))
+        .layer(DefaultBodyLimit::max(LARGE_BODY));
+    let health =
+        Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
+    health.merge(users).merge(attempts).fallback(not_found).with_state(state)
+}
+
+async fn ready(
+    axum::extract::State(services): axum::extract::State<Arc<Services>>,
+) -> Result<StatusCode, Problem> {
+    services.store.ping().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address")
+}

@@ -1,0 +1,253 @@
+//! Jobs over HTTP: create, read, approve, reject, cancel.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use job_spec::{AttemptAccess, attempt_api::PhaseTiming};
+use k8s_openapi::api::batch::v1::Job as KubernetesJob;
+use serde::{Deserialize, Serialize};
+
+use super::{AppState, catalog::Items};
+use crate::{
+    attempt_building::{StepInput, WorkspaceInput, plan_attempt},
+    model::{Attempt, AttemptStatus, Job, JobStatus, Step, StepStatus},
+    problem::{Body, Problem},
+    services::Services,
+    store::NewStep,
+    template,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct NewJob {
+    template_id: String,
+}
+
+/// Makes a job, after every Kubernetes Job it will need has been planned once: a fault in the settings is told now, and
+/// nothing is started.
+pub(super) async fn create(
+    State(app): State<AppState>,
+    Path(workspace): Path<String>,
+    Body(new): Body<NewJob>,
+) -> Result<(StatusCode, Json<JobView>), Problem> {
+    let store = &app.services.store;
+    let workspace = store.workspace(&workspace).await?;
+    let template = store.template(&new.template_id).await?;
+    if template.organization_id != workspace.organization_id {
+        return Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            format!("there is no template {:?}", new.template_id),
+        ));
+    }
+    let steps = template::parse(&template.tcl)
+        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let input = WorkspaceInput {
+        organization_name: store.organization(&workspace.organization_id).await?.name,
+        variables: store.variables(&workspace.id).await?,
+        workspace,
+    };
+    check_steps(&app.services, &input, &steps)?;
+    let job = store.create_job(&input.workspace, &template.id, &steps).await?;
+    app.orchestrator.wake(job.id);
+    Ok((StatusCode::CREATED, Json(job.into())))
+}
+
+fn check_steps(services: &Services, input: &WorkspaceInput, steps: &[NewStep]) -> Result<(), Problem> {
+    for step in steps.iter().filter(|step| step.step_type != job_spec::StepType::Approval) {
+        let example = StepInput {
+            job_id: i64::from(u32::MAX),
+            step_id: uuid::Uuid::nil().to_string(),
+            number: step.number,
+            step_type: step.step_type,
+            attempt: 1,
+            commit_id: Some("0".repeat(40)),
+        };
+        let access = AttemptAccess { url: services.attempt_url(&example.step_id), token: "0".repeat(51) };
+        plan_attempt(&services.settings, input, &example, access)?;
+    }
+    Ok(())
+}
+
+pub(super) async fn list(
+    State(services): State<Arc<Services>>,
+    Path(workspace): Path<String>,
+) -> Result<Json<Items<JobView>>, Problem> {
+    services.store.workspace(&workspace).await?;
+    let jobs = services.store.jobs_of_workspace(&workspace).await?;
+    Ok(Json(Items { items: jobs.into_iter().map(Into::into).collect() }))
+}
+
+pub(super) async fn read(
+    State(services): State<Arc<Services>>,
+    Path(job): Path<i64>,
+) -> Result<Json<JobView>, Problem> {
+    Ok(Json(services.store.job(job).await?.into()))
+}
+
+pub(super) async fn approve(
+    State(app): State<AppState>,
+    Path(job): Path<i64>,
+) -> Result<Json<JobView>, Problem> {
+    answer(&app, job, true).await
+}
+
+pub(super) async fn reject(
+    State(app): State<AppState>,
+    Path(job): Path<i64>,
+) -> Result<Json<JobView>, Problem> {
+    answer(&app, job, false).await
+}
+
+async fn answer(app: &AppState, job: i64, approved: bool) -> Result<Json<JobView>, Problem> {
+    let job = app.services.store.answer_approval(job, approved).await?;
+    app.orchestrator.wake(job.id);
+    Ok(Json(job.into()))
+}
+
+pub(super) async fn cancel(
+    State(app): State<AppState>,
+    Path(job): Path<i64>,
+) -> Result<Json<JobView>, Problem> {
+    let job = app.services.store.request_cancel(job).await?;
+    app.orchestrator.wake(job.id);
+    Ok(Json(job.into()))
+}
+
+/// Shows the Kubernetes Job of an attempt, as YAML and without its secrets.
+pub(super) async fn kubernetes_job(
+    State(services): State<Arc<Services>>,
+    Path(attempt): Path<String>,
+) -> Result<Response, Problem> {
+    let object = services.store.job_object(&attempt).await?;
+    let job: KubernetesJob = serde_json::from_slice(&object).map_err(std::io::Error::from)?;
+    let yaml = serde_saphyr::to_string(&job_spec::redacted(&job)).map_err(std::io::Error::other)?;
+    Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
+}
+
+/// A job as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct JobView {
+    id: i64,
+    organization_id: String,
+    workspace_id: String,
+    template_id: String,
+    status: JobStatus,
+    message: Option<String>,
+    cancel_requested: bool,
+    created_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    steps: Vec<StepView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StepView {
+    id: String,
+    number: u32,
+    name: String,
+    #[serde(rename = "type")]
+    step_type: &'static str,
+    status: StepStatus,
+    message: Option<String>,
+    has_changes: Option<bool>,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    attempts: Vec<AttemptView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AttemptView {
+    id: String,
+    number: u32,
+    kubernetes_job: String,
+    status: AttemptStatus,
+    cause: Option<String>,
+    message: Option<String>,
+    created_at: Timestamp,
+    claimed_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    timings: Vec<PhaseTiming>,
+}
+
+impl From<Job> for JobView {
+    fn from(job: Job) -> Self {
+        let Job {
+            id,
+            organization_id,
+            workspace_id,
+            template_id,
+            status,
+            message,
+            cancel_requested,
+            created_at,
+            ended_at,
+            steps,
+        } = job;
+        Self {
+            id,
+            organization_id,
+            workspace_id,
+            template_id,
+            status,
+            message,
+            cancel_requested,
+            created_at,
+            ended_at,
+            steps: steps.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Step> for StepView {
+    fn from(step: Step) -> Self {
+        let Step {
+            id,
+            number,
+            name,
+            step_type,
+            status,
+            message,
+            has_changes,
+            started_at,
+            ended_at,
+            attempts,
+        } = step;
+        Self {
+            id,
+            number,
+            name,
+            step_type: step_type.as_str(),
+            status,
+            message,
+            has_changes,
+            started_at,
+            ended_at,
+            attempts: attempts.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<Attempt> for AttemptView {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            id: attempt.id,
+            number: attempt.number,
+            kubernetes_job: attempt.kubernetes_job,
+            status: attempt.status,
+            cause: attempt.cause,
+            message: attempt.message,
+            created_at: attempt.created_at,
+            claimed_at: attempt.claimed_at,
+            ended_at: attempt.ended_at,
+            timings: attempt.result.map(|result| result.timings).unwrap_or_default(),
+        }
+    }
+}

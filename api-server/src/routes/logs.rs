@@ -1,0 +1,121 @@
+//! Logs over HTTP: at once, or live by server-sent events from any byte offset.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderMap, header},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::stream::{self, Stream};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::AppState;
+use crate::{logs::whole_text, problem::Problem, services::Services};
+
+/// A follower looks again after this time even if nobody told it to.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Deserialize)]
+pub(super) struct From {
+    #[serde(default)]
+    offset: u64,
+}
+
+/// Sends what is stored from `offset` on.
+pub(super) async fn read(
+    State(services): State<Arc<Services>>,
+    Path(attempt): Path<String>,
+    Query(from): Query<From>,
+) -> Result<Response, Problem> {
+    let (name, _) = services.store.attempt_log_state(&attempt).await?;
+    let pieces = stream::try_unfold(from.offset, move |offset| {
+        let (services, name) = (Arc::clone(&services), name.clone());
+        async move {
+            let piece = services.logs.read(&name, offset).await?;
+            let next = offset + piece.len() as u64;
+            Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, next)))
+        }
+    });
+    let body = axum::body::Body::from_stream(pieces);
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
+}
+
+/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is the offset behind
+/// it, so that a client that comes back with `Last-Event-ID` goes on there.
+pub(super) async fn follow(
+    State(app): State<AppState>,
+    Path(attempt): Path<String>,
+    Query(from): Query<From>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let (name, _) = app.services.store.attempt_log_state(&attempt).await?;
+    let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let follower = Follower {
+        changes: app.services.logs.changes(),
+        services: app.services,
+        shutdown: app.shutdown,
+        attempt,
+        name,
+        offset: last_seen.unwrap_or(from.offset),
+        ended: false,
+    };
+    let events = stream::unfold(follower, |mut follower| async {
+        let event = follower.next().await?;
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}
+
+struct Follower {
+    services: Arc<Services>,
+    changes: watch::Receiver<()>,
+    shutdown: CancellationToken,
+    attempt: String,
+    name: String,
+    offset: u64,
+    ended: bool,
+}
+
+impl Follower {
+    /// Waits for the next event; `None` after the end, when the server stops, or when the log cannot be read.
+    async fn next(&mut self) -> Option<Event> {
+        if self.ended {
+            return None;
+        }
+        loop {
+            // Asked before the read: what was written before the end is then certainly read.
+            let (_, over) = self.services.store.attempt_log_state(&self.attempt).await.ok()?;
+            let piece = self.services.logs.read(&self.name, self.offset).await.ok()?;
+            let text = if over { piece.as_slice() } else { whole_text(&piece) };
+            if !text.is_empty() {
+                return Some(self.log_event(text));
+            }
+            if over {
+                self.ended = true;
+                return Some(self.event("end", &json!({ "offset": self.offset })));
+            }
+            tokio::select! {
+                changed = self.changes.changed() => changed.ok()?,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.shutdown.cancelled() => return None,
+            }
+        }
+    }
+
+    fn log_event(&mut self, text: &[u8]) -> Event {
+        let start = self.offset;
+        self.offset += text.len() as u64;
+        self.event("log", &json!({ "offset": start, "text": String::from_utf8_lossy(text) }))
+    }
+
+    fn event(&self, kind: &str, data: &serde_json::Value) -> Event {
+        Event::default().event(kind).id(self.offset.to_string()).data(data.to_string())
+    }
+}

@@ -1,0 +1,136 @@
+//! The rules for what people may call things; pure.
+
+use crate::{model::VariableCategory, problem::Fault};
+
+const NAME_RULE: &str = "1 to 90 characters without control characters or spaces at its ends";
+
+/// Collects the faults of a request body, so that all are told together.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Checks the name of an organization, a workspace or a template.
+    pub(super) fn name(&mut self, key: &str, name: &str) {
+        let good = !name.is_empty()
+            && name.chars().count() <= 90
+            && name.trim() == name
+            && !name.contains(char::is_control);
+        self.expect(good, key, name, NAME_RULE);
+    }
+
+    /// Checks the folder inside a source.
+    pub(super) fn folder(&mut self, key: &str, folder: &str) {
+        let good = !folder.split('/').any(|part| part == "..") && !folder.contains(char::is_control);
+        self.expect(good, key, folder, "a folder inside the source, without `..`");
+    }
+
+    /// Checks the source of a workspace.
+    pub(super) fn source(&mut self, key: &str, source: &str, local_sources: bool) {
+        let shaped = !source.is_empty() && !source.starts_with('-') && !source.contains(char::is_control);
+        self.expect(shaped, key, source, "the address of a git repository, or the absolute path of a folder");
+        let local = source.starts_with('/') || source.starts_with("file:");
+        self.expect(
+            !local || local_sources,
+            key,
+            source,
+            "the address of a git repository: folders of this machine are not within reach of pods",
+        );
+    }
+
+    /// Checks the branch or tag of a git source.
+    pub(super) fn branch(&mut self, key: &str, branch: &str) {
+        let good = !branch.starts_with('-') && !branch.contains(|c: char| c.is_control() || c == ' ');
+        self.expect(good, key, branch, "the name of a branch or tag");
+    }
+
+    /// Checks a version of terraform or tofu.
+    pub(super) fn version(&mut self, key: &str, version: &str) {
+        let good = version.is_empty()
+            || (version.starts_with(|c: char| c.is_ascii_digit())
+                && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c)));
+        self.expect(
+            good,
+            key,
+            version,
+            "an exact version such as 1.9.8, or nothing for whichever is installed",
+        );
+    }
+
+    /// Checks the key of a variable.
+    pub(super) fn variable(&mut self, key: &str, name: &str, category: VariableCategory) {
+        match category {
+            // https://developer.hashicorp.com/terraform/language/syntax/configuration#identifiers
+            VariableCategory::Terraform => {
+                let good = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+                    && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+                self.expect(good, key, name, "a Terraform identifier: letters, digits, `_` and `-`");
+            }
+            VariableCategory::Env => {
+                let good = !name.is_empty() && !name.contains(|c: char| c == '=' || c.is_control());
+                self.expect(good, key, name, "the name of an environment variable, without `=`");
+            }
+        }
+    }
+
+    /// Checks the value of a variable. The value itself is not shown.
+    pub(super) fn value(&mut self, key: &str, value: &str) {
+        if value.contains('\0') {
+            self.0.push(Fault::in_body(key, None, "a text without NUL bytes"));
+        }
+    }
+
+    /// Returns all faults, or `Ok` if there are none.
+    pub(super) fn finish(self, detail: &str) -> Result<(), crate::problem::Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(crate::problem::Problem::invalid(detail, self.0)) }
+    }
+
+    fn expect(&mut self, good: bool, key: &str, found: &str, expected: &str) {
+        if !good {
+            self.0.push(Fault::in_body(key, found.to_owned(), expected));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(check: impl FnOnce(&mut Faults)) -> usize {
+        let mut faults = Faults::default();
+        check(&mut faults);
+        faults.0.len()
+    }
+
+    #[test]
+    fn good_values_pass() {
+        assert_eq!(
+            faults(|f| {
+                f.name("name", "Platform team");
+                f.folder("folder", "/live/dev");
+                f.source("source", "https://example.com/a.git", false);
+                f.source("source", "/home/me/infra", true);
+                f.branch("branch", "release/1.0");
+                f.version("terraformVersion", "1.9.8");
+                f.version("terraformVersion", "");
+                f.variable("key", "region_1", VariableCategory::Terraform);
+                f.variable("key", "EPHEMERAL_CONFIG_TOLERATIONS", VariableCategory::Env);
+                f.value("value", "any\ntext");
+            }),
+            0
+        );
+    }
+
+    #[test]
+    fn bad_values_are_faults() {
+        assert_eq!(faults(|f| f.name("name", "")), 1);
+        assert_eq!(faults(|f| f.name("name", " a")), 1);
+        assert_eq!(faults(|f| f.folder("folder", "/a/../../b")), 1);
+        assert_eq!(faults(|f| f.source("source", "/etc", false)), 1);
+        assert_eq!(faults(|f| f.source("source", "--upload-pack=evil", true)), 1);
+        assert_eq!(faults(|f| f.branch("branch", "--force")), 1);
+        assert_eq!(faults(|f| f.version("terraformVersion", "latest")), 1);
+        assert_eq!(faults(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
+        assert_eq!(faults(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);
+        assert_eq!(faults(|f| f.value("value", "a\0b")), 1);
+    }
+}

@@ -1,0 +1,180 @@
+//! Encryption at rest: seals sensitive variables, Kubernetes Jobs, plan files and states with the server's key.
+//!
+//! XChaCha20-Poly1305 with a random nonce. Every sealed value is bound to the place it belongs to (its *context*), so that
+//! a sealed value copied elsewhere does not open there. Keys are not rotated here.
+
+use std::{
+    fmt, fs,
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use chacha20poly1305::{
+    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+
+const NONCE_BYTES: usize = 24;
+const KEY_BYTES: usize = 32;
+
+/// Seals and opens values with one key.
+#[derive(Clone)]
+pub struct SecretBox {
+    cipher: XChaCha20Poly1305,
+}
+
+/// Why the key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or made.
+    #[error("cannot use encryption key file {path:?}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file does not hold a key.
+    #[error(
+        "encryption key file {path:?} holds no key, expected 32 bytes in base64 (such as `openssl rand -base64 32` prints)"
+    )]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A sealed value did not open: it was damaged, belongs elsewhere, or was sealed with another key.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot decrypt {context}: it is damaged or was encrypted with another key")]
+pub struct OpenError {
+    /// What the value belongs to.
+    pub context: String,
+}
+
+impl SecretBox {
+    /// Makes a box of a key.
+    #[must_use]
+    pub fn new(key: [u8; KEY_BYTES]) -> Self {
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(key)) }
+    }
+
+    /// Reads the key of a file.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read or holds no key.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = fs::read_to_string(path).map_err(|source| KeyError::File { path: path.into(), source })?;
+        let malformed = || KeyError::Malformed { path: path.into() };
+        let bytes = STANDARD.decode(text.trim()).map_err(|_| malformed())?;
+        Ok(Self::new(bytes.try_into().map_err(|_| malformed())?))
+    }
+
+    /// Reads the key of a file, or makes the file with a fresh key if there is none.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read or made, or holds no key.
+    pub fn read_or_make(path: &Path) -> Result<Self, KeyError> {
+        if !path.exists() {
+            write_private_file(path, STANDARD.encode(random_bytes::<KEY_BYTES>()).as_bytes())
+                .map_err(|source| KeyError::File { path: path.into(), source })?;
+        }
+        Self::read(path)
+    }
+
+    /// Seals a value for its place.
+    #[must_use]
+    pub fn seal(&self, context: &str, value: &[u8]) -> Vec<u8> {
+        let nonce = random_bytes::<NONCE_BYTES>();
+        let sealed = self
+            .cipher
+            .encrypt(&XNonce::from(nonce), Payload { msg: value, aad: context.as_bytes() })
+            .expect("a value in memory is shorter than the cipher's limit of 256 GiB");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens a value that was sealed for the same place.
+    ///
+    /// # Errors
+    /// [`OpenError`] when it does not open.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
+        let error = || OpenError { context: context.to_owned() };
+        let (nonce, text) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(error)?;
+        self.cipher
+            .decrypt(&XNonce::from(*nonce), Payload { msg: text, aad: context.as_bytes() })
+            .map_err(|_| error())
+    }
+}
+
+impl fmt::Debug for SecretBox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretBox(…)")
+    }
+}
+
+/// Returns bytes of the operating system's random source.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has a random source");
+    bytes
+}
+
+/// Makes a new file that only its owner may read; it appears whole or not at all.
+///
+/// # Errors
+/// What the system said.
+pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_value_opens_in_its_place_only() {
+        let secrets = SecretBox::new([7; KEY_BYTES]);
+        let sealed = secrets.seal("variable a", b"hunter2");
+        assert_eq!(secrets.open("variable a", &sealed).unwrap(), b"hunter2");
+        assert!(secrets.open("variable b", &sealed).is_err());
+        assert!(SecretBox::new([8; KEY_BYTES]).open("variable a", &sealed).is_err());
+        assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
+    }
+
+    #[test]
+    fn damaged_and_short_values_are_refused() {
+        let secrets = SecretBox::new([7; KEY_BYTES]);
+        let mut sealed = secrets.seal("x", b"value");
+        *sealed.last_mut().unwrap() ^= 1;
+        assert!(secrets.open("x", &sealed).is_err());
+        assert!(secrets.open("x", b"short").is_err());
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let sealed = SecretBox::read_or_make(&path).unwrap().seal("x", b"value");
+        assert_eq!(SecretBox::read_or_make(&path).unwrap().open("x", &sealed).unwrap(), b"value");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_without_a_key_is_refused_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        fs::write(&path, "c2hvcnQ=").unwrap();
+        let error = SecretBox::read(&path).unwrap_err().to_string();
+        assert!(error.contains("key") && error.contains("32 bytes"), "{error}");
+    }
+}

@@ -1,0 +1,453 @@
+//! Jobs and steps: reading them whole, and the transitions that people and the orchestrator make.
+
+use std::collections::HashMap;
+
+use job_spec::StepType;
+use sqlx::{FromRow, Sqlite, Transaction};
+
+use super::{Store, StoreError, Trying as _, attempts::AttemptRow, new_id, now, parse_time, parse_time_opt};
+use crate::{
+    model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
+    orchestrator::WorkspaceHold,
+};
+
+/// The statuses of jobs that are not final, for use in SQL.
+const OPEN: &str = "('pending', 'running', 'waitingApproval')";
+
+/// A step of a new job.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are those of the template")]
+pub struct NewStep {
+    pub number: u32,
+    pub name: String,
+    pub step_type: StepType,
+}
+
+#[derive(FromRow)]
+struct JobRow {
+    id: i64,
+    organization_id: String,
+    workspace_id: String,
+    template_id: String,
+    status: String,
+    message: Option<String>,
+    cancel_requested: bool,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+#[derive(FromRow)]
+struct StepRow {
+    id: String,
+    number: u32,
+    name: String,
+    #[sqlx(rename = "type")]
+    step_type: String,
+    status: String,
+    message: Option<String>,
+    has_changes: Option<bool>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+impl Store {
+    /// Makes a job with its steps.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn create_job(
+        &self,
+        workspace: &Workspace,
+        template_id: &str,
+        steps: &[NewStep],
+    ) -> Result<Job, StoreError> {
+        let mut tx = self.write().await?;
+        let id: i64 = sqlx::query_scalar(
+            "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at)
+             VALUES (?, ?, ?, ?, ?) RETURNING id",
+        )
+        .bind(&workspace.organization_id)
+        .bind(&workspace.id)
+        .bind(template_id)
+        .bind(JobStatus::Pending.as_str())
+        .bind(now())
+        .fetch_one(&mut *tx)
+        .await
+        .trying("store a job")?;
+        for NewStep { number, name, step_type } in steps {
+            sqlx::query(
+                "INSERT INTO steps (id, job_id, number, name, type, status) VALUES (?, ?, ?, ?, ?, ?)",
+            )
+            .bind(new_id())
+            .bind(id)
+            .bind(number)
+            .bind(name)
+            .bind(step_type.as_str())
+            .bind(StepStatus::Pending.as_str())
+            .execute(&mut *tx)
+            .await
+            .trying("store a step")?;
+        }
+        tx.commit().await.trying("store a job")?;
+        self.job(id).await
+    }
+
+    /// Reads a job with its steps and attempts, all of one moment.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    pub async fn job(&self, id: i64) -> Result<Job, StoreError> {
+        let mut tx = self.pool.begin().await.trying("read a job")?;
+        read_job(&mut tx, id).await
+    }
+
+    /// Reads the jobs of a workspace, newest first, 50 at most.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn jobs_of_workspace(&self, workspace_id: &str) -> Result<Vec<Job>, StoreError> {
+        let mut tx = self.pool.begin().await.trying("list jobs")?;
+        let ids: Vec<i64> =
+            sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? ORDER BY id DESC LIMIT 50")
+                .bind(workspace_id)
+                .fetch_all(&mut *tx)
+                .await
+                .trying("list jobs")?;
+        let mut jobs = Vec::with_capacity(ids.len());
+        for id in ids {
+            jobs.push(read_job(&mut tx, id).await?);
+        }
+        Ok(jobs)
+    }
+
+    /// Lists the ids of jobs that are not over, oldest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn open_jobs(&self) -> Result<Vec<i64>, StoreError> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT id FROM jobs WHERE status IN {OPEN} ORDER BY id"
+        )))
+        .fetch_all(&self.pool)
+        .await
+        .trying("list open jobs")
+    }
+
+    /// Lists the ids of jobs that wait for a workspace, oldest first.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn waiting_jobs(&self, workspace_id: &str) -> Result<Vec<i64>, StoreError> {
+        sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? AND status = 'pending' ORDER BY id")
+            .bind(workspace_id)
+            .fetch_all(&self.pool)
+            .await
+            .trying("list waiting jobs")
+    }
+
+    /// Tells who holds the workspace of a job.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn workspace_hold(&self, job: &Job) -> Result<WorkspaceHold, StoreError> {
+        let mut tx = self.pool.begin().await.trying("read who holds a workspace")?;
+        read_hold(&mut tx, job.id, &job.workspace_id).await
+    }
+
+    /// Takes the workspace for a job and starts the job. Does nothing if the workspace was taken meanwhile.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn start_job(&self, job: &Job) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        if read_hold(&mut tx, job.id, &job.workspace_id).await? == WorkspaceHold::Other {
+            return Ok(());
+        }
+        sqlx::query("UPDATE workspaces SET locked_by_job = ? WHERE id = ?")
+            .bind(job.id)
+            .bind(&job.workspace_id)
+            .execute(&mut *tx)
+            .await
+            .trying("take a workspace")?;
+        set_job_status(&mut tx, job.id, JobStatus::Running).await?;
+        tx.commit().await.trying("start a job")
+    }
+
+    /// Makes a step wait for a person.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn ask_approval(&self, job_id: i64, step_id: &str) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        sqlx::query("UPDATE steps SET status = ?, started_at = ? WHERE id = ? AND status = ?")
+            .bind(StepStatus::WaitingApproval.as_str())
+            .bind(now())
+            .bind(step_id)
+            .bind(StepStatus::Pending.as_str())
+            .execute(&mut *tx)
+            .await
+            .trying("ask for approval")?;
+        set_job_status(&mut tx, job_id, JobStatus::WaitingApproval).await?;
+        tx.commit().await.trying("ask for approval")
+    }
+
+    /// Answers the approval that a job waits for.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it does not wait for one.
+    pub async fn answer_approval(&self, job_id: i64, approved: bool) -> Result<Job, StoreError> {
+        let mut tx = self.write().await?;
+        let job = read_job(&mut tx, job_id).await?;
+        let waiting = job.steps.iter().find(|step| step.status == StepStatus::WaitingApproval);
+        let Some(step) = waiting.filter(|_| job.status == JobStatus::WaitingApproval) else {
+            return Err(StoreError::Conflict(format!(
+                "job {job_id} does not wait for approval, it is {}",
+                job.status
+            )));
+        };
+        let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
+        close_step(&mut tx, &step.id, status, None, None).await?;
+        set_job_status(&mut tx, job_id, JobStatus::Running).await?;
+        tx.commit().await.trying("answer an approval")?;
+        self.job(job_id).await
+    }
+
+    /// Asks for the end of a job. Of a job that is over it changes nothing, except that one whose outcome is unknown is
+    /// closed by this, and frees its workspace: that is the decision of a person who has looked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such job.
+    pub async fn request_cancel(&self, job_id: i64) -> Result<Job, StoreError> {
+        let mut tx = self.write().await?;
+        let job = read_job(&mut tx, job_id).await?;
+        if job.status == JobStatus::Unknown {
+            close_job(&mut tx, &job, JobStatus::Cancelled, job.message.as_deref()).await?;
+        } else if !job.status.is_final() {
+            sqlx::query("UPDATE jobs SET cancel_requested = TRUE WHERE id = ?")
+                .bind(job_id)
+                .execute(&mut *tx)
+                .await
+                .trying("cancel a job")?;
+        }
+        tx.commit().await.trying("cancel a job")?;
+        self.job(job_id).await
+    }
+
+    /// Says to people why a job waits; `None` takes the sentence back.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn set_job_message(&self, job_id: i64, message: Option<&str>) -> Result<(), StoreError> {
+        sqlx::query("UPDATE jobs SET message = ? WHERE id = ?")
+            .bind(message)
+            .bind(job_id)
+            .execute(&self.pool)
+            .await
+            .trying("store a message")?;
+        Ok(())
+    }
+
+    /// Closes a step.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn end_step(
+        &self,
+        step: &Step,
+        status: StepStatus,
+        message: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let has_changes = step
+            .attempts
+            .last()
+            .filter(|attempt| attempt.status == AttemptStatus::Completed)
+            .and_then(|attempt| attempt.result.as_ref()?.has_changes);
+        let mut tx = self.write().await?;
+        close_step(&mut tx, &step.id, status, message, has_changes).await?;
+        tx.commit().await.trying("end a step")
+    }
+
+    /// Closes a job: its open steps were not executed, its locks are gone, and its workspace is free, unless the status is
+    /// [`JobStatus::Unknown`].
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn end_job(
+        &self,
+        job: &Job,
+        status: JobStatus,
+        message: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        close_job(&mut tx, job, status, message).await?;
+        tx.commit().await.trying("end a job")
+    }
+}
+
+pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Job, StoreError> {
+    let row = sqlx::query_as::<_, JobRow>(
+        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at, ended_at
+         FROM jobs WHERE id = ?",
+    )
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await
+    .trying("read a job")?
+    .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
+    let steps = sqlx::query_as::<_, StepRow>("SELECT * FROM steps WHERE job_id = ? ORDER BY number")
+        .bind(id)
+        .fetch_all(&mut **tx)
+        .await
+        .trying("read the steps of a job")?;
+    let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
+    for row in AttemptRow::of_job(tx, id).await? {
+        attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
+    }
+    let JobRow {
+        id,
+        organization_id,
+        workspace_id,
+        template_id,
+        status,
+        message,
+        cancel_requested,
+        created_at,
+        ended_at,
+    } = row;
+    Ok(Job {
+        id,
+        organization_id,
+        workspace_id,
+        template_id,
+        status: JobStatus::parse(&status).map_err(StoreError::Corrupt)?,
+        message,
+        cancel_requested,
+        created_at: parse_time(&created_at)?,
+        ended_at: parse_time_opt(ended_at.as_deref())?,
+        steps: steps
+            .into_iter()
+            .map(|step| {
+                let attempts = attempts.remove(&step.id).unwrap_or_default();
+                step.into_step(attempts)
+            })
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+impl StepRow {
+    fn into_step(self, attempts: Vec<crate::model::Attempt>) -> Result<Step, StoreError> {
+        let Self { id, number, name, step_type, status, message, has_changes, started_at, ended_at } = self;
+        let known = StepType::ALL.into_iter().find(|known| known.as_str() == step_type);
+        Ok(Step {
+            id,
+            number,
+            name,
+            step_type: known.ok_or_else(|| StoreError::Corrupt(format!("step type {step_type:?}")))?,
+            status: StepStatus::parse(&status).map_err(StoreError::Corrupt)?,
+            message,
+            has_changes,
+            started_at: parse_time_opt(started_at.as_deref())?,
+            ended_at: parse_time_opt(ended_at.as_deref())?,
+            attempts,
+        })
+    }
+}
+
+/// A workspace is free for a job when nobody holds it and no earlier job waits for it.
+async fn read_hold(
+    tx: &mut Transaction<'_, Sqlite>,
+    job_id: i64,
+    workspace_id: &str,
+) -> Result<WorkspaceHold, StoreError> {
+    let holder: Option<i64> = sqlx::query_scalar("SELECT locked_by_job FROM workspaces WHERE id = ?")
+        .bind(workspace_id)
+        .fetch_one(&mut **tx)
+        .await
+        .trying("read who holds a workspace")?;
+    match holder {
+        Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
+        Some(_) => return Ok(WorkspaceHold::Other),
+        None => {}
+    }
+    let earlier: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {OPEN})"
+    )))
+    .bind(workspace_id)
+    .bind(job_id)
+    .fetch_one(&mut **tx)
+    .await
+    .trying("look for earlier jobs")?;
+    Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
+}
+
+async fn set_job_status(
+    tx: &mut Transaction<'_, Sqlite>,
+    job_id: i64,
+    status: JobStatus,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE jobs SET status = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(job_id)
+        .execute(&mut **tx)
+        .await
+        .trying("store the status of a job")?;
+    Ok(())
+}
+
+async fn close_step(
+    tx: &mut Transaction<'_, Sqlite>,
+    step_id: &str,
+    status: StepStatus,
+    message: Option<&str>,
+    has_changes: Option<bool>,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE steps SET status = ?, message = ?, has_changes = ?, ended_at = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(message)
+        .bind(has_changes)
+        .bind(now())
+        .bind(step_id)
+        .execute(&mut **tx)
+        .await
+        .trying("end a step")?;
+    Ok(())
+}
+
+async fn close_job(
+    tx: &mut Transaction<'_, Sqlite>,
+    job: &Job,
+    status: JobStatus,
+    message: Option<&str>,
+) -> Result<(), StoreError> {
+    let ended = now();
+    sqlx::query("UPDATE jobs SET status = ?, message = ?, ended_at = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(message)
+        .bind(&ended)
+        .bind(job.id)
+        .execute(&mut **tx)
+        .await
+        .trying("end a job")?;
+    sqlx::query("UPDATE steps SET status = ?, ended_at = ? WHERE job_id = ? AND status IN ('pending', 'waitingApproval')")
+        .bind(StepStatus::NotExecuted.as_str())
+        .bind(&ended)
+        .bind(job.id)
+        .execute(&mut **tx)
+        .await
+        .trying("close the steps of a job")?;
+    if status == JobStatus::Unknown {
+        return Ok(());
+    }
+    sqlx::query("DELETE FROM state_locks WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = ?)")
+        .bind(job.id)
+        .execute(&mut **tx)
+        .await
+        .trying("release the state locks of a job")?;
+    sqlx::query("UPDATE workspaces SET locked_by_job = NULL WHERE id = ? AND locked_by_job = ?")
+        .bind(&job.workspace_id)
+        .bind(job.id)
+        .execute(&mut **tx)
+        .await
+        .trying("free a workspace")?;
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Terraform states: versions and locks. The bytes live in [`crate::blobs`].
+
+use sqlx::{FromRow, Sqlite, Transaction};
+
+use super::{Store, StoreError, Trying as _, now};
+
+/// Who writes a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateWriter {
+    /// The executor of this attempt; refused once the attempt is over.
+    Attempt(String),
+    /// A person with a token.
+    User,
+}
+
+impl StateWriter {
+    fn attempt(&self) -> Option<&str> {
+        match self {
+            Self::Attempt(id) => Some(id),
+            Self::User => None,
+        }
+    }
+}
+
+/// A stored version of a state.
+#[derive(Debug, Clone, FromRow)]
+pub struct StateRecord {
+    /// Terraform's serial number.
+    pub serial: i64,
+    /// Terraform's lineage.
+    pub lineage: String,
+    /// Name of the blob with its bytes.
+    pub blob: String,
+}
+
+/// A lock on a state.
+#[derive(Debug, Clone, FromRow)]
+pub struct StateLock {
+    /// Terraform's lock id.
+    pub lock_id: String,
+    /// Terraform's lock info, as JSON.
+    pub info: String,
+}
+
+/// What became of a request that needs the lock.
+#[derive(Debug, Clone)]
+pub enum LockOutcome {
+    /// Done.
+    Done,
+    /// Somebody else holds the lock.
+    HeldBy(StateLock),
+    /// The attempt is over: nothing was written.
+    Fenced,
+}
+
+impl Store {
+    /// Finds the latest state of a workspace.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn latest_state(&self, workspace_id: &str) -> Result<Option<StateRecord>, StoreError> {
+        sqlx::query_as(
+            "SELECT serial, lineage, blob FROM states WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
+        )
+        .bind(workspace_id)
+        .fetch_optional(&self.pool)
+        .await
+        .trying("look up a state")
+    }
+
+    /// Stores a new version of a state. `lock_id` is the lock that the writer says it holds.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn put_state(
+        &self,
+        workspace_id: &str,
+        record: &StateRecord,
+        writer: &StateWriter,
+        lock_id: Option<&str>,
+    ) -> Result<LockOutcome, StoreError> {
+        let mut tx = self.write().await?;
+        if !may_write(&mut tx, writer).await? {
+            return Ok(LockOutcome::Fenced);
+        }
+        if let Some(lock) = read_lock(&mut tx, workspace_id).await?
+            && Some(lock.lock_id.as_str()) != lock_id
+        {
+            return Ok(LockOutcome::HeldBy(lock));
+        }
+        sqlx::query(
+            "INSERT INTO states (workspace_id, serial, lineage, attempt_id, blob, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(workspace_id)
+        .bind(record.serial)
+        .bind(&record.lineage)
+        .bind(writer.attempt())
+        .bind(&record.blob)
+        .bind(now())
+        .execute(&mut *tx)
+        .await
+        .trying("store a state")?;
+        tx.commit().await.trying("store a state")?;
+        Ok(LockOutcome::Done)
+    }
+
+    /// Takes the lock of a state. The holder may ask again.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn lock_state(
+        &self,
+        workspace_id: &str,
+        lock: &StateLock,
+        writer: &StateWriter,
+    ) -> Result<LockOutcome, StoreError> {
+        let mut tx = self.write().await?;
+        if !may_write(&mut tx, writer).await? {
+            return Ok(LockOutcome::Fenced);
+        }
+        match read_lock(&mut tx, workspace_id).await? {
+            Some(held) if held.lock_id == lock.lock_id => return Ok(LockOutcome::Done),
+            Some(held) => return Ok(LockOutcome::HeldBy(held)),
+            None => {}
+        }
+        sqlx::query(
+            "INSERT INTO state_locks (workspace_id, lock_id, info, attempt_id, created_at) VALUES (?, ?, ?, ?, ?)",
+        )
+        .bind(workspace_id)
+        .bind(&lock.lock_id)
+        .bind(&lock.info)
+        .bind(writer.attempt())
+        .bind(now())
+        .execute(&mut *tx)
+        .await
+        .trying("lock a state")?;
+        tx.commit().await.trying("lock a state")?;
+        Ok(LockOutcome::Done)
+    }
+
+    /// Releases the lock of a state. Without an id (`terraform force-unlock` of some versions) whichever is held; only a
+    /// person may do that.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn unlock_state(
+        &self,
+        workspace_id: &str,
+        lock_id: Option<&str>,
+        writer: &StateWriter,
+    ) -> Result<LockOutcome, StoreError> {
+        let mut tx = self.write().await?;
+        let Some(held) = read_lock(&mut tx, workspace_id).await? else {
+            return Ok(LockOutcome::Done);
+        };
+        let allowed = match lock_id {
+            Some(id) => id == held.lock_id,
+            None => *writer == StateWriter::User,
+        };
+        if !allowed {
+            return Ok(LockOutcome::HeldBy(held));
+        }
+        sqlx::query("DELETE FROM state_locks WHERE workspace_id = ?")
+            .bind(workspace_id)
+            .execute(&mut *tx)
+            .await
+            .trying("unlock a state")?;
+        tx.commit().await.trying("unlock a state")?;
+        Ok(LockOutcome::Done)
+    }
+}
+
+async fn read_lock(
+    tx: &mut Transaction<'_, Sqlite>,
+    workspace_id: &str,
+) -> Result<Option<StateLock>, StoreError> {
+    sqlx::query_as("SELECT lock_id, info FROM state_locks WHERE workspace_id = ?")
+        .bind(workspace_id)
+        .fetch_optional(&mut **tx)
+        .await
+        .trying("read the lock of a state")
+}
+
+/// The fence: an attempt writes only while it is live and claimed.
+async fn may_write(tx: &mut Transaction<'_, Sqlite>, writer: &StateWriter) -> Result<bool, StoreError> {
+    let Some(attempt) = writer.attempt() else { return Ok(true) };
+    sqlx::query_scalar("SELECT live AND claimed_at IS NOT NULL FROM attempts WHERE id = ?")
+        .bind(attempt)
+        .fetch_optional(&mut **tx)
+        .await
+        .map(|live: Option<bool>| live.unwrap_or(false))
+        .trying("check an attempt")
+}

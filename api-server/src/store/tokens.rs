@@ -1,0 +1,39 @@
+//! Tokens of people and machines, kept as hashes.
+
+use super::{Store, StoreError, Trying as _, new_id, now};
+use crate::token::TokenHash;
+
+impl Store {
+    /// Stores the hash of a token under a name, in place of an earlier one of that name.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn put_token(&self, name: &str, hash: &TokenHash) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO tokens (id, name, hash, created_at) VALUES (?, ?, ?, ?)
+             ON CONFLICT (name) DO UPDATE SET hash = excluded.hash",
+        )
+        .bind(new_id())
+        .bind(name)
+        .bind(&hash.0)
+        .bind(now())
+        .execute(&self.pool)
+        .await
+        .trying("store a token")?;
+        Ok(())
+    }
+
+    /// Finds the name of a token; `None` if nobody has it.
+    ///
+    /// The look-up is by hash, so that its time tells nothing about stored tokens.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn token_name(&self, hash: &TokenHash) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar("SELECT name FROM tokens WHERE hash = ?")
+            .bind(&hash.0)
+            .fetch_optional(&self.pool)
+            .await
+            .trying("look up a token")
+    }
+}

@@ -1,0 +1,165 @@
+//! Claim, fence, retry, unknown: each step happens once, whatever the cluster does.
+
+use k8s_backend::{Cause, JobPhase};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::support::{Executor, World};
+
+fn name(job: i64, step: u32, attempt: u32) -> String {
+    format!("job-{job}-{step}-{attempt}")
+}
+
+#[tokio::test]
+async fn the_second_executor_of_an_attempt_is_refused() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan"]).await;
+    let executor = world.executor(&name(job, 100, 1)).await;
+    let (status, claim) = executor.claim("first").await;
+    assert_eq!(status, StatusCode::OK, "{claim}");
+    assert_eq!(claim["attemptId"], executor.id());
+    assert_eq!(claim["planExpected"], false);
+    assert_eq!(executor.claim("second").await.0, StatusCode::CONFLICT);
+    // The answer to the first may have been lost: it asks again and still has it.
+    assert_eq!(executor.claim("first").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_attempt_writes_only_between_its_claim_and_its_end() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan", "approval"]).await;
+    let executor = world.executor(&name(job, 100, 1)).await;
+    everything_is_refused(&executor).await;
+    executor.claim("e").await;
+    let (status, position) = executor.send("POST", "log?offset=0", b"hello\n".to_vec()).await;
+    assert_eq!((status, &position["offset"]), (StatusCode::OK, &json!(6)));
+    let (status, position) = executor.send("POST", "log?offset=99", b"x".to_vec()).await;
+    assert_eq!((status, &position["offset"]), (StatusCode::CONFLICT, &json!(6)));
+    assert_eq!(executor.send("PUT", "plan", b"plan".to_vec()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
+    world.wait_for_status(job, "waitingApproval").await;
+    everything_is_refused(&executor).await;
+    // The same report again is no fault: its answer may have been lost.
+    assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(executor.report("failed", None).await.0, StatusCode::CONFLICT);
+}
+
+async fn everything_is_refused(executor: &Executor) {
+    for (method, path) in [("POST", "log?offset=0"), ("PUT", "plan"), ("GET", "plan")] {
+        let (status, answer) = executor.send(method, path, b"x".to_vec()).await;
+        assert_eq!(status, StatusCode::GONE, "{method} {path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_apply_gets_the_plan_of_its_job() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan", "terraformApply"]).await;
+    let plan = world.executor(&name(job, 100, 1)).await;
+    plan.claim("plan").await;
+    plan.send("PUT", "plan", b"the plan".to_vec()).await;
+    plan.report("completed", Some(true)).await;
+    let apply = world.executor(&name(job, 200, 1)).await;
+    assert_eq!(apply.claim("apply").await.1["planExpected"], true);
+    let response =
+        reqwest::Client::new().get(format!("{}/plan", apply.url)).bearer_auth(&apply.token).send().await;
+    assert_eq!(response.unwrap().bytes().await.unwrap(), "the plan");
+    apply.report("completed", None).await;
+    world.wait_for_status(job, "completed").await;
+}
+
+#[tokio::test]
+async fn the_token_of_one_attempt_opens_nothing_of_another() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan"]).await;
+    let executor = world.executor(&name(job, 100, 1)).await;
+    let other = executor.pretending_to_be(&uuid::Uuid::new_v4().to_string());
+    assert_eq!(other.claim("x").await.0, StatusCode::UNAUTHORIZED);
+    let response = reqwest::Client::new()
+        .get(format!("{}/v1/jobs/{job}", other.url.split("/executor/").next().unwrap()))
+        .bearer_auth(&other.token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_apply_whose_pod_was_lost_before_it_was_claimed_is_tried_again_under_another_name() {
+    let world = World::new().await;
+    let job = world.job(&["terraformApply"]).await;
+    let lost = world.executor(&name(job, 100, 1)).await;
+    world.backend.finish(&name(job, 100, 1), Cause::Disrupted { message: "node lost".to_owned() });
+    let second = world.executor(&name(job, 100, 2)).await;
+    assert_eq!(lost.claim("late").await.0, StatusCode::GONE);
+    second.claim("second").await;
+    second.report("completed", None).await;
+    let seen = world.wait_for_status(job, "completed").await;
+    let first = &seen["steps"][0]["attempts"][0];
+    assert_eq!(first["status"], "lost");
+    assert_eq!(first["cause"], "disrupted: node lost");
+}
+
+#[tokio::test]
+async fn a_claimed_apply_that_vanishes_is_unknown_and_holds_its_workspace_until_a_person_decides() {
+    let world = World::new().await;
+    let job = world.job(&["terraformApply"]).await;
+    let next = world.job(&["terraformApply"]).await;
+    let executor = world.executor(&name(job, 100, 1)).await;
+    executor.claim("e").await;
+    world.backend.finish(&name(job, 100, 1), Cause::ExitCode(Some(137)));
+    let seen = world.wait_for_status(job, "unknown").await;
+    assert_eq!(seen["steps"][0]["status"], "unknown");
+    assert_eq!(seen["steps"][0]["attempts"].as_array().unwrap().len(), 1, "never repeated");
+    assert!(seen["message"].as_str().unwrap().contains("exit code 137"), "{seen:#}");
+    let workspace = world.get(&format!("/v1/workspaces/{}", world.workspace)).await;
+    assert_eq!(workspace["lockedByJob"], job);
+    assert_eq!(world.read(next).await["status"], "pending");
+    let (_, decided) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!(decided["status"], "cancelled");
+    world.executor(&name(next, 100, 1)).await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_before_its_executor_came_never_runs() {
+    let world = World::new().await;
+    let job = world.job(&["terraformApply"]).await;
+    let executor = world.executor(&name(job, 100, 1)).await;
+    world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    world.wait_for_status(job, "cancelled").await;
+    assert_eq!(executor.claim("late").await.0, StatusCode::GONE);
+    assert!(world.backend.is_cancelled(&name(job, 100, 1)));
+    // Once more, and after the end: nothing changes.
+    let (status, again) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!((status, &again["status"]), (StatusCode::OK, &json!("cancelled")));
+}
+
+#[tokio::test]
+async fn a_backend_that_is_away_is_waited_for_and_the_job_says_so() {
+    let world = World::new().await;
+    world.backend.go_away();
+    let job = world.job(&["terraformPlan"]).await;
+    let waiting = world.wait_for(job, "a message", |job| job["message"].is_string()).await;
+    assert!(waiting["message"].as_str().unwrap().starts_with("waiting"), "{waiting:#}");
+    world.backend.come_back();
+    let executor = world.executor(&name(job, 100, 1)).await;
+    executor.claim("e").await;
+    executor.report("completed", Some(false)).await;
+    let seen = world.wait_for_status(job, "noChanges").await;
+    assert_eq!(seen["message"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_server_that_starts_again_goes_on_where_the_last_one_was() {
+    let mut world = World::new().await;
+    let job = world.job(&["terraformPlan", "terraformApply"]).await;
+    let plan = world.executor(&name(job, 100, 1)).await;
+    plan.claim("plan").await;
+    world.start_again().await;
+    // The Kubernetes Job ends while nobody but the new server watches.
+    world.backend.finish(&name(job, 100, 1), Cause::ExitCode(Some(1)));
+    let seen = world.wait_for_status(job, "failed").await;
+    assert!(seen["message"].as_str().unwrap().contains("exit code 1"), "{seen:#}");
+    assert_eq!(world.backend.names(), [name(job, 100, 1)]);
+    assert_eq!(world.backend.phase(&name(job, 100, 1)), Some(JobPhase::Ended(Cause::ExitCode(Some(1)))));
+}

@@ -1,0 +1,7 @@
+//! The HTTP API and the orchestrator in one process, over a backend that does only what the test says.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails says where and why")]
+
+mod attempts;
+mod states;
+mod support;

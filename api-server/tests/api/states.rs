@@ -1,0 +1,85 @@
+//! Terraform's `http` backend: versions, locks and the fence.
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::support::{Executor, World};
+
+impl World {
+    async fn state(&self, method: &str, query: &str, body: &str) -> (StatusCode, String) {
+        let path = format!("/state/v1/workspaces/{}{query}", self.workspace);
+        let response = self.request(method, &path).body(body.to_owned()).send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    }
+
+    async fn state_as(&self, executor: &Executor, method: &str, query: &str, body: &str) -> StatusCode {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let base = executor.url.split("/executor/").next().unwrap();
+        let address = format!("{base}/state/v1/workspaces/{}{query}", self.workspace);
+        let request = reqwest::Client::new().request(method, address).body(body.to_owned());
+        request.basic_auth(executor.id(), Some(&executor.token)).send().await.unwrap().status()
+    }
+}
+
+#[tokio::test]
+async fn the_latest_state_is_read_back_as_it_was_written() {
+    let world = World::new().await;
+    assert_eq!(world.state("GET", "", "").await.0, StatusCode::NO_CONTENT);
+    let first = r#"{"version":4,"serial":1,"lineage":"l","resources":[]}"#;
+    let second = r#"{"version":4,"serial":2,"lineage":"l",  "resources":[ ]}"#;
+    assert_eq!(world.state("POST", "", first).await.0, StatusCode::OK);
+    assert_eq!(world.state("POST", "", second).await.0, StatusCode::OK);
+    assert_eq!(world.state("GET", "", "").await, (StatusCode::OK, second.to_owned()));
+    assert_eq!(world.state("POST", "", "not a state").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(world.state("GET", "", "").await.1, second);
+    assert_eq!(world.state("DELETE", "", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn a_lock_keeps_others_out_and_tells_them_who_holds_it() {
+    let world = World::new().await;
+    let (mine, other) = (r#"{"ID":"one","Who":"me@laptop"}"#, r#"{"ID":"two"}"#);
+    assert_eq!(world.state("LOCK", "", mine).await.0, StatusCode::OK);
+    assert_eq!(world.state("LOCK", "", mine).await.0, StatusCode::OK, "the holder may ask again");
+    assert_eq!(world.state("LOCK", "", other).await, (StatusCode::LOCKED, mine.to_owned()));
+    let state = r#"{"version":4,"serial":1,"lineage":"l"}"#;
+    assert_eq!(world.state("POST", "", state).await.0, StatusCode::LOCKED);
+    assert_eq!(world.state("POST", "?ID=two", state).await.0, StatusCode::LOCKED);
+    assert_eq!(world.state("POST", "?ID=one", state).await.0, StatusCode::OK);
+    assert_eq!(world.state("UNLOCK", "", other).await.0, StatusCode::LOCKED);
+    assert_eq!(world.state("UNLOCK", "", mine).await.0, StatusCode::OK);
+    assert_eq!(world.state("UNLOCK", "", mine).await.0, StatusCode::OK, "what is unlocked stays unlocked");
+    assert_eq!(world.state("LOCK", "", other).await.0, StatusCode::OK);
+    assert_eq!(world.state("LOCK", "", "nonsense").await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_state_is_written_only_by_an_attempt_that_is_live() {
+    let world = World::new().await;
+    let job = world.job(&["terraformApply"]).await;
+    let executor = world.executor(&format!("job-{job}-100-1")).await;
+    let (lock, state) = (r#"{"ID":"run"}"#, r#"{"version":4,"serial":1,"lineage":"l"}"#);
+    assert_eq!(world.state_as(&executor, "POST", "", state).await, StatusCode::GONE, "not claimed yet");
+    executor.claim("e").await;
+    assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::OK);
+    assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::OK);
+    executor.report("completed", None).await;
+    world.wait_for_status(job, "completed").await;
+    assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::GONE);
+    assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::GONE);
+    // The lock that the executor forgot went with it.
+    assert_eq!(world.state("LOCK", "", r#"{"ID":"person"}"#).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_attempt_reaches_no_state_but_its_own() {
+    let mut world = World::new().await;
+    let job = world.job(&["terraformApply"]).await;
+    let executor = world.executor(&format!("job-{job}-100-1")).await;
+    executor.claim("e").await;
+    let path = format!("/v1/organizations/{}/workspaces", world.organization);
+    let (_, other) =
+        world.post(&path, json!({ "name": "other", "source": "https://git.example.com/o.git" })).await;
+    other["id"].as_str().unwrap().clone_into(&mut world.workspace);
+    assert_eq!(world.state_as(&executor, "GET", "", "").await, StatusCode::UNAUTHORIZED);
+}

@@ -1,0 +1,227 @@
+//! A server in this process with the in-memory backend, and a pretended executor that speaks over HTTP.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use api_server::{
+    blobs::Blobs,
+    logs::Logs,
+    orchestrator::Orchestrator,
+    routes::{AppState, router},
+    secret_box::SecretBox,
+    services::Services,
+    store::Store,
+    token::TokenHash,
+};
+use config_core::{EnvSnapshot, EphemeralSettings};
+use job_spec::attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV};
+use k8s_backend::{JobBackend, testing::InMemoryBackend};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const TOKEN: &str = "a-token-for-tests-only";
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A server and the world around it.
+pub(crate) struct World {
+    pub(crate) backend: Arc<InMemoryBackend>,
+    pub(crate) workspace: String,
+    pub(crate) organization: String,
+    base: String,
+    client: reqwest::Client,
+    folder: TempDir,
+    shutdown: CancellationToken,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Arc::new(InMemoryBackend::new());
+        let (base, shutdown) = serve(folder.path(), &backend).await;
+        let client = reqwest::Client::new();
+        let mut world = Self {
+            backend,
+            workspace: String::new(),
+            organization: String::new(),
+            base,
+            client,
+            folder,
+            shutdown,
+        };
+        world.organization = world.create("/v1/organizations", json!({ "name": "acme" })).await;
+        let path = format!("/v1/organizations/{}/workspaces", world.organization);
+        world.workspace =
+            world.create(&path, json!({ "name": "net", "source": "https://git.example.com/net.git" })).await;
+        world
+    }
+
+    /// Stops the server and starts another one on the same data.
+    pub(crate) async fn start_again(&mut self) {
+        self.shutdown.cancel();
+        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend).await;
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(TOKEN)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.request("GET", path).send().await.unwrap().json().await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let response = self.request("POST", path).json(&body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    async fn create(&self, path: &str, body: Value) -> String {
+        let (status, answer) = self.post(path, body).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a job of these step types, numbered 100, 200…, and returns its id.
+    pub(crate) async fn job(&self, types: &[&str]) -> i64 {
+        let steps = types.iter().enumerate();
+        let flow: Vec<_> =
+            steps.map(|(index, kind)| json!({ "type": kind, "step": (index + 1) * 100 })).collect();
+        // JSON is YAML.
+        let tcl = json!({ "flow": flow }).to_string();
+        let path = format!("/v1/organizations/{}/templates", self.organization);
+        let name = uuid::Uuid::new_v4().to_string();
+        let template = self.create(&path, json!({ "name": name, "tcl": tcl })).await;
+        let path = format!("/v1/workspaces/{}/jobs", self.workspace);
+        let (status, job) = self.post(&path, json!({ "templateId": template })).await;
+        assert_eq!(status, StatusCode::CREATED, "{job}");
+        job["id"].as_i64().unwrap()
+    }
+
+    pub(crate) async fn read(&self, job: i64) -> Value {
+        self.get(&format!("/v1/jobs/{job}")).await
+    }
+
+    /// Waits until the job is as the test wants it.
+    pub(crate) async fn wait_for(&self, job: i64, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let seen = self.read(job).await;
+            if wanted(&seen) {
+                return seen;
+            }
+            assert!(start.elapsed() < PATIENCE, "{what}: not seen in time, last seen {seen:#}");
+            tokio::time::sleep(Duration::from_millis(10)).await; // bounded poll
+        }
+    }
+
+    pub(crate) async fn wait_for_status(&self, job: i64, status: &str) -> Value {
+        self.wait_for(job, status, |job| job["status"] == status).await
+    }
+
+    /// Waits until the backend has a Kubernetes Job of this name, and starts it.
+    pub(crate) async fn executor(&self, name: &str) -> Executor {
+        self.submitted(name).await;
+        self.backend.start(name);
+        Executor::of(&self.backend, name)
+    }
+
+    /// Waits until the backend has a Kubernetes Job of this name and the server knows that it has.
+    pub(crate) async fn submitted(&self, name: &str) {
+        let start = Instant::now();
+        while self.backend.job(name).is_none() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{name} was not submitted, there are {:?}",
+                self.backend.names()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await; // bounded poll
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+async fn serve(folder: &Path, backend: &Arc<InMemoryBackend>) -> (String, CancellationToken) {
+    let secrets = SecretBox::new([3; 32]);
+    let store = Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap();
+    store.put_token("admin", &TokenHash::of(TOKEN)).await.unwrap();
+    for name in ["blobs", "logs"] {
+        std::fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let services = Arc::new(Services {
+        store,
+        blobs: Blobs::new(&folder.join("blobs"), secrets),
+        logs: Logs::new(&folder.join("logs")),
+        backend: Arc::clone(backend) as Arc<dyn JobBackend>,
+        settings: EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
+        api_url: base.clone(),
+        local_sources: false,
+    });
+    let shutdown = CancellationToken::new();
+    let (orchestrator, _task) = Orchestrator::start(Arc::clone(&services), shutdown.clone());
+    let state = AppState { services, orchestrator, shutdown: shutdown.clone() };
+    let stopped = shutdown.clone().cancelled_owned();
+    tokio::spawn(async move { axum::serve(listener, router(state)).with_graceful_shutdown(stopped).await });
+    (base, shutdown)
+}
+
+/// Speaks as the executor of one attempt, with what its Kubernetes Job tells it.
+pub(crate) struct Executor {
+    pub(crate) url: String,
+    pub(crate) token: String,
+    client: reqwest::Client,
+}
+
+impl Executor {
+    pub(crate) fn of(backend: &InMemoryBackend, name: &str) -> Self {
+        let job = backend.job(name).unwrap();
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        let env = |wanted: &str| {
+            let all = pod.containers[0].env.as_ref().unwrap();
+            all.iter().find(|entry| entry.name == wanted).unwrap().value.clone().unwrap()
+        };
+        Self { url: env(ATTEMPT_URL_ENV), token: env(ATTEMPT_TOKEN_ENV), client: reqwest::Client::new() }
+    }
+
+    /// The same token at the address of another attempt.
+    pub(crate) fn pretending_to_be(&self, id: &str) -> Self {
+        Self { url: self.url.replace(self.id(), id), token: self.token.clone(), client: self.client.clone() }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        self.url.rsplit('/').next().unwrap()
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (StatusCode, Value) {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.client.request(method, format!("{}/{path}", self.url)).bearer_auth(&self.token);
+        let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    pub(crate) async fn claim(&self, executor_id: &str) -> (StatusCode, Value) {
+        let body = json!({ "executorId": executor_id, "host": "test" });
+        self.send("POST", "claim", body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn report(&self, outcome: &str, has_changes: Option<bool>) -> (StatusCode, Value) {
+        let body = json!({
+            "outcome": outcome, "hasChanges": has_changes, "message": null, "commitId": null,
+            "timings": [], "logBytes": 0,
+        });
+        self.send("POST", "result", body.to_string().into_bytes()).await
+    }
+}

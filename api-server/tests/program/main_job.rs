@@ -1,0 +1,173 @@
+//! Plan, approval, apply; a job without changes; destroy; and what must not be found anywhere.
+
+use std::{path::Path, process::Command};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::support::{Server, attempt, terraform_is_here};
+
+const CONFIGURATION: &str = r#"
+variable "region" { type = string }
+variable "password" {
+  type      = string
+  sensitive = true
+}
+resource "terraform_data" "network" { input = var.region }
+resource "terraform_data" "database" {
+  input = { network = terraform_data.network.output, password = var.password }
+}
+output "network" { value = terraform_data.network.output }
+"#;
+
+const SECRET: &str = "correct-horse-battery-staple";
+
+#[tokio::test]
+async fn a_job_plans_waits_for_approval_and_applies_each_step_in_its_own_kubernetes_job() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let workspace = server.workspace(CONFIGURATION).await;
+    workspace.variable("TERRAFORM", "region", "eu-central-1", false).await;
+    workspace.variable("TERRAFORM", "password", SECRET, true).await;
+    let template = workspace.template(&["terraformPlan", "approval", "terraformApply"]).await;
+
+    let id = workspace.job(&template).await;
+    let planned = server.wait_for_status(id, "waitingApproval").await;
+    let plan = attempt(&planned, 0);
+    assert_eq!(plan["kubernetesJob"], format!("job-{id}-100-1"));
+    assert_eq!(planned["steps"][0]["hasChanges"], true);
+    let log = server.text(&format!("/v1/attempts/{}/log", plan["id"].as_str().unwrap())).await;
+    assert!(log.contains("2 to add"), "{log}");
+
+    server.post(&format!("/v1/jobs/{id}/approve"), Value::Null).await;
+    let applied = server.wait_for_status(id, "completed").await;
+    assert_eq!(attempt(&applied, 2)["kubernetesJob"], format!("job-{id}-300-1"));
+    assert_eq!(workspace.holder().await, Value::Null);
+    kubernetes_jobs_are_shown_without_secrets(&server, &applied).await;
+    the_state_is_what_terraform_shows(&server, &workspace.state().await);
+
+    let second = workspace.job(&template).await;
+    let second = server.wait_for_status(second, "noChanges").await;
+    assert_eq!(second["steps"][2]["status"], "notExecuted");
+
+    let destroy = workspace.template(&["terraformDestroy"]).await;
+    let third = workspace.job(&destroy).await;
+    server.wait_for_status(third, "completed").await;
+    assert_eq!(workspace.state().await["resources"], serde_json::json!([]));
+    nothing_shows_the_secret(&server, &[id, third]).await;
+}
+
+/// The two steps ran from the objects that `job-spec` made, and these are shown without what they hold.
+async fn kubernetes_jobs_are_shown_without_secrets(server: &Server, job: &Value) {
+    for step in [0, 2] {
+        let attempt = attempt(job, step);
+        let yaml =
+            server.text(&format!("/v1/attempts/{}/kubernetes-job", attempt["id"].as_str().unwrap())).await;
+        assert!(yaml.contains("kind: Job") && yaml.contains("podFailurePolicy"), "{yaml}");
+        assert!(yaml.contains(attempt["kubernetesJob"].as_str().unwrap()), "{yaml}");
+        assert!(!yaml.contains("attempt_"), "the token is shown: {yaml}");
+        assert!(!yaml.contains(&base64_of(SECRET)), "{yaml}");
+    }
+}
+
+fn base64_of(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(text)
+}
+
+/// Terraform itself reads the state that the server gave back.
+fn the_state_is_what_terraform_shows(server: &Server, state: &Value) {
+    let file = server.folder.path().join("read-back.tfstate");
+    std::fs::write(&file, state.to_string()).unwrap();
+    let output = Command::new("terraform")
+        .args(["show", "-json"])
+        .arg(&file)
+        .env_remove("TF_CLI_CONFIG_FILE")
+        .current_dir(server.folder.path())
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let shown_network = &shown["values"]["outputs"]["network"]["value"];
+    assert_eq!(shown_network, "eu-central-1", "{shown:#}");
+    assert_eq!(shown_network, &state["outputs"]["network"]["value"]);
+    let shown_resources = shown["values"]["root_module"]["resources"].as_array().unwrap();
+    assert_eq!(shown_resources.len(), state["resources"].as_array().unwrap().len());
+    for (shown, stored) in shown_resources.iter().zip(state["resources"].as_array().unwrap()) {
+        assert_eq!(shown["name"], stored["name"]);
+        assert_eq!(shown["values"]["id"], stored["instances"][0]["attributes"]["id"]);
+    }
+}
+
+/// Neither a log, nor the data folder, nor the server's own log holds the sensitive value in clear.
+async fn nothing_shows_the_secret(server: &Server, jobs: &[i64]) {
+    for id in jobs {
+        let job = server.get(&format!("/v1/jobs/{id}")).await;
+        assert!(!job.to_string().contains(SECRET));
+        for step in job["steps"].as_array().unwrap() {
+            for attempt in step["attempts"].as_array().unwrap() {
+                let log = server.text(&format!("/v1/attempts/{}/log", attempt["id"].as_str().unwrap())).await;
+                assert!(!log.is_empty() && !log.contains(SECRET), "{log}");
+            }
+        }
+    }
+    let mut looked_at = 0;
+    for needle in [SECRET.to_owned(), base64_of(SECRET)] {
+        let found = files_with(&server.data(), needle.as_bytes(), &mut looked_at);
+        assert!(found.is_empty(), "the secret is found in {found:?}");
+    }
+    assert!(looked_at > 20, "only {looked_at} files were looked at");
+    let log = std::fs::read_to_string(server.folder.path().join("server.log")).unwrap();
+    assert!(!log.contains(SECRET));
+}
+
+fn files_with(folder: &Path, needle: &[u8], looked_at: &mut usize) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_with(&path, needle, looked_at));
+        } else if let Ok(content) = std::fs::read(&path) {
+            *looked_at += 1;
+            if content.windows(needle.len()).any(|window| window == needle) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_log_is_followed_live_and_from_any_offset() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let workspace = server.workspace("resource \"terraform_data\" \"a\" {}\n").await;
+    let template = workspace.template(&["terraformPlan"]).await;
+    let id = workspace.job(&template).await;
+    let begun = server.wait_for(id, "an attempt", |job| job["steps"][0]["attempts"][0].is_object()).await;
+    let address = format!("/v1/attempts/{}/log", attempt(&begun, 0)["id"].as_str().unwrap());
+
+    // The stream ends by itself when the step has ended.
+    let stream = server.text(&format!("{address}/stream")).await;
+    let whole = server.text(&address).await;
+    let mut streamed = String::new();
+    for line in stream.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let data: Value = serde_json::from_str(line).unwrap();
+        streamed.push_str(data["text"].as_str().unwrap_or_default());
+    }
+    assert_eq!(streamed, whole);
+    assert!(stream.trim_end().ends_with(&format!("data: {{\"offset\":{}}}", whole.len())), "{stream}");
+
+    assert_eq!(server.text(&format!("{address}?offset=10")).await, whole[10..]);
+    let resumed = server
+        .request(Method::GET, &format!("{address}/stream"))
+        .header("Last-Event-ID", whole.len().to_string())
+        .send()
+        .await
+        .unwrap();
+    let resumed = resumed.text().await.unwrap();
+    assert!(resumed.contains("event: end") && !resumed.contains("event: log"), "{resumed}");
+}

@@ -1,0 +1,148 @@
+//! What goes wrong in real life: killed servers, broken configurations, malformed settings, cancels.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::support::{Server, attempt, terraform_is_here};
+
+const TRIVIAL: &str = "resource \"terraform_data\" \"a\" {}\n";
+
+/// Waits inside apply until a file appears; the test says when.
+fn slow_apply(gate: &std::path::Path) -> String {
+    format!(
+        r#"resource "terraform_data" "slow" {{
+  provisioner "local-exec" {{ command = "echo waiting; while [ ! -e {gate} ]; do sleep 0.1; done; echo through" }}
+}}
+"#,
+        gate = gate.display()
+    )
+}
+
+#[tokio::test]
+async fn a_job_goes_on_after_the_server_was_killed_between_plan_and_apply() {
+    if !terraform_is_here() {
+        return;
+    }
+    let mut server = Server::start();
+    let (id, workspace) = {
+        let workspace = server.workspace(TRIVIAL).await;
+        let template = workspace.template(&["terraformPlan", "approval", "terraformApply"]).await;
+        (workspace.job(&template).await, workspace.id)
+    };
+    server.wait_for_status(id, "waitingApproval").await;
+    server.kill_and_start_again();
+    server.post(&format!("/v1/jobs/{id}/approve"), Value::Null).await;
+    // Once more, with the apply step about to start or running.
+    server.kill_and_start_again();
+    let job = server.wait_for_status(id, "completed").await;
+    assert_eq!(job["steps"][2]["attempts"].as_array().unwrap().len(), 1, "applied once: {job:#}");
+    let state = server.get(&format!("/state/v1/workspaces/{workspace}")).await;
+    assert_eq!(state["serial"], 1);
+}
+
+#[tokio::test]
+async fn an_apply_that_runs_while_the_server_is_killed_is_reported_to_the_next_one() {
+    if !terraform_is_here() {
+        return;
+    }
+    let mut server = Server::start();
+    let gate = server.folder.path().join("gate");
+    let id = {
+        let workspace = server.workspace(&slow_apply(&gate)).await;
+        let template = workspace.template(&["terraformApply"]).await;
+        workspace.job(&template).await
+    };
+    server.wait_for(id, "a running apply", |job| job["steps"][0]["attempts"][0]["status"] == "running").await;
+    server.kill_and_start_again();
+    std::fs::write(&gate, "").unwrap();
+    let job = server.wait_for_status(id, "completed").await;
+    let log = server.text(&format!("/v1/attempts/{}/log", attempt(&job, 0)["id"].as_str().unwrap())).await;
+    assert!(log.contains("through") && log.contains("Apply complete"), "{log}");
+    assert_eq!(job["steps"][0]["attempts"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_broken_configuration_fails_the_plan_with_the_words_of_terraform_and_frees_the_workspace() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let workspace = server.workspace("resource \"terraform_data\" \"a\" {\n  input = \n").await;
+    let template = workspace.template(&["terraformPlan", "terraformApply"]).await;
+    let id = workspace.job(&template).await;
+    let job = server.wait_for_status(id, "failed").await;
+    assert_eq!(job["steps"][0]["status"], "failed");
+    assert_eq!(job["steps"][1]["status"], "notExecuted");
+    let log = server.text(&format!("/v1/attempts/{}/log", attempt(&job, 0)["id"].as_str().unwrap())).await;
+    assert!(log.contains("Error: ") && log.contains("main.tf"), "{log}");
+    assert_eq!(workspace.holder().await, Value::Null);
+}
+
+#[tokio::test]
+async fn a_malformed_toleration_is_refused_by_name_when_the_job_is_created() {
+    let server = Server::start();
+    let workspace = server.workspace(TRIVIAL).await;
+    workspace
+        .variable("ENV", "EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists:NoSchedule;gpu:Exsts", false)
+        .await;
+    let template = workspace.template(&["terraformPlan"]).await;
+    let (status, problem) = workspace.try_job(&template).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    let fault = &problem["problems"][0];
+    assert_eq!(fault["key"], "EPHEMERAL_CONFIG_TOLERATIONS");
+    assert!(fault.to_string().contains("gpu:Exsts"), "{problem:#}");
+    let jobs = server.get(&format!("/v1/workspaces/{}/jobs", workspace.id)).await;
+    assert_eq!(jobs["items"].as_array().unwrap().len(), 0, "nothing was started");
+}
+
+#[tokio::test]
+async fn a_running_apply_that_is_cancelled_saves_its_state() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let gate = server.folder.path().join("never");
+    let configuration = format!("{TRIVIAL}{}", slow_apply(&gate));
+    let workspace = server.workspace(&configuration).await;
+    let template = workspace.template(&["terraformApply"]).await;
+    let id = workspace.job(&template).await;
+    let begun =
+        server.wait_for(id, "a claim", |job| job["steps"][0]["attempts"][0]["status"] == "running").await;
+    let log = format!("/v1/attempts/{}/log", attempt(&begun, 0)["id"].as_str().unwrap());
+    loop {
+        // bounded by the next wait: the log grows until the provisioner waits
+        if server.text(&log).await.contains("waiting") {
+            break;
+        }
+        server.wait_for(id, "a running job", |job| job["status"] == "running").await;
+    }
+    server.post(&format!("/v1/jobs/{id}/cancel"), Value::Null).await;
+    let job = server.wait_for_status(id, "cancelled").await;
+    assert_eq!(job["steps"][0]["status"], "cancelled", "{job:#}");
+    let state = workspace.state().await;
+    let names: Vec<_> =
+        state["resources"].as_array().unwrap().iter().map(|resource| &resource["name"]).collect();
+    assert!(names.iter().any(|name| **name == "a"), "{state:#}");
+    assert_eq!(workspace.holder().await, Value::Null);
+}
+
+#[tokio::test]
+async fn jobs_of_one_workspace_run_one_after_the_other() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let workspace = server.workspace(TRIVIAL).await;
+    let template = workspace.template(&["approval"]).await;
+    let (first, second) = (workspace.job(&template).await, workspace.job(&template).await);
+    server.wait_for_status(first, "waitingApproval").await;
+    assert_eq!(server.get(&format!("/v1/jobs/{second}")).await["status"], "pending");
+    assert_eq!(workspace.holder().await, first);
+    server.post(&format!("/v1/jobs/{first}/reject"), Value::Null).await;
+    server.wait_for_status(first, "rejected").await;
+    server.wait_for_status(second, "waitingApproval").await;
+    assert_eq!(workspace.holder().await, second);
+    let (status, problem) = server.post(&format!("/v1/jobs/{first}/approve"), Value::Null).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(problem["detail"].as_str().unwrap().contains("it is rejected"), "{problem}");
+}

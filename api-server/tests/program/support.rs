@@ -1,0 +1,226 @@
+//! A server of its own for each test: own data folder, own port, stopped and removed at the end.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Whatever a test waits for must come within this time, also on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Returns `false`, loudly, where terraform is missing on a laptop; fails where it is missing in CI.
+pub(crate) fn terraform_is_here() -> bool {
+    let here = Command::new("terraform").arg("version").output().is_ok();
+    assert!(here || !in_ci(), "terraform is not on PATH, and CI must not skip tests");
+    if !here {
+        eprintln!("SKIPPED: terraform is not on PATH");
+    }
+    here
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests ask for nothing else of the environment")]
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server under test needs to find terraform")]
+fn path_variable() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_default()
+}
+
+/// A running api-server.
+pub(crate) struct Server {
+    pub(crate) folder: TempDir,
+    pub(crate) base: String,
+    pub(crate) token: String,
+    child: Child,
+    client: reqwest::Client,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        // Of all tests of this process the first one installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let (child, base) = launch(folder.path(), "127.0.0.1:0");
+        let token = std::fs::read_to_string(folder.path().join("data/admin-token")).unwrap();
+        Self { folder, base, token, child, client: reqwest::Client::new() }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Ends the server without a warning, as a power failure would, and starts it again at the same address.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let address = self.base.trim_start_matches("http://").to_owned();
+        let (child, base) = launch(self.folder.path(), &address);
+        assert_eq!(base, self.base);
+        self.child = child;
+        // The old client holds connections to the server that is gone.
+        self.client = reqwest::Client::new();
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = self.request(Method::GET, path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "GET {path}");
+        response.json().await.unwrap()
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> String {
+        self.request(Method::GET, path).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Posts a body and returns status and answer.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let response = self.request(Method::POST, path).json(&body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    pub(crate) async fn create(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.post(path, body).await;
+        assert_eq!(status, StatusCode::CREATED, "POST {path}: {answer}");
+        answer
+    }
+
+    /// Makes an organization and a workspace on a configuration of this text.
+    pub(crate) async fn workspace(&self, configuration: &str) -> Workspace<'_> {
+        let source = self.folder.path().join(format!("source-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("main.tf"), configuration).unwrap();
+        let name = uuid::Uuid::new_v4().to_string();
+        let organization = self.create("/v1/organizations", json!({ "name": name })).await;
+        let organization = organization["id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/organizations/{organization}/workspaces");
+        let workspace = self.create(&path, json!({ "name": "net", "source": source })).await;
+        let id = workspace["id"].as_str().unwrap().to_owned();
+        Workspace { server: self, organization, id }
+    }
+
+    /// Waits until the job is as the test wants it.
+    pub(crate) async fn wait_for(&self, job: i64, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let seen = self.get(&format!("/v1/jobs/{job}")).await;
+            if wanted(&seen) {
+                return seen;
+            }
+            assert!(start.elapsed() < PATIENCE, "{what}: not seen in time, last seen {seen:#}");
+            tokio::time::sleep(Duration::from_millis(50)).await; // bounded poll
+        }
+    }
+
+    pub(crate) async fn wait_for_status(&self, job: i64, status: &str) -> Value {
+        let ended = ["completed", "noChanges", "failed", "rejected", "cancelled", "unknown"];
+        let seen = self
+            .wait_for(job, status, |job| {
+                let now = job["status"].as_str().unwrap();
+                now == status || ended.contains(&now)
+            })
+            .await;
+        assert_eq!(seen["status"], status, "{seen:#}");
+        seen
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A workspace of a test.
+pub(crate) struct Workspace<'a> {
+    server: &'a Server,
+    pub(crate) organization: String,
+    pub(crate) id: String,
+}
+
+impl Workspace<'_> {
+    pub(crate) async fn variable(&self, category: &str, key: &str, value: &str, sensitive: bool) {
+        let body = json!({ "key": key, "value": value, "category": category, "sensitive": sensitive });
+        self.server.create(&format!("/v1/workspaces/{}/variables", self.id), body).await;
+    }
+
+    /// Makes a template of step types, numbered 100, 200…
+    pub(crate) async fn template(&self, types: &[&str]) -> String {
+        let steps = types.iter().enumerate();
+        let flow: Vec<_> = steps
+            .map(|(index, kind)| json!({ "type": kind, "name": kind, "step": (index + 1) * 100 }))
+            .collect();
+        // JSON is YAML.
+        let body = json!({ "name": types.join(", "), "tcl": json!({ "flow": flow }).to_string() });
+        let path = format!("/v1/organizations/{}/templates", self.organization);
+        self.server.create(&path, body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Tries to make a job.
+    pub(crate) async fn try_job(&self, template: &str) -> (StatusCode, Value) {
+        self.server.post(&format!("/v1/workspaces/{}/jobs", self.id), json!({ "templateId": template })).await
+    }
+
+    /// Makes a job and returns its id.
+    pub(crate) async fn job(&self, template: &str) -> i64 {
+        let (status, job) = self.try_job(template).await;
+        assert_eq!(status, StatusCode::CREATED, "{job}");
+        job["id"].as_i64().unwrap()
+    }
+
+    pub(crate) async fn state(&self) -> Value {
+        self.server.get(&format!("/state/v1/workspaces/{}", self.id)).await
+    }
+
+    pub(crate) async fn holder(&self) -> Value {
+        self.server.get(&format!("/v1/workspaces/{}", self.id)).await["lockedByJob"].clone()
+    }
+}
+
+/// Returns the last attempt of a step of a job.
+pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
+    job["steps"][step]["attempts"].as_array().unwrap().last().unwrap()
+}
+
+/// Starts the program and waits for the line that says its address.
+fn launch(folder: &Path, listen: &str) -> (Child, String) {
+    let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
+    assert!(
+        program.with_file_name("executor").is_file(),
+        "the executor is not built; `cargo xtask test` builds what tests need, or run `cargo build -p executor`"
+    );
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
+    let mut child = Command::new(program)
+        .args(["serve", "--listen", listen, "--data-dir"])
+        .arg(folder.join("data"))
+        .env_clear()
+        .env("PATH", path_variable())
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("RUST_LOG", "info")
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let Some(base) = line.trim().strip_prefix("listening on ") else {
+        panic!("the server did not start: {}", std::fs::read_to_string(folder.join("server.log")).unwrap());
+    };
+    (child, base.to_owned())
+}
