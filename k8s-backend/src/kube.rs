@@ -33,6 +33,13 @@ const FIELD_MANAGER: &str = "ephemeral-agents";
 /// How often a deletion is tried again because the Job changed between looking and deleting.
 const DELETE_TRIES: usize = 10;
 
+/// There is no usable configuration of a cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("neither a kubeconfig nor the service account of a pod leads to a cluster")]
+pub struct ConnectError {
+    source: crate::BoxError,
+}
+
 /// Runs Jobs on a cluster, in one namespace.
 #[derive(Clone)]
 pub struct KubeBackend {
@@ -47,6 +54,16 @@ impl std::fmt::Debug for KubeBackend {
 }
 
 impl KubeBackend {
+    /// Finds the cluster as `kubectl` does (kubeconfig, or the service account of the pod this runs in), for one namespace.
+    /// No request is sent.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when there is no usable configuration.
+    pub async fn connect(namespace: impl Into<String>) -> Result<Self, ConnectError> {
+        let client = Client::try_default().await.map_err(|source| ConnectError { source: source.into() })?;
+        Ok(Self::new(client, namespace))
+    }
+
     /// Makes a backend of a client, for one namespace. No request is sent.
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();

@@ -52,6 +52,6 @@ pub mod testing;
 pub use self::{
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, BoxError, ErrorKind},
-    kube::KubeBackend,
+    kube::{ConnectError, KubeBackend},
     local::{LocalBackend, LocalOptions, OpenError},
 };
