@@ -1,1 +1,259 @@
-//! Tests.
+//! What is refused, with which words, and that all of it is reported together.
+
+use config_core::{ConfigMapMount, EnvSnapshot, Sourced};
+
+use super::*;
+use crate::StepType;
+
+/// The parts of a request; a test changes some of them.
+struct Request {
+    key: AttemptKey,
+    settings: EphemeralSettings,
+    overrides: WorkspaceOverrides,
+    payload: EphemeralJobData,
+    access: Option<AttemptAccess>,
+    limits: Limits,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            key: AttemptKey {
+                organization_id: "org-7".to_owned(),
+                workspace_id: "ws-8".to_owned(),
+                job_id: 42,
+                step_number: 100,
+                attempt: 3,
+            },
+            settings: EphemeralSettings::default(),
+            overrides: WorkspaceOverrides::default(),
+            payload: payload(),
+            access: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Request {
+    fn validate(&self) -> Result<JobPlan, Problems> {
+        let Self { key, settings, overrides, payload, access, limits } = self;
+        validate(&JobRequest {
+            key: key.clone(),
+            settings,
+            overrides,
+            payload,
+            access: access.clone(),
+            limits: *limits,
+        })
+    }
+
+    fn messages(&self) -> Vec<String> {
+        self.validate().unwrap_err().iter().map(ToString::to_string).collect()
+    }
+}
+
+fn payload() -> EphemeralJobData {
+    serde_json::from_value(serde_json::json!({
+        "type": StepType::TerraformPlan,
+        "organizationId": "org-7", "workspaceId": "ws-8", "jobId": "42", "stepId": "step-9",
+    }))
+    .unwrap()
+}
+
+/// A payload whose encoded form has exactly that many bytes, a multiple of four.
+fn payload_of(encoded: usize) -> EphemeralJobData {
+    let mut data = payload();
+    let json = serde_json::to_vec(&data).unwrap().len();
+    data.source = "x".repeat(encoded / 4 * 3 - json);
+    assert_eq!(data.encode().len(), encoded);
+    data
+}
+
+#[test]
+fn a_plain_request_is_planned() {
+    let plan = Request::default().validate().unwrap();
+    assert_eq!(plan.name().as_str(), "job-42-100-3");
+    assert_eq!(plan.namespace().as_str(), "terrakube");
+    assert_eq!(plan.key().attempt, 3);
+}
+
+#[test]
+fn a_payload_fits_up_to_what_linux_takes_and_is_refused_above_with_the_numbers() {
+    // 131,054 is no multiple of four, so the longest base64 text is two bytes shorter.
+    assert_eq!(longest_env_value("EphemeralJobData"), 131_054);
+    assert!(Request { payload: payload_of(131_052), ..Request::default() }.validate().is_ok());
+    assert_eq!(
+        Request { payload: payload_of(131_056), ..Request::default() }.messages(),
+        [
+            "job request EphemeralJobData: found \"131056 bytes\", expected at most 131054 bytes, which is all that Linux \
+          takes in one environment variable; shorten scripts and variables of the workspace"
+        ]
+    );
+}
+
+#[test]
+fn a_payload_of_another_attempt_is_refused() {
+    let mut request = Request::default();
+    request.payload.workspace_id = "ws-other".to_owned();
+    request.payload.job_id = "43".to_owned();
+    assert_eq!(
+        request.messages(),
+        [
+            "job request EphemeralJobData.jobId: found \"43\", expected \"42\" as in the attempt",
+            "job request EphemeralJobData.workspaceId: found \"ws-other\", expected \"ws-8\" as in the attempt",
+        ]
+    );
+}
+
+#[test]
+fn ids_must_be_fit_for_labels() {
+    let mut request = Request::default();
+    request.key.organization_id = "org 7".to_owned();
+    request.payload.organization_id = "org 7".to_owned();
+    request.key.workspace_id = String::new();
+    request.payload.workspace_id = String::new();
+    let keys: Vec<String> =
+        request.messages().iter().map(|text| text.split(", expected").next().unwrap().to_owned()).collect();
+    assert_eq!(keys, ["job request organizationId: found \"org 7\"", "job request workspaceId: found \"\""]);
+}
+
+#[test]
+fn limits_must_leave_time_to_stop() {
+    let limits = Limits {
+        active_deadline_seconds: 0,
+        termination_grace_period_seconds: 0,
+        ttl_seconds_after_finished: u32::MAX,
+    };
+    assert_eq!(
+        Request { limits, ..Request::default() }.messages(),
+        [
+            "job request activeDeadlineSeconds: found \"0\", expected 1 to 2147483647 seconds",
+            "job request terminationGracePeriodSeconds: found \"0\", expected 1 to 2147483647 seconds",
+            "job request ttlSecondsAfterFinished: found \"4294967295\", expected 0 to 2147483647 seconds",
+        ]
+    );
+    let limits = Limits {
+        active_deadline_seconds: 1,
+        termination_grace_period_seconds: 1,
+        ttl_seconds_after_finished: 0,
+    };
+    assert!(Request { limits, ..Request::default() }.validate().is_ok());
+}
+
+#[test]
+fn the_access_must_be_usable_and_its_token_is_never_shown() {
+    let with = |url: &str, token: &str| Request {
+        access: Some(AttemptAccess { url: url.to_owned(), token: token.to_owned() }),
+        ..Request::default()
+    };
+    assert!(with("http://127.0.0.1:8080/executor/v1/attempts/a", "t0ken-_~.").validate().is_ok());
+    for url in ["", "http://", "ftp://host", "http://host/", "http://ho st", "host:80", "http://höst"] {
+        assert_eq!(
+            with(url, "t").messages(),
+            [format!(
+                "job request EphemeralAttemptUrl: found {url:?}, expected an address that begins with http:// or \
+                 https:// and has no slash at the end"
+            )]
+        );
+    }
+    for token in ["", "hunter 2", "hunter\n2", "huntér2"] {
+        assert_eq!(
+            with("http://host", token).messages(),
+            ["job request EphemeralAttemptToken: expected a token of printable ASCII characters"]
+        );
+    }
+    let access = AttemptAccess { url: "http://host".to_owned(), token: "hunter2".to_owned() };
+    assert!(!format!("{access:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_workspace_cannot_set_our_own_annotations() {
+    let annotations = "ephemeral-agents.dev/spec-hash=x;team=a".parse().unwrap();
+    let overrides = WorkspaceOverrides { annotations: Some(annotations), ..WorkspaceOverrides::default() };
+    assert_eq!(
+        Request { overrides, ..Request::default() }.messages(),
+        [
+            "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", expected \
+          annotations other than those that begin with ephemeral-agents.dev/"
+        ]
+    );
+}
+
+#[test]
+fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together() {
+    let env =
+        |key: &str, value: &str| Sourced::new(value.to_owned(), Origin::new(SourceName::Environment, key));
+    let settings = EphemeralSettings {
+        namespace: env("a-namespace", "A"),
+        image: env("b-image", "B"),
+        secret: env("c-secret", "C"),
+        node_selector: [("d d".to_owned(), env("d-label", "d"))].into(),
+    };
+    let overrides = WorkspaceOverrides {
+        service_account: Some("S".to_owned()),
+        annotations: Some("a b=c".parse().unwrap()),
+        config_map: Some(ConfigMapMount { name: "M".to_owned(), mount_path: "relative".to_owned() }),
+        ..WorkspaceOverrides::default()
+    };
+    let found: Vec<String> = Request { settings, overrides, ..Request::default() }
+        .validate()
+        .unwrap_err()
+        .into_iter()
+        .map(|problem| format!("{}={}", problem.origin.key, problem.found.unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "EPHEMERAL_CONFIG_ANNOTATIONS=a b",
+            "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=relative",
+            "EPHEMERAL_CONFIG_MAP_NAME=M",
+            "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=S",
+            "a-namespace=A",
+            "b-image=B",
+            "c-secret=C",
+            "d-label=d d",
+        ]
+    );
+}
+
+#[test]
+fn a_node_selector_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
+    let mut request = Request::default();
+    let value = Sourced::new("no label".to_owned(), Origin::new(SourceName::Environment, "x"));
+    request.settings.node_selector.insert("disk".to_owned(), value);
+    assert_eq!(request.messages().len(), 1);
+    request.overrides.node_selector = Some("disk=ssd".parse().unwrap());
+    assert!(request.validate().is_ok());
+    request.overrides.node_selector = Some("disk=a b;b c=d".parse().unwrap());
+    assert_eq!(request.messages().len(), 2);
+}
+
+#[test]
+fn debug_of_a_plan_shows_no_payload() {
+    let mut request = Request::default();
+    request.payload.access_token = Some("hunter2".to_owned());
+    let encoded = request.payload.encode();
+    assert!(!format!("{:?}", request.validate().unwrap()).contains(&encoded));
+}
+
+#[test]
+fn what_settings_and_overrides_let_pass_is_planned() {
+    let env: EnvSnapshot = [(
+        "JAVA_TOOL_OPTIONS",
+        "-Dorg.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux -DExecutorEphemeralNamespace=runs",
+    )]
+    .into_iter()
+    .collect();
+    let variables = [
+        ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists:NoSchedule"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+        ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "runner"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let request = Request {
+        settings: EphemeralSettings::load(&env).unwrap(),
+        overrides: WorkspaceOverrides::parse(&variables.into()).unwrap(),
+        ..Request::default()
+    };
+    assert_eq!(request.validate().unwrap().namespace().as_str(), "runs");
+}
