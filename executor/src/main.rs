@@ -9,8 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // The one place that reads the environment. A variable that is not UTF-8 cannot be one of ours, and no text protocol could carry it to terraform.
-    let env: EnvSnapshot = std::env::vars_os()
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    let variables = std::env::vars_os();
+    // A variable that is not UTF-8 cannot be one of ours, and no text protocol could carry it to terraform.
+    let env: EnvSnapshot = variables
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let filter = EnvFilter::try_new(env.get("RUST_LOG").unwrap_or("info")).unwrap_or_default();
