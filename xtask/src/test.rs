@@ -51,7 +51,8 @@ pub(crate) fn build_programs(environment: &Environment) -> anyhow::Result<Progra
 
 /// Runs all tests but the doc tests.
 pub(crate) fn run_tests(environment: &Environment) -> anyhow::Result<()> {
-    Cmd::cargo(["test", "--workspace", "--all-targets"]).run(environment)
+    // All failures at once: whoever waited for the build should not wait for it again to see the second one.
+    Cmd::cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"]).run(environment)
 }
 
 /// Runs the doc tests, for which cargo has no place among the other targets.
