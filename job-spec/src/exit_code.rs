@@ -3,7 +3,7 @@
 //! They are part of the Kubernetes Job: its `podFailurePolicy` names them, so that the cluster writes the code
 //! into the Job's own condition, where it is seen without reading pods.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// How an executor process ended, as a process exit code.
 ///
@@ -75,10 +75,47 @@ impl ExitCode {
             Self::Internal => "a fault of the executor itself",
         }
     }
+
+    /// Returns the reference page of every code, in Markdown.
+    ///
+    /// A test compares it with `docs/reference/exit-codes.md`; with `UPDATE_REFERENCE=1` the test writes the file.
+    #[must_use]
+    pub fn reference_page() -> String {
+        let mut page = String::from(
+            "# Exit codes of the executor\n\n\
+             <!-- Generated from job-spec/src/exit_code.rs; UPDATE_REFERENCE=1 cargo test -p job-spec writes it. -->\n\n\
+             The Kubernetes Job names these codes in its `podFailurePolicy`, so the cluster writes the code into the Job's\n\
+             `Failed` condition. What happened to the infrastructure is told by the executor's report, not by its code.\n\n\
+             | code | name | meaning |\n|---|---|---|\n",
+        );
+        for code in Self::ALL {
+            let _ = writeln!(page, "| {} | `{code:?}` | {} |", code.code(), code.meaning());
+        }
+        page.push_str(
+            "\nAny other code does not come from the executor: 137 and 143 are signals (KILL, TERM), 128 is a container \
+             that could not be started.\n",
+        );
+        page
+    }
 }
 
 impl fmt::Display for ExitCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.code(), self.meaning())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_as_the_code_that_it_is() {
+        for code in ExitCode::ALL {
+            assert_eq!(ExitCode::from_code(code.code().into()), Some(code));
+        }
+        for number in [-1, 1, 9, 17, 128, 137, 143, 256 + 10] {
+            assert_eq!(ExitCode::from_code(number), None, "{number}");
+        }
     }
 }

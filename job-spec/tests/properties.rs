@@ -1,0 +1,205 @@
+//! What holds for every Job, whatever the settings.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by a panic too")]
+
+use std::collections::BTreeMap;
+
+use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides, keys};
+use job_spec::{
+    AttemptAccess, AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, JobPlan, JobRequest, Limits,
+    StepType, attempt_api, labels, redacted, render, validate,
+};
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::{Container, PodSpec},
+};
+use proptest::prelude::*;
+
+const NAME: &str = "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?";
+const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?";
+
+fn key() -> impl Strategy<Value = AttemptKey> {
+    (LABEL, LABEL, any::<u64>(), any::<u32>(), any::<u32>()).prop_map(
+        |(organization_id, workspace_id, job_id, step_number, attempt)| AttemptKey {
+            organization_id,
+            workspace_id,
+            job_id,
+            step_number,
+            attempt,
+        },
+    )
+}
+
+fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let list = prop::collection::vec((LABEL, LABEL), 0..3).prop_map(|entries| {
+        entries.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(";")
+    });
+    let toleration =
+        prop_oneof![Just("*".to_owned()), LABEL.prop_map(|key| format!("{key}:Exists:NoExecute"))];
+    (
+        prop::option::of(list.clone()),
+        prop::option::of(list),
+        prop::option::of(toleration),
+        prop::option::of(NAME),
+        prop::option::of((NAME, prop::option::of("/[a-z/]{0,8}[a-z]"))),
+    )
+        .prop_map(|(tags, annotations, tolerations, account, config_map)| {
+            let (map, path) = config_map.map(|(map, path)| (Some(map), path)).unwrap_or_default();
+            [
+                (keys::CONFIG_NODE_SELECTOR_TAGS, tags),
+                (keys::CONFIG_ANNOTATIONS, annotations),
+                (keys::CONFIG_TOLERATIONS, tolerations),
+                (keys::CONFIG_SERVICE_ACCOUNT, account),
+                (keys::CONFIG_MAP_NAME, map),
+                (keys::CONFIG_MAP_MOUNT_PATH, path),
+            ]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+        })
+}
+
+fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {
+    serde_json::from_value(serde_json::json!({
+        "type": StepType::TerraformApply,
+        "organizationId": key.organization_id,
+        "workspaceId": key.workspace_id,
+        "jobId": key.job_id.to_string(),
+        "stepId": "step",
+        "accessToken": secret,
+    }))
+    .unwrap()
+}
+
+fn plan_of(
+    key: &AttemptKey,
+    workspace: &BTreeMap<String, String>,
+    payload: &EphemeralJobData,
+    token: &str,
+) -> JobPlan {
+    validate(&JobRequest {
+        key: key.clone(),
+        settings: &EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
+        overrides: &WorkspaceOverrides::parse(workspace).unwrap(),
+        payload,
+        access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
+        limits: Limits::default(),
+    })
+    .unwrap()
+}
+
+fn parts(job: &Job) -> (&JobSpec, &PodSpec, &Container) {
+    let spec = job.spec.as_ref().unwrap();
+    let pod = spec.template.spec.as_ref().unwrap();
+    let [container] = pod.containers.as_slice() else { panic!("one container") };
+    (spec, pod, container)
+}
+
+fn env_of<'a>(container: &'a Container, name: &str) -> &'a str {
+    let found: Vec<&str> = container
+        .env
+        .iter()
+        .flatten()
+        .filter(|entry| entry.name == name)
+        .filter_map(|e| e.value.as_deref())
+        .collect();
+    let [value] = found.as_slice() else { panic!("{name} once") };
+    value
+}
+
+proptest! {
+    #[test]
+    fn every_plan_renders_the_same_bytes_twice(key in key(), workspace in workspace()) {
+        let payload = payload_of(&key, "s");
+        let bytes = |()| serde_json::to_vec(&render(&plan_of(&key, &workspace, &payload, "t"))).unwrap();
+        prop_assert_eq!(bytes(()), bytes(()));
+    }
+
+    #[test]
+    fn every_job_is_safe(key in key(), workspace in workspace()) {
+        let job = render(&plan_of(&key, &workspace, &payload_of(&key, "s"), "t"));
+        let (spec, pod, container) = parts(&job);
+        prop_assert_eq!(spec.backoff_limit, Some(0));
+        prop_assert_eq!(pod.restart_policy.as_deref(), Some("Never"));
+        prop_assert_eq!(spec.pod_replacement_policy.as_deref(), Some("Failed"));
+        prop_assert!(spec.active_deadline_seconds.is_some() && spec.ttl_seconds_after_finished.is_some());
+        prop_assert!(pod.termination_grace_period_seconds.is_some_and(|seconds| seconds > 0));
+        prop_assert_eq!(pod.automount_service_account_token, Some(pod.service_account_name.is_some()));
+        let of_pod = pod.security_context.as_ref().unwrap();
+        prop_assert_eq!(of_pod.run_as_non_root, Some(true));
+        prop_assert!(of_pod.run_as_user.is_some_and(|user| user > 0));
+        prop_assert_eq!(of_pod.seccomp_profile.as_ref().map(|profile| profile.type_.as_str()), Some("RuntimeDefault"));
+        let of_container = container.security_context.as_ref().unwrap();
+        prop_assert_eq!(of_container.allow_privilege_escalation, Some(false));
+        let dropped = of_container.capabilities.as_ref().and_then(|capabilities| capabilities.drop.clone());
+        prop_assert_eq!(dropped, Some(vec!["ALL".to_owned()]));
+    }
+
+    #[test]
+    fn job_and_pod_carry_the_labels_of_the_attempt(key in key(), workspace in workspace()) {
+        let job = render(&plan_of(&key, &workspace, &payload_of(&key, "s"), "t"));
+        let of_job = job.metadata.labels.as_ref().unwrap();
+        prop_assert_eq!(labels::attempt_of(of_job), Some(key));
+        let of_pod = job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
+        prop_assert_eq!(Some(of_job), of_pod.labels.as_ref());
+        prop_assert!(of_pod.annotations.is_none());
+    }
+
+    #[test]
+    fn the_hash_changes_with_the_spec_and_with_nothing_else(key in key(), workspace in workspace()) {
+        let hash = |payload: &EphemeralJobData, workspace: &BTreeMap<String, String>| {
+            let job = render(&plan_of(&key, workspace, payload, "t"));
+            job.metadata.annotations.unwrap()[labels::SPEC_HASH].clone()
+        };
+        let first = hash(&payload_of(&key, "a"), &workspace);
+        prop_assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        prop_assert_ne!(&first, &hash(&payload_of(&key, "b"), &workspace));
+        let mut other_annotations = workspace.clone();
+        other_annotations.insert(keys::CONFIG_ANNOTATIONS.to_owned(), "other=annotation".to_owned());
+        prop_assert_eq!(first, hash(&payload_of(&key, "a"), &other_annotations));
+    }
+
+    #[test]
+    fn the_executor_reads_back_the_payload_and_a_redacted_job_shows_no_secret(
+        key in key(), workspace in workspace(), secret in "secret-[a-z]{12}", token in "token-[a-z]{12}",
+    ) {
+        let payload = payload_of(&key, &secret);
+        let job = render(&plan_of(&key, &workspace, &payload, &token));
+        let (_, _, container) = parts(&job);
+        prop_assert_eq!(EphemeralJobData::decode(env_of(container, keys::EPHEMERAL_JOB_DATA)).unwrap(), payload);
+        prop_assert_eq!(env_of(container, keys::EPHEMERAL_FLAG_BATCH), "true");
+        prop_assert_eq!(env_of(container, attempt_api::ATTEMPT_TOKEN_ENV), token.as_str());
+        let shown = serde_json::to_string(&redacted(&job)).unwrap();
+        prop_assert!(!shown.contains(&token));
+        prop_assert!(!shown.contains(env_of(container, keys::EPHEMERAL_JOB_DATA)));
+    }
+}
+
+#[test]
+fn every_failure_is_written_into_the_condition_of_the_job() {
+    let key = AttemptKey {
+        organization_id: "o".to_owned(),
+        workspace_id: "w".to_owned(),
+        job_id: 1,
+        step_number: 2,
+        attempt: 3,
+    };
+    let job = render(&plan_of(&key, &BTreeMap::new(), &payload_of(&key, "s"), "t"));
+    let rules = &parts(&job).0.pod_failure_policy.as_ref().unwrap().rules;
+    assert!(rules.iter().all(|rule| rule.action == "FailJob"));
+    let [disruption, ours, others] = rules.as_slice() else { panic!("three rules") };
+    let condition = &disruption.on_pod_conditions.as_ref().unwrap()[0];
+    assert_eq!((condition.type_.as_str(), condition.status.as_str()), ("DisruptionTarget", "True"));
+    for (rule, operator) in [(ours, "In"), (others, "NotIn")] {
+        let codes = rule.on_exit_codes.as_ref().unwrap();
+        assert_eq!(
+            (codes.operator.as_str(), codes.container_name.as_deref()),
+            (operator, Some(EXECUTOR_CONTAINER))
+        );
+        // The API server wants them sorted, each once, and without 0.
+        let expected: Vec<i32> =
+            ExitCode::ALL.iter().map(|code| code.code().into()).filter(|code| *code != 0).collect();
+        assert_eq!(codes.values, expected);
+        assert!(expected.is_sorted());
+    }
+}
