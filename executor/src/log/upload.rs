@@ -6,7 +6,10 @@
 use std::{io, os::unix::fs::FileExt, time::Duration};
 
 use async_trait::async_trait;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
 
 use super::LogReader;
 use crate::api::{ApiError, ErrorKind};
@@ -47,7 +50,7 @@ pub(crate) enum Delivery {
 pub(crate) async fn deliver(
     mut log: LogReader,
     sink: &dyn LogSink,
-    progress: &tokio::sync::watch::Sender<u64>,
+    progress: &watch::Sender<u64>,
 ) -> io::Result<Delivery> {
     let mut stored = 0;
     let mut delay = FIRST_DELAY;
@@ -58,8 +61,10 @@ pub(crate) async fn deliver(
             if log.written.changed().await.is_err() {
                 return Ok(Delivery::Complete { bytes: stored });
             }
-            if log.written.has_changed().is_ok() {
-                sleep_until(next).await;
+            // Lines wait for their neighbours, but not when there will be none.
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = ended(&mut log.written) => {}
             }
             continue;
         }
@@ -83,6 +88,11 @@ pub(crate) async fn deliver(
         sleep(delay).await;
         delay = (delay * 2).min(LONGEST_DELAY);
     }
+}
+
+/// Waits until nothing more will be written.
+async fn ended(written: &mut watch::Receiver<u64>) {
+    while written.changed().await.is_ok() {}
 }
 
 /// Reads the next piece; a piece that is not the last one ends with a line, or at least not inside a character.
