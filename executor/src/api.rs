@@ -66,16 +66,7 @@ pub(crate) struct Api {
 impl Api {
     /// Prepares the client; nothing is sent.
     pub(crate) fn new(url: &str, token: Secret) -> Result<Self, reqwest::Error> {
-        // Somebody else in this process may have chosen already; both choices are fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(MESSAGE_TIMEOUT)
-            // The token must not follow a redirect to somewhere else.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { http, url: url.to_owned(), token })
+        Ok(Self { http: client(url)?, url: url.to_owned(), token })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -104,14 +95,15 @@ impl Api {
 
     /// Stores a state as terraform's `http` backend would.
     pub(crate) async fn push_state(&self, state: &StateAddress, body: Vec<u8>) -> Result<(), ApiError> {
-        let request = self
-            .http
+        const ACTION: &str = "store the state";
+        let request = client(&state.url)
+            .map_err(|error| broken(ACTION, error))?
             .post(&state.url)
             .basic_auth(&state.user, Some(state.password.expose()))
             .header("content-type", "application/json")
             .timeout(FILE_TIMEOUT)
             .body(body);
-        send("store the state", request).await.map(drop)
+        send(ACTION, request).await.map(drop)
     }
 
     /// Reports how the step ended.
@@ -132,6 +124,21 @@ impl LogSink for Api {
         }
         Err(refusal(ACTION, answer).await)
     }
+}
+
+/// Makes a client for one server.
+fn client(url: &str) -> Result<Client, reqwest::Error> {
+    // Somebody else in this process may have chosen already; both choices are fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(MESSAGE_TIMEOUT)
+        // The token must not follow a redirect to somewhere else.
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));
+    // Plain HTTP needs no certificates: reading the system's takes time, and fails in an image that has none.
+    let builder = if url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
+    builder.build()
 }
 
 /// Where the state of the workspace is stored, and with which name and password.
