@@ -1,4 +1,4 @@
-//! Drives jobs to their end: one task per open job asks [`decide`](mod@decide) what to do, does it, and waits for news.
+//! Drives jobs to their end: one task per open job asks [`decide()`] what to do, does it, and waits for news.
 //!
 //! The tasks keep nothing that is not in the store, so that a server that was killed goes on by starting them again. They
 //! are woken by the routes (a person or an executor has stored something) and by what the backend tells about Jobs.

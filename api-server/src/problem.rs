@@ -33,7 +33,7 @@ impl Fault {
     /// Makes a fault of a field in the body of a request.
     pub fn in_body(key: &str, found: impl Into<Option<String>>, expected: &str) -> Self {
         Self {
-            source: "request body".to_owned(),
+            source: "request".to_owned(),
             key: key.to_owned(),
             found: found.into(),
             expected: expected.to_owned(),
@@ -134,7 +134,7 @@ impl From<config_core::Problems> for Problem {
         let faults = problems
             .iter()
             .map(|problem| Fault {
-                source: problem.origin.source.to_string(),
+                source: problem.origin.source.as_str().to_owned(),
                 key: problem.origin.key.clone(),
                 found: problem.found.clone(),
                 expected: problem.expected.clone(),

@@ -14,12 +14,17 @@ use crate::secret_box::{OpenError, SecretBox};
 
 mod attempts;
 mod catalog;
+mod decisions;
+mod executors;
 mod jobs;
+mod rows;
 mod states;
 mod tokens;
+mod variables;
 
-pub use attempts::{AttemptAuth, ClaimOutcome, NewAttempt, ReportOutcome};
+pub use attempts::NewAttempt;
 pub use catalog::NewWorkspace;
+pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
 pub use jobs::NewStep;
 pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
 

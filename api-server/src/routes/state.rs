@@ -56,11 +56,11 @@ pub(super) async fn handle(
         "GET" => read(&services, &workspace).await,
         "POST" => write(&services, &workspace, &writer, lock.id.as_deref(), body).await,
         "LOCK" => {
-            let lock = parse_lock(&body)?;
+            let lock = parse_lock(&body, &writer)?;
             lock_answer(services.store.lock_state(&workspace, &lock, &writer).await?)
         }
         "UNLOCK" => {
-            let id = if body.is_empty() { None } else { Some(parse_lock(&body)?.lock_id) };
+            let id = if body.is_empty() { None } else { Some(parse_lock(&body, &writer)?.lock_id) };
             lock_answer(services.store.unlock_state(&workspace, id.as_deref(), &writer).await?)
         }
         _ => Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "expected GET, POST, LOCK or UNLOCK")),
@@ -95,12 +95,16 @@ async fn write(
     lock_answer(outcome?)
 }
 
-fn parse_lock(body: &[u8]) -> Result<StateLock, Problem> {
+fn parse_lock(body: &[u8], writer: &StateWriter) -> Result<StateLock, Problem> {
     let malformed =
         || Problem::new(StatusCode::BAD_REQUEST, "the body is not the lock information of Terraform");
     let info: LockInfo = serde_json::from_slice(body).map_err(|_| malformed())?;
     let text = std::str::from_utf8(body).map_err(|_| malformed())?;
-    Ok(StateLock { lock_id: info.id, info: text.to_owned() })
+    Ok(StateLock {
+        lock_id: info.id,
+        info: text.to_owned(),
+        attempt_id: writer.attempt().map(ToOwned::to_owned),
+    })
 }
 
 /// 423 carries the information of the lock that is held: Terraform shows it to the user.

@@ -1,11 +1,9 @@
 //! Jobs and steps: reading them whole, and the transitions that people and the orchestrator make.
 
-use std::collections::HashMap;
-
 use job_spec::StepType;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use super::{Store, StoreError, Trying as _, attempts::AttemptRow, new_id, now, parse_time, parse_time_opt};
+use super::{Store, StoreError, Trying as _, new_id, now, rows::read_job};
 use crate::{
     model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
     orchestrator::WorkspaceHold,
@@ -21,33 +19,6 @@ pub struct NewStep {
     pub number: u32,
     pub name: String,
     pub step_type: StepType,
-}
-
-#[derive(FromRow)]
-struct JobRow {
-    id: i64,
-    organization_id: String,
-    workspace_id: String,
-    template_id: String,
-    status: String,
-    message: Option<String>,
-    cancel_requested: bool,
-    created_at: String,
-    ended_at: Option<String>,
-}
-
-#[derive(FromRow)]
-struct StepRow {
-    id: String,
-    number: u32,
-    name: String,
-    #[sqlx(rename = "type")]
-    step_type: String,
-    status: String,
-    message: Option<String>,
-    has_changes: Option<bool>,
-    started_at: Option<String>,
-    ended_at: Option<String>,
 }
 
 impl Store {
@@ -191,48 +162,6 @@ impl Store {
         tx.commit().await.trying("ask for approval")
     }
 
-    /// Answers the approval that a job waits for.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] when it does not wait for one.
-    pub async fn answer_approval(&self, job_id: i64, approved: bool) -> Result<Job, StoreError> {
-        let mut tx = self.write().await?;
-        let job = read_job(&mut tx, job_id).await?;
-        let waiting = job.steps.iter().find(|step| step.status == StepStatus::WaitingApproval);
-        let Some(step) = waiting.filter(|_| job.status == JobStatus::WaitingApproval) else {
-            return Err(StoreError::Conflict(format!(
-                "job {job_id} does not wait for approval, it is {}",
-                job.status
-            )));
-        };
-        let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
-        close_step(&mut tx, &step.id, status, None, None).await?;
-        set_job_status(&mut tx, job_id, JobStatus::Running).await?;
-        tx.commit().await.trying("answer an approval")?;
-        self.job(job_id).await
-    }
-
-    /// Asks for the end of a job. Of a job that is over it changes nothing, except that one whose outcome is unknown is
-    /// closed by this, and frees its workspace: that is the decision of a person who has looked.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when there is no such job.
-    pub async fn request_cancel(&self, job_id: i64) -> Result<Job, StoreError> {
-        let mut tx = self.write().await?;
-        let job = read_job(&mut tx, job_id).await?;
-        if job.status == JobStatus::Unknown {
-            close_job(&mut tx, &job, JobStatus::Cancelled, job.message.as_deref()).await?;
-        } else if !job.status.is_final() {
-            sqlx::query("UPDATE jobs SET cancel_requested = TRUE WHERE id = ?")
-                .bind(job_id)
-                .execute(&mut *tx)
-                .await
-                .trying("cancel a job")?;
-        }
-        tx.commit().await.trying("cancel a job")?;
-        self.job(job_id).await
-    }
-
     /// Says to people why a job waits; `None` takes the sentence back.
     ///
     /// # Errors
@@ -284,75 +213,6 @@ impl Store {
     }
 }
 
-pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Job, StoreError> {
-    let row = sqlx::query_as::<_, JobRow>(
-        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at, ended_at
-         FROM jobs WHERE id = ?",
-    )
-    .bind(id)
-    .fetch_optional(&mut **tx)
-    .await
-    .trying("read a job")?
-    .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
-    let steps = sqlx::query_as::<_, StepRow>("SELECT * FROM steps WHERE job_id = ? ORDER BY number")
-        .bind(id)
-        .fetch_all(&mut **tx)
-        .await
-        .trying("read the steps of a job")?;
-    let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
-    for row in AttemptRow::of_job(tx, id).await? {
-        attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
-    }
-    let JobRow {
-        id,
-        organization_id,
-        workspace_id,
-        template_id,
-        status,
-        message,
-        cancel_requested,
-        created_at,
-        ended_at,
-    } = row;
-    Ok(Job {
-        id,
-        organization_id,
-        workspace_id,
-        template_id,
-        status: JobStatus::parse(&status).map_err(StoreError::Corrupt)?,
-        message,
-        cancel_requested,
-        created_at: parse_time(&created_at)?,
-        ended_at: parse_time_opt(ended_at.as_deref())?,
-        steps: steps
-            .into_iter()
-            .map(|step| {
-                let attempts = attempts.remove(&step.id).unwrap_or_default();
-                step.into_step(attempts)
-            })
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-impl StepRow {
-    fn into_step(self, attempts: Vec<crate::model::Attempt>) -> Result<Step, StoreError> {
-        let Self { id, number, name, step_type, status, message, has_changes, started_at, ended_at } = self;
-        let known = StepType::ALL.into_iter().find(|known| known.as_str() == step_type);
-        Ok(Step {
-            id,
-            number,
-            name,
-            step_type: known.ok_or_else(|| StoreError::Corrupt(format!("step type {step_type:?}")))?,
-            status: StepStatus::parse(&status).map_err(StoreError::Corrupt)?,
-            message,
-            has_changes,
-            started_at: parse_time_opt(started_at.as_deref())?,
-            ended_at: parse_time_opt(ended_at.as_deref())?,
-            attempts,
-        })
-    }
-}
-
 /// A workspace is free for a job when nobody holds it and no earlier job waits for it.
 async fn read_hold(
     tx: &mut Transaction<'_, Sqlite>,
@@ -380,7 +240,7 @@ async fn read_hold(
     Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
 }
 
-async fn set_job_status(
+pub(super) async fn set_job_status(
     tx: &mut Transaction<'_, Sqlite>,
     job_id: i64,
     status: JobStatus,
@@ -394,7 +254,7 @@ async fn set_job_status(
     Ok(())
 }
 
-async fn close_step(
+pub(super) async fn close_step(
     tx: &mut Transaction<'_, Sqlite>,
     step_id: &str,
     status: StepStatus,
@@ -413,7 +273,7 @@ async fn close_step(
     Ok(())
 }
 
-async fn close_job(
+pub(super) async fn close_job(
     tx: &mut Transaction<'_, Sqlite>,
     job: &Job,
     status: JobStatus,

@@ -14,7 +14,9 @@ pub enum StateWriter {
 }
 
 impl StateWriter {
-    fn attempt(&self) -> Option<&str> {
+    /// Returns the id of the attempt, if one writes.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&str> {
         match self {
             Self::Attempt(id) => Some(id),
             Self::User => None,
@@ -40,6 +42,17 @@ pub struct StateLock {
     pub lock_id: String,
     /// Terraform's lock info, as JSON.
     pub info: String,
+    /// The attempt that holds it; `None` for a person.
+    pub attempt_id: Option<String>,
+}
+
+impl StateLock {
+    /// Tells whether a writer holds this lock: it knows the id, or it is the attempt that took it (an executor that saves
+    /// a state for its terraform does not know the id).
+    fn is_held_by(&self, writer: &StateWriter, lock_id: Option<&str>) -> bool {
+        lock_id == Some(self.lock_id.as_str())
+            || writer.attempt().is_some_and(|attempt| self.attempt_id.as_deref() == Some(attempt))
+    }
 }
 
 /// What became of a request that needs the lock.
@@ -84,7 +97,7 @@ impl Store {
             return Ok(LockOutcome::Fenced);
         }
         if let Some(lock) = read_lock(&mut tx, workspace_id).await?
-            && Some(lock.lock_id.as_str()) != lock_id
+            && !lock.is_held_by(writer, lock_id)
         {
             return Ok(LockOutcome::HeldBy(lock));
         }
@@ -129,7 +142,7 @@ impl Store {
         .bind(workspace_id)
         .bind(&lock.lock_id)
         .bind(&lock.info)
-        .bind(writer.attempt())
+        .bind(&lock.attempt_id)
         .bind(now())
         .execute(&mut *tx)
         .await
@@ -174,7 +187,7 @@ async fn read_lock(
     tx: &mut Transaction<'_, Sqlite>,
     workspace_id: &str,
 ) -> Result<Option<StateLock>, StoreError> {
-    sqlx::query_as("SELECT lock_id, info FROM state_locks WHERE workspace_id = ?")
+    sqlx::query_as("SELECT lock_id, info, attempt_id FROM state_locks WHERE workspace_id = ?")
         .bind(workspace_id)
         .fetch_optional(&mut **tx)
         .await

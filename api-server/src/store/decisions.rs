@@ -1,0 +1,52 @@
+//! What people decide about jobs: approve, reject, cancel.
+
+use super::{
+    Store, StoreError, Trying as _,
+    jobs::{close_job, close_step, set_job_status},
+    rows::read_job,
+};
+use crate::model::{Job, JobStatus, StepStatus};
+
+impl Store {
+    /// Answers the approval that a job waits for.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when it does not wait for one.
+    pub async fn answer_approval(&self, job_id: i64, approved: bool) -> Result<Job, StoreError> {
+        let mut tx = self.write().await?;
+        let job = read_job(&mut tx, job_id).await?;
+        let waiting = job.steps.iter().find(|step| step.status == StepStatus::WaitingApproval);
+        let Some(step) = waiting.filter(|_| job.status == JobStatus::WaitingApproval) else {
+            return Err(StoreError::Conflict(format!(
+                "job {job_id} does not wait for approval, it is {}",
+                job.status
+            )));
+        };
+        let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
+        close_step(&mut tx, &step.id, status, None, None).await?;
+        set_job_status(&mut tx, job_id, JobStatus::Running).await?;
+        tx.commit().await.trying("answer an approval")?;
+        self.job(job_id).await
+    }
+
+    /// Asks for the end of a job. Of a job that is over it changes nothing, except that one whose outcome is unknown is
+    /// closed by this, and frees its workspace: that is the decision of a person who has looked.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such job.
+    pub async fn request_cancel(&self, job_id: i64) -> Result<Job, StoreError> {
+        let mut tx = self.write().await?;
+        let job = read_job(&mut tx, job_id).await?;
+        if job.status == JobStatus::Unknown {
+            close_job(&mut tx, &job, JobStatus::Cancelled, job.message.as_deref()).await?;
+        } else if !job.status.is_final() {
+            sqlx::query("UPDATE jobs SET cancel_requested = TRUE WHERE id = ?")
+                .bind(job_id)
+                .execute(&mut *tx)
+                .await
+                .trying("cancel a job")?;
+        }
+        tx.commit().await.trying("cancel a job")?;
+        self.job(job_id).await
+    }
+}

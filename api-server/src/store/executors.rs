@@ -1,0 +1,186 @@
+//! What executors do to their attempts: claim once, write while live, report once.
+
+use job_spec::attempt_api::{ClaimRequest, StepResult};
+use sqlx::FromRow;
+
+use super::{Store, StoreError, Trying as _, now};
+use crate::{model::AttemptStatus, token::TokenHash};
+
+/// An attempt whose token was checked.
+#[derive(Debug, Clone)]
+pub struct AttemptAuth {
+    /// Id of the attempt.
+    pub id: String,
+    /// Its job.
+    pub job_id: i64,
+    /// The workspace of that job.
+    pub workspace_id: String,
+    /// Number of its step.
+    pub step_number: u32,
+    /// Name of its Kubernetes Job.
+    pub kubernetes_job: String,
+    /// It may still write.
+    pub live: bool,
+    /// An executor has taken it.
+    pub claimed: bool,
+}
+
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The executor has it (also when it asks again).
+    Claimed,
+    /// Another executor has it.
+    Taken,
+    /// The attempt is over.
+    Over,
+}
+
+/// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReportOutcome {
+    /// It is stored (also when it comes again).
+    Stored,
+    /// Another report is stored.
+    Different,
+    /// The attempt is over, or was never claimed.
+    Over,
+}
+
+impl Store {
+    /// Checks the token of an attempt; `None` if it is not this attempt's.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn authenticate_attempt(
+        &self,
+        id: &str,
+        token: &str,
+    ) -> Result<Option<AttemptAuth>, StoreError> {
+        #[derive(FromRow)]
+        struct Row {
+            job_id: i64,
+            workspace_id: String,
+            step_number: u32,
+            kubernetes_job: String,
+            token_hash: Vec<u8>,
+            live: bool,
+            claimed: bool,
+        }
+        let row = sqlx::query_as::<_, Row>(
+            "SELECT a.job_id, j.workspace_id, s.number AS step_number, a.kubernetes_job, a.token_hash, a.live,
+                    a.claimed_at IS NOT NULL AS claimed
+             FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN steps s ON s.id = a.step_id WHERE a.id = ?",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await
+        .trying("look up an attempt")?;
+        Ok(row.filter(|row| TokenHash(row.token_hash.clone()).is_of(token)).map(|row| {
+            let Row { job_id, workspace_id, step_number, kubernetes_job, token_hash: _, live, claimed } = row;
+            AttemptAuth {
+                id: id.to_owned(),
+                job_id,
+                workspace_id,
+                step_number,
+                kubernetes_job,
+                live,
+                claimed,
+            }
+        }))
+    }
+
+    /// Gives an attempt to the first executor that asks.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn claim(&self, attempt_id: &str, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
+        let mut tx = self.write().await?;
+        let (live, holder): (bool, Option<String>) =
+            sqlx::query_as("SELECT live, claimed_by FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_one(&mut *tx)
+                .await
+                .trying("read an attempt")?;
+        match holder {
+            _ if !live => return Ok(ClaimOutcome::Over),
+            Some(holder) if holder == request.executor_id => return Ok(ClaimOutcome::Claimed),
+            Some(_) => return Ok(ClaimOutcome::Taken),
+            None => {}
+        }
+        sqlx::query(
+            "UPDATE attempts SET claimed_by = ?, claimed_host = ?, claimed_at = ?, status = ? WHERE id = ?",
+        )
+        .bind(&request.executor_id)
+        .bind(&request.host)
+        .bind(now())
+        .bind(AttemptStatus::Running.as_str())
+        .bind(attempt_id)
+        .execute(&mut *tx)
+        .await
+        .trying("claim an attempt")?;
+        tx.commit().await.trying("claim an attempt")?;
+        Ok(ClaimOutcome::Claimed)
+    }
+
+    /// Stores what an executor reports, once.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn report(&self, attempt_id: &str, result: &StepResult) -> Result<ReportOutcome, StoreError> {
+        let text = serde_json::to_string(result).expect("a report is plain data");
+        let mut tx = self.write().await?;
+        let (live, claimed, stored): (bool, bool, Option<String>) =
+            sqlx::query_as("SELECT live, claimed_at IS NOT NULL, result FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_one(&mut *tx)
+                .await
+                .trying("read an attempt")?;
+        match stored {
+            Some(stored) if stored == text => return Ok(ReportOutcome::Stored),
+            Some(_) => return Ok(ReportOutcome::Different),
+            None if !live || !claimed => return Ok(ReportOutcome::Over),
+            None => {}
+        }
+        sqlx::query("UPDATE attempts SET result = ? WHERE id = ?")
+            .bind(text)
+            .bind(attempt_id)
+            .execute(&mut *tx)
+            .await
+            .trying("store a report")?;
+        tx.commit().await.trying("store a report")?;
+        Ok(ReportOutcome::Stored)
+    }
+
+    /// Notes that the attempt's plan file is stored; `false` if the attempt may not write any more.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn plan_stored(&self, attempt_id: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE attempts SET has_plan = TRUE WHERE id = ? AND live AND claimed_at IS NOT NULL AND result IS NULL",
+        )
+        .bind(attempt_id)
+        .execute(&self.pool)
+        .await
+        .trying("note a plan file")?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Finds the attempt whose plan file an apply step of the job uses: that of the last completed plan step before it.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn plan_attempt(&self, job_id: i64, before_step: u32) -> Result<Option<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT a.id FROM attempts a JOIN steps s ON s.id = a.step_id
+             WHERE s.job_id = ? AND s.number < ? AND s.status = 'completed' AND a.has_plan AND a.status = 'completed'
+             ORDER BY s.number DESC, a.number DESC LIMIT 1",
+        )
+        .bind(job_id)
+        .bind(before_step)
+        .fetch_optional(&self.pool)
+        .await
+        .trying("look for the plan of a job")
+    }
+}

@@ -1,0 +1,190 @@
+//! How a job, its steps and its attempts are read from their tables.
+//!
+//! Rows know texts, the model knows meanings; a text without a meaning is a fault of the file.
+
+use std::collections::HashMap;
+
+use job_spec::StepType;
+use sqlx::{FromRow, Sqlite, Transaction};
+
+use super::{StoreError, Trying as _, parse_time, parse_time_opt};
+use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus};
+
+#[derive(FromRow)]
+struct JobRow {
+    id: i64,
+    organization_id: String,
+    workspace_id: String,
+    template_id: String,
+    status: String,
+    message: Option<String>,
+    cancel_requested: bool,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+#[derive(FromRow)]
+struct StepRow {
+    id: String,
+    number: u32,
+    name: String,
+    #[sqlx(rename = "type")]
+    step_type: String,
+    status: String,
+    message: Option<String>,
+    has_changes: Option<bool>,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+#[derive(FromRow)]
+struct AttemptRow {
+    id: String,
+    step_id: String,
+    number: u32,
+    kubernetes_job: String,
+    phase: String,
+    live: bool,
+    submit_failures: u32,
+    retry_at: Option<String>,
+    refusal: Option<String>,
+    cancel_sent: bool,
+    claimed_at: Option<String>,
+    result: Option<String>,
+    cause: Option<String>,
+    status: String,
+    message: Option<String>,
+    created_at: String,
+    ended_at: Option<String>,
+}
+
+impl AttemptRow {
+    async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
+        sqlx::query_as(
+            "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal, cancel_sent,
+                    claimed_at, result, cause, status, message, created_at, ended_at
+             FROM attempts WHERE job_id = ? ORDER BY number",
+        )
+        .bind(job_id)
+        .fetch_all(&mut **tx)
+        .await
+        .trying("read the attempts of a job")
+    }
+}
+
+/// Reads a job with its steps and attempts.
+pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Job, StoreError> {
+    let row = sqlx::query_as::<_, JobRow>(
+        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at, ended_at
+         FROM jobs WHERE id = ?",
+    )
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await
+    .trying("read a job")?
+    .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
+    let steps = sqlx::query_as::<_, StepRow>("SELECT * FROM steps WHERE job_id = ? ORDER BY number")
+        .bind(id)
+        .fetch_all(&mut **tx)
+        .await
+        .trying("read the steps of a job")?;
+    let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
+    for row in AttemptRow::of_job(tx, id).await? {
+        attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
+    }
+    let JobRow {
+        id,
+        organization_id,
+        workspace_id,
+        template_id,
+        status,
+        message,
+        cancel_requested,
+        created_at,
+        ended_at,
+    } = row;
+    Ok(Job {
+        id,
+        organization_id,
+        workspace_id,
+        template_id,
+        status: JobStatus::parse(&status).map_err(StoreError::Corrupt)?,
+        message,
+        cancel_requested,
+        created_at: parse_time(&created_at)?,
+        ended_at: parse_time_opt(ended_at.as_deref())?,
+        steps: steps
+            .into_iter()
+            .map(|step| {
+                let attempts = attempts.remove(&step.id).unwrap_or_default();
+                step.into_step(attempts)
+            })
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+impl StepRow {
+    fn into_step(self, attempts: Vec<Attempt>) -> Result<Step, StoreError> {
+        let Self { id, number, name, step_type, status, message, has_changes, started_at, ended_at } = self;
+        let known = StepType::ALL.into_iter().find(|known| known.as_str() == step_type);
+        Ok(Step {
+            id,
+            number,
+            name,
+            step_type: known.ok_or_else(|| StoreError::Corrupt(format!("step type {step_type:?}")))?,
+            status: StepStatus::parse(&status).map_err(StoreError::Corrupt)?,
+            message,
+            has_changes,
+            started_at: parse_time_opt(started_at.as_deref())?,
+            ended_at: parse_time_opt(ended_at.as_deref())?,
+            attempts,
+        })
+    }
+}
+
+impl TryFrom<AttemptRow> for Attempt {
+    type Error = StoreError;
+
+    fn try_from(row: AttemptRow) -> Result<Self, StoreError> {
+        let AttemptRow {
+            id,
+            step_id: _,
+            number,
+            kubernetes_job,
+            phase,
+            live,
+            submit_failures,
+            retry_at,
+            refusal,
+            cancel_sent,
+            claimed_at,
+            result,
+            cause,
+            status,
+            message,
+            created_at,
+            ended_at,
+        } = row;
+        Ok(Self {
+            number,
+            kubernetes_job,
+            phase: AttemptPhase::parse(&phase).map_err(StoreError::Corrupt)?,
+            live,
+            submit_failures,
+            retry_at: parse_time_opt(retry_at.as_deref())?,
+            refusal,
+            cancel_sent,
+            claimed_at: parse_time_opt(claimed_at.as_deref())?,
+            result: result
+                .map(|text| serde_json::from_str(&text))
+                .transpose()
+                .map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?,
+            cause,
+            status: AttemptStatus::parse(&status).map_err(StoreError::Corrupt)?,
+            message,
+            created_at: parse_time(&created_at)?,
+            ended_at: parse_time_opt(ended_at.as_deref())?,
+            id,
+        })
+    }
+}
