@@ -256,17 +256,18 @@ impl JobBackend for LocalBackend {
     }
 
     fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>> {
-        match locked(&self.jobs).get(name) {
-            Some(entry) => progress::follow(name.to_owned(), entry.progress.clone(), self.closed.clone()),
-            None => {
-                let text = "no Job of this name was submitted here";
-                let error = BackendError::new(ErrorKind::NotFound, Action::Watch, name, text);
-                stream::once(async { Err(error) }).boxed()
-            }
+        if let Some(entry) = locked(&self.jobs).get(name) {
+            return progress::follow(name.to_owned(), entry.progress.clone(), self.closed.clone());
         }
+        let text = "no Job of this name was submitted here";
+        let error = BackendError::new(ErrorKind::NotFound, Action::Watch, name, text);
+        stream::once(async { Err(error) }).boxed()
     }
 
     async fn cancel(&self, name: &str) -> Result<(), BackendError> {
+        if self.closed.is_set() {
+            return Err(self.closed.error(Action::Cancel, name));
+        }
         let Some(mut entry) = locked(&self.jobs).get(name).cloned() else { return Ok(()) };
         let settled =
             entry.progress.wait_for(|progress| *progress != Progress::Accepting).await.map(|it| it.clone());

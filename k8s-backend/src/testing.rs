@@ -1,1 +1,10 @@
-//! x
+//! What tests of programs that use a backend need; with the feature `testing`.
+//!
+//! [`MockJobBackend`] is for one odd answer ("submit says conflict"), [`InMemoryBackend`] for stories, [`conformance`] for
+//! the authors of backends.
+
+pub mod conformance;
+mod in_memory;
+
+pub use self::in_memory::InMemoryBackend;
+pub use crate::backend::MockJobBackend;

@@ -155,13 +155,13 @@ mod tests {
 
     use super::*;
 
-    fn job(spec: Value) -> Job {
+    fn job(spec: &Value) -> Job {
         serde_json::from_value(json!({"metadata": {"name": "job-1"}, "spec": spec})).unwrap()
     }
 
     #[test]
     fn every_problem_is_told_at_once() {
-        let mut job = job(json!({"suspend": true, "parallelism": 2, "activeDeadlineSeconds": -1,
+        let mut job = job(&json!({"suspend": true, "parallelism": 2, "activeDeadlineSeconds": -1,
             "template": {"spec": {"containers": []}}}));
         job.metadata.name = Some("../x".to_owned());
         let text = Plan::of(&job).unwrap_err().to_string();
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn times_come_from_the_job_or_are_those_of_kubernetes() {
         let plan =
-            Plan::of(&job(json!({"template": {"spec": {"containers": [{"name": "executor"}]}}}))).unwrap();
+            Plan::of(&job(&json!({"template": {"spec": {"containers": [{"name": "executor"}]}}}))).unwrap();
         assert_eq!((plan.deadline, plan.grace), (None, Duration::from_secs(30)));
-        let plan = Plan::of(&job(json!({"activeDeadlineSeconds": 60, "template": {"spec": {
+        let plan = Plan::of(&job(&json!({"activeDeadlineSeconds": 60, "template": {"spec": {
             "activeDeadlineSeconds": 50, "terminationGracePeriodSeconds": 0, "containers": [{"name": "executor"}]}}})));
         let plan = plan.unwrap();
         assert_eq!((plan.deadline, plan.grace), (Some(Duration::from_secs(50)), Duration::ZERO));
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_listed_and_nothing_else() {
         let plan = Plan::of(&job(
-            json!({"backoffLimit": 0, "ttlSecondsAfterFinished": 60, "podReplacementPolicy": "Failed",
+            &json!({"backoffLimit": 0, "ttlSecondsAfterFinished": 60, "podReplacementPolicy": "Failed",
             "template": {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": false,
                 "nodeSelector": {"disk": "fast"}, "tolerations": [],
                 "containers": [{"name": "executor", "image": "x", "env": [], "resources": {"limits": {"cpu": "1"}}}]}}}),

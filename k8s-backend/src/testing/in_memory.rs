@@ -1,0 +1,347 @@
+//! A backend in which nothing happens until the test says so.
+//!
+//! It is stricter than the real ones, so that what only works by luck with one of them fails in a unit test: a used name is
+//! never free again, phases cannot go backwards, and Jobs without our labels and hash are refused.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use job_spec::labels;
+use k8s_openapi::api::batch::v1::Job;
+use tokio::sync::watch;
+
+use crate::{
+    backend::{Cause, JobBackend, JobPhase, Submitted},
+    error::{Action, BackendError, ErrorKind},
+    identity::{self, OtherJob, Problems},
+};
+
+/// Labels that a Job and its pod template must both carry.
+const LABELS: [&str; 5] =
+    [labels::ORGANIZATION_ID, labels::WORKSPACE_ID, labels::JOB_ID, labels::STEP_NUMBER, labels::ATTEMPT];
+
+/// Keeps Jobs in memory; the test moves them on.
+///
+/// Clones share their Jobs, so that a test can keep a handle of the backend it gives away.
+///
+/// # Examples
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use futures::StreamExt as _;
+/// use k8s_backend::{Cause, JobBackend as _, JobPhase, testing::{InMemoryBackend, conformance::sample_job}};
+///
+/// let backend = InMemoryBackend::new();
+/// backend.submit(&sample_job("job-17-100-1")).await.unwrap();
+/// let mut phases = backend.watch("job-17-100-1");
+/// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Pending { reason: None });
+/// backend.start("job-17-100-1");
+/// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Running);
+/// backend.finish("job-17-100-1", Cause::Completed);
+/// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Ended(Cause::Completed));
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct InMemoryBackend {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    jobs: Mutex<BTreeMap<String, Held>>,
+    reach: watch::Sender<Reach>,
+}
+
+/// Whether the backend answers, and how often it did not: a watcher must not miss a short absence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Reach {
+    away: bool,
+    absences: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    job: Job,
+    cancelled: bool,
+    /// Every phase so far, so that no watcher can miss one.
+    phases: watch::Sender<Vec<JobPhase>>,
+}
+
+impl InMemoryBackend {
+    /// Makes an empty backend.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says why a Job that does not run yet waits.
+    ///
+    /// # Panics
+    /// If there is no such Job, or if it runs or has ended.
+    pub fn wait(&self, name: &str, reason: &str) {
+        self.advance(name, JobPhase::Pending { reason: Some(reason.to_owned()) });
+    }
+
+    /// Lets the container of a Job run.
+    ///
+    /// # Panics
+    /// If there is no such Job, or if it runs already or has ended.
+    pub fn start(&self, name: &str) {
+        self.advance(name, JobPhase::Running);
+    }
+
+    /// Ends a Job. One that never started may end, too.
+    ///
+    /// # Panics
+    /// If there is no such Job, if it has ended already, or if it is to be [deleted](Cause::Deleted) without having been
+    /// cancelled.
+    pub fn finish(&self, name: &str, cause: Cause) {
+        let deleted_by_nobody = cause == Cause::Deleted && !self.is_cancelled(name);
+        assert!(!deleted_by_nobody, "Kubernetes Job {name:?} was not cancelled");
+        self.advance(name, JobPhase::Ended(cause));
+    }
+
+    /// Deletes a Job behind the back of whoever submitted it.
+    ///
+    /// # Panics
+    /// If there is no such Job, or if it has ended already.
+    pub fn delete(&self, name: &str) {
+        self.advance(name, JobPhase::Ended(Cause::Deleted));
+    }
+
+    /// Lets the backend answer everything with [`Unavailable`](ErrorKind::Unavailable), and cuts every watch.
+    pub fn go_away(&self) {
+        self.shared.reach.send_modify(|reach| {
+            reach.absences += u64::from(!reach.away);
+            reach.away = true;
+        });
+    }
+
+    /// Lets the backend answer again.
+    pub fn come_back(&self) {
+        self.shared.reach.send_modify(|reach| reach.away = false);
+    }
+
+    /// Returns the names of all Jobs that were ever submitted, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.jobs().keys().cloned().collect()
+    }
+
+    /// Returns a Job as it was submitted.
+    #[must_use]
+    pub fn job(&self, name: &str) -> Option<Job> {
+        self.jobs().get(name).map(|held| held.job.clone())
+    }
+
+    /// Returns the phase of a Job.
+    #[must_use]
+    pub fn phase(&self, name: &str) -> Option<JobPhase> {
+        self.jobs().get(name).and_then(|held| held.phases.borrow().last().cloned())
+    }
+
+    /// Tells whether somebody has asked for the end of a Job before it had ended.
+    #[must_use]
+    pub fn is_cancelled(&self, name: &str) -> bool {
+        self.jobs().get(name).is_some_and(|held| held.cancelled)
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        // A test that panicked at one of our assertions has changed nothing.
+        self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn advance(&self, name: &str, next: JobPhase) {
+        let jobs = self.jobs();
+        let held = jobs.get(name);
+        assert!(held.is_some(), "there is no Kubernetes Job {name:?}");
+        let Some(held) = held else { return };
+        let last = held.phases.borrow().last().cloned();
+        let possible = match (&last, &next) {
+            (Some(JobPhase::Pending { .. }), _) | (Some(JobPhase::Running), JobPhase::Ended(_)) => {
+                last.as_ref() != Some(&next)
+            }
+            _ => false,
+        };
+        assert!(possible, "Kubernetes Job {name:?} cannot go from {last:?} to {next:?}");
+        held.phases.send_modify(|phases| phases.push(next));
+    }
+
+    fn check_reach(&self, action: Action, job: &str) -> Result<(), BackendError> {
+        if self.shared.reach.borrow().away { Err(away(action, job)) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl JobBackend for InMemoryBackend {
+    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError> {
+        let given = job.metadata.name.clone().unwrap_or_default();
+        self.check_reach(Action::Submit, &given)?;
+        let error =
+            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
+        let problems = problems_of(job);
+        if !problems.is_empty() {
+            return Err(error(ErrorKind::Invalid, Problems(problems).into()));
+        }
+        let mut jobs = self.jobs();
+        if let Some(held) = jobs.get(&given) {
+            let (there, asked) = (identity::spec_hash(&held.job), identity::spec_hash(job));
+            return if there == asked {
+                Ok(Submitted::AlreadyThere)
+            } else {
+                Err(error(ErrorKind::Conflict, OtherJob::new(&there, &asked).into()))
+            };
+        }
+        let phases = watch::Sender::new(vec![JobPhase::Pending { reason: None }]);
+        jobs.insert(given.clone(), Held { job: job.clone(), cancelled: false, phases });
+        Ok(Submitted::Created)
+    }
+
+    fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>> {
+        let found = self.check_reach(Action::Watch, name).and_then(|()| {
+            let phases = self.jobs().get(name).map(|held| held.phases.subscribe());
+            phases.ok_or_else(|| {
+                let text = "no Job of this name was submitted";
+                BackendError::new(ErrorKind::NotFound, Action::Watch, name, text)
+            })
+        });
+        match found {
+            Ok(phases) => follow(name.to_owned(), phases, self.shared.reach.subscribe()),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    async fn cancel(&self, name: &str) -> Result<(), BackendError> {
+        self.check_reach(Action::Cancel, name)?;
+        if let Some(held) = self.jobs().get_mut(name)
+            && !held.phases.borrow().last().is_some_and(JobPhase::is_terminal)
+        {
+            held.cancelled = true;
+        }
+        Ok(())
+    }
+}
+
+fn away(action: Action, job: &str) -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, action, job, "the test has sent the backend away")
+}
+
+fn problems_of(job: &Job) -> Vec<String> {
+    let mut problems: Vec<_> = identity::name_of(job).err().into_iter().collect();
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    let places = [
+        ("metadata", job.metadata.labels.as_ref()),
+        ("spec.template.metadata", pod.and_then(|it| it.labels.as_ref())),
+    ];
+    for (place, there) in places {
+        for label in LABELS {
+            if !there.is_some_and(|labels| labels.contains_key(label)) {
+                problems.push(format!("{place}.labels has no {label:?}"));
+            }
+        }
+    }
+    if identity::annotated_hash(job).is_none() {
+        problems.push(format!("metadata.annotations has no {:?}", labels::SPEC_HASH));
+    }
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let containers = pod.map_or(0, |pod| pod.containers.len());
+    if containers != 1 {
+        problems.push(format!("the pod has {containers} containers, expected exactly one"));
+    }
+    problems
+}
+
+fn follow(
+    job: String,
+    phases: watch::Receiver<Vec<JobPhase>>,
+    reach: watch::Receiver<Reach>,
+) -> BoxStream<'static, Result<JobPhase, BackendError>> {
+    let next = phases.borrow().len() - 1;
+    let absences = reach.borrow().absences;
+    stream::unfold(Some((job, phases, reach, next)), move |state| async move {
+        let (job, mut phases, mut reach, next) = state?;
+        loop {
+            if reach.borrow_and_update().absences != absences {
+                return Some((Err(away(Action::Watch, &job)), None));
+            }
+            let phase = phases.borrow_and_update().get(next).cloned();
+            if let Some(phase) = phase {
+                let rest = (!phase.is_terminal()).then_some((job, phases, reach, next + 1));
+                return Some((Ok(phase), rest));
+            }
+            let gone = tokio::select! {
+                changed = phases.changed() => changed.is_err(),
+                changed = reach.changed() => changed.is_err(),
+            };
+            if gone {
+                let text = "the backend was dropped";
+                return Some((
+                    Err(BackendError::new(ErrorKind::Unavailable, Action::Watch, job, text)),
+                    None,
+                ));
+            }
+        }
+    })
+    .boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::conformance::sample_job;
+
+    #[tokio::test]
+    async fn a_job_without_our_marks_is_refused_with_every_problem() {
+        let error = InMemoryBackend::new().submit(&Job::default()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        let text = error.source.to_string();
+        for part in [
+            "metadata.name",
+            "metadata.labels has no \"jobId\"",
+            "spec.template.metadata.labels",
+            "spec-hash",
+            "0 containers",
+        ] {
+            assert!(text.contains(part), "{part:?} in {text:?}");
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "cannot go from Some(Ended(Completed)) to Running")]
+    async fn a_job_cannot_start_after_its_end() {
+        let backend = InMemoryBackend::new();
+        backend.submit(&sample_job("job-1")).await.unwrap();
+        backend.finish("job-1", Cause::Completed);
+        backend.start("job-1");
+    }
+
+    #[tokio::test]
+    async fn a_watcher_sees_a_short_absence() {
+        let backend = InMemoryBackend::new();
+        backend.submit(&sample_job("job-1")).await.unwrap();
+        let mut phases = backend.watch("job-1");
+        assert!(phases.next().await.unwrap().is_ok());
+        backend.go_away();
+        backend.come_back();
+        assert_eq!(phases.next().await.unwrap().unwrap_err().kind, ErrorKind::Unavailable);
+        assert!(phases.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_watcher_that_sleeps_misses_no_phase() {
+        let backend = InMemoryBackend::new();
+        backend.submit(&sample_job("job-1")).await.unwrap();
+        let phases = backend.watch("job-1");
+        backend.wait("job-1", "no node fits");
+        backend.start("job-1");
+        backend.finish("job-1", Cause::Signal(9));
+        assert_eq!(phases.count().await, 4);
+    }
+}

@@ -1,0 +1,14 @@
+//! Every backend keeps the contract of `JobBackend`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+#[path = "conformance/api_server.rs"]
+mod api_server;
+#[path = "conformance/harnesses.rs"]
+mod harnesses;
+
+use harnesses::{InMemoryHarness, KubeHarness, LocalHarness};
+
+k8s_backend::conformance_suite!(in_memory, InMemoryHarness::default());
+k8s_backend::conformance_suite!(local, LocalHarness::open().await);
+k8s_backend::conformance_suite!(kubernetes, KubeHarness::new());

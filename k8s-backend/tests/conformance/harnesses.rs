@@ -1,0 +1,227 @@
+//! What the conformance suite needs of each backend.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use k8s_backend::{
+    Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions,
+    testing::{
+        InMemoryBackend,
+        conformance::{Behaviour, Harness, sample_job},
+    },
+};
+use k8s_openapi::api::batch::v1::Job;
+use tempfile::TempDir;
+
+use crate::api_server::ApiServer;
+
+/// How the Jobs of a scripted backend are to end.
+type Behaviours = Mutex<BTreeMap<String, Behaviour>>;
+
+fn end_of(behaviour: Behaviour) -> Option<Cause> {
+    match behaviour {
+        Behaviour::Exits(0) | Behaviour::Prints(_) => Some(Cause::Completed),
+        Behaviour::Exits(code) => Some(Cause::ExitCode(Some(code))),
+        Behaviour::OverstaysDeadline => Some(Cause::DeadlineExceeded),
+        Behaviour::NeverStarts | Behaviour::RunsUntilCancelled | Behaviour::IgnoresTerm => None,
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct InMemoryHarness {
+    backend: InMemoryBackend,
+    behaviours: Behaviours,
+}
+
+#[async_trait]
+impl Harness for InMemoryHarness {
+    fn backend(&self) -> Arc<dyn JobBackend> {
+        Arc::new(self.backend.clone())
+    }
+
+    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
+        self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
+        sample_job(name)
+    }
+
+    async fn start(&self, name: &str) {
+        self.backend.start(name);
+    }
+
+    async fn let_go(&self, name: &str) {
+        let end = if self.backend.is_cancelled(name) {
+            Cause::Deleted
+        } else {
+            end_of(self.behaviours.lock().unwrap()[name]).unwrap()
+        };
+        self.backend.finish(name, end);
+    }
+
+    async fn go_away(&self) {
+        self.backend.go_away();
+    }
+
+    async fn come_back(&self) {
+        self.backend.come_back();
+    }
+
+    async fn printed(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    fn remembers_cancelled(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) struct LocalHarness {
+    folder: TempDir,
+    backend: Mutex<Option<Arc<LocalBackend>>>,
+}
+
+impl LocalHarness {
+    pub(crate) async fn open() -> Self {
+        let harness = Self { folder: tempfile::tempdir().unwrap(), backend: Mutex::default() };
+        harness.come_back().await;
+        harness
+    }
+
+    /// The containers wait for this file.
+    fn signal(&self, name: &str) -> PathBuf {
+        self.folder.path().join(format!("{name}.let-go"))
+    }
+
+    fn current(&self) -> Arc<LocalBackend> {
+        Arc::clone(self.backend.lock().unwrap().as_ref().unwrap())
+    }
+}
+
+#[async_trait]
+impl Harness for LocalHarness {
+    fn backend(&self) -> Arc<dyn JobBackend> {
+        self.current()
+    }
+
+    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
+        let wait = format!("while ! [ -e '{}' ]; do sleep 0.05; done", self.signal(name).display());
+        let script = match behaviour {
+            Behaviour::Exits(code) => format!("{wait}; exit {code}"),
+            Behaviour::Prints(bytes) => format!("{wait}; head -c {bytes} /dev/zero | tr '\\0' x"),
+            Behaviour::IgnoresTerm => "trap '' TERM; while :; do sleep 0.1; done".to_owned(),
+            Behaviour::RunsUntilCancelled | Behaviour::OverstaysDeadline | Behaviour::NeverStarts => {
+                "while :; do sleep 0.1; done".to_owned()
+            }
+        };
+        let mut job = sample_job(name);
+        let spec = job.spec.as_mut().unwrap();
+        let pod = spec.template.spec.as_mut().unwrap();
+        pod.containers[0].command = Some(["sh", "-c", &script].map(str::to_owned).into());
+        match behaviour {
+            Behaviour::NeverStarts => {
+                let missing = serde_json::json!([{"secretRef": {"name": "not-there"}}]);
+                pod.containers[0].env_from = Some(serde_json::from_value(missing).unwrap());
+            }
+            Behaviour::IgnoresTerm => pod.termination_grace_period_seconds = Some(1),
+            Behaviour::OverstaysDeadline => spec.active_deadline_seconds = Some(1),
+            _ => {}
+        }
+        job
+    }
+
+    async fn start(&self, _name: &str) {}
+
+    async fn let_go(&self, name: &str) {
+        fs::write(self.signal(name), "").unwrap();
+    }
+
+    async fn go_away(&self) {
+        self.current().close().await;
+    }
+
+    async fn come_back(&self) {
+        self.backend.lock().unwrap().take();
+        let options = LocalOptions {
+            directory: self.folder.path().join("jobs"),
+            secrets: self.folder.path().join("secrets"),
+            entry_point: "/not/used".into(),
+            environment: [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into(),
+        };
+        let opened = LocalBackend::open(options).await.unwrap();
+        *self.backend.lock().unwrap() = Some(Arc::new(opened));
+    }
+
+    async fn printed(&self, name: &str) -> Option<u64> {
+        Some(fs::metadata(self.current().output_of(name).unwrap()).unwrap().len())
+    }
+
+    fn remembers_cancelled(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) struct KubeHarness {
+    server: ApiServer,
+    behaviours: Behaviours,
+}
+
+impl KubeHarness {
+    pub(crate) fn new() -> Self {
+        Self { server: ApiServer::default(), behaviours: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Harness for KubeHarness {
+    fn backend(&self) -> Arc<dyn JobBackend> {
+        Arc::new(KubeBackend::new(self.server.client(), "terrakube"))
+    }
+
+    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
+        self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
+        sample_job(name)
+    }
+
+    async fn start(&self, name: &str) {
+        self.server.start_pod(name);
+    }
+
+    async fn let_go(&self, name: &str) {
+        if self.server.is_being_deleted(name) {
+            self.server.remove(name);
+            return;
+        }
+        let failed = |reason, message: String| ("Failed", reason, message);
+        let (kind, reason, message) = match end_of(self.behaviours.lock().unwrap()[name]).unwrap() {
+            Cause::Completed => ("Complete", "CompletionsReached", String::new()),
+            Cause::ExitCode(Some(code)) => failed(
+                "PodFailurePolicy",
+                format!(
+                    "Container executor for pod terrakube/{name}-x failed with exit code {code} matching FailJob rule at index 1"
+                ),
+            ),
+            other => failed("DeadlineExceeded", other.to_string()),
+        };
+        self.server.end(name, kind, reason, &message);
+    }
+
+    async fn go_away(&self) {
+        self.server.go_away();
+    }
+
+    async fn come_back(&self) {
+        self.server.come_back();
+    }
+
+    async fn printed(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    fn remembers_cancelled(&self) -> bool {
+        false
+    }
+}

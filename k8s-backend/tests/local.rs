@@ -1,0 +1,293 @@
+//! What only the local backend promises: its processes outlive it, and nothing of a Job runs after its end.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use futures::{StreamExt as _, stream::BoxStream};
+use k8s_backend::{
+    BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, LocalBackend, LocalOptions, OpenError,
+    Submitted,
+    testing::conformance::{PATIENCE, sample_job},
+};
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const NAME: &str = "job-1001-100-1";
+
+struct Machine(TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn options(&self) -> LocalOptions {
+        let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("SERVER_SECRET", "of the server")];
+        LocalOptions {
+            directory: self.path("jobs"),
+            secrets: self.path("secrets"),
+            entry_point: self.path("no-such-program"),
+            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        }
+    }
+
+    async fn open(&self) -> LocalBackend {
+        LocalBackend::open(self.options()).await.unwrap()
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.path(&format!("jobs/{NAME}/pod.log"))).unwrap()
+    }
+
+    fn record(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.path(&format!("jobs/{NAME}/record.json"))).unwrap()).unwrap()
+    }
+
+    /// Waits until a process of a Job has made a file.
+    async fn until_file(&self, name: &str) -> String {
+        let found = async {
+            loop {
+                match fs::read_to_string(self.path(name)) {
+                    Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap()
+    }
+
+    /// A Job that runs a shell script, in which `$T` is a folder of the test. As everywhere in a Job, `$$` is one `$`.
+    fn script(&self, text: &str) -> Job {
+        let mut job = sample_job(NAME);
+        let pod = pod_of(&mut job);
+        pod.termination_grace_period_seconds = Some(1);
+        pod.containers[0].command = Some(["sh", "-c", text].map(str::to_owned).into());
+        let folder = self.0.path().to_str().unwrap();
+        pod.containers[0].env =
+            Some(serde_json::from_value(json!([{"name": "T", "value": folder}])).unwrap());
+        job
+    }
+}
+
+fn pod_of(job: &mut Job) -> &mut k8s_openapi::api::core::v1::PodSpec {
+    job.spec.as_mut().unwrap().template.spec.as_mut().unwrap()
+}
+
+type Phases = BoxStream<'static, Result<JobPhase, BackendError>>;
+
+async fn until(phases: &mut Phases, wanted: impl Fn(&JobPhase) -> bool) -> JobPhase {
+    loop {
+        let phase = tokio::time::timeout(PATIENCE, phases.next()).await.unwrap().unwrap().unwrap();
+        if wanted(&phase) {
+            return phase;
+        }
+    }
+}
+
+async fn end(backend: &LocalBackend) -> Cause {
+    match until(&mut backend.watch(NAME), JobPhase::is_terminal).await {
+        JobPhase::Ended(cause) => cause,
+        other => unreachable!("{other:?} is no end"),
+    }
+}
+
+async fn running(backend: &LocalBackend) {
+    until(&mut backend.watch(NAME), |phase| *phase == JobPhase::Running).await;
+}
+
+/// Tells whether a process is there and not just waiting to be reaped.
+fn is_alive(pid: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+}
+
+const FOR_EVER: &str = "while :; do sleep 0.1; done";
+
+#[tokio::test]
+async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
+    let machine = Machine::new();
+    let job = machine.script(&format!("echo $$$$ > $T/pid; {FOR_EVER}"));
+    let first = machine.open().await;
+    first.submit(&job).await.unwrap();
+    let pid = machine.until_file("pid").await;
+    running(&first).await;
+    drop(first);
+
+    let second = machine.open().await;
+    assert_eq!(second.submit(&job).await.unwrap(), Submitted::AlreadyThere);
+    running(&second).await;
+    second.cancel(NAME).await.unwrap();
+    assert_eq!(end(&second).await, Cause::Deleted);
+    assert!(!is_alive(&pid));
+    drop(second);
+
+    let third = machine.open().await;
+    assert_eq!(end(&third).await, Cause::Deleted);
+    assert_eq!(third.submit(&job).await.unwrap(), Submitted::AlreadyThere);
+    let mut other = job.clone();
+    other.metadata.annotations = None;
+    assert_eq!(third.submit(&other).await.unwrap_err().kind, ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_deadline_goes_on_while_nobody_watches() {
+    let machine = Machine::new();
+    let mut job = machine.script(FOR_EVER);
+    job.spec.as_mut().unwrap().active_deadline_seconds = Some(2);
+    let first = machine.open().await;
+    first.submit(&job).await.unwrap();
+    first.close().await;
+    drop(first);
+    let second = machine.open().await;
+    assert_eq!(end(&second).await, Cause::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_process_that_ended_unseen_is_lost() {
+    let machine = Machine::new();
+    let first = machine.open().await;
+    first
+        .submit(&machine.script("while ! [ -e $T/go ]; do sleep 0.05; done; echo $$$$ > $T/gone"))
+        .await
+        .unwrap();
+    first.close().await;
+    drop(first);
+    fs::write(machine.path("go"), "").unwrap();
+    machine.until_file("gone").await;
+    let second = machine.open().await;
+    assert!(matches!(end(&second).await, Cause::Lost { .. }));
+    drop(second);
+    assert!(matches!(end(&machine.open().await).await, Cause::Lost { .. }), "it stays lost");
+}
+
+#[tokio::test]
+async fn what_the_main_process_leaves_behind_is_ended_first() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let left = format!("trap '' TERM; {FOR_EVER}");
+    let script = format!("sh -c \"{left}\" & echo $! > $T/pid; exit 3");
+    backend.submit(&machine.script(&script)).await.unwrap();
+    assert_eq!(end(&backend).await, Cause::ExitCode(Some(3)));
+    assert!(!is_alive(&machine.until_file("pid").await));
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_process_in_a_session_of_its_own_is_ended_too() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let script = format!("setsid sh -c 'echo $$$$ > $T/pid; {FOR_EVER}' & {FOR_EVER}");
+    backend.submit(&machine.script(&script)).await.unwrap();
+    let pid = machine.until_file("pid").await;
+    backend.cancel(NAME).await.unwrap();
+    assert_eq!(end(&backend).await, Cause::Deleted);
+    assert!(!is_alive(&pid));
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_not_started() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let mut job = sample_job(NAME);
+    pod_of(&mut job).containers[0].command = None;
+    backend.submit(&job).await.unwrap();
+    let Cause::NotStarted { message } = end(&backend).await else { unreachable!("nothing can have started") };
+    assert!(message.contains("no-such-program"), "{message}");
+}
+
+#[tokio::test]
+async fn a_signal_is_told() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    backend.submit(&machine.script("kill -9 $$$$")).await.unwrap();
+    assert_eq!(end(&backend).await, Cause::Signal(9));
+}
+
+#[tokio::test]
+async fn a_missing_secret_is_waited_for() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let mut job = machine.script("echo \"$TOKEN\"");
+    let from = json!([{"secretRef": {"name": "executor-secrets"}}]);
+    pod_of(&mut job).containers[0].env_from = Some(serde_json::from_value(from).unwrap());
+    backend.submit(&job).await.unwrap();
+    let first = backend.watch(NAME).next().await.unwrap().unwrap();
+    assert_eq!(first, JobPhase::Pending { reason: Some("secret \"executor-secrets\" not found".to_owned()) });
+    // As one step: a half-written Secret would be taken as it is.
+    fs::create_dir_all(machine.path("new")).unwrap();
+    fs::write(machine.path("new/TOKEN"), "s3cr3t").unwrap();
+    fs::create_dir_all(machine.path("secrets")).unwrap();
+    fs::rename(machine.path("new"), machine.path("secrets/executor-secrets")).unwrap();
+    assert_eq!(end(&backend).await, Cause::Completed);
+    assert!(machine.output().contains("s3cr3t"));
+    let record = machine.record().to_string();
+    assert!(!record.contains("s3cr3t") && !record.contains("TOKEN"), "{record}");
+}
+
+#[tokio::test]
+async fn a_job_that_still_waited_is_not_started_after_a_restart() {
+    let machine = Machine::new();
+    let first = machine.open().await;
+    let mut job = machine.script("exit 0");
+    let from = json!([{"secretRef": {"name": "executor-secrets"}}]);
+    pod_of(&mut job).containers[0].env_from = Some(serde_json::from_value(from).unwrap());
+    first.submit(&job).await.unwrap();
+    drop(first);
+    let second = machine.open().await;
+    assert!(matches!(end(&second).await, Cause::NotStarted { .. }));
+}
+
+#[tokio::test]
+async fn the_child_sees_the_jobs_environment_and_nothing_of_the_servers() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let mut job = machine.script("env; pwd");
+    pod_of(&mut job).node_selector = Some([("disk".to_owned(), "fast".to_owned())].into());
+    backend.submit(&job).await.unwrap();
+    assert_eq!(end(&backend).await, Cause::Completed);
+    let output = machine.output();
+    assert!(output.contains("\nT=") && !output.contains("SERVER_SECRET"), "{output}");
+    let said: Vec<_> = output.lines().filter(|line| line.starts_with("[local backend]")).collect();
+    assert_eq!(said.len(), 1, "{output}");
+    assert!(said[0].contains("spec.template.spec.nodeSelector"), "{output}");
+    assert!(!machine.path(&format!("jobs/{NAME}/work")).exists(), "the working folder ends with the Job");
+}
+
+#[tokio::test]
+async fn a_damaged_record_keeps_its_name_taken() {
+    let machine = Machine::new();
+    let first = machine.open().await;
+    let job = machine.script("exit 0");
+    first.submit(&job).await.unwrap();
+    end(&first).await;
+    drop(first);
+    fs::write(machine.path(&format!("jobs/{NAME}/record.json")), "{").unwrap();
+    let second = machine.open().await;
+    assert!(matches!(end(&second).await, Cause::Lost { .. }));
+    assert_eq!(second.submit(&job).await.unwrap_err().kind, ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn a_directory_serves_one_backend_at_a_time() {
+    let machine = Machine::new();
+    let _first = machine.open().await;
+    assert!(matches!(LocalBackend::open(machine.options()).await, Err(OpenError::InUse(_))));
+}
+
+#[tokio::test]
+async fn folders_are_for_this_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    backend.submit(&machine.script("exit 0")).await.unwrap();
+    end(&backend).await;
+    for (path, mode) in [("", 0o700), ("/record.json", 0o600), ("/pod.log", 0o600)] {
+        let found = fs::metadata(machine.path(&format!("jobs/{NAME}{path}"))).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{path:?}");
+    }
+}
