@@ -99,11 +99,15 @@ impl fmt::Display for Cause {
 ///   content where it has none) under the same name again is [`Submitted::AlreadyThere`], also after it has ended and
 ///   after a restart of the program; another Job under that name is a [`Conflict`](crate::ErrorKind::Conflict). A submit that
 ///   answers an error of kind [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again.
+///   A backend may forget a Job that was deleted (Kubernetes does, after `cancel` and after `ttlSecondsAfterFinished`): from
+///   then on the name is unknown to `watch`, and free. So never submit a name again once its Job was seen ending or cancelled.
 /// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier one, and ends
 ///   after a terminal phase. A phase may be skipped (a short Job may go from pending to ended). A name that the backend
 ///   does not know yields an error of kind [`NotFound`](crate::ErrorKind::NotFound) and ends. After any error the stream ends;
 ///   watching again is safe. Dropping the stream stops watching, not the Job.
 /// - [`JobPhase::Ended`] is yielded only when nothing of the Job can still run.
+///   Where that cannot be known (somebody deleted a Kubernetes Job without waiting for its pod), the watch ends with
+///   [`NotFound`](crate::ErrorKind::NotFound) instead: the Job is gone, and what became of its container is unknown.
 /// - `cancel` asks for the end and returns without waiting for it: the container gets TERM, after its
 ///   `terminationGracePeriodSeconds` KILL. Cancelling a Job that has ended, is being cancelled or is unknown is `Ok`: the
 ///   wanted state holds or is on its way.
