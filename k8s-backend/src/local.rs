@@ -8,7 +8,7 @@
 //!
 //! Like pods, processes are not ended when the backend is dropped or the program killed. The next [`LocalBackend::open`] on
 //! the same directory finds them again, goes on with their deadlines, and can cancel them; only the exit code of a process that
-//! ended without a parent is lost ([`Cause::Lost`]).
+//! ended without a parent is lost ([`Cause::Lost`](crate::Cause::Lost)).
 //!
 //! # What "ended" is worth
 //!
@@ -25,11 +25,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -39,24 +38,25 @@ use futures::{
 };
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use rustix::fs::{FlockOperation, flock};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     environment::Surroundings,
     plan::Plan,
     progress::{Closed, Progress},
-    record::{Folder, Record, Stage, StopReason, private},
+    record::{Folder, Record, Stage},
     supervise::{Supervisor, blocking},
 };
 use crate::{
-    backend::{Cause, JobBackend, JobPhase, Submitted},
+    backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob},
 };
 
+mod directory;
 mod environment;
 mod expand;
+mod leader;
 mod output;
 mod plan;
 mod process;
@@ -110,7 +110,7 @@ pub enum OpenError {
 ///
 /// Its processes outlive it: neither dropping it nor killing the program ends them, and the next [`open`](Self::open) on the
 /// same directory goes on with them. Only a process that ends while no program watches loses its exit code.
-/// A Job that still waited for its Secret when the program ended is [not started](Cause::NotStarted), because what it would
+/// A Job that still waited for its Secret when the program ended is [not started](crate::Cause::NotStarted), because what it would
 /// have been started with was never written to disk.
 #[derive(Debug)]
 pub struct LocalBackend {
@@ -144,9 +144,10 @@ impl LocalBackend {
         // Processes start in a folder of their own, where relative paths would mean something else.
         let [directory, secrets, entry_point] =
             [directory, secrets, entry_point].map(|path| std::path::absolute(&path).unwrap_or(path));
-        let lock = lock(&directory).await?;
+        let lock = directory::lock(&directory).await?;
         let at = directory.clone();
-        let found = blocking(move || load(&at)).await.map_err(|source| unusable(&directory, source))?;
+        let found = blocking(move || directory::load(&at)).await;
+        let found = found.map_err(|source| directory::unusable(&directory, source))?;
         let surroundings = Arc::new(Surroundings { secrets, entry_point, environment });
         let backend = Self {
             directory,
@@ -301,80 +302,4 @@ fn entry(record: Record, folder: Folder, progress: Progress) -> (Supervisor, Ent
 /// Nothing that is done under these locks can leave the data half changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn unusable(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Unusable { path: path.to_owned(), source }
-}
-
-/// Takes the directory for this backend alone.
-async fn lock(directory: &Path) -> Result<File, OpenError> {
-    let path = directory.join("lock");
-    let (at, folder) = (path.clone(), directory.to_owned());
-    let file = blocking(move || {
-        fs::create_dir_all(folder)?;
-        private(OpenOptions::new().write(true).create(true).truncate(false)).open(at)
-    });
-    let file = file.await.map_err(|source| unusable(&path, source))?;
-    // A program that was killed while it started a process lets go of its files only when that process runs.
-    for _ in 0..40 {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => tokio::time::sleep(Duration::from_millis(50)).await,
-            Err(error) => return Err(unusable(&path, error.into())),
-        }
-    }
-    Err(OpenError::InUse(directory.to_owned()))
-}
-
-/// Reads what an earlier program left, and settles every Job of which nothing can run.
-fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
-    let mut found = Vec::new();
-    for item in fs::read_dir(directory)? {
-        let item = item?;
-        let name = item.file_name();
-        let Some(name) = name.to_str().filter(|name| identity::is_dns_label(name)) else { continue };
-        if !item.file_type()?.is_dir() {
-            continue;
-        }
-        let folder = Folder::new(directory, name);
-        let mut record = match folder.load() {
-            Ok(Some(record)) if record.stage != Stage::Accepted => record,
-            // Nobody was told that it is taken, and nothing was started.
-            Ok(_) => {
-                folder.remove()?;
-                continue;
-            }
-            Err(error) => {
-                tracing::warn!(job = name, %error, "a record cannot be read; the name stays taken");
-                Record::unreadable(name)
-            }
-        };
-        if let Some(cause) = settled(&record, &folder)? {
-            record.stage = Stage::Ended { cause, at: Timestamp::now() };
-            folder.remove_work();
-            folder.save(&record)?;
-        }
-        found.push((record, folder));
-    }
-    Ok(found)
-}
-
-/// Tells how a Job ended that nobody saw ending; `None` if it runs, or if its end is known.
-fn settled(record: &Record, folder: &Folder) -> io::Result<Option<Cause>> {
-    let message = match record.stage {
-        Stage::Ended { .. } => return Ok(None),
-        Stage::Starting | Stage::Running if !output::is_free(&folder.output())? => return Ok(None),
-        _ if record.stopping == Some(StopReason::DeadlineExceeded) => {
-            return Ok(Some(Cause::DeadlineExceeded));
-        }
-        _ if folder.is_cancelled() => return Ok(Some(Cause::Deleted)),
-        Stage::Accepted | Stage::Waiting => {
-            let message = "the program ended before the process was started".to_owned();
-            return Ok(Some(Cause::NotStarted { message }));
-        }
-        Stage::Starting => "the program ended while the process was being started",
-        Stage::Running => "the process ended while the program that had started it was not running",
-    };
-    Ok(Some(Cause::Lost { message: message.to_owned() }))
 }

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     environment::Surroundings,
-    output,
+    leader::{Leader, is_free, until_free},
     plan::Plan,
     process::{self, ProcessTree},
     progress::Progress,
@@ -23,9 +23,6 @@ use crate::backend::{Cause, JobPhase};
 
 /// How often a waiting Job looks for what it waits for.
 const LOOK_FOR_SECRETS: Duration = Duration::from_millis(500);
-/// How often a lock is tried at first, and at last. There is no way to be told that a lock is free without blocking a thread,
-/// and such a thread would hold up the end of the program.
-const LOCK_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 /// How often KILL is sent to what does not go away; a process may be born between looking and killing.
 const KILL_AGAIN: Duration = Duration::from_millis(200);
 
@@ -36,12 +33,6 @@ pub(crate) struct Supervisor {
     pub(crate) record: Record,
     pub(crate) progress: watch::Sender<Progress>,
     pub(crate) cancel: watch::Receiver<bool>,
-}
-
-/// The main process: ours to reap, or found running.
-enum Leader {
-    Own(Box<Child>),
-    Found,
 }
 
 impl Supervisor {
@@ -252,26 +243,6 @@ impl Supervisor {
     }
 }
 
-impl Leader {
-    /// Returns when the main process has ended, with its status where it can be known. May be dropped and called again.
-    async fn ended(&mut self, folder: &Folder) -> Option<ExitStatus> {
-        match self {
-            Self::Own(child) => match child.wait().await {
-                Ok(status) => Some(status),
-                Err(error) => {
-                    tracing::warn!(%error, "a process could not be awaited");
-                    until_free(folder).await;
-                    None
-                }
-            },
-            Self::Found => {
-                until_free(folder).await;
-                None
-            }
-        }
-    }
-}
-
 /// Why no process was started.
 enum Failed {
     /// The Job has ended without one.
@@ -304,26 +275,6 @@ fn notes(plan: &Plan) -> Vec<String> {
     let fields = plan.left_aside.join(", ");
     tracing::info!(job = %plan.name, %fields, "the local backend does not honour these");
     vec![format!("not honoured by a local process: {fields}")]
-}
-
-/// Tells whether nothing holds the output. Where that cannot be found out, something may.
-async fn is_free(folder: &Folder) -> bool {
-    let path = folder.output();
-    match blocking(move || output::is_free(&path)).await {
-        Ok(free) => free,
-        Err(error) => {
-            tracing::warn!(output = %folder.output().display(), %error, "a lock could not be tried");
-            false
-        }
-    }
-}
-
-async fn until_free(folder: &Folder) {
-    let (mut pause, longest) = LOCK_POLL;
-    while !is_free(folder).await {
-        sleep(pause).await;
-        pause = (pause * 2).min(longest);
-    }
 }
 
 /// Kills again and again until something is over.
