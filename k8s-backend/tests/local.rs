@@ -106,7 +106,8 @@ fn is_alive(pid: &str) -> bool {
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
 }
 
-const FOR_EVER: &str = "while :; do sleep 0.1; done";
+/// As long as the test: no process may outlive one that failed.
+const FOR_EVER: &str = "while [ -d $T ]; do sleep 0.1; done";
 
 #[tokio::test]
 async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
@@ -152,7 +153,9 @@ async fn a_process_that_ended_unseen_is_lost() {
     let machine = Machine::new();
     let first = machine.open().await;
     first
-        .submit(&machine.script("while ! [ -e $T/go ]; do sleep 0.05; done; echo $$$$ > $T/gone"))
+        .submit(
+            &machine.script("while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; echo $$$$ > $T/gone"),
+        )
         .await
         .unwrap();
     first.close().await;

@@ -108,14 +108,16 @@ impl Harness for LocalHarness {
     }
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {
-        let wait = format!("while ! [ -e '{}' ]; do sleep 0.05; done", self.signal(name).display());
+        // No process may outlive a test that failed, so each of them looks whether the folder is still there.
+        let folder = self.folder.path().display();
+        let for_ever = format!("while [ -d '{folder}' ]; do sleep 0.1; done");
+        let signal = self.signal(name);
+        let wait = format!("while [ -d '{folder}' ] && ! [ -e '{}' ]; do sleep 0.05; done", signal.display());
         let script = match behaviour {
             Behaviour::Exits(code) => format!("{wait}; exit {code}"),
             Behaviour::Prints(bytes) => format!("{wait}; head -c {bytes} /dev/zero | tr '\\0' x"),
-            Behaviour::IgnoresTerm => "trap '' TERM; while :; do sleep 0.1; done".to_owned(),
-            Behaviour::RunsUntilCancelled | Behaviour::OverstaysDeadline | Behaviour::NeverStarts => {
-                "while :; do sleep 0.1; done".to_owned()
-            }
+            Behaviour::IgnoresTerm => format!("trap '' TERM; {for_ever}"),
+            Behaviour::RunsUntilCancelled | Behaviour::OverstaysDeadline | Behaviour::NeverStarts => for_ever,
         };
         let mut job = sample_job(name);
         let spec = job.spec.as_mut().unwrap();
