@@ -54,7 +54,7 @@ impl Machine {
             loop {
                 match fs::read_to_string(self.path(name)) {
                     Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await, // bounded poll
                 }
             }
         };
