@@ -38,8 +38,8 @@ impl Actor {
             Action::Submit { attempt } => self.submit(job, attempt_of(job, &attempt)?).await,
             Action::Fence { attempt } => store.fence_unclaimed(&attempt).await,
             Action::CancelKubernetesJob { attempt } => self.cancel(job, attempt_of(job, &attempt)?).await,
-            Action::EndAttempt { attempt, status, message } => {
-                store.end_attempt(attempt_of(job, &attempt)?, status, message.as_deref()).await?;
+            Action::EndAttempt { attempt, status, message, fence } => {
+                store.end_attempt(attempt_of(job, &attempt)?, status, message.as_deref(), fence).await?;
                 self.services.logs.notify();
                 Ok(())
             }

@@ -65,6 +65,9 @@ pub enum Action {
         status: AttemptStatus,
         /// One sentence for people.
         message: Option<String>,
+        /// Whether its executor, should it still run somewhere, is shut out. Not where the outcome is unknown: then a late
+        /// state or report is worth more than a closed door, and nobody else can write, because the workspace stays held.
+        fence: bool,
     },
     /// Close the step.
     EndStep {
@@ -191,7 +194,12 @@ fn decide_attempt(step_type: StepType, attempt: &Attempt, cancel_requested: bool
         let harmless = !claimed || !step_type.changes_infrastructure();
         let status =
             if cancel_requested && harmless { AttemptStatus::Cancelled } else { AttemptStatus::Lost };
-        return end_attempt(attempt, status, Some(without_report(cause, claimed)));
+        return Next::Do(Action::EndAttempt {
+            attempt: attempt.id.clone(),
+            status,
+            message: Some(without_report(cause, claimed)),
+            fence: harmless,
+        });
     }
     if cancel_requested {
         return cancel_attempt(attempt, claimed, now);
@@ -235,7 +243,7 @@ fn create_attempt(step: &Step, number: u32, not_before: Option<Timestamp>) -> Ne
 }
 
 fn end_attempt(attempt: &Attempt, status: AttemptStatus, message: Option<String>) -> Next {
-    Next::Do(Action::EndAttempt { attempt: attempt.id.clone(), status, message })
+    Next::Do(Action::EndAttempt { attempt: attempt.id.clone(), status, message, fence: true })
 }
 
 fn end_step(step: &Step, status: StepStatus, message: Option<String>) -> Next {

@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
-use job_spec::{AttemptAccess, attempt_api::PhaseTiming};
+use job_spec::{
+    AttemptAccess,
+    attempt_api::{PhaseTiming, StepOutcome},
+};
 use k8s_openapi::api::batch::v1::Job as KubernetesJob;
 use serde::{Deserialize, Serialize};
 
@@ -170,6 +173,8 @@ struct AttemptView {
     kubernetes_job: String,
     status: AttemptStatus,
     cause: Option<String>,
+    /// What the executor itself said; it may come late, after the attempt was given up as lost.
+    reported: Option<StepOutcome>,
     message: Option<String>,
     created_at: Timestamp,
     claimed_at: Option<Timestamp>,
@@ -243,6 +248,7 @@ impl From<Attempt> for AttemptView {
             kubernetes_job: attempt.kubernetes_job,
             status: attempt.status,
             cause: attempt.cause,
+            reported: attempt.result.as_ref().map(|result| result.outcome),
             message: attempt.message,
             created_at: attempt.created_at,
             claimed_at: attempt.claimed_at,

@@ -166,7 +166,8 @@ impl Store {
         .await
     }
 
-    /// Closes an attempt as it was seen: if it was claimed or reported since, nothing happens.
+    /// Closes an attempt as it was seen: if it was claimed or reported since, nothing happens. With `fence` its executor cannot
+    /// write any more.
     ///
     /// # Errors
     /// What the database said.
@@ -175,12 +176,14 @@ impl Store {
         seen: &Attempt,
         status: AttemptStatus,
         message: Option<&str>,
+        fence: bool,
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let done = sqlx::query(
-            "UPDATE attempts SET phase = 'ended', live = FALSE, status = ?, message = ?, ended_at = ?
+            "UPDATE attempts SET phase = 'ended', live = live AND NOT ?, status = ?, message = ?, ended_at = ?
              WHERE id = ? AND (claimed_at IS NOT NULL) = ? AND (result IS NOT NULL) = ?",
         )
+        .bind(fence)
         .bind(status.as_str())
         .bind(message)
         .bind(now())

@@ -3,14 +3,14 @@
 use job_spec::StepType;
 use sqlx::{Sqlite, Transaction};
 
-use super::{Store, StoreError, Trying as _, new_id, now, rows::read_job};
+use super::{
+    Store, StoreError, Trying as _, new_id, now,
+    rows::{OPEN, read_hold, read_job},
+};
 use crate::{
     model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
     orchestrator::WorkspaceHold,
 };
-
-/// The statuses of jobs that are not final, for use in SQL.
-const OPEN: &str = "('pending', 'running', 'waitingApproval')";
 
 /// A step of a new job.
 #[derive(Debug, Clone)]
@@ -213,33 +213,6 @@ impl Store {
     }
 }
 
-/// A workspace is free for a job when nobody holds it and no earlier job waits for it.
-async fn read_hold(
-    tx: &mut Transaction<'_, Sqlite>,
-    job_id: i64,
-    workspace_id: &str,
-) -> Result<WorkspaceHold, StoreError> {
-    let holder: Option<i64> = sqlx::query_scalar("SELECT locked_by_job FROM workspaces WHERE id = ?")
-        .bind(workspace_id)
-        .fetch_one(&mut **tx)
-        .await
-        .trying("read who holds a workspace")?;
-    match holder {
-        Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
-        Some(_) => return Ok(WorkspaceHold::Other),
-        None => {}
-    }
-    let earlier: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {OPEN})"
-    )))
-    .bind(workspace_id)
-    .bind(job_id)
-    .fetch_one(&mut **tx)
-    .await
-    .trying("look for earlier jobs")?;
-    Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
-}
-
 pub(super) async fn set_job_status(
     tx: &mut Transaction<'_, Sqlite>,
     job_id: i64,
@@ -298,6 +271,11 @@ pub(super) async fn close_job(
     if status == JobStatus::Unknown {
         return Ok(());
     }
+    sqlx::query("UPDATE attempts SET live = FALSE WHERE job_id = ?")
+        .bind(job.id)
+        .execute(&mut **tx)
+        .await
+        .trying("fence the attempts of a job")?;
     sqlx::query("DELETE FROM state_locks WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = ?)")
         .bind(job.id)
         .execute(&mut **tx)

@@ -8,7 +8,13 @@ use job_spec::StepType;
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{StoreError, Trying as _, parse_time, parse_time_opt};
-use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus};
+use crate::{
+    model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus},
+    orchestrator::WorkspaceHold,
+};
+
+/// The statuses of jobs that are not final, for use in SQL.
+pub(super) const OPEN: &str = "('pending', 'running', 'waitingApproval')";
 
 #[derive(FromRow)]
 struct JobRow {
@@ -121,6 +127,33 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
             })
             .collect::<Result<_, _>>()?,
     })
+}
+
+/// A workspace is free for a job when nobody holds it and no earlier job waits for it.
+pub(super) async fn read_hold(
+    tx: &mut Transaction<'_, Sqlite>,
+    job_id: i64,
+    workspace_id: &str,
+) -> Result<WorkspaceHold, StoreError> {
+    let holder: Option<i64> = sqlx::query_scalar("SELECT locked_by_job FROM workspaces WHERE id = ?")
+        .bind(workspace_id)
+        .fetch_one(&mut **tx)
+        .await
+        .trying("read who holds a workspace")?;
+    match holder {
+        Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
+        Some(_) => return Ok(WorkspaceHold::Other),
+        None => {}
+    }
+    let earlier: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {OPEN})"
+    )))
+    .bind(workspace_id)
+    .bind(job_id)
+    .fetch_one(&mut **tx)
+    .await
+    .trying("look for earlier jobs")?;
+    Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
 }
 
 impl StepRow {

@@ -115,8 +115,12 @@ async fn a_claimed_apply_that_vanishes_is_unknown_and_holds_its_workspace_until_
     let workspace = world.get(&format!("/v1/workspaces/{}", world.workspace)).await;
     assert_eq!(workspace["lockedByJob"], job);
     assert_eq!(world.read(next).await["status"], "pending");
+    // The executor was only out of sight: its report is kept, for the person who decides.
+    assert_eq!(executor.report("completed", None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(world.read(job).await["steps"][0]["attempts"][0]["reported"], "completed");
     let (_, decided) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
     assert_eq!(decided["status"], "cancelled");
+    everything_is_refused(&executor).await;
     world.executor(&name(next, 100, 1)).await;
 }
 

@@ -202,7 +202,8 @@ fn a_refused_kubernetes_job_fails_the_step_with_the_words_of_the_backend() {
         Action::EndAttempt {
             attempt: "attempt-1".to_owned(),
             status: AttemptStatus::Failed,
-            message: Some("quota".to_owned())
+            message: Some("quota".to_owned()),
+            fence: true,
         }
     );
 }
@@ -354,10 +355,10 @@ impl World {
                 attempt.live &= attempt.claimed_at.is_some();
             }
             Action::CancelKubernetesJob { attempt } => self.attempt(&attempt).cancel_sent = true,
-            Action::EndAttempt { attempt: id, status, message } => {
+            Action::EndAttempt { attempt: id, status, message, fence } => {
                 let attempt = self.attempt(&id);
                 attempt.phase = AttemptPhase::Ended;
-                attempt.live = false;
+                attempt.live &= !fence;
                 attempt.status = status;
                 attempt.message = message;
             }
