@@ -1,7 +1,11 @@
 //! Every name that settings, workspace variables and executor inputs go by.
 //!
-//! Each name stands here once; [`SETTINGS`] describes them for the reference page. Names of newer family members that
+//! Each name stands here once; [`settings`] describes them for the reference page. Names of newer family members that
 //! are refused for now stand in [`NOT_YET_SUPPORTED`].
+
+mod executor;
+mod platform;
+mod workspace;
 
 /// Environment variable from which a JVM reads options; its `-D` options are settings here.
 pub const JAVA_TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
@@ -50,36 +54,53 @@ pub const CONFIG_MAP_MOUNT_PATH: &str = "EPHEMERAL_CONFIG_MAP_MOUNT_PATH";
 /// Mount path where only a config map is named.
 pub const DEFAULT_CONFIG_MAP_MOUNT_PATH: &str = "/data";
 
+/// Workspace variable: as whom the pod runs.
+pub const CONFIG_POD_SECURITY_CONTEXT: &str = "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT";
+/// Workspace variable: what the container may do.
+pub const CONFIG_SECURITY_CONTEXT: &str = "EPHEMERAL_CONFIG_SECURITY_CONTEXT";
+/// Workspace variable: processor time that the node must have free.
+pub const CPU_REQUEST: &str = "EPHEMERAL_CPU_REQUEST";
+/// Workspace variable: processor time that the executor may use.
+pub const CPU_LIMIT: &str = "EPHEMERAL_CPU_LIMIT";
+/// Workspace variable: memory that the node must have free.
+pub const MEMORY_REQUEST: &str = "EPHEMERAL_MEMORY_REQUEST";
+/// Workspace variable: memory that the executor may use.
+pub const MEMORY_LIMIT: &str = "EPHEMERAL_MEMORY_LIMIT";
+/// Workspace variable: disk space that the node must have free.
+pub const STORAGE_REQUEST: &str = "EPHEMERAL_STORAGE_REQUEST";
+/// Workspace variable: disk space that the executor may use.
+pub const STORAGE_LIMIT: &str = "EPHEMERAL_STORAGE_LIMIT";
+
 /// Executor input: `true` makes the program run one attempt and end.
 pub const EPHEMERAL_FLAG_BATCH: &str = "EphemeralFlagBatch";
 /// Executor input: the payload, base64 of JSON.
 pub const EPHEMERAL_JOB_DATA: &str = "EphemeralJobData";
 
 /// Workspace variables that [`crate::WorkspaceOverrides`] understands.
-pub const WORKSPACE_VARIABLES: [&str; 6] = [
+pub const WORKSPACE_VARIABLES: [&str; 14] = [
     CONFIG_NODE_SELECTOR_TAGS,
     CONFIG_SERVICE_ACCOUNT,
     CONFIG_ANNOTATIONS,
     CONFIG_TOLERATIONS,
     CONFIG_MAP_NAME,
     CONFIG_MAP_MOUNT_PATH,
+    CONFIG_POD_SECURITY_CONTEXT,
+    CONFIG_SECURITY_CONTEXT,
+    CPU_REQUEST,
+    CPU_LIMIT,
+    MEMORY_REQUEST,
+    MEMORY_LIMIT,
+    STORAGE_REQUEST,
+    STORAGE_LIMIT,
 ];
 
 /// Names that other versions of this family understand and this one does not yet. They are refused, so that nobody
 /// believes them to have an effect.
-pub const NOT_YET_SUPPORTED: [&str; 12] = [
+pub const NOT_YET_SUPPORTED: [&str; 4] = [
     "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
     "EPHEMERAL_CONFIG_LABELS",
     "EPHEMERAL_CONFIG_POD_ANNOTATIONS",
-    "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-    "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
-    "EPHEMERAL_CPU_LIMIT",
-    "EPHEMERAL_CPU_REQUEST",
     "EPHEMERAL_JOB_ENV_VARS",
-    "EPHEMERAL_MEMORY_LIMIT",
-    "EPHEMERAL_MEMORY_REQUEST",
-    "EPHEMERAL_STORAGE_LIMIT",
-    "EPHEMERAL_STORAGE_REQUEST",
 ];
 
 /// Who sets a setting, and where.
@@ -114,147 +135,7 @@ pub struct Setting {
     pub summary: &'static str,
 }
 
-/// Every setting, in the order of the reference page.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        name: EXECUTOR_EPHEMERAL_NAMESPACE,
-        place: Place::Platform,
-        also: &[
-            "-DExecutorEphemeralNamespace",
-            "-Dio.terrakube.executor.ephemeral.namespace",
-            "-Dorg.terrakube.executor.ephemeral.namespace",
-            "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE",
-        ],
-        grammar: "DNS label",
-        default: Some(DEFAULT_NAMESPACE),
-        example: "terraform-runs",
-        since: "0.1.0",
-        summary: "The namespace in which Kubernetes Jobs are created.",
-    },
-    Setting {
-        name: EXECUTOR_EPHEMERAL_IMAGE,
-        place: Place::Platform,
-        also: &[
-            "-DExecutorEphemeralImage",
-            "-Dio.terrakube.executor.ephemeral.image",
-            "-Dorg.terrakube.executor.ephemeral.image",
-            "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE",
-        ],
-        grammar: "`[registry/]path[:tag][@digest]`",
-        default: Some(DEFAULT_IMAGE),
-        example: "azbuilder/executor:2.27.2",
-        since: "0.1.0",
-        summary: "The container image of the executor.",
-    },
-    Setting {
-        name: EXECUTOR_EPHEMERAL_SECRET,
-        place: Place::Platform,
-        also: &[
-            "-DExecutorEphemeralSecret",
-            "-Dio.terrakube.executor.ephemeral.secret",
-            "-Dorg.terrakube.executor.ephemeral.secret",
-            "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_SECRET",
-        ],
-        grammar: "DNS subdomain",
-        default: Some(DEFAULT_SECRET),
-        example: "executor-secrets",
-        since: "0.1.0",
-        summary: "The Secret whose entries become environment variables of the executor.",
-    },
-    Setting {
-        name: "-Dio.terrakube.executor.ephemeral.nodeSelector.<label key>",
-        place: Place::Platform,
-        also: &[
-            "-Dio.terrakube.executor.ephemeral.nodeSelector[<label key>]",
-            "-Dorg.terrakube.executor.ephemeral.nodeSelector.<label key>",
-            "-Dorg.terrakube.executor.ephemeral.nodeSelector[<label key>]",
-            "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_<LABEL_KEY>",
-        ],
-        grammar: "label value; a label key with `/` needs brackets; the environment form gives a key in lower case",
-        default: None,
-        example: "-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd",
-        since: "0.1.0",
-        summary: "A label that the node of an executor must have, for workspaces that name no node selector themselves.",
-    },
-    Setting {
-        name: CONFIG_NODE_SELECTOR_TAGS,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "`key=value;key=value`, a label key and a label value each",
-        default: None,
-        example: "diskType=ssd;nodeType=spot",
-        since: "0.1.0",
-        summary: "The labels that the node must have; they replace the platform's node selector.",
-    },
-    Setting {
-        name: CONFIG_SERVICE_ACCOUNT,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "DNS subdomain",
-        default: None,
-        example: "terraform-runner",
-        since: "0.1.0",
-        summary: "The service account of the pod. Only a pod with a named account gets a token of the cluster.",
-    },
-    Setting {
-        name: CONFIG_ANNOTATIONS,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "`key=value;key=value`, an annotation key and any text without `;` each",
-        default: None,
-        example: "team=platform;cost-center=a=17",
-        since: "0.1.0",
-        summary: "Annotations of the Kubernetes Job (not of its pod).",
-    },
-    Setting {
-        name: CONFIG_TOLERATIONS,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "`key[=value][:operator[:effect]]` separated by `;`; operator `Exists` or `Equal`; effect `NoSchedule`, \
-                  `PreferNoSchedule` or `NoExecute`; key `*` for every taint",
-        default: None,
-        example: "spot:Exists:NoSchedule;gpu=true",
-        since: "0.1.0",
-        summary: "Taints that the pod tolerates.",
-    },
-    Setting {
-        name: CONFIG_MAP_NAME,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "DNS subdomain",
-        default: None,
-        example: "provider-mirror",
-        since: "0.1.0",
-        summary: "A config map of the same namespace that is mounted into the executor.",
-    },
-    Setting {
-        name: CONFIG_MAP_MOUNT_PATH,
-        place: Place::Workspace,
-        also: &[],
-        grammar: "absolute path without `:` and `..`",
-        default: Some(DEFAULT_CONFIG_MAP_MOUNT_PATH),
-        example: "/etc/terraform",
-        since: "0.1.0",
-        summary: "Where the config map is mounted.",
-    },
-    Setting {
-        name: EPHEMERAL_FLAG_BATCH,
-        place: Place::Executor,
-        also: &["EPHEMERALFLAGBATCH"],
-        grammar: "`true` (or `on`, `yes`, `1`)",
-        default: Some("false"),
-        example: "true",
-        since: "0.1.0",
-        summary: "Makes the executor run one attempt and end; it has no other mode.",
-    },
-    Setting {
-        name: EPHEMERAL_JOB_DATA,
-        place: Place::Executor,
-        also: &["EPHEMERALJOBDATA"],
-        grammar: "base64 of a JSON object",
-        default: None,
-        example: "eyJqb2JJZCI6IjQyIiwi…",
-        since: "0.1.0",
-        summary: "The payload: everything that the executor needs to run the step.",
-    },
-];
+/// Iterates over every setting, in the order of the reference page.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    [platform::SETTINGS, workspace::SETTINGS, executor::SETTINGS].into_iter().flatten()
+}

@@ -8,7 +8,7 @@
 //! | what | from | says |
 //! |---|---|---|
 //! | [`EphemeralSettings`] | the platform operator: environment and `JAVA_TOOL_OPTIONS` | where and with what image executors run |
-//! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_CONFIG_*` variables of a workspace | how this workspace's pods differ |
+//! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_*` variables of a workspace | how this workspace's pods differ |
 //! | [`BatchInput`] | the environment of an executor | that it is an executor, and its payload |
 //!
 //! # Precedence of settings, strongest first
@@ -68,7 +68,7 @@ pub mod value;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
-pub use overrides::{ConfigMapMount, WorkspaceOverrides};
+pub use overrides::{ConfigMapMount, ResourceName, Resources, WorkspaceOverrides};
 pub use reference::settings_page;
 pub use settings::EphemeralSettings;
 pub use snapshot::EnvSnapshot;

@@ -1,22 +1,21 @@
-//! What a workspace changes about its own pods: the `EPHEMERAL_CONFIG_*` variables as one typed struct.
+//! What a workspace changes about its own pods: its `EPHEMERAL_*` variables as one typed struct.
 //!
 //! Whether an operator's policy permits a change is not decided here. The grammars are those of [`crate::value`]; this
 //! module adds the names of the variables and the rules of Kubernetes.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use crate::{
-    Origin, Problem, Problems, SourceName, keys,
-    kubernetes::Rule,
-    unknown,
-    value::{KeyValues, ListError, Tolerations},
+    Problems, keys,
+    value::{ContainerSecurity, KeyValues, PodSecurity, Tolerations},
 };
 
-/// What the names of all supported variables begin with.
-const CONFIG_PREFIX: &str = "EPHEMERAL_CONFIG_";
+mod reader;
+mod resources;
+mod volumes;
 
-/// Kubernetes refuses annotations whose keys and values together are larger (256 KiB).
-const LARGEST_ANNOTATIONS: usize = 256 * 1024;
+use reader::Reader;
+pub use resources::{ResourceName, Resources};
 
 /// What a workspace changes about its own pods; `Default` changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +30,12 @@ pub struct WorkspaceOverrides {
     pub tolerations: Option<Tolerations>,
     /// Config map that is mounted into the executor.
     pub config_map: Option<ConfigMapMount>,
+    /// What the container asks of its node, and what it may use.
+    pub resources: Resources,
+    /// As whom the pod runs.
+    pub pod_security: PodSecurity,
+    /// What the container may do.
+    pub container_security: ContainerSecurity,
 }
 
 /// A config map and the folder in which its entries appear as files.
@@ -78,124 +83,12 @@ impl WorkspaceOverrides {
             annotations: reader.annotations(),
             tolerations: reader.list(keys::CONFIG_TOLERATIONS),
             config_map: reader.config_map(),
+            resources: reader.resources(),
+            pod_security: reader.list(keys::CONFIG_POD_SECURITY_CONTEXT).unwrap_or_default(),
+            container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),
         };
         Problems::none_or(reader.problems, overrides)
     }
-}
-
-/// Reads variables one by one and collects the problems.
-struct Reader<'a> {
-    variables: &'a BTreeMap<String, String>,
-    problems: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
-    }
-
-    fn refuse_unknown_names(&mut self) {
-        for name in self.variables.keys() {
-            // Another case of the letters is a typing error too, so the prefix is looked for in any case.
-            if !unknown::starts_with_ignoring_case(name, keys::EPHEMERAL_PREFIX)
-                || keys::WORKSPACE_VARIABLES.contains(&name.as_str())
-            {
-                continue;
-            }
-            self.problems.push(if keys::NOT_YET_SUPPORTED.contains(&name.as_str()) {
-                Problem::new(origin(name), "a setting that this version supports")
-                    .with_hint("this one is known but not supported yet; remove it")
-            } else {
-                unknown::problem(origin(name), name, CONFIG_PREFIX, &keys::WORKSPACE_VARIABLES)
-            });
-        }
-    }
-
-    /// Reads a list; every faulty entry is a problem.
-    fn list<T: FromStr<Err = ListError>>(&mut self, name: &str) -> Option<T> {
-        let parsed = self.get(name)?.parse::<T>();
-        match parsed {
-            Ok(list) => Some(list),
-            Err(errors) => {
-                self.problems.extend(errors.iter().map(|error| Problem {
-                    hint: error.hint.clone(),
-                    ..Problem::new(origin(name), error.expected.clone()).with_found(&error.entry)
-                }));
-                None
-            }
-        }
-    }
-
-    fn check(&mut self, name: &str, text: &str, rule: Rule) {
-        if !rule.holds(text) {
-            self.problems.push(Problem::new(origin(name), rule.expected()).with_found(text));
-        }
-    }
-
-    fn node_selector(&mut self) -> Option<KeyValues> {
-        let name = keys::CONFIG_NODE_SELECTOR_TAGS;
-        let tags: KeyValues = self.list(name)?;
-        for (key, value) in tags.iter() {
-            self.check(name, key, Rule::LabelKey);
-            self.check(name, value, Rule::LabelValue);
-        }
-        Some(tags)
-    }
-
-    fn annotations(&mut self) -> Option<KeyValues> {
-        let name = keys::CONFIG_ANNOTATIONS;
-        let annotations: KeyValues = self.list(name)?;
-        let mut size = 0;
-        for (key, value) in annotations.iter() {
-            self.check(name, key, Rule::AnnotationKey);
-            size += key.len() + value.len();
-        }
-        if size > LARGEST_ANNOTATIONS {
-            self.problems.push(
-                Problem::new(origin(name), format!("at most {LARGEST_ANNOTATIONS} bytes of keys and values"))
-                    .with_found(&format!("{size} bytes")),
-            );
-        }
-        Some(annotations)
-    }
-
-    /// Reads the name of an object of the cluster.
-    fn name(&mut self, variable: &str, if_empty: &str) -> Option<String> {
-        let text = self.get(variable)?.trim().to_owned();
-        if text.is_empty() {
-            self.problems.push(
-                Problem::new(origin(variable), Rule::DnsSubdomain.expected())
-                    .with_found(&text)
-                    .with_hint(if_empty),
-            );
-            return None;
-        }
-        self.check(variable, &text, Rule::DnsSubdomain);
-        Some(text)
-    }
-
-    fn config_map(&mut self) -> Option<ConfigMapMount> {
-        let mount_path = self.get(keys::CONFIG_MAP_MOUNT_PATH).map(|path| path.trim().to_owned());
-        if let Some(path) = &mount_path {
-            self.check(keys::CONFIG_MAP_MOUNT_PATH, path, Rule::MountPath);
-            if self.get(keys::CONFIG_MAP_NAME).is_none() {
-                self.problems.push(
-                    Problem::new(
-                        origin(keys::CONFIG_MAP_MOUNT_PATH),
-                        format!("{} beside it", keys::CONFIG_MAP_NAME),
-                    )
-                    .with_hint("name the config map to mount, or remove the path"),
-                );
-            }
-        }
-        let name = self.name(keys::CONFIG_MAP_NAME, "remove it to mount no config map")?;
-        let mount_path = mount_path.unwrap_or_else(|| keys::DEFAULT_CONFIG_MAP_MOUNT_PATH.to_owned());
-        Some(ConfigMapMount { name, mount_path })
-    }
-}
-
-fn origin(name: &str) -> Origin {
-    Origin::new(SourceName::Workspace, name)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The reference page of every setting, made from [`keys::SETTINGS`].
+//! The reference page of every setting, made from [`keys::settings`].
 //!
 //! A test compares it with `docs/reference/settings.md`; with `UPDATE_REFERENCE=1` the test writes the file.
 
@@ -21,7 +21,7 @@ pub fn settings_page() -> String {
         (Place::Executor, "Executor: environment of its container"),
     ] {
         let _ = writeln!(page, "\n## {title}");
-        for setting in keys::SETTINGS.iter().filter(|setting| setting.place == place) {
+        for setting in keys::settings().filter(|setting| setting.place == place) {
             describe(&mut page, setting);
         }
     }
@@ -63,6 +63,6 @@ mod tests {
         for name in keys::WORKSPACE_VARIABLES {
             assert_eq!(page.matches(&format!("### `{name}`\n")).count(), 1, "{name}");
         }
-        assert_eq!(page.matches("\n### ").count(), keys::SETTINGS.len());
+        assert_eq!(page.matches("\n### ").count(), keys::settings().count());
     }
 }

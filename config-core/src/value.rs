@@ -6,9 +6,13 @@
 use std::fmt;
 
 mod key_values;
+mod quantity;
+mod security;
 mod tolerations;
 
 pub use key_values::KeyValues;
+pub use quantity::Quantity;
+pub use security::{ContainerSecurity, PodSecurity};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
 
 /// A faulty entry of a list.

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use config_core::value::Tolerations;
+use config_core::{
+    Resources,
+    value::{ContainerSecurity, PodSecurity, Tolerations},
+};
 
 use crate::{
     AttemptAccess, AttemptKey, Limits,
@@ -25,18 +28,31 @@ pub struct JobPlan {
     pub(crate) service_account: Option<ServiceAccountName>,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
     pub(crate) tolerations: Option<Tolerations>,
-    pub(crate) config_map: Option<ConfigMapVolume>,
+    /// A folder before what is mounted inside it.
+    pub(crate) volumes: Vec<PlannedVolume>,
+    pub(crate) resources: Resources,
+    pub(crate) pod_security: PodSecurity,
+    pub(crate) container_security: ContainerSecurity,
     /// The encoded payload, short enough for one environment variable.
     pub(crate) job_data: String,
     pub(crate) access: Option<AttemptAccess>,
     pub(crate) limits: Limits,
 }
 
-/// A config map and where it is mounted.
+/// A volume and where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConfigMapVolume {
-    pub(crate) name: ConfigMapName,
+pub(crate) struct PlannedVolume {
+    pub(crate) kind: VolumeKind,
     pub(crate) mount_path: MountPath,
+}
+
+/// What a volume holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VolumeKind {
+    /// Temporary files, where the root file system is read-only.
+    Temp,
+    /// The entries of a config map.
+    ConfigMap(ConfigMapName),
 }
 
 impl JobPlan {

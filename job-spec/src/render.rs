@@ -32,8 +32,9 @@ pub use container::EXECUTOR_CONTAINER;
 /// | `terminationGracePeriodSeconds` | from [`Limits`](crate::Limits) | terraform saves its state |
 /// | labels | on Job and pod | see [`labels`](crate::labels) |
 /// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
-/// | pod and container security | Pod Security *restricted* | an executor needs no privilege |
+/// | pod and container security | Pod Security *restricted* | an executor needs no privilege; the workspace may say otherwise |
 /// | `runAsUser`, `runAsGroup`, `fsGroup` | 1002, 1000, 1000 | the user of the stock image, which names it as text only, so that the kubelet could not prove it is not root |
+/// | volume `tmp` at `/tmp` | only with a read-only root file system | programs need a place for temporary files |
 /// | `automountServiceAccountToken` | `true` only with a named account | terraform code gets no token of the cluster by accident |
 /// | `enableServiceLinks` | `false` | no variables of unrelated services in terraform's environment |
 /// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
@@ -48,7 +49,10 @@ pub fn render(plan: &JobPlan) -> Job {
         service_account,
         annotations,
         tolerations,
-        config_map,
+        volumes,
+        resources,
+        pod_security,
+        container_security,
         job_data,
         access,
         limits,
@@ -57,13 +61,21 @@ pub fn render(plan: &JobPlan) -> Job {
         *limits;
 
     let env = env::render(job_data, access.as_ref());
-    let container = container::render(image, secret, env, config_map.as_ref());
+    let container = container::render(container::Parts {
+        image,
+        secret,
+        env,
+        volumes,
+        resources,
+        security: *container_security,
+    });
     let pod = pod::render(pod::Parts {
         container,
         node_selector,
         service_account: service_account.as_ref(),
         tolerations: tolerations.as_ref(),
-        config_map: config_map.as_ref(),
+        volumes,
+        security: *pod_security,
         grace_period_seconds: termination_grace_period_seconds,
     });
     let spec = JobSpec {

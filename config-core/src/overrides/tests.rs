@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kubernetes::Rule;
+use reader::LARGEST_ANNOTATIONS;
 
 fn parse(pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
     let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -11,7 +13,7 @@ fn parse(pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
 }
 
 #[test]
-fn all_six_variables_are_read() {
+fn the_documented_variables_are_read() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "key1=value1;key2=value2"),
         ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " myserviceaccount "),
@@ -21,7 +23,7 @@ fn all_six_variables_are_read() {
         ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/opt/extra"),
     ])
     .unwrap();
-    let WorkspaceOverrides { node_selector, service_account, annotations, tolerations, config_map } =
+    let WorkspaceOverrides { node_selector, service_account, annotations, tolerations, config_map, .. } =
         overrides;
     assert_eq!(node_selector.unwrap().to_string(), "key1=value1;key2=value2");
     assert_eq!(service_account.as_deref(), Some("myserviceaccount"));
@@ -119,6 +121,15 @@ fn wrong_values_are_refused_with_variable_entry_and_expectation() {
              the config map to mount, or remove the path"
                 .to_owned(),
         ),
+    ];
+    for (name, variable, message) in cases {
+        assert_eq!(parse(&[variable]), Err(vec![message]), "{name}");
+    }
+}
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest_known_one() {
+    let cases = [
         (
             "misspelt name",
             ("EPHEMERAL_CONFIG_NODE_SELECTOR", "a=b"),
@@ -136,15 +147,22 @@ fn wrong_values_are_refused_with_variable_entry_and_expectation() {
         (
             "name that resembles none",
             ("EPHEMERAL_XYZ", "secret"),
-            "workspace variable EPHEMERAL_XYZ: expected the name of a known setting; known are \
-             EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS, EPHEMERAL_CONFIG_SERVICE_ACCOUNT, EPHEMERAL_CONFIG_ANNOTATIONS, \
-             EPHEMERAL_CONFIG_TOLERATIONS, EPHEMERAL_CONFIG_MAP_NAME, EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
+            format!(
+                "workspace variable EPHEMERAL_XYZ: expected the name of a known setting; known are {}",
+                keys::WORKSPACE_VARIABLES.join(", ")
+            ),
+        ),
+        (
+            "misspelt name without CONFIG",
+            ("EPHEMERAL_CONFIG_CPU_REQEST", "1"),
+            "workspace variable EPHEMERAL_CONFIG_CPU_REQEST: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CPU_REQUEST\"?"
                 .to_owned(),
         ),
         (
             "name of a later version",
-            ("EPHEMERAL_CPU_REQUEST", "500m"),
-            "workspace variable EPHEMERAL_CPU_REQUEST: expected a setting that this version supports; this one is \
+            ("EPHEMERAL_JOB_ENV_VARS", "a=b"),
+            "workspace variable EPHEMERAL_JOB_ENV_VARS: expected a setting that this version supports; this one is \
              known but not supported yet; remove it"
                 .to_owned(),
         ),
@@ -180,6 +198,81 @@ fn annotations_are_limited_as_a_whole() {
             "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"262145 bytes\", expected at most 262144 bytes of \
           keys and values"
         ]
+    );
+}
+
+#[test]
+fn amounts_are_read_for_each_resource() {
+    let resources = parse(&[
+        ("EPHEMERAL_CPU_REQUEST", "500m"),
+        ("EPHEMERAL_CPU_LIMIT", "0.5"),
+        ("EPHEMERAL_MEMORY_REQUEST", " 1G "),
+        ("EPHEMERAL_MEMORY_LIMIT", "1Gi"),
+        ("EPHEMERAL_STORAGE_LIMIT", "1e10"),
+    ])
+    .unwrap()
+    .resources;
+    let shown = |amounts: &BTreeMap<ResourceName, crate::value::Quantity>| -> Vec<String> {
+        amounts.iter().map(|(name, amount)| format!("{}={amount}", name.as_str())).collect()
+    };
+    assert_eq!(shown(resources.requests()), ["cpu=500m", "memory=1G"]);
+    assert_eq!(shown(resources.limits()), ["cpu=0.5", "ephemeral-storage=1e10", "memory=1Gi"]);
+    assert!(parse(&[]).unwrap().resources.is_empty());
+}
+
+#[test]
+fn a_request_above_its_limit_is_refused_with_both_values() {
+    for (resource, request, limit) in
+        [("CPU", "501m", "0.5"), ("MEMORY", "1Gi", "1G"), ("STORAGE", "2Ki", "2k")]
+    {
+        let (request_key, limit_key) =
+            (format!("EPHEMERAL_{resource}_REQUEST"), format!("EPHEMERAL_{resource}_LIMIT"));
+        assert_eq!(
+            parse(&[(&request_key, request), (&limit_key, limit)]).unwrap_err(),
+            [format!(
+                "workspace variable {request_key}: found {request:?}, expected at most the limit, {limit_key}={limit}"
+            )]
+        );
+        assert!(parse(&[(&request_key, limit), (&limit_key, limit)]).is_ok());
+    }
+}
+
+#[test]
+fn amounts_must_be_amounts_and_bytes_are_not_counted_in_thousandths() {
+    let form = "expected an amount such as 500m, 1.5 or 2Gi";
+    let cases = [
+        ("EPHEMERAL_CPU_LIMIT", "", format!("found \"\", {form}")),
+        ("EPHEMERAL_MEMORY_LIMIT", "1GB", format!("found \"1GB\", {form}; did you mean \"1G\"?")),
+        ("EPHEMERAL_CPU_REQUEST", "-1", "found \"-1\", expected an amount that is not negative".to_owned()),
+        (
+            "EPHEMERAL_MEMORY_REQUEST",
+            "512m",
+            "found \"512m\", expected a whole number of bytes; m means thousandths; did you mean \"512Mi\"?"
+                .to_owned(),
+        ),
+        ("EPHEMERAL_STORAGE_LIMIT", "7u", "found \"7u\", expected a whole number of bytes".to_owned()),
+    ];
+    for (key, value, message) in cases {
+        assert_eq!(parse(&[(key, value)]).unwrap_err(), [format!("workspace variable {key}: {message}")]);
+    }
+    for value in ["1.1Gi", "1000m", "0"] {
+        assert!(parse(&[("EPHEMERAL_MEMORY_REQUEST", value)]).is_ok(), "{value}");
+    }
+}
+
+#[test]
+fn security_settings_are_read_and_their_faults_named() {
+    let overrides = parse(&[
+        ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "runAsUser=2000"),
+        ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
+    ])
+    .unwrap();
+    assert_eq!(overrides.pod_security.run_as_user(), Some(2000));
+    assert_eq!(overrides.container_security.read_only_root_filesystem(), Some(true));
+    assert_eq!(
+        parse(&[("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "runAsUser=1")]).unwrap_err(),
+        ["workspace variable EPHEMERAL_CONFIG_SECURITY_CONTEXT: found \"runAsUser=1\", expected one of \
+             allowPrivilegeEscalation, readOnlyRootFilesystem, not \"runAsUser\""]
     );
 }
 

@@ -1,32 +1,49 @@
 //! The one container: the executor.
 
-use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EnvFromSource, EnvVar, SecretEnvSource, SecurityContext,
+use std::collections::BTreeMap;
+
+use config_core::{
+    ResourceName, Resources,
+    value::{ContainerSecurity, Quantity as Amount},
+};
+use k8s_openapi::{
+    api::core::v1::{
+        Capabilities, Container, EnvFromSource, EnvVar, ResourceRequirements, SecretEnvSource,
+        SecurityContext,
+    },
+    apimachinery::pkg::api::resource::Quantity,
 };
 
 use super::volumes;
 use crate::{
     names::{Image, SecretName},
-    plan::ConfigMapVolume,
+    plan::PlannedVolume,
 };
 
 /// Name of the executor's container.
 pub const EXECUTOR_CONTAINER: &str = "executor";
 
-pub(super) fn render(
-    image: &Image,
-    secret: &SecretName,
-    env: Vec<EnvVar>,
-    config_map: Option<&ConfigMapVolume>,
-) -> Container {
+/// What the container is made of.
+pub(super) struct Parts<'a> {
+    pub(super) image: &'a Image,
+    pub(super) secret: &'a SecretName,
+    pub(super) env: Vec<EnvVar>,
+    pub(super) volumes: &'a [PlannedVolume],
+    pub(super) resources: &'a Resources,
+    pub(super) security: ContainerSecurity,
+}
+
+pub(super) fn render(parts: Parts<'_>) -> Container {
+    let Parts { image, secret, env, volumes, resources, security } = parts;
     Container {
         env: Some(env),
         env_from: Some(vec![env_from(secret)]),
         image: Some(image.as_str().to_owned()),
         name: EXECUTOR_CONTAINER.to_owned(),
-        security_context: Some(security_context()),
+        resources: (!resources.is_empty()).then(|| requirements(resources)),
+        security_context: Some(security_context(security)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: config_map.map(|config_map| vec![volumes::mount(config_map)]),
+        volume_mounts: volumes::mounts(volumes),
         ..Container::default()
     }
 }
@@ -39,10 +56,27 @@ fn env_from(secret: &SecretName) -> EnvFromSource {
     }
 }
 
-fn security_context() -> SecurityContext {
+fn security_context(security: ContainerSecurity) -> SecurityContext {
     SecurityContext {
-        allow_privilege_escalation: Some(false),
+        allow_privilege_escalation: Some(security.allow_privilege_escalation().unwrap_or(false)),
         capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
+        read_only_root_filesystem: security.read_only_root_filesystem(),
         ..SecurityContext::default()
     }
+}
+
+fn requirements(resources: &Resources) -> ResourceRequirements {
+    ResourceRequirements {
+        claims: None,
+        limits: amounts(resources.limits()),
+        requests: amounts(resources.requests()),
+    }
+}
+
+fn amounts(amounts: &BTreeMap<ResourceName, Amount>) -> Option<BTreeMap<String, Quantity>> {
+    let amounts: BTreeMap<String, Quantity> = amounts
+        .iter()
+        .map(|(name, amount)| (name.as_str().to_owned(), Quantity(amount.to_string())))
+        .collect();
+    (!amounts.is_empty()).then_some(amounts)
 }

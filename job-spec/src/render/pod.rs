@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use config_core::value::{TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations};
+use config_core::value::{PodSecurity, TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations};
 use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, SeccompProfile, Toleration};
 
 use super::volumes;
 use crate::{
     names::{LabelKey, LabelValue, ServiceAccountName},
-    plan::ConfigMapVolume,
+    plan::PlannedVolume,
 };
 
 /// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
@@ -23,13 +23,21 @@ pub(super) struct Parts<'a> {
     pub(super) node_selector: &'a BTreeMap<LabelKey, LabelValue>,
     pub(super) service_account: Option<&'a ServiceAccountName>,
     pub(super) tolerations: Option<&'a Tolerations>,
-    pub(super) config_map: Option<&'a ConfigMapVolume>,
+    pub(super) volumes: &'a [PlannedVolume],
+    pub(super) security: PodSecurity,
     pub(super) grace_period_seconds: u32,
 }
 
 pub(super) fn render(parts: Parts<'_>) -> PodSpec {
-    let Parts { container, node_selector, service_account, tolerations, config_map, grace_period_seconds } =
-        parts;
+    let Parts {
+        container,
+        node_selector,
+        service_account,
+        tolerations,
+        volumes,
+        security,
+        grace_period_seconds,
+    } = parts;
     let node_selector: BTreeMap<String, String> = node_selector
         .iter()
         .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
@@ -40,21 +48,21 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         enable_service_links: Some(false),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
         restart_policy: Some("Never".to_owned()),
-        security_context: Some(security_context()),
+        security_context: Some(security_context(security)),
         service_account_name: service_account.map(|name| name.as_str().to_owned()),
         termination_grace_period_seconds: Some(grace_period_seconds.into()),
         tolerations: tolerations.map(|list| list.iter().map(toleration).collect()),
-        volumes: config_map.map(|config_map| vec![volumes::volume(config_map)]),
+        volumes: volumes::volumes(volumes),
         ..PodSpec::default()
     }
 }
 
-fn security_context() -> PodSecurityContext {
+fn security_context(security: PodSecurity) -> PodSecurityContext {
     PodSecurityContext {
-        fs_group: Some(GROUP),
-        run_as_group: Some(GROUP),
-        run_as_non_root: Some(true),
-        run_as_user: Some(USER),
+        fs_group: Some(security.fs_group().map_or(GROUP, i64::from)),
+        run_as_group: Some(security.run_as_group().map_or(GROUP, i64::from)),
+        run_as_non_root: Some(security.run_as_non_root().unwrap_or(true)),
+        run_as_user: Some(security.run_as_user().map_or(USER, i64::from)),
         seccomp_profile: Some(SeccompProfile { localhost_profile: None, type_: "RuntimeDefault".to_owned() }),
         ..PodSecurityContext::default()
     }

@@ -1,31 +1,46 @@
-//! The volume of the workspace's config map and its mount.
+//! Volumes and their mounts.
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, EmptyDirVolumeSource, Volume, VolumeMount};
 
-use crate::plan::ConfigMapVolume;
+use crate::plan::{PlannedVolume, VolumeKind};
 
-/// Name of the volume of the workspace's config map.
-const CONFIG_VOLUME: &str = "config-volume";
+pub(super) fn volumes(planned: &[PlannedVolume]) -> Option<Vec<Volume>> {
+    (!planned.is_empty()).then(|| planned.iter().map(|volume| of_kind(&volume.kind)).collect())
+}
 
-pub(super) fn volume(config_map: &ConfigMapVolume) -> Volume {
-    let ConfigMapVolume { name, mount_path: _ } = config_map;
-    Volume {
-        name: CONFIG_VOLUME.to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: name.as_str().to_owned(),
-            ..ConfigMapVolumeSource::default()
-        }),
-        ..Volume::default()
+pub(super) fn mounts(planned: &[PlannedVolume]) -> Option<Vec<VolumeMount>> {
+    (!planned.is_empty()).then(|| planned.iter().map(mount).collect())
+}
+
+/// The names are those that people know from existing Jobs.
+const fn name(kind: &VolumeKind) -> &'static str {
+    match kind {
+        VolumeKind::Temp => "tmp",
+        VolumeKind::ConfigMap(_) => "config-volume",
     }
 }
 
-pub(super) fn mount(config_map: &ConfigMapVolume) -> VolumeMount {
-    let ConfigMapVolume { name: _, mount_path } = config_map;
+fn of_kind(kind: &VolumeKind) -> Volume {
+    let mut volume = Volume { name: name(kind).to_owned(), ..Volume::default() };
+    match kind {
+        VolumeKind::Temp => volume.empty_dir = Some(EmptyDirVolumeSource::default()),
+        VolumeKind::ConfigMap(config_map) => {
+            volume.config_map = Some(ConfigMapVolumeSource {
+                name: config_map.as_str().to_owned(),
+                ..ConfigMapVolumeSource::default()
+            });
+        }
+    }
+    volume
+}
+
+fn mount(planned: &PlannedVolume) -> VolumeMount {
+    let PlannedVolume { kind, mount_path } = planned;
     VolumeMount {
         mount_path: mount_path.as_str().to_owned(),
-        name: CONFIG_VOLUME.to_owned(),
+        name: name(kind).to_owned(),
         // Config maps are always mounted so; said here for those who read the Job.
-        read_only: Some(true),
+        read_only: matches!(kind, VolumeKind::ConfigMap(_)).then_some(true),
         ..VolumeMount::default()
     }
 }

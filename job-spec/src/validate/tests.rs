@@ -1,9 +1,9 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{ConfigMapMount, EnvSnapshot, Sourced};
+use config_core::{ConfigMapMount, EnvSnapshot, Origin, SourceName, Sourced};
 
 use super::*;
-use crate::StepType;
+use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Limits, StepType};
 
 /// The parts of a request; a test changes some of them.
 struct Request {
@@ -226,6 +226,35 @@ fn a_node_selector_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
     assert!(request.validate().is_ok());
     request.overrides.node_selector = Some("disk=a b;b c=d".parse().unwrap());
     assert_eq!(request.messages().len(), 2);
+}
+
+fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    WorkspaceOverrides::parse(&variables).unwrap()
+}
+
+#[test]
+fn a_config_map_may_not_hide_the_folder_of_temporary_files() {
+    let with_map_at = |path: &str| {
+        let overrides = overrides(&[
+            ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
+            ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+            ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", path),
+        ]);
+        Request { overrides, ..Request::default() }
+    };
+    for path in ["/tmp", "//tmp/."] {
+        assert_eq!(
+            with_map_at(path).messages(),
+            [format!(
+                "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: found {path:?}, expected another path than \
+                 \"/tmp\", which is that of EPHEMERAL_CONFIG_SECURITY_CONTEXT"
+            )]
+        );
+    }
+    for path in ["/tmp/extra", "/tmpfs", "/data"] {
+        assert!(with_map_at(path).validate().is_ok(), "{path}");
+    }
 }
 
 #[test]

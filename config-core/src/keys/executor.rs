@@ -1,0 +1,28 @@
+//! The environment of an executor, described.
+//!
+//! Data only, for the reference page; what a value means is decided where it is read.
+
+use super::{EPHEMERAL_FLAG_BATCH, EPHEMERAL_JOB_DATA, Place, Setting};
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: EPHEMERAL_FLAG_BATCH,
+        place: Place::Executor,
+        also: &["EPHEMERALFLAGBATCH"],
+        grammar: "`true` (or `on`, `yes`, `1`)",
+        default: Some("false"),
+        example: "true",
+        since: "0.1.0",
+        summary: "Makes the executor run one attempt and end; it has no other mode.",
+    },
+    Setting {
+        name: EPHEMERAL_JOB_DATA,
+        place: Place::Executor,
+        also: &["EPHEMERALJOBDATA"],
+        grammar: "base64 of a JSON object",
+        default: None,
+        example: "eyJqb2JJZCI6IjQyIiwi…",
+        since: "0.1.0",
+        summary: "The payload: everything that the executor needs to run the step.",
+    },
+];

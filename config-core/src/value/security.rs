@@ -1,0 +1,229 @@
+//! The security settings of pod and container.
+//!
+//! Pure text to data: `key=value` separated by `;`, the keys those of Kubernetes. What holds where a key is not set is
+//! decided where the pod is rendered.
+
+use std::{fmt, str::FromStr};
+
+use super::{EntryError, ListError, items};
+use crate::unknown;
+
+/// User and group ids end where a signed 32-bit number ends.
+const LARGEST_ID: u32 = i32::MAX.unsigned_abs();
+
+/// As whom the pod runs: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`.
+///
+/// Ids are numbers from 0 to 2147483647, `runAsNonRoot` is `true` or `false` in any case. Spaces around the parts are
+/// dropped, empty items skipped, of two items with one key the later one holds.
+///
+/// ```
+/// use config_core::value::PodSecurity;
+/// let security: PodSecurity = "runAsUser=2000; fsGroup=3000".parse()?;
+/// assert_eq!(security.run_as_user(), Some(2000));
+/// assert_eq!(security.to_string(), "fsGroup=3000;runAsUser=2000");
+/// let error = "runAsUsr=2000".parse::<PodSecurity>().expect_err("no such key");
+/// assert_eq!(
+///     error.to_string(),
+///     "entry \"runAsUsr=2000\": expected one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, not \"runAsUsr\"; did you \
+///      mean \"runAsUser\"?"
+/// );
+/// # Ok::<(), config_core::value::ListError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PodSecurity {
+    fs_group: Option<u32>,
+    run_as_group: Option<u32>,
+    run_as_non_root: Option<bool>,
+    run_as_user: Option<u32>,
+}
+
+/// What the container may do: `allowPrivilegeEscalation`, `readOnlyRootFilesystem`, each `true` or `false`.
+///
+/// The form is that of [`PodSecurity`].
+///
+/// ```
+/// use config_core::value::ContainerSecurity;
+/// let security: ContainerSecurity = "readOnlyRootFilesystem=true".parse()?;
+/// assert_eq!(security.read_only_root_filesystem(), Some(true));
+/// assert_eq!(security.allow_privilege_escalation(), None);
+/// # Ok::<(), config_core::value::ListError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ContainerSecurity {
+    allow_privilege_escalation: Option<bool>,
+    read_only_root_filesystem: Option<bool>,
+}
+
+const FS_GROUP: &str = "fsGroup";
+const RUN_AS_GROUP: &str = "runAsGroup";
+const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
+const RUN_AS_USER: &str = "runAsUser";
+const ALLOW_PRIVILEGE_ESCALATION: &str = "allowPrivilegeEscalation";
+const READ_ONLY_ROOT_FILESYSTEM: &str = "readOnlyRootFilesystem";
+
+impl PodSecurity {
+    const KEYS: [&str; 4] = [FS_GROUP, RUN_AS_GROUP, RUN_AS_NON_ROOT, RUN_AS_USER];
+
+    /// Returns the group that owns the volumes.
+    #[must_use]
+    pub const fn fs_group(&self) -> Option<u32> {
+        self.fs_group
+    }
+
+    /// Returns the group of the processes.
+    #[must_use]
+    pub const fn run_as_group(&self) -> Option<u32> {
+        self.run_as_group
+    }
+
+    /// Returns whether user 0 is refused. Where only `runAsUser=0` is written, it is not.
+    #[must_use]
+    pub fn run_as_non_root(&self) -> Option<bool> {
+        self.run_as_non_root.or_else(|| (self.run_as_user == Some(0)).then_some(false))
+    }
+
+    /// Returns the user of the processes.
+    #[must_use]
+    pub const fn run_as_user(&self) -> Option<u32> {
+        self.run_as_user
+    }
+}
+
+impl ContainerSecurity {
+    const KEYS: [&str; 2] = [ALLOW_PRIVILEGE_ESCALATION, READ_ONLY_ROOT_FILESYSTEM];
+
+    /// Returns whether a process may gain more rights than its parent.
+    #[must_use]
+    pub const fn allow_privilege_escalation(&self) -> Option<bool> {
+        self.allow_privilege_escalation
+    }
+
+    /// Returns whether the file system of the image is read-only.
+    #[must_use]
+    pub const fn read_only_root_filesystem(&self) -> Option<bool> {
+        self.read_only_root_filesystem
+    }
+}
+
+impl FromStr for PodSecurity {
+    type Err = ListError;
+
+    /// # Errors
+    /// Every item with an unknown key or a value of the wrong kind, and `runAsUser=0` beside `runAsNonRoot=true`.
+    fn from_str(text: &str) -> Result<Self, ListError> {
+        let mut security = Self::default();
+        let mut errors = read(text, &Self::KEYS, |entry, key, value| {
+            match key {
+                FS_GROUP => security.fs_group = Some(id(entry, value)?),
+                RUN_AS_GROUP => security.run_as_group = Some(id(entry, value)?),
+                RUN_AS_NON_ROOT => security.run_as_non_root = Some(boolean(entry, value)?),
+                _ => security.run_as_user = Some(id(entry, value)?),
+            }
+            Ok(())
+        });
+        if security.run_as_user == Some(0) && security.run_as_non_root == Some(true) {
+            let error = EntryError::new("runAsUser=0", "another user than 0 beside runAsNonRoot=true");
+            errors.push(error.with_hint("write runAsNonRoot=false to run as root"));
+        }
+        ListError::none_or(errors, security)
+    }
+}
+
+impl FromStr for ContainerSecurity {
+    type Err = ListError;
+
+    /// # Errors
+    /// Every item with an unknown key or a value that is neither `true` nor `false`.
+    fn from_str(text: &str) -> Result<Self, ListError> {
+        let mut security = Self::default();
+        let errors = read(text, &Self::KEYS, |entry, key, value| {
+            let value = boolean(entry, value)?;
+            match key {
+                ALLOW_PRIVILEGE_ESCALATION => security.allow_privilege_escalation = Some(value),
+                _ => security.read_only_root_filesystem = Some(value),
+            }
+            Ok(())
+        });
+        ListError::none_or(errors, security)
+    }
+}
+
+/// Hands every item with a known key to `take`, and returns what is wrong with the others.
+fn read(
+    text: &str,
+    known: &[&str],
+    mut take: impl FnMut(&str, &str, &str) -> Result<(), EntryError>,
+) -> Vec<EntryError> {
+    items(text)
+        .filter_map(|item| {
+            let Some((key, value)) = item.split_once('=') else {
+                return Some(EntryError::new(item, "key=value"));
+            };
+            let (key, value) = (key.trim(), value.trim());
+            if known.contains(&key) {
+                return take(item, key, value).err();
+            }
+            let error = EntryError::new(item, format!("one of {}, not {key:?}", known.join(", ")));
+            Some(match unknown::nearest(key, known.iter().copied()) {
+                Some(near) => error.with_hint(format!("did you mean {near:?}?")),
+                None => error,
+            })
+        })
+        .collect()
+}
+
+fn id(entry: &str, value: &str) -> Result<u32, EntryError> {
+    value
+        .parse()
+        .ok()
+        .filter(|id| *id <= LARGEST_ID)
+        .ok_or_else(|| EntryError::new(entry, format!("a number from 0 to {LARGEST_ID}, not {value:?}")))
+}
+
+fn boolean(entry: &str, value: &str) -> Result<bool, EntryError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(EntryError::new(entry, format!("true or false, not {value:?}"))),
+    }
+}
+
+impl fmt::Display for PodSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fs_group, run_as_group, run_as_non_root, run_as_user } = self;
+        write_items(
+            f,
+            [
+                (FS_GROUP, fs_group.map(|id| id.to_string())),
+                (RUN_AS_GROUP, run_as_group.map(|id| id.to_string())),
+                (RUN_AS_NON_ROOT, run_as_non_root.map(|value| value.to_string())),
+                (RUN_AS_USER, run_as_user.map(|id| id.to_string())),
+            ],
+        )
+    }
+}
+
+impl fmt::Display for ContainerSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { allow_privilege_escalation, read_only_root_filesystem } = self;
+        write_items(
+            f,
+            [
+                (ALLOW_PRIVILEGE_ESCALATION, allow_privilege_escalation.map(|value| value.to_string())),
+                (READ_ONLY_ROOT_FILESYSTEM, read_only_root_filesystem.map(|value| value.to_string())),
+            ],
+        )
+    }
+}
+
+fn write_items<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    items: [(&str, Option<String>); N],
+) -> fmt::Result {
+    let written: Vec<String> =
+        items.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?))).collect();
+    f.write_str(&written.join(";"))
+}
+
+#[cfg(test)]
+mod tests;

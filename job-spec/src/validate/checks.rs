@@ -1,0 +1,165 @@
+//! The checks of a request, one by one; each leaves its problems behind and the next goes on.
+
+use std::collections::BTreeMap;
+
+use config_core::{Origin, Problem, SourceName, keys, value::KeyValues};
+
+use super::longest_env_value;
+use crate::{
+    AttemptAccess, AttemptKey, EphemeralJobData, Limits,
+    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    labels,
+    names::{AnnotationKey, LabelKey, LabelValue, NameError},
+};
+
+/// The checks of one request, and the problems found so far.
+#[derive(Default)]
+pub(super) struct Checks {
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checks {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    /// Takes a parsed name, or its problem.
+    pub(super) fn name<T>(&mut self, origin: &Origin, name: Result<T, NameError>) -> Option<T> {
+        name.map_err(|NameError { found, rule }| {
+            self.push(Problem::new(origin.clone(), rule.expected()).with_found(&found));
+        })
+        .ok()
+    }
+
+    pub(super) fn labels<'a>(
+        &mut self,
+        entries: impl Iterator<Item = (&'a Origin, &'a str, &'a str)>,
+    ) -> BTreeMap<LabelKey, LabelValue> {
+        entries
+            .filter_map(|(origin, key, value)| {
+                let key = self.name(origin, LabelKey::new(key));
+                let value = self.name(origin, LabelValue::new(value));
+                Some((key?, value?))
+            })
+            .collect()
+    }
+
+    pub(super) fn annotations(&mut self, list: &KeyValues) -> BTreeMap<AnnotationKey, String> {
+        let origin = workspace(keys::CONFIG_ANNOTATIONS);
+        let mut map = BTreeMap::new();
+        for (key, value) in list.iter() {
+            if key.starts_with(labels::OWN_PREFIX) {
+                self.push(
+                    Problem::new(
+                        origin.clone(),
+                        format!("annotations other than those that begin with {}", labels::OWN_PREFIX),
+                    )
+                    .with_found(key),
+                );
+            }
+            if let Some(key) = self.name(&origin, AnnotationKey::new(key)) {
+                map.insert(key, value.to_owned());
+            }
+        }
+        map
+    }
+
+    pub(super) fn key(&mut self, key: &AttemptKey) {
+        let AttemptKey { organization_id, workspace_id, job_id: _, step_number: _, attempt: _ } = key;
+        for (label, id) in [(labels::ORGANIZATION_ID, organization_id), (labels::WORKSPACE_ID, workspace_id)]
+        {
+            if id.is_empty() {
+                self.push(Problem::new(request(label), "an id").with_found(id));
+            }
+            self.name(&request(label), LabelValue::new(id));
+        }
+    }
+
+    /// A payload of another workspace would change the wrong infrastructure under the right name.
+    pub(super) fn payload_is_of(&mut self, key: &AttemptKey, payload: &EphemeralJobData) {
+        let AttemptKey { organization_id, workspace_id, job_id, step_number: _, attempt: _ } = key;
+        for (field, in_key, in_payload) in [
+            ("organizationId", organization_id, &payload.organization_id),
+            ("workspaceId", workspace_id, &payload.workspace_id),
+            ("jobId", &job_id.to_string(), &payload.job_id),
+        ] {
+            if in_key != in_payload {
+                self.push(
+                    Problem::new(
+                        request(&format!("{}.{field}", keys::EPHEMERAL_JOB_DATA)),
+                        format!("{in_key:?} as in the attempt"),
+                    )
+                    .with_found(in_payload),
+                );
+            }
+        }
+    }
+
+    pub(super) fn limits(&mut self, limits: Limits) {
+        let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
+            limits;
+        for (field, value, least) in [
+            ("activeDeadlineSeconds", active_deadline_seconds, 1),
+            // With 0 the executor would be killed without a chance to save the state.
+            ("terminationGracePeriodSeconds", termination_grace_period_seconds, 1),
+            ("ttlSecondsAfterFinished", ttl_seconds_after_finished, 0),
+        ] {
+            let most = i32::MAX.unsigned_abs();
+            if !(least..=most).contains(&value) {
+                self.push(
+                    Problem::new(request(field), format!("{least} to {most} seconds"))
+                        .with_found(&value.to_string()),
+                );
+            }
+        }
+    }
+
+    pub(super) fn access(&mut self, access: &AttemptAccess) {
+        let AttemptAccess { url, token } = access;
+        let has_scheme = ["http://", "https://"]
+            .iter()
+            .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+        if !has_scheme || url.ends_with('/') || !is_plain(url) {
+            self.push(
+                Problem::new(
+                    request(ATTEMPT_URL_ENV),
+                    "an address that begins with http:// or https:// and has no slash at the end",
+                )
+                .with_found(url),
+            );
+        }
+        if token.is_empty() || !is_plain(token) {
+            self.push(Problem::new(request(ATTEMPT_TOKEN_ENV), "a token of printable ASCII characters"));
+        }
+        self.env_length(ATTEMPT_URL_ENV, url, "use a shorter address");
+        self.env_length(ATTEMPT_TOKEN_ENV, token, "use a shorter token");
+    }
+
+    pub(super) fn env_length(&mut self, name: &str, value: &str, hint: &str) {
+        let longest = longest_env_value(name);
+        if value.len() > longest {
+            self.push(
+                Problem::new(
+                    request(name),
+                    format!(
+                        "at most {longest} bytes, which is all that Linux takes in one environment variable"
+                    ),
+                )
+                .with_found(&format!("{} bytes", value.len()))
+                .with_hint(hint),
+            );
+        }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+pub(super) fn workspace(key: &str) -> Origin {
+    Origin::new(SourceName::Workspace, key)
+}
+
+pub(super) fn request(key: &str) -> Origin {
+    Origin::new(SourceName::Request, key)
+}
