@@ -71,6 +71,15 @@ pub const STORAGE_REQUEST: &str = "EPHEMERAL_STORAGE_REQUEST";
 /// Workspace variable: disk space that the executor may use.
 pub const STORAGE_LIMIT: &str = "EPHEMERAL_STORAGE_LIMIT";
 
+/// Workspace variable: makes the steps of the workspace run in ephemeral executors, whatever its value.
+pub const ENABLE_EPHEMERAL_EXECUTOR: &str = "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR";
+/// Workspace variable, terraform's own: the folder in which it keeps plugins.
+pub const TF_PLUGIN_CACHE_DIR: &str = "TF_PLUGIN_CACHE_DIR";
+/// Workspace variable: persistent volume claim to mount at the folder of [`TF_PLUGIN_CACHE_DIR`].
+pub const PVC_CLAIM_NAME: &str = "PVC_CLAIM_NAME";
+/// Name that such a claim has by the documentation of existing systems; it is not mounted unless it is written.
+pub const USUAL_PVC_CLAIM_NAME: &str = "terrakube-plugin-pvc";
+
 /// Executor input: `true` makes the program run one attempt and end.
 pub const EPHEMERAL_FLAG_BATCH: &str = "EphemeralFlagBatch";
 /// Executor input: the payload, base64 of JSON.

@@ -65,11 +65,13 @@ mod snapshot;
 mod source;
 mod unknown;
 pub mod value;
+mod warning;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
-pub use overrides::{ConfigMapMount, ResourceName, Resources, WorkspaceOverrides};
+pub use overrides::{ConfigMapMount, PluginCache, ResourceName, Resources, WorkspaceOverrides};
 pub use reference::settings_page;
 pub use settings::EphemeralSettings;
 pub use snapshot::EnvSnapshot;
 pub use source::{Origin, SourceName, Sourced, java_options};
+pub use warning::Warning;

@@ -30,6 +30,8 @@ pub struct WorkspaceOverrides {
     pub tolerations: Option<Tolerations>,
     /// Config map that is mounted into the executor.
     pub config_map: Option<ConfigMapMount>,
+    /// Claim that keeps the plugins of terraform from one step to the next.
+    pub plugin_cache: Option<PluginCache>,
     /// What the container asks of its node, and what it may use.
     pub resources: Resources,
     /// As whom the pod runs.
@@ -47,10 +49,20 @@ pub struct ConfigMapMount {
     pub mount_path: String,
 }
 
+/// A persistent volume claim and the folder at which it is mounted, which is terraform's plugin cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PluginCache {
+    /// Name of the claim, in the namespace of the Kubernetes Job.
+    pub claim: String,
+    /// Absolute path inside the container.
+    pub mount_path: String,
+}
+
 impl WorkspaceOverrides {
     /// Reads the overrides from the environment variables of a workspace (its variables of category `ENV`).
     ///
-    /// Variables whose name does not begin with `EPHEMERAL_` are ignored.
+    /// Variables whose name does not begin with `EPHEMERAL_` are ignored, but for `TF_PLUGIN_CACHE_DIR` and
+    /// `PVC_CLAIM_NAME`, which together mount a plugin cache.
     ///
     /// ```
     /// use std::collections::BTreeMap;
@@ -83,6 +95,7 @@ impl WorkspaceOverrides {
             annotations: reader.annotations(),
             tolerations: reader.list(keys::CONFIG_TOLERATIONS),
             config_map: reader.config_map(),
+            plugin_cache: reader.plugin_cache(),
             resources: reader.resources(),
             pod_security: reader.list(keys::CONFIG_POD_SECURITY_CONTEXT).unwrap_or_default(),
             container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),

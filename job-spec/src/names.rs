@@ -80,6 +80,11 @@ name!(
     Rule::DnsSubdomain
 );
 name!(
+    /// Name of a persistent volume claim.
+    ClaimName,
+    Rule::DnsSubdomain
+);
+name!(
     /// Name of a service account.
     ServiceAccountName,
     Rule::DnsSubdomain

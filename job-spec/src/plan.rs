@@ -10,8 +10,8 @@ use config_core::{
 use crate::{
     AttemptAccess, AttemptKey, Limits,
     names::{
-        AnnotationKey, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace, SecretName,
-        ServiceAccountName,
+        AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
+        SecretName, ServiceAccountName,
     },
 };
 
@@ -53,6 +53,8 @@ pub(crate) enum VolumeKind {
     Temp,
     /// The entries of a config map.
     ConfigMap(ConfigMapName),
+    /// A persistent volume claim: terraform's plugins.
+    PluginCache(ClaimName),
 }
 
 impl JobPlan {

@@ -60,6 +60,7 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
         annotations,
         tolerations,
         config_map,
+        plugin_cache,
         resources,
         pod_security,
         container_security,
@@ -77,7 +78,7 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
         checks.name(&workspace(keys::CONFIG_SERVICE_ACCOUNT), ServiceAccountName::new(name))
     });
     let annotations = annotations.as_ref().map(|list| checks.annotations(list)).unwrap_or_default();
-    let volumes = checks.volumes(config_map.as_ref(), *container_security);
+    let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), *container_security);
 
     // A name that is absent here has left a problem behind.
     match (namespace, image, secret, Problems::from_vec(checks.problems)) {

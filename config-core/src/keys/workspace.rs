@@ -5,11 +5,21 @@
 use super::{
     CONFIG_ANNOTATIONS, CONFIG_MAP_MOUNT_PATH, CONFIG_MAP_NAME, CONFIG_NODE_SELECTOR_TAGS,
     CONFIG_POD_SECURITY_CONTEXT, CONFIG_SECURITY_CONTEXT, CONFIG_SERVICE_ACCOUNT, CONFIG_TOLERATIONS,
-    CPU_LIMIT, CPU_REQUEST, DEFAULT_CONFIG_MAP_MOUNT_PATH, MEMORY_LIMIT, MEMORY_REQUEST, Place,
-    STORAGE_LIMIT, STORAGE_REQUEST, Setting,
+    CPU_LIMIT, CPU_REQUEST, DEFAULT_CONFIG_MAP_MOUNT_PATH, ENABLE_EPHEMERAL_EXECUTOR, MEMORY_LIMIT,
+    MEMORY_REQUEST, PVC_CLAIM_NAME, Place, STORAGE_LIMIT, STORAGE_REQUEST, Setting, TF_PLUGIN_CACHE_DIR,
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: ENABLE_EPHEMERAL_EXECUTOR,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "any text; only the presence of the variable counts",
+        default: None,
+        example: "1",
+        since: "0.1.0",
+        summary: "Makes the steps of the workspace run in ephemeral executors. `0` and `false` do so too, with a warning; remove the variable to disable them.",
+    },
     Setting {
         name: CONFIG_NODE_SELECTOR_TAGS,
         place: Place::Workspace,
@@ -151,5 +161,25 @@ pub(super) const SETTINGS: &[Setting] = &[
         example: "10Gi",
         since: "0.1.0",
         summary: "The disk space of the node that the pod may use, in bytes; not below the request.",
+    },
+    Setting {
+        name: TF_PLUGIN_CACHE_DIR,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "absolute path without `:` and `..`",
+        default: None,
+        example: "/plugin-cache",
+        since: "0.1.0",
+        summary: "The folder in which terraform keeps plugins. Together with `PVC_CLAIM_NAME` a claim is mounted there; alone it is only handed to terraform.",
+    },
+    Setting {
+        name: PVC_CLAIM_NAME,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "DNS subdomain",
+        default: None,
+        example: "terrakube-plugin-pvc",
+        since: "0.1.0",
+        summary: "The persistent volume claim that is mounted at `TF_PLUGIN_CACHE_DIR`. There is no default: a pod whose claim does not exist never starts.",
     },
 ];

@@ -202,6 +202,43 @@ fn annotations_are_limited_as_a_whole() {
 }
 
 #[test]
+fn a_plugin_cache_needs_folder_and_claim() {
+    let both = [("TF_PLUGIN_CACHE_DIR", "/plugin-cache"), ("PVC_CLAIM_NAME", " terrakube-plugin-pvc ")];
+    let expected =
+        PluginCache { claim: "terrakube-plugin-pvc".to_owned(), mount_path: "/plugin-cache".to_owned() };
+    assert_eq!(parse(&both).unwrap().plugin_cache, Some(expected));
+    for alone in both {
+        assert_eq!(parse(&[alone]), Ok(WorkspaceOverrides::default()));
+    }
+    // Without a claim the folder is terraform's own business.
+    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]), Ok(WorkspaceOverrides::default()));
+}
+
+#[test]
+fn folder_and_claim_of_a_plugin_cache_are_checked() {
+    assert_eq!(
+        parse(&[("TF_PLUGIN_CACHE_DIR", " /cache"), ("PVC_CLAIM_NAME", "My_Claim")]).unwrap_err(),
+        [
+            format!(
+                "workspace variable PVC_CLAIM_NAME: found \"My_Claim\", expected {}",
+                Rule::DnsSubdomain.expected()
+            ),
+            format!(
+                "workspace variable TF_PLUGIN_CACHE_DIR: found \" /cache\", expected {}",
+                Rule::MountPath.expected()
+            ),
+        ]
+    );
+    assert_eq!(
+        parse(&[("TF_PLUGIN_CACHE_DIR", "/cache"), ("PVC_CLAIM_NAME", "")]).unwrap_err(),
+        [format!(
+            "workspace variable PVC_CLAIM_NAME: found \"\", expected {}; remove it to mount no claim",
+            Rule::DnsSubdomain.expected()
+        )]
+    );
+}
+
+#[test]
 fn amounts_are_read_for_each_resource() {
     let resources = parse(&[
         ("EPHEMERAL_CPU_REQUEST", "500m"),

@@ -1,7 +1,7 @@
 //! What the workspace mounts into the executor.
 
 use super::{
-    ConfigMapMount,
+    ConfigMapMount, PluginCache,
     reader::{Reader, origin},
 };
 use crate::{Problem, keys, kubernetes::Rule};
@@ -24,5 +24,15 @@ impl Reader<'_> {
         let name = self.name(keys::CONFIG_MAP_NAME, "remove it to mount no config map")?;
         let mount_path = mount_path.unwrap_or_else(|| keys::DEFAULT_CONFIG_MAP_MOUNT_PATH.to_owned());
         Some(ConfigMapMount { name, mount_path })
+    }
+
+    /// Terraform's cache folder alone mounts nothing: whether the usual claim exists, only the cluster knows, and asking it
+    /// takes a right that the documented role does not give.
+    pub(super) fn plugin_cache(&mut self) -> Option<PluginCache> {
+        // Not trimmed: terraform is handed the same text.
+        let mount_path = self.get(keys::TF_PLUGIN_CACHE_DIR)?.to_owned();
+        let claim = self.name(keys::PVC_CLAIM_NAME, "remove it to mount no claim")?;
+        self.check(keys::TF_PLUGIN_CACHE_DIR, &mount_path, Rule::MountPath);
+        Some(PluginCache { claim, mount_path })
     }
 }

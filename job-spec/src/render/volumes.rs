@@ -1,6 +1,8 @@
 //! Volumes and their mounts.
 
-use k8s_openapi::api::core::v1::{ConfigMapVolumeSource, EmptyDirVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
+};
 
 use crate::plan::{PlannedVolume, VolumeKind};
 
@@ -17,6 +19,7 @@ const fn name(kind: &VolumeKind) -> &'static str {
     match kind {
         VolumeKind::Temp => "tmp",
         VolumeKind::ConfigMap(_) => "config-volume",
+        VolumeKind::PluginCache(_) => "tf-plugin-volume",
     }
 }
 
@@ -28,6 +31,12 @@ fn of_kind(kind: &VolumeKind) -> Volume {
             volume.config_map = Some(ConfigMapVolumeSource {
                 name: config_map.as_str().to_owned(),
                 ..ConfigMapVolumeSource::default()
+            });
+        }
+        VolumeKind::PluginCache(claim) => {
+            volume.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
+                claim_name: claim.as_str().to_owned(),
+                read_only: None,
             });
         }
     }

@@ -1,6 +1,6 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{ConfigMapMount, EnvSnapshot, Origin, SourceName, Sourced};
+use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, SourceName, Sourced};
 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Limits, StepType};
@@ -193,6 +193,7 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
         service_account: Some("S".to_owned()),
         annotations: Some("a b=c".parse().unwrap()),
         config_map: Some(ConfigMapMount { name: "M".to_owned(), mount_path: "relative".to_owned() }),
+        plugin_cache: Some(PluginCache { claim: "P".to_owned(), mount_path: "cache".to_owned() }),
         ..WorkspaceOverrides::default()
     };
     let found: Vec<String> = Request { settings, overrides, ..Request::default() }
@@ -208,6 +209,8 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
             "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=relative",
             "EPHEMERAL_CONFIG_MAP_NAME=M",
             "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=S",
+            "PVC_CLAIM_NAME=P",
+            "TF_PLUGIN_CACHE_DIR=cache",
             "a-namespace=A",
             "b-image=B",
             "c-secret=C",
@@ -255,6 +258,51 @@ fn a_config_map_may_not_hide_the_folder_of_temporary_files() {
     for path in ["/tmp/extra", "/tmpfs", "/data"] {
         assert!(with_map_at(path).validate().is_ok(), "{path}");
     }
+}
+
+#[test]
+fn a_plugin_cache_and_a_config_map_need_places_of_their_own() {
+    let with = |cache: &str, map: &str| {
+        let overrides = overrides(&[
+            ("TF_PLUGIN_CACHE_DIR", cache),
+            ("PVC_CLAIM_NAME", "cache"),
+            ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+            ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", map),
+        ]);
+        Request { overrides, ..Request::default() }
+    };
+    assert_eq!(
+        with("/data/", "/data").messages(),
+        [
+            "workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/\", expected another path than \"/data\", which is that \
+             of EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
+        ]
+    );
+    assert_eq!(
+        with("/data/cache", "/data").messages(),
+        [
+            "workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/cache\", expected a path outside \"/data\", which is \
+             that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only"
+        ]
+    );
+    for (cache, map) in [("/data", "/data/extra"), ("/data-cache", "/data"), ("/a/data", "/data")] {
+        let volumes = with(cache, map).validate().unwrap().volumes;
+        assert_eq!(volumes.len(), 2, "{cache} {map}");
+    }
+}
+
+#[test]
+fn a_folder_is_mounted_before_what_is_inside_it() {
+    let overrides = overrides(&[
+        ("TF_PLUGIN_CACHE_DIR", "/tmp/cache"),
+        ("PVC_CLAIM_NAME", "cache"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+        ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/tmp/cache//extra"),
+        ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
+    ]);
+    let plan = Request { overrides, ..Request::default() }.validate().unwrap();
+    let paths: Vec<&str> = plan.volumes.iter().map(|volume| volume.mount_path.as_str()).collect();
+    assert_eq!(paths, ["/tmp", "/tmp/cache", "/tmp/cache//extra"]);
 }
 
 #[test]

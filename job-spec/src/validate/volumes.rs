@@ -1,10 +1,10 @@
 //! What is mounted where, and whether one mount hides another.
 
-use config_core::{ConfigMapMount, Problem, keys, value::ContainerSecurity};
+use config_core::{ConfigMapMount, PluginCache, Problem, keys, value::ContainerSecurity};
 
 use super::checks::{Checks, workspace};
 use crate::{
-    names::{ConfigMapName, MountPath},
+    names::{ClaimName, ConfigMapName, MountPath},
     plan::{PlannedVolume, VolumeKind},
 };
 
@@ -16,6 +16,7 @@ impl Checks {
     pub(super) fn volumes(
         &mut self,
         config_map: Option<&ConfigMapMount>,
+        plugin_cache: Option<&PluginCache>,
         security: ContainerSecurity,
     ) -> Vec<PlannedVolume> {
         let mut volumes = Vec::new();
@@ -28,6 +29,13 @@ impl Checks {
             let mount_path = self.name(&workspace(keys::CONFIG_MAP_MOUNT_PATH), MountPath::new(mount_path));
             if let (Some(name), Some(mount_path)) = (name, mount_path) {
                 volumes.push(PlannedVolume { kind: VolumeKind::ConfigMap(name), mount_path });
+            }
+        }
+        if let Some(PluginCache { claim, mount_path }) = plugin_cache {
+            let claim = self.name(&workspace(keys::PVC_CLAIM_NAME), ClaimName::new(claim));
+            let mount_path = self.name(&workspace(keys::TF_PLUGIN_CACHE_DIR), MountPath::new(mount_path));
+            if let (Some(claim), Some(mount_path)) = (claim, mount_path) {
+                volumes.push(PlannedVolume { kind: VolumeKind::PluginCache(claim), mount_path });
             }
         }
         self.mounts(&volumes);
@@ -70,6 +78,7 @@ const fn set_by(volume: &PlannedVolume) -> &'static str {
     match volume.kind {
         VolumeKind::Temp => keys::CONFIG_SECURITY_CONTEXT,
         VolumeKind::ConfigMap(_) => keys::CONFIG_MAP_MOUNT_PATH,
+        VolumeKind::PluginCache(_) => keys::TF_PLUGIN_CACHE_DIR,
     }
 }
 
