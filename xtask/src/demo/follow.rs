@@ -109,6 +109,10 @@ impl Follower<'_> {
         let steps = self.followed.job.steps.clone();
         for (number, step) in steps.iter().enumerate() {
             self.show(number, step)?;
+            if !step.status.is_final() {
+                // The turn of the later ones has not come.
+                break;
+            }
         }
         if self.followed.job.status == Status::WaitingApproval && !self.decided {
             self.decided = true;
