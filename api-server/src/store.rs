@@ -179,3 +179,38 @@ fn parse_time_opt(text: Option<&str>) -> Result<Option<jiff::Timestamp>, StoreEr
 fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_opens_again_with_its_own_key_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        let organization = store.create_organization("acme").await.unwrap();
+        store.close().await;
+        let error = Store::open(&path, SecretBox::new([2; 32])).await.unwrap_err();
+        assert!(matches!(error, StoreError::WrongKey), "{error}");
+        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        assert_eq!(store.organization(&organization.id).await.unwrap().name, "acme");
+    }
+
+    #[tokio::test]
+    async fn a_store_of_a_newer_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        sqlx::query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (9999, 'from the future', TRUE, x'00', 0)",
+        )
+        .execute(&store.pool)
+        .await
+        .unwrap();
+        store.close().await;
+        let error = Store::open(&path, SecretBox::new([1; 32])).await.unwrap_err();
+        assert!(matches!(error, StoreError::Database { .. }), "{error}");
+    }
+}

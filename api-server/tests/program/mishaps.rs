@@ -127,6 +127,35 @@ async fn a_running_apply_that_is_cancelled_saves_its_state() {
 }
 
 #[tokio::test]
+async fn an_apply_whose_executor_is_killed_is_unknown_and_its_workspace_stays_held() {
+    if !terraform_is_here() {
+        return;
+    }
+    let server = Server::start();
+    let gate = server.folder.path().join("never");
+    let workspace = server.workspace(&slow_apply(&gate)).await;
+    let template = workspace.template(&["terraformApply"]).await;
+    let id = workspace.job(&template).await;
+    let begun =
+        server.wait_for(id, "a claim", |job| job["steps"][0]["attempts"][0]["status"] == "running").await;
+    let name = attempt(&begun, 0)["kubernetesJob"].as_str().unwrap();
+    let record = std::fs::read(server.data().join(format!("local-backend/{name}/record.json"))).unwrap();
+    let record: Value = serde_json::from_slice(&record).unwrap();
+    let killed =
+        std::process::Command::new("kill").arg("-9").arg(record["process"]["pid"].to_string()).status();
+    assert!(killed.unwrap().success(), "{record:#}");
+
+    let job = server.wait_for_status(id, "unknown").await;
+    assert_eq!(job["steps"][0]["status"], "unknown");
+    assert_eq!(attempt(&job, 0)["cause"], "killed by signal 9");
+    assert_eq!(job["steps"][0]["attempts"].as_array().unwrap().len(), 1, "never repeated: {job:#}");
+    assert_eq!(workspace.holder().await, id);
+    // A person has looked, and closes the job.
+    server.post(&format!("/v1/jobs/{id}/cancel"), Value::Null).await;
+    assert_eq!(workspace.holder().await, Value::Null);
+}
+
+#[tokio::test]
 async fn jobs_of_one_workspace_run_one_after_the_other() {
     if !terraform_is_here() {
         return;
