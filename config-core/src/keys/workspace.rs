@@ -54,8 +54,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: CONFIG_TOLERATIONS,
         place: Place::Workspace,
         also: &[],
-        grammar: "`key[=value][:operator[:effect]]` separated by `;`; operator `Exists` or `Equal`; effect `NoSchedule`, \
-                  `PreferNoSchedule` or `NoExecute`; key `*` for every taint",
+        grammar: "`key[=value][:operator[:effect[:seconds]]]` separated by `;`; operator `Exists` or `Equal`; effect `NoSchedule`, \
+                  `PreferNoSchedule` or `NoExecute`; seconds with `NoExecute` only; key `*` for every taint",
         default: None,
         example: "spot:Exists:NoSchedule;gpu=true",
         since: "0.1.0",

@@ -1,7 +1,7 @@
 //! The toleration mini-language of workspaces.
 //!
 //! Pure text to data: whether a node carries such a taint is not this module's business. One entry is
-//! `key[=value][:operator[:effect]]`; entries are separated by `;`. Start at [`Tolerations`].
+//! `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`. Start at [`Tolerations`].
 
 use std::{fmt, str::FromStr};
 
@@ -10,10 +10,11 @@ use crate::{kubernetes::Rule, unknown};
 
 /// A list of tolerations, separated by `;`; it has at least one.
 ///
-/// An entry is `key[=value][:operator[:effect]]`:
+/// An entry is `key[=value][:operator[:effect[:seconds]]]`:
 /// - operator: `Exists` or `Equal`. Without one it is `Equal` where there is a value, else `Exists`. (The system that
 ///   the grammar comes from said `Exists` in both cases; Kubernetes refuses that together with a value.)
 /// - effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`; without one, every effect.
+/// - seconds: how long the pod may stay after such a taint appears, with the effect `NoExecute` only; without them, forever.
 /// - the key `*` stands for every taint and goes with `Exists` only.
 ///
 /// Spaces around the parts are dropped, empty entries are skipped, a text without any entry is an error: tolerating
@@ -40,6 +41,8 @@ pub struct Toleration {
     pub taint: TaintMatch,
     /// With which effect; `None` means with any.
     pub effect: Option<TaintEffect>,
+    /// How long the pod may stay after such a taint appears; `None` means forever. Only with [`TaintEffect::NoExecute`].
+    pub seconds: Option<u32>,
 }
 
 /// Which taints are tolerated.
@@ -139,18 +142,22 @@ impl FromStr for Toleration {
     fn from_str(entry: &str) -> Result<Self, EntryError> {
         let error = |expected: String| EntryError::new(entry, expected);
         let parts: Vec<&str> = entry.split(':').map(str::trim).collect();
-        let (subject, operator, effect) = match *parts.as_slice() {
-            [subject] => (subject, None, None),
-            [subject, operator] => (subject, Some(operator), None),
-            [subject, operator, effect] => (subject, Some(operator), Some(effect)),
+        let (subject, operator, effect, seconds) = match *parts.as_slice() {
+            [subject] => (subject, None, None, None),
+            [subject, operator] => (subject, Some(operator), None, None),
+            [subject, operator, effect] => (subject, Some(operator), Some(effect), None),
+            [subject, operator, effect, seconds] => (subject, Some(operator), Some(effect), Some(seconds)),
             _ => {
                 let count = parts.len();
-                return Err(error(format!("at most 3 parts, key[=value]:operator:effect, not {count}")));
+                return Err(error(format!(
+                    "at most 4 parts, key[=value]:operator:effect:seconds, not {count}"
+                )));
             }
         };
         let taint = taint_match(entry, subject, operator)?;
         let effect = effect.map(|effect| parse_effect(entry, effect)).transpose()?;
-        Ok(Self { taint, effect })
+        let seconds = seconds.map(|seconds| parse_seconds(entry, effect, seconds)).transpose()?;
+        Ok(Self { taint, effect, seconds })
     }
 }
 
@@ -205,6 +212,16 @@ fn parse_effect(entry: &str, effect: &str) -> Result<TaintEffect, EntryError> {
     })
 }
 
+/// Kubernetes takes seconds with the one effect that ends pods which run already.
+fn parse_seconds(entry: &str, effect: Option<TaintEffect>, seconds: &str) -> Result<u32, EntryError> {
+    if effect != Some(TaintEffect::NoExecute) {
+        let effect = TaintEffect::NoExecute.as_str();
+        return Err(EntryError::new(entry, format!("seconds only with the effect {effect}")));
+    }
+    let expected = || format!("a number of seconds from 0 to {}, not {seconds:?}", u32::MAX);
+    seconds.parse().map_err(|_| EntryError::new(entry, expected()))
+}
+
 fn suggest(error: EntryError, found: &str, known: &[&str]) -> EntryError {
     match unknown::nearest(found, known.iter().copied()) {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
@@ -226,14 +243,17 @@ impl fmt::Display for Tolerations {
 
 impl fmt::Display for Toleration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { taint, effect } = self;
+        let Self { taint, effect, seconds } = self;
         match taint {
             TaintMatch::Every => write!(f, "{EVERY_TAINT}:{EXISTS}")?,
             TaintMatch::Exists { key } => write!(f, "{key}:{EXISTS}")?,
             TaintMatch::Equal { key, value } => write!(f, "{key}={value}:{EQUAL}")?,
         }
-        match effect {
-            Some(effect) => write!(f, ":{}", effect.as_str()),
+        if let Some(effect) = effect {
+            write!(f, ":{}", effect.as_str())?;
+        }
+        match seconds {
+            Some(seconds) => write!(f, ":{seconds}"),
             None => Ok(()),
         }
     }

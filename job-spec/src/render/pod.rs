@@ -69,7 +69,7 @@ fn security_context(security: PodSecurity) -> PodSecurityContext {
 }
 
 fn toleration(parsed: &ParsedToleration) -> Toleration {
-    let ParsedToleration { taint, effect } = parsed;
+    let ParsedToleration { taint, effect, seconds } = parsed;
     let (key, operator, value) = match taint {
         TaintMatch::Every => (None, "Exists", None),
         TaintMatch::Exists { key } => (Some(key), "Exists", None),
@@ -79,7 +79,7 @@ fn toleration(parsed: &ParsedToleration) -> Toleration {
         effect: effect.map(TaintEffect::as_str).map(str::to_owned),
         key: key.cloned(),
         operator: Some(operator.to_owned()),
-        toleration_seconds: None,
+        toleration_seconds: seconds.map(i64::from),
         value: value.cloned(),
     }
 }

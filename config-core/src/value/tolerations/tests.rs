@@ -24,6 +24,8 @@ fn accepted_forms_and_how_they_print() {
         ("empty items", ";a;;b;", "a:Exists;b:Exists"),
         ("every taint", "*", "*:Exists"),
         ("every taint of an effect", "*:Exists:NoExecute", "*:Exists:NoExecute"),
+        ("seconds", "a=b:Equal:NoExecute: 60", "a=b:Equal:NoExecute:60"),
+        ("no second", "*:Exists:NoExecute:0", "*:Exists:NoExecute:0"),
         ("the order stays", "b;a;b", "b:Exists;a:Exists;b:Exists"),
     ];
     for (name, text, printed) in cases {
@@ -88,9 +90,30 @@ fn refused_forms_and_their_messages() {
                 .to_owned(),
         ),
         (
-            "four parts",
-            "gpu:Exists:NoExecute:60",
-            "entry \"gpu:Exists:NoExecute:60\": expected at most 3 parts, key[=value]:operator:effect, not 4".to_owned(),
+            "five parts",
+            "gpu:Exists:NoExecute:60:",
+            "entry \"gpu:Exists:NoExecute:60:\": expected at most 4 parts, key[=value]:operator:effect:seconds, not 5"
+                .to_owned(),
+        ),
+        (
+            "seconds with another effect",
+            "gpu:Exists:NoSchedule:60",
+            "entry \"gpu:Exists:NoSchedule:60\": expected seconds only with the effect NoExecute".to_owned(),
+        ),
+        (
+            "no number of seconds",
+            "gpu:Exists:NoExecute:1m",
+            "entry \"gpu:Exists:NoExecute:1m\": expected a number of seconds from 0 to 4294967295, not \"1m\"".to_owned(),
+        ),
+        (
+            "a negative number of seconds",
+            "gpu:Exists:NoExecute:-1",
+            "entry \"gpu:Exists:NoExecute:-1\": expected a number of seconds from 0 to 4294967295, not \"-1\"".to_owned(),
+        ),
+        (
+            "empty seconds",
+            "gpu:Exists:NoExecute:",
+            "entry \"gpu:Exists:NoExecute:\": expected a number of seconds from 0 to 4294967295, not \"\"".to_owned(),
         ),
         ("no key", "=true", format!("entry \"=true\": expected {key} (the key is \"\")")),
         ("no key but an operator", ":Exists", format!("entry \":Exists\": expected {key} (the key is \"\")")),
@@ -129,7 +152,10 @@ fn tolerations() -> impl Strategy<Value = Tolerations> {
         (key, value).prop_map(|(key, value)| TaintMatch::Equal { key, value }),
     ];
     let effect = prop::option::of(prop::sample::select(&TaintEffect::ALL));
-    let one = (taint, effect).prop_map(|(taint, effect)| Toleration { taint, effect });
+    let one = (taint, effect, prop::option::of(any::<u32>())).prop_map(|(taint, effect, seconds)| {
+        let seconds = seconds.filter(|_| effect == Some(TaintEffect::NoExecute));
+        Toleration { taint, effect, seconds }
+    });
     prop::collection::vec(one, 1..5).prop_map(Tolerations)
 }
 
