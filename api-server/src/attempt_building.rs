@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Problems, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Problems, Warning, WorkspaceOverrides};
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType};
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
@@ -65,6 +65,12 @@ pub fn plan_attempt(
         access: Some(access),
         limits: Limits::default(),
     })
+}
+
+/// Tells what in the workspace's variables works, but hardly as it was meant.
+#[must_use]
+pub fn warnings(input: &WorkspaceInput) -> Vec<Warning> {
+    WorkspaceOverrides::warnings(&environment_variables(input))
 }
 
 fn payload(

@@ -8,6 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use config_core::Warning;
 use jiff::Timestamp;
 use job_spec::{
     AttemptAccess,
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AppState, catalog::Items};
 use crate::{
-    attempt_building::{StepInput, WorkspaceInput, plan_attempt},
+    attempt_building::{StepInput, WorkspaceInput, plan_attempt, warnings},
     model::{Attempt, AttemptStatus, Job, JobStatus, Step, StepStatus},
     problem::{Body, Problem},
     services::Services,
@@ -58,7 +59,7 @@ pub(super) async fn create(
     check_steps(&app.services, &input, &steps)?;
     let job = store.create_job(&input.workspace, &template.id, &steps).await?;
     app.orchestrator.wake(job.id);
-    Ok((StatusCode::CREATED, Json(job.into())))
+    Ok((StatusCode::CREATED, Json(JobView { warnings: warnings(&input), ..job.into() })))
 }
 
 fn check_steps(services: &Services, input: &WorkspaceInput, steps: &[NewStep]) -> Result<(), Problem> {
@@ -147,6 +148,9 @@ pub(super) struct JobView {
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     steps: Vec<StepView>,
+    /// Told once, to whoever creates the job.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Warning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -207,6 +211,7 @@ impl From<Job> for JobView {
             created_at,
             ended_at,
             steps: steps.into_iter().map(Into::into).collect(),
+            warnings: Vec::new(),
         }
     }
 }

@@ -96,6 +96,17 @@ async fn a_malformed_toleration_is_refused_by_name_when_the_job_is_created() {
 }
 
 #[tokio::test]
+async fn a_variable_that_does_not_mean_what_it_seems_to_is_warned_of() {
+    let server = Server::start();
+    let workspace = server.workspace(TRIVIAL).await;
+    workspace.variable("ENV", "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "false", false).await;
+    let template = workspace.template(&["approval"]).await;
+    let (status, job) = workspace.try_job(&template).await;
+    assert_eq!(status, StatusCode::CREATED, "{job}");
+    assert_eq!(job["warnings"][0]["key"], "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "{job:#}");
+}
+
+#[tokio::test]
 async fn a_running_apply_that_is_cancelled_saves_its_state() {
     if !terraform_is_here() {
         return;
