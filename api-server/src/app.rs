@@ -114,8 +114,10 @@ async fn open_backend(
         Backend::Local => {
             let entry_point = executor_program(options)?;
             let secrets = data.folder("secrets")?;
-            // In a cluster the operator makes this Secret; an empty one is a valid start on a laptop.
-            make_folder(&secrets.join(&settings.secret.value))?;
+            // In a cluster the operator makes these Secrets; an empty one is a valid start on a laptop.
+            for name in settings.secrets.value.iter() {
+                make_folder(&secrets.join(name))?;
+            }
             let environment: BTreeMap<String, String> =
                 environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
             let directory = data.folder("local-backend")?;

@@ -1,7 +1,6 @@
 //! Every name that settings, workspace variables and executor inputs go by.
 //!
-//! Each name stands here once; [`settings`] describes them for the reference page. Names of newer family members that
-//! are refused for now stand in [`NOT_YET_SUPPORTED`].
+//! Each name stands here once; [`settings`] describes them for the reference page.
 
 mod executor;
 mod platform;
@@ -14,7 +13,7 @@ pub const JAVA_TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
 pub const EXECUTOR_EPHEMERAL_NAMESPACE: &str = "ExecutorEphemeralNamespace";
 /// Container image of the executor.
 pub const EXECUTOR_EPHEMERAL_IMAGE: &str = "ExecutorEphemeralImage";
-/// Secret whose entries become environment variables of the executor.
+/// Secrets whose entries become environment variables of the executor.
 pub const EXECUTOR_EPHEMERAL_SECRET: &str = "ExecutorEphemeralSecret";
 
 /// Prefix of the properties since version 2.27 of the system that these names come from.
@@ -71,6 +70,15 @@ pub const STORAGE_REQUEST: &str = "EPHEMERAL_STORAGE_REQUEST";
 /// Workspace variable: disk space that the executor may use.
 pub const STORAGE_LIMIT: &str = "EPHEMERAL_STORAGE_LIMIT";
 
+/// Workspace variable: labels of the Kubernetes Job and of its pod.
+pub const CONFIG_LABELS: &str = "EPHEMERAL_CONFIG_LABELS";
+/// Workspace variable: annotations of the pod.
+pub const CONFIG_POD_ANNOTATIONS: &str = "EPHEMERAL_CONFIG_POD_ANNOTATIONS";
+/// Workspace variable: config maps whose entries become environment variables.
+pub const CONFIG_ENVFROM_CONFIG_MAP: &str = "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP";
+/// Workspace variable: environment variables of the container.
+pub const JOB_ENV_VARS: &str = "EPHEMERAL_JOB_ENV_VARS";
+
 /// Workspace variable: makes the steps of the workspace run in ephemeral executors, whatever its value.
 pub const ENABLE_EPHEMERAL_EXECUTOR: &str = "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR";
 /// Workspace variable, terraform's own: the folder in which it keeps plugins.
@@ -86,7 +94,7 @@ pub const EPHEMERAL_FLAG_BATCH: &str = "EphemeralFlagBatch";
 pub const EPHEMERAL_JOB_DATA: &str = "EphemeralJobData";
 
 /// Workspace variables that [`crate::WorkspaceOverrides`] understands.
-pub const WORKSPACE_VARIABLES: [&str; 14] = [
+pub const WORKSPACE_VARIABLES: [&str; 18] = [
     CONFIG_NODE_SELECTOR_TAGS,
     CONFIG_SERVICE_ACCOUNT,
     CONFIG_ANNOTATIONS,
@@ -101,15 +109,10 @@ pub const WORKSPACE_VARIABLES: [&str; 14] = [
     MEMORY_LIMIT,
     STORAGE_REQUEST,
     STORAGE_LIMIT,
-];
-
-/// Names that other versions of this family understand and this one does not yet. They are refused, so that nobody
-/// believes them to have an effect.
-pub const NOT_YET_SUPPORTED: [&str; 4] = [
-    "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
-    "EPHEMERAL_CONFIG_LABELS",
-    "EPHEMERAL_CONFIG_POD_ANNOTATIONS",
-    "EPHEMERAL_JOB_ENV_VARS",
+    CONFIG_LABELS,
+    CONFIG_POD_ANNOTATIONS,
+    CONFIG_ENVFROM_CONFIG_MAP,
+    JOB_ENV_VARS,
 ];
 
 /// Who sets a setting, and where.

@@ -28,11 +28,14 @@ pub enum Rule {
     /// Path inside a container at which something can be mounted.
     /// <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#volumes-1>
     MountPath,
+    /// Name of an environment variable of a container.
+    /// <https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/>
+    EnvName,
 }
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::DnsLabel,
         Self::DnsSubdomain,
         Self::LabelKey,
@@ -40,6 +43,7 @@ impl Rule {
         Self::AnnotationKey,
         Self::ContainerImage,
         Self::MountPath,
+        Self::EnvName,
     ];
 
     /// Tells whether a text satisfies the rule.
@@ -59,6 +63,7 @@ impl Rule {
             Self::AnnotationKey => qualified_name(&text.to_ascii_lowercase()),
             Self::ContainerImage => image::is_reference(text),
             Self::MountPath => mount_path(text),
+            Self::EnvName => env_name(text),
         }
     }
 
@@ -88,6 +93,9 @@ impl Rule {
                 "a container image: [registry/]path[:tag][@digest], the path in lower case"
             }
             Self::MountPath => "an absolute path other than `/`, without `:` and `..`",
+            Self::EnvName => {
+                "the name of an environment variable: letters, digits, `_`, `-` and `.`, no digit first and no `..` first"
+            }
         }
     }
 }
@@ -127,6 +135,15 @@ fn qualified_name(text: &str) -> bool {
         Some((prefix, name)) => dns_subdomain(prefix) && name_part(name),
         None => name_part(text),
     }
+}
+
+/// The rule of every version of Kubernetes; newer ones let almost any character pass, older ones refuse the Job.
+fn env_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.first().is_some_and(|byte| !byte.is_ascii_digit())
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && text != "."
+        && !text.starts_with("..")
 }
 
 fn mount_path(text: &str) -> bool {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Problems, keys,
-    value::{ContainerSecurity, KeyValues, PodSecurity, Tolerations},
+    value::{ContainerSecurity, EnvVars, KeyValues, Names, PodSecurity, Tolerations},
 };
 
 mod reader;
@@ -26,6 +26,10 @@ pub struct WorkspaceOverrides {
     pub service_account: Option<String>,
     /// Annotations of the Kubernetes Job.
     pub annotations: Option<KeyValues>,
+    /// Annotations of the pod.
+    pub pod_annotations: Option<KeyValues>,
+    /// Labels of the Kubernetes Job and of its pod, beside those that every one has.
+    pub labels: Option<KeyValues>,
     /// Taints that the pod tolerates.
     pub tolerations: Option<Tolerations>,
     /// Config map that is mounted into the executor.
@@ -38,6 +42,10 @@ pub struct WorkspaceOverrides {
     pub pod_security: PodSecurity,
     /// What the container may do.
     pub container_security: ContainerSecurity,
+    /// Config maps whose entries become environment variables of the container; entries of the platform's Secrets win.
+    pub env_from_config_maps: Option<Names>,
+    /// Environment variables of the container, handed over as they are: nothing in them is expanded.
+    pub env_vars: EnvVars,
 }
 
 /// A config map and the folder in which its entries appear as files.
@@ -83,22 +91,26 @@ impl WorkspaceOverrides {
     /// ```
     ///
     /// # Errors
-    /// Every problem, sorted by name: unknown names, names that are not supported yet, malformed entries, values that
+    /// Every problem, sorted by name: unknown names, malformed entries, values that
     /// break a rule of Kubernetes, a mount path without a config map.
     pub fn parse(env_variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
         let mut reader = Reader { variables: env_variables, problems: Vec::new() };
         reader.refuse_unknown_names();
         let overrides = Self {
-            node_selector: reader.node_selector(),
+            node_selector: reader.labels(keys::CONFIG_NODE_SELECTOR_TAGS),
             service_account: reader
                 .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
-            annotations: reader.annotations(),
+            annotations: reader.annotations(keys::CONFIG_ANNOTATIONS),
+            pod_annotations: reader.annotations(keys::CONFIG_POD_ANNOTATIONS),
+            labels: reader.labels(keys::CONFIG_LABELS),
             tolerations: reader.list(keys::CONFIG_TOLERATIONS),
             config_map: reader.config_map(),
             plugin_cache: reader.plugin_cache(),
             resources: reader.resources(),
             pod_security: reader.list(keys::CONFIG_POD_SECURITY_CONTEXT).unwrap_or_default(),
             container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),
+            env_from_config_maps: reader.list(keys::CONFIG_ENVFROM_CONFIG_MAP),
+            env_vars: reader.list(keys::JOB_ENV_VARS).unwrap_or_default(),
         };
         Problems::none_or(reader.problems, overrides)
     }

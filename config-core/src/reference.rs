@@ -25,13 +25,6 @@ pub fn settings_page() -> String {
             describe(&mut page, setting);
         }
     }
-    page.push_str("\n## Not supported yet\n\n");
-    page.push_str(
-        "These workspace variables are refused, so that nobody believes them to have an effect:\n\n",
-    );
-    for name in keys::NOT_YET_SUPPORTED {
-        let _ = writeln!(page, "- `{name}`");
-    }
     page.push('\n');
     page.push_str(include_str!("../differences.md"));
     page

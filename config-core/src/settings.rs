@@ -9,6 +9,7 @@ use crate::{
     kubernetes::Rule,
     layers::{self, Merged},
     source::{Layers, RawLayer, Target, env, property},
+    value::{EntryError, ListError, Names},
 };
 
 /// Where and with what image executors run.
@@ -20,8 +21,8 @@ pub struct EphemeralSettings {
     pub namespace: Sourced<String>,
     /// Container image of the executor.
     pub image: Sourced<String>,
-    /// Secret whose entries become environment variables of the executor.
-    pub secret: Sourced<String>,
+    /// Secrets whose entries become environment variables of the executor; a later one wins.
+    pub secrets: Sourced<Names>,
     /// Node selector of workspaces that name none themselves, by label key.
     pub node_selector: BTreeMap<String, Sourced<String>>,
 }
@@ -41,16 +42,28 @@ impl EphemeralSettings {
             layers.extend(read);
             problems.extend(found);
         }
-        let settings = Self::from(layers::merge(layers));
+        let settings = Self::from_merged(layers::merge(layers), &mut problems);
         settings.check(&mut problems);
         Problems::none_or(problems, settings)
     }
 
+    /// Names that cannot be read become problems; the default stands in for them.
+    fn from_merged(merged: Merged, problems: &mut Vec<Problem>) -> Self {
+        let Merged { namespace, image, secret: Sourced { value, origin }, node_selector } = merged;
+        let secrets = value.parse().unwrap_or_else(|errors: ListError| {
+            problems.extend(errors.iter().map(|EntryError { entry, expected, hint }| Problem {
+                hint: hint.as_ref().map(|_| "remove it to use the default".to_owned()),
+                ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
+            }));
+            keys::DEFAULT_SECRET.parse::<Names>().expect("the default is a name")
+        });
+        Self { namespace, image, secrets: Sourced::new(secrets, origin), node_selector }
+    }
+
     fn check(&self, problems: &mut Vec<Problem>) {
-        let Self { namespace, image, secret, node_selector } = self;
-        for (sourced, rule) in
-            [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage), (secret, Rule::DnsSubdomain)]
-        {
+        // Secrets are names already.
+        let Self { namespace, image, secrets: _, node_selector } = self;
+        for (sourced, rule) in [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage)] {
             check_value(sourced, rule, problems);
         }
         for (label, value) in node_selector {
@@ -65,14 +78,7 @@ impl EphemeralSettings {
 
 impl Default for EphemeralSettings {
     fn default() -> Self {
-        Self::from(layers::merge(vec![defaults()]))
-    }
-}
-
-impl From<Merged> for EphemeralSettings {
-    fn from(merged: Merged) -> Self {
-        let Merged { namespace, image, secret, node_selector } = merged;
-        Self { namespace, image, secret, node_selector }
+        Self::from_merged(layers::merge(vec![defaults()]), &mut Vec::new())
     }
 }
 

@@ -5,12 +5,16 @@
 
 use std::fmt;
 
+mod env_vars;
 mod key_values;
+mod names;
 mod quantity;
 mod security;
 mod tolerations;
 
+pub use env_vars::EnvVars;
 pub use key_values::KeyValues;
+pub use names::Names;
 pub use quantity::Quantity;
 pub use security::{ContainerSecurity, PodSecurity};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};

@@ -22,10 +22,29 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
 pub const MANAGED_BY_VALUE: &str = "ephemeral-agents";
 
-/// What the keys of our own annotations begin with; workspaces cannot set these.
+/// What the keys of our own annotations begin with; workspaces can set neither these nor such labels.
 pub const OWN_PREFIX: &str = "ephemeral-agents.dev/";
 /// Annotation: SHA-256 of the Job's `spec` as JSON, in lower-case hexadecimal. Two Jobs of one name are the same if it is.
 pub const SPEC_HASH: &str = "ephemeral-agents.dev/spec-hash";
+
+/// What the keys of the Job controller's labels on pods begin with, and the older ones without a prefix. It refuses a Job
+/// that brings its own.
+const OF_JOB_CONTROLLER: [&str; 3] = ["batch.kubernetes.io/", "controller-uid", "job-name"];
+
+/// Tells whether a label cannot be set by a workspace, because an attempt or its pod is found by it.
+///
+/// ```
+/// assert!(job_spec::labels::is_reserved("workspaceId"));
+/// assert!(!job_spec::labels::is_reserved("team"));
+/// ```
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    [ORGANIZATION_ID, WORKSPACE_ID, JOB_ID, STEP_NUMBER, ATTEMPT, MANAGED_BY].contains(&key)
+        || key.starts_with(OWN_PREFIX)
+        || OF_JOB_CONTROLLER.iter().any(|of_controller| {
+            if of_controller.ends_with('/') { key.starts_with(of_controller) } else { key == *of_controller }
+        })
+}
 
 /// Returns the label selector of every Kubernetes Job of ours.
 ///

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use config_core::{
     Resources,
-    value::{ContainerSecurity, PodSecurity, Tolerations},
+    value::{ContainerSecurity, EnvVars, PodSecurity, Tolerations},
 };
 
 use crate::{
@@ -23,16 +23,23 @@ pub struct JobPlan {
     pub(crate) key: AttemptKey,
     pub(crate) namespace: Namespace,
     pub(crate) image: Image,
-    pub(crate) secret: SecretName,
+    /// A later one wins.
+    pub(crate) secrets: Vec<SecretName>,
     pub(crate) node_selector: BTreeMap<LabelKey, LabelValue>,
     pub(crate) service_account: Option<ServiceAccountName>,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
+    pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,
+    /// Labels of the workspace; none of them is ours.
+    pub(crate) labels: BTreeMap<LabelKey, LabelValue>,
     pub(crate) tolerations: Option<Tolerations>,
     /// A folder before what is mounted inside it.
     pub(crate) volumes: Vec<PlannedVolume>,
     pub(crate) resources: Resources,
     pub(crate) pod_security: PodSecurity,
     pub(crate) container_security: ContainerSecurity,
+    pub(crate) env_from_config_maps: Vec<ConfigMapName>,
+    /// Variables of the workspace; none of them is ours.
+    pub(crate) env_vars: EnvVars,
     /// The encoded payload, short enough for one environment variable.
     pub(crate) job_data: String,
     pub(crate) access: Option<AttemptAccess>,

@@ -3,13 +3,13 @@
 use config_core::keys;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Container};
 
-use crate::attempt_api::ATTEMPT_TOKEN_ENV;
+use crate::attempt_api::ATTEMPT_URL_ENV;
 
-/// Environment variables whose values hold secrets.
-const SECRET_ENV: [&str; 2] = [keys::EPHEMERAL_JOB_DATA, ATTEMPT_TOKEN_ENV];
+/// Environment variables whose values hold no secret; those of a workspace may.
+const PLAIN_ENV: [&str; 2] = [keys::EPHEMERAL_FLAG_BATCH, ATTEMPT_URL_ENV];
 
-/// Returns the same Job with every value that may hold a secret (the payload, the attempt's token) replaced by its
-/// length, in all containers.
+/// Returns the same Job with every value that may hold a secret (the payload, the attempt's token, environment variables
+/// of the workspace) replaced by its length, in all containers.
 ///
 /// Works on any Job, also on one that was read back from a cluster.
 #[must_use]
@@ -25,7 +25,7 @@ pub fn redacted(job: &Job) -> Job {
 
 fn redact(container: &mut Container) {
     for entry in container.env.iter_mut().flatten() {
-        if let Some(value) = entry.value.as_mut().filter(|_| SECRET_ENV.contains(&entry.name.as_str())) {
+        if let Some(value) = entry.value.as_mut().filter(|_| !PLAIN_ENV.contains(&entry.name.as_str())) {
             *value = format!("<redacted: {} bytes>", value.len());
         }
     }
@@ -65,7 +65,11 @@ mod tests {
             spec: Some(JobSpec {
                 template: PodTemplateSpec {
                     spec: Some(PodSpec {
-                        containers: vec![container(&[("EphemeralJobData", "c2VjcmV0"), ("Other", "kept")])],
+                        containers: vec![container(&[
+                            ("EphemeralJobData", "c2VjcmV0"),
+                            ("EphemeralFlagBatch", "kept"),
+                            ("OTHER", "correct horse"),
+                        ])],
                         init_containers: Some(vec![container(&[("EphemeralAttemptToken", "hunter2")])]),
                         ..PodSpec::default()
                     }),
@@ -77,7 +81,7 @@ mod tests {
         };
         let shown = redacted(&job);
         let text = serde_json::to_string(&shown).unwrap();
-        assert!(!text.contains("c2VjcmV0") && !text.contains("hunter2"), "{text}");
+        assert!(!text.contains("c2VjcmV0") && !text.contains("hunter2") && !text.contains("horse"), "{text}");
         assert!(text.contains("<redacted: 8 bytes>") && text.contains("<redacted: 7 bytes>"), "{text}");
         assert!(text.contains("kept") && text.contains("job-1-2-3"), "{text}");
     }

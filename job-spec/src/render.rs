@@ -44,15 +44,19 @@ pub fn render(plan: &JobPlan) -> Job {
         key,
         namespace,
         image,
-        secret,
+        secrets,
         node_selector,
         service_account,
         annotations,
+        pod_annotations,
+        labels,
         tolerations,
         volumes,
         resources,
         pod_security,
         container_security,
+        env_from_config_maps,
+        env_vars,
         job_data,
         access,
         limits,
@@ -60,10 +64,11 @@ pub fn render(plan: &JobPlan) -> Job {
     let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
         *limits;
 
-    let env = env::render(job_data, access.as_ref());
+    let env = env::render(job_data, access.as_ref(), env_vars);
     let container = container::render(container::Parts {
         image,
-        secret,
+        secrets,
+        env_from_config_maps,
         env,
         volumes,
         resources,
@@ -83,10 +88,17 @@ pub fn render(plan: &JobPlan) -> Job {
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
-        template: PodTemplateSpec { metadata: Some(metadata::of_pod(key)), spec: Some(pod) },
+        template: PodTemplateSpec {
+            metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
+            spec: Some(pod),
+        },
         // A plan's limits fit; the fallback keeps this function free of panics.
         ttl_seconds_after_finished: Some(i32::try_from(ttl_seconds_after_finished).unwrap_or(i32::MAX)),
         ..JobSpec::default()
     };
-    Job { metadata: metadata::of_job(key, namespace, annotations, &spec), spec: Some(spec), status: None }
+    Job {
+        metadata: metadata::of_job(key, namespace, labels, annotations, &spec),
+        spec: Some(spec),
+        status: None,
+    }
 }

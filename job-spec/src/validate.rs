@@ -4,11 +4,11 @@
 //! into types once more. What only this place can see: whether the payload belongs to the attempt and fits into an
 //! environment variable.
 
-use config_core::{EphemeralSettings, Problems, WorkspaceOverrides, keys};
+use config_core::{EphemeralSettings, Problems, WorkspaceOverrides, keys, value::Names};
 
 use crate::{
     JobPlan, JobRequest,
-    names::{Image, Namespace, SecretName, ServiceAccountName},
+    names::{ConfigMapName, Image, Namespace, SecretName, ServiceAccountName},
 };
 
 mod checks;
@@ -35,8 +35,8 @@ pub const fn longest_env_value(name: &str) -> usize {
 ///
 /// # Errors
 /// Every problem, sorted by key: ids that are not fit for a label, a payload of another attempt or too large for an
-/// environment variable, settings and overrides that break a rule of Kubernetes, an annotation of ours set by the
-/// workspace, limits out of range. Neither payload nor token are shown.
+/// environment variable, settings and overrides that break a rule of Kubernetes, a label, an annotation or an
+/// environment variable of ours set by the workspace, limits out of range. Neither payload nor token are shown.
 pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     let JobRequest { key, settings, overrides, payload, access, limits } = request;
     let mut checks = Checks::default();
@@ -49,21 +49,25 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
         checks.access(access);
     }
 
-    let EphemeralSettings { namespace, image, secret, node_selector } = settings;
+    let EphemeralSettings { namespace, image, secrets, node_selector } = settings;
     let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
     let image = checks.name(&image.origin, Image::new(&image.value));
-    let secret = checks.name(&secret.origin, SecretName::new(&secret.value));
+    let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
 
     let WorkspaceOverrides {
         node_selector: tags,
         service_account,
         annotations,
+        pod_annotations,
+        labels,
         tolerations,
         config_map,
         plugin_cache,
         resources,
         pod_security,
         container_security,
+        env_from_config_maps,
+        env_vars,
     } = overrides;
     let node_selector = match tags {
         Some(tags) => {
@@ -77,29 +81,40 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     let service_account = service_account.as_ref().and_then(|name| {
         checks.name(&workspace(keys::CONFIG_SERVICE_ACCOUNT), ServiceAccountName::new(name))
     });
-    let annotations = annotations.as_ref().map(|list| checks.annotations(list)).unwrap_or_default();
+    let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
+    let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
+    let labels = checks.own_labels_of_workspace(labels.as_ref());
+    let env_from_config_maps = checks.names(
+        &workspace(keys::CONFIG_ENVFROM_CONFIG_MAP),
+        env_from_config_maps.iter().flat_map(Names::iter).map(ConfigMapName::new),
+    );
+    checks.env_vars(env_vars);
     let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), *container_security);
 
     // A name that is absent here has left a problem behind.
-    match (namespace, image, secret, Problems::from_vec(checks.problems)) {
-        (Some(namespace), Some(image), Some(secret), None) => Ok(JobPlan {
+    match (namespace, image, Problems::from_vec(checks.problems)) {
+        (Some(namespace), Some(image), None) => Ok(JobPlan {
             key: key.clone(),
             namespace,
             image,
-            secret,
+            secrets,
             node_selector,
             service_account,
             annotations,
+            pod_annotations,
+            labels,
             tolerations: tolerations.clone(),
             volumes,
             resources: resources.clone(),
             pod_security: *pod_security,
             container_security: *container_security,
+            env_from_config_maps,
+            env_vars: env_vars.clone(),
             job_data,
             access: access.clone(),
             limits: *limits,
         }),
-        (_, _, _, problems) => Err(problems.expect("a name is absent only with a problem")),
+        (_, _, problems) => Err(problems.expect("a name is absent only with a problem")),
     }
 }
 

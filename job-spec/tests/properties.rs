@@ -42,8 +42,9 @@ fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
         prop::option::of(toleration),
         prop::option::of(NAME),
         prop::option::of((NAME, prop::option::of("/[a-z/]{0,8}[a-z]"))),
+        more_variables(),
     )
-        .prop_map(|(tags, annotations, tolerations, account, config_map)| {
+        .prop_map(|(tags, annotations, tolerations, account, config_map, more)| {
             let (map, path) = config_map.map(|(map, path)| (Some(map), path)).unwrap_or_default();
             [
                 (keys::CONFIG_NODE_SELECTOR_TAGS, tags),
@@ -54,8 +55,36 @@ fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
                 (keys::CONFIG_MAP_MOUNT_PATH, path),
             ]
             .into_iter()
+            .chain(more)
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect()
+        })
+}
+
+/// The variables with little to get wrong between them. Labels begin with `x`, so that none is ours.
+fn more_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 8]> {
+    let amount = prop::option::of((1_u32..1000).prop_map(|number| format!("{number}Mi")));
+    (
+        prop::option::of((LABEL, LABEL).prop_map(|(key, value)| format!("x{key}={value}"))),
+        prop::option::of(LABEL.prop_map(|key| format!("{key}=any text"))),
+        prop::option::of((NAME, NAME).prop_map(|(left, right)| format!("{left},{right}"))),
+        prop::option::of("[A-Z]{1,4}=[a-z$()]{0,8}"),
+        amount,
+        prop::option::of(Just("readOnlyRootFilesystem=true".to_owned())),
+        prop::option::of((1..=i32::MAX).prop_map(|user| format!("runAsUser={user}"))),
+        prop::option::of(NAME),
+    )
+        .prop_map(|(labels, annotations, config_maps, env, memory, security, pod_security, claim)| {
+            [
+                (keys::CONFIG_LABELS, labels),
+                (keys::CONFIG_POD_ANNOTATIONS, annotations),
+                (keys::CONFIG_ENVFROM_CONFIG_MAP, config_maps),
+                (keys::JOB_ENV_VARS, env),
+                (keys::MEMORY_LIMIT, memory),
+                (keys::CONFIG_SECURITY_CONTEXT, security),
+                (keys::CONFIG_POD_SECURITY_CONTEXT, pod_security),
+                (keys::PVC_CLAIM_NAME, claim),
+            ]
         })
 }
 
@@ -142,7 +171,8 @@ proptest! {
         prop_assert_eq!(labels::attempt_of(of_job), Some(key));
         let of_pod = job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
         prop_assert_eq!(Some(of_job), of_pod.labels.as_ref());
-        prop_assert!(of_pod.annotations.is_none());
+        let wanted = workspace.contains_key(keys::CONFIG_POD_ANNOTATIONS);
+        prop_assert_eq!(of_pod.annotations.is_some(), wanted);
     }
 
     #[test]

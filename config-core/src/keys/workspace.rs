@@ -3,10 +3,11 @@
 //! Data only, for the reference page; what a value means is decided where it is read.
 
 use super::{
-    CONFIG_ANNOTATIONS, CONFIG_MAP_MOUNT_PATH, CONFIG_MAP_NAME, CONFIG_NODE_SELECTOR_TAGS,
-    CONFIG_POD_SECURITY_CONTEXT, CONFIG_SECURITY_CONTEXT, CONFIG_SERVICE_ACCOUNT, CONFIG_TOLERATIONS,
-    CPU_LIMIT, CPU_REQUEST, DEFAULT_CONFIG_MAP_MOUNT_PATH, ENABLE_EPHEMERAL_EXECUTOR, MEMORY_LIMIT,
-    MEMORY_REQUEST, PVC_CLAIM_NAME, Place, STORAGE_LIMIT, STORAGE_REQUEST, Setting, TF_PLUGIN_CACHE_DIR,
+    CONFIG_ANNOTATIONS, CONFIG_ENVFROM_CONFIG_MAP, CONFIG_LABELS, CONFIG_MAP_MOUNT_PATH, CONFIG_MAP_NAME,
+    CONFIG_NODE_SELECTOR_TAGS, CONFIG_POD_ANNOTATIONS, CONFIG_POD_SECURITY_CONTEXT, CONFIG_SECURITY_CONTEXT,
+    CONFIG_SERVICE_ACCOUNT, CONFIG_TOLERATIONS, CPU_LIMIT, CPU_REQUEST, DEFAULT_CONFIG_MAP_MOUNT_PATH,
+    ENABLE_EPHEMERAL_EXECUTOR, JOB_ENV_VARS, MEMORY_LIMIT, MEMORY_REQUEST, PVC_CLAIM_NAME, Place,
+    STORAGE_LIMIT, STORAGE_REQUEST, Setting, TF_PLUGIN_CACHE_DIR,
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -181,5 +182,45 @@ pub(super) const SETTINGS: &[Setting] = &[
         example: "terrakube-plugin-pvc",
         since: "0.1.0",
         summary: "The persistent volume claim that is mounted at `TF_PLUGIN_CACHE_DIR`. There is no default: a pod whose claim does not exist never starts.",
+    },
+    Setting {
+        name: CONFIG_LABELS,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "`key=value;key=value`, a label key and a label value each",
+        default: None,
+        example: "team=platform;cost-center=17",
+        since: "0.1.0",
+        summary: "Labels of the Kubernetes Job and of its pod. The labels by which attempts are found cannot be set.",
+    },
+    Setting {
+        name: CONFIG_POD_ANNOTATIONS,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "`key=value;key=value`, an annotation key and any text without `;` each",
+        default: None,
+        example: "sidecar.istio.io/inject=false",
+        since: "0.1.0",
+        summary: "Annotations of the pod (not of the Kubernetes Job).",
+    },
+    Setting {
+        name: CONFIG_ENVFROM_CONFIG_MAP,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "DNS subdomains separated by `,`",
+        default: None,
+        example: "proxy-settings,mirrors",
+        since: "0.1.0",
+        summary: "Config maps whose entries become environment variables of the executor. Entries of the platform's Secrets win over them.",
+    },
+    Setting {
+        name: JOB_ENV_VARS,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "`NAME=value;NAME=value`, a value without `;`",
+        default: None,
+        example: "HTTPS_PROXY=http://proxy.example.com:3128",
+        since: "0.1.0",
+        summary: "Environment variables of the executor's container; they win over entries of Secrets and config maps. A `$` is a plain character: nothing is expanded. The executor's own inputs cannot be set. Values stand in the Kubernetes Job, where whoever may read Jobs can see them.",
     },
 ];

@@ -138,6 +138,15 @@ fn mount_paths() {
     );
 }
 
+#[test]
+fn env_names() {
+    check(
+        Rule::EnvName,
+        &["A", "_", "http_proxy", "a.b-c", ".a", "-", "A1"],
+        &["", "1A", "A B", "A=B", ".", "..", "..a", "é", "A$"],
+    );
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in ".*|[a-zA-Z0-9:/@._\\[\\]-]*") {

@@ -33,12 +33,7 @@ impl Reader<'_> {
             {
                 continue;
             }
-            self.problems.push(if keys::NOT_YET_SUPPORTED.contains(&name.as_str()) {
-                Problem::new(origin(name), "a setting that this version supports")
-                    .with_hint("this one is known but not supported yet; remove it")
-            } else {
-                unknown_name(name)
-            });
+            self.problems.push(unknown_name(name));
         }
     }
 
@@ -66,8 +61,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn node_selector(&mut self) -> Option<KeyValues> {
-        let name = keys::CONFIG_NODE_SELECTOR_TAGS;
+    pub(super) fn labels(&mut self, name: &str) -> Option<KeyValues> {
         let tags: KeyValues = self.list(name)?;
         for (key, value) in tags.iter() {
             self.check(name, key, Rule::LabelKey);
@@ -76,8 +70,7 @@ impl Reader<'_> {
         Some(tags)
     }
 
-    pub(super) fn annotations(&mut self) -> Option<KeyValues> {
-        let name = keys::CONFIG_ANNOTATIONS;
+    pub(super) fn annotations(&mut self, name: &str) -> Option<KeyValues> {
         let annotations: KeyValues = self.list(name)?;
         let mut size = 0;
         for (key, value) in annotations.iter() {

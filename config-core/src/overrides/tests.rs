@@ -159,13 +159,6 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
              \"EPHEMERAL_CPU_REQUEST\"?"
                 .to_owned(),
         ),
-        (
-            "name of a later version",
-            ("EPHEMERAL_JOB_ENV_VARS", "a=b"),
-            "workspace variable EPHEMERAL_JOB_ENV_VARS: expected a setting that this version supports; this one is \
-             known but not supported yet; remove it"
-                .to_owned(),
-        ),
     ];
     for (name, variable, message) in cases {
         assert_eq!(parse(&[variable]), Err(vec![message]), "{name}");
@@ -199,6 +192,52 @@ fn annotations_are_limited_as_a_whole() {
           keys and values"
         ]
     );
+}
+
+#[test]
+fn labels_pod_annotations_and_environment_are_read() {
+    let overrides = parse(&[
+        ("EPHEMERAL_CONFIG_LABELS", "team=platform"),
+        ("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "Acme.io/a=b=c"),
+        ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "proxy, mirrors"),
+        ("EPHEMERAL_JOB_ENV_VARS", "A=$(B);C=d"),
+    ])
+    .unwrap();
+    assert_eq!(overrides.labels.unwrap().to_string(), "team=platform");
+    assert_eq!(overrides.pod_annotations.unwrap().get("Acme.io/a"), Some("b=c"));
+    assert_eq!(overrides.env_from_config_maps.unwrap().to_string(), "proxy,mirrors");
+    assert_eq!(overrides.env_vars.to_string(), "A=$(B);C=d");
+    assert_eq!(overrides.annotations, None);
+}
+
+#[test]
+fn labels_pod_annotations_and_environment_are_checked() {
+    let cases = [
+        (
+            "EPHEMERAL_CONFIG_LABELS",
+            "a b=c",
+            format!("found \"a b\", expected {}", Rule::LabelKey.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_LABELS",
+            "a=b c",
+            format!("found \"b c\", expected {}", Rule::LabelValue.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_POD_ANNOTATIONS",
+            "a b=c",
+            format!("found \"a b\", expected {}", Rule::AnnotationKey.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+            "a;b",
+            format!("found \"a;b\", expected {}", Rule::DnsSubdomain.expected()),
+        ),
+        ("EPHEMERAL_JOB_ENV_VARS", "A=b;hunter2", "found \"item 2\", expected NAME=value".to_owned()),
+    ];
+    for (key, value, message) in cases {
+        assert_eq!(parse(&[(key, value)]).unwrap_err(), [format!("workspace variable {key}: {message}")]);
+    }
 }
 
 #[test]
@@ -318,7 +357,7 @@ fn every_problem_is_reported_sorted_by_name() {
     let problems = parse(&[
         ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X;b:Y"),
         ("EPHEMERAL_CONFIG_ANNOTATIONS", "x"),
-        ("EPHEMERAL_JOB_ENV_VARS", "a=b"),
+        ("EPHEMERAL_JOB_ENV_VARS", "hunter2"),
         ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "relative"),
     ])
     .unwrap_err();
@@ -341,12 +380,8 @@ fn every_problem_is_reported_sorted_by_name() {
 
 #[test]
 fn every_name_of_the_lists_is_what_it_claims_to_be() {
-    for name in keys::WORKSPACE_VARIABLES.into_iter().chain(keys::NOT_YET_SUPPORTED) {
+    for name in keys::WORKSPACE_VARIABLES {
         assert!(name.starts_with(keys::EPHEMERAL_PREFIX), "{name}");
-    }
-    for name in keys::NOT_YET_SUPPORTED {
-        assert!(!keys::WORKSPACE_VARIABLES.contains(&name), "{name}");
-        assert!(parse(&[(name, "x")]).unwrap_err().concat().contains("not supported yet"), "{name}");
     }
 }
 

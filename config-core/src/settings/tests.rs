@@ -24,7 +24,7 @@ fn an_empty_environment_gives_the_documented_defaults() {
         ("terrakube", "built-in default ExecutorEphemeralNamespace".to_owned())
     );
     assert_eq!(settings.image.value, "azbuilder/executor:2.22.0");
-    assert_eq!(settings.secret.value, "terrakube-executor-secrets");
+    assert_eq!(settings.secrets.value.to_string(), "terrakube-executor-secrets");
     assert!(settings.node_selector.is_empty());
     assert_eq!(settings, EphemeralSettings::default());
 }
@@ -49,6 +49,27 @@ fn the_lines_of_existing_deployments_work_as_they_stand() {
     let labels: Vec<(&str, &str)> =
         settings.node_selector.iter().map(|(key, value)| (key.as_str(), value.value.as_str())).collect();
     assert_eq!(labels, [("diskType", "ssd"), ("nodeType", "spot")]);
+}
+
+#[test]
+fn several_secrets_are_separated_by_commas() {
+    let settings = load(&[("ExecutorEphemeralSecret", "a, b.c")]).unwrap();
+    assert_eq!(settings.secrets.value.to_string(), "a,b.c");
+    assert_eq!(settings.secrets.origin.to_string(), "environment variable ExecutorEphemeralSecret");
+    let subdomain = Rule::DnsSubdomain.expected();
+    assert_eq!(
+        messages(&[("ExecutorEphemeralSecret", "a,B;c,_")]),
+        [
+            format!("environment variable ExecutorEphemeralSecret: found \"B;c\", expected {subdomain}"),
+            format!("environment variable ExecutorEphemeralSecret: found \"_\", expected {subdomain}"),
+        ]
+    );
+    assert_eq!(
+        messages(&[("ExecutorEphemeralSecret", "")]),
+        [
+            "environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; remove it to use the default"
+        ]
+    );
 }
 
 #[test]
@@ -118,9 +139,8 @@ fn every_problem_is_reported_sorted_by_key() {
              \"ExecutorEphemeralImage\"?",
             "environment variable ExecutorEphemeralNamespace: found \"Terra_Kube\", expected a DNS label: 1 to 63 \
              lower-case letters, digits and `-`, with a letter or digit at both ends",
-            "environment variable ExecutorEphemeralSecret: found \"\", expected a DNS subdomain: 1 to 253 lower-case \
-             letters, digits, `-` and `.`, with a letter or digit at both ends of each part; remove it to use the \
-             default",
+            "environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; remove it to \
+             use the default",
             "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"disk_\", expected a label \
              key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, after an optional \
              DNS subdomain and `/`",

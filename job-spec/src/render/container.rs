@@ -8,15 +8,15 @@ use config_core::{
 };
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, EnvFromSource, EnvVar, ResourceRequirements, SecretEnvSource,
-        SecurityContext,
+        Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, ResourceRequirements,
+        SecretEnvSource, SecurityContext,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
 
 use super::volumes;
 use crate::{
-    names::{Image, SecretName},
+    names::{ConfigMapName, Image, SecretName},
     plan::PlannedVolume,
 };
 
@@ -26,7 +26,8 @@ pub const EXECUTOR_CONTAINER: &str = "executor";
 /// What the container is made of.
 pub(super) struct Parts<'a> {
     pub(super) image: &'a Image,
-    pub(super) secret: &'a SecretName,
+    pub(super) secrets: &'a [SecretName],
+    pub(super) env_from_config_maps: &'a [ConfigMapName],
     pub(super) env: Vec<EnvVar>,
     pub(super) volumes: &'a [PlannedVolume],
     pub(super) resources: &'a Resources,
@@ -34,10 +35,10 @@ pub(super) struct Parts<'a> {
 }
 
 pub(super) fn render(parts: Parts<'_>) -> Container {
-    let Parts { image, secret, env, volumes, resources, security } = parts;
+    let Parts { image, secrets, env_from_config_maps, env, volumes, resources, security } = parts;
     Container {
         env: Some(env),
-        env_from: Some(vec![env_from(secret)]),
+        env_from: Some(env_from(secrets, env_from_config_maps)),
         image: Some(image.as_str().to_owned()),
         name: EXECUTOR_CONTAINER.to_owned(),
         resources: (!resources.is_empty()).then(|| requirements(resources)),
@@ -48,12 +49,18 @@ pub(super) fn render(parts: Parts<'_>) -> Container {
     }
 }
 
-/// Not optional: an executor without its credentials would fail later and say less.
-fn env_from(secret: &SecretName) -> EnvFromSource {
-    EnvFromSource {
-        secret_ref: Some(SecretEnvSource { name: secret.as_str().to_owned(), optional: None }),
+/// Of two entries with one name the later one holds, so Secrets of the platform come after config maps of the workspace.
+/// None is optional: an executor without its credentials would fail later and say less.
+fn env_from(secrets: &[SecretName], config_maps: &[ConfigMapName]) -> Vec<EnvFromSource> {
+    let config_maps = config_maps.iter().map(|name| EnvFromSource {
+        config_map_ref: Some(ConfigMapEnvSource { name: name.as_str().to_owned(), optional: None }),
         ..EnvFromSource::default()
-    }
+    });
+    let secrets = secrets.iter().map(|name| EnvFromSource {
+        secret_ref: Some(SecretEnvSource { name: name.as_str().to_owned(), optional: None }),
+        ..EnvFromSource::default()
+    });
+    config_maps.chain(secrets).collect()
 }
 
 fn security_context(security: ContainerSecurity) -> SecurityContext {

@@ -7,29 +7,49 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     AttemptKey, labels,
-    names::{AnnotationKey, Namespace},
+    names::{AnnotationKey, LabelKey, LabelValue, Namespace},
 };
 
 pub(super) fn of_job(
     key: &AttemptKey,
     namespace: &Namespace,
+    labels: &BTreeMap<LabelKey, LabelValue>,
     annotations: &BTreeMap<AnnotationKey, String>,
     spec: &JobSpec,
 ) -> ObjectMeta {
-    let mut all: BTreeMap<String, String> =
-        annotations.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect();
+    let mut all = texts(annotations);
     all.insert(labels::SPEC_HASH.to_owned(), spec_hash(spec));
     ObjectMeta {
         name: Some(key.job_name().into()),
         namespace: Some(namespace.as_str().to_owned()),
-        labels: Some(labels::of(key)),
+        labels: Some(with_ours(key, labels)),
         annotations: Some(all),
         ..ObjectMeta::default()
     }
 }
 
-pub(super) fn of_pod(key: &AttemptKey) -> ObjectMeta {
-    ObjectMeta { labels: Some(labels::of(key)), ..ObjectMeta::default() }
+pub(super) fn of_pod(
+    key: &AttemptKey,
+    labels: &BTreeMap<LabelKey, LabelValue>,
+    annotations: &BTreeMap<AnnotationKey, String>,
+) -> ObjectMeta {
+    ObjectMeta {
+        labels: Some(with_ours(key, labels)),
+        annotations: (!annotations.is_empty()).then(|| texts(annotations)),
+        ..ObjectMeta::default()
+    }
+}
+
+fn with_ours(key: &AttemptKey, labels: &BTreeMap<LabelKey, LabelValue>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> =
+        labels.iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned())).collect();
+    // Ours come last: a plan has no other labels of these names, and if it had, ours must hold.
+    all.extend(labels::of(key));
+    all
+}
+
+fn texts(annotations: &BTreeMap<AnnotationKey, String>) -> BTreeMap<String, String> {
+    annotations.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect()
 }
 
 /// SHA-256 of the JSON of a spec. Its maps are sorted and its fields have a fixed order, so the JSON is one and the same.

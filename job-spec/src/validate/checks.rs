@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{Origin, Problem, SourceName, keys, value::KeyValues};
+use config_core::{
+    Origin, Problem, SourceName, keys,
+    value::{EnvVars, KeyValues},
+};
 
 use super::longest_env_value;
 use crate::{
@@ -44,10 +47,57 @@ impl Checks {
             .collect()
     }
 
-    pub(super) fn annotations(&mut self, list: &KeyValues) -> BTreeMap<AnnotationKey, String> {
-        let origin = workspace(keys::CONFIG_ANNOTATIONS);
+    /// Takes the parsed names of a list, and the problems of the others.
+    pub(super) fn names<T>(
+        &mut self,
+        origin: &Origin,
+        names: impl Iterator<Item = Result<T, NameError>>,
+    ) -> Vec<T> {
+        names.filter_map(|name| self.name(origin, name)).collect()
+    }
+
+    /// Labels that the workspace adds to ours.
+    pub(super) fn own_labels_of_workspace(
+        &mut self,
+        list: Option<&KeyValues>,
+    ) -> BTreeMap<LabelKey, LabelValue> {
+        let origin = workspace(keys::CONFIG_LABELS);
+        for (key, _) in list.iter().flat_map(|list| list.iter()).filter(|(key, _)| labels::is_reserved(key)) {
+            let expected = "labels other than those by which attempts and their pods are found";
+            self.push(Problem::new(origin.clone(), expected).with_found(key));
+        }
+        self.labels(list.iter().flat_map(|list| list.iter()).map(|(key, value)| (&origin, key, value)))
+    }
+
+    /// The executor looks for its inputs in upper case too, so these are refused in any case of the letters.
+    pub(super) fn env_vars(&mut self, variables: &EnvVars) {
+        let ours = [keys::EPHEMERAL_FLAG_BATCH, keys::EPHEMERAL_JOB_DATA, ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV];
+        let origin = workspace(keys::JOB_ENV_VARS);
+        for (name, value) in variables.iter() {
+            if ours.iter().any(|of_us| of_us.eq_ignore_ascii_case(name)) {
+                let expected = format!("variables other than {}", ours.join(", "));
+                self.push(Problem::new(origin.clone(), expected).with_found(name));
+            }
+            let longest = longest_env_value(name);
+            if value.len() > longest {
+                let expected = format!(
+                    "at most {longest} bytes in {name}, which is all that Linux takes in one environment variable"
+                );
+                self.push(
+                    Problem::new(origin.clone(), expected).with_found(&format!("{} bytes", value.len())),
+                );
+            }
+        }
+    }
+
+    pub(super) fn annotations(
+        &mut self,
+        variable: &str,
+        list: Option<&KeyValues>,
+    ) -> BTreeMap<AnnotationKey, String> {
+        let origin = workspace(variable);
         let mut map = BTreeMap::new();
-        for (key, value) in list.iter() {
+        for (key, value) in list.iter().flat_map(|list| list.iter()) {
             if key.starts_with(labels::OWN_PREFIX) {
                 self.push(
                     Problem::new(

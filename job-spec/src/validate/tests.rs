@@ -186,7 +186,7 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
     let settings = EphemeralSettings {
         namespace: env("a-namespace", "A"),
         image: env("b-image", "B"),
-        secret: env("c-secret", "C"),
+        secrets: EphemeralSettings::default().secrets,
         node_selector: [("d d".to_owned(), env("d-label", "d"))].into(),
     };
     let overrides = WorkspaceOverrides {
@@ -213,7 +213,6 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
             "TF_PLUGIN_CACHE_DIR=cache",
             "a-namespace=A",
             "b-image=B",
-            "c-secret=C",
             "d-label=d d",
         ]
     );
@@ -258,6 +257,72 @@ fn a_config_map_may_not_hide_the_folder_of_temporary_files() {
     for path in ["/tmp/extra", "/tmpfs", "/data"] {
         assert!(with_map_at(path).validate().is_ok(), "{path}");
     }
+}
+
+#[test]
+fn a_workspace_cannot_set_the_labels_by_which_attempts_are_found() {
+    let reserved = [
+        "app.kubernetes.io/managed-by",
+        "attempt",
+        "batch.kubernetes.io/job-name",
+        "controller-uid",
+        "ephemeral-agents.dev/x",
+        "job-name",
+        "jobId",
+        "organizationId",
+        "stepNumber",
+        "workspaceId",
+    ];
+    let list = reserved.map(|key| format!("{key}=x")).join(";");
+    let messages =
+        Request { overrides: overrides(&[("EPHEMERAL_CONFIG_LABELS", &list)]), ..Request::default() }
+            .messages();
+    let expected = reserved.map(|key| {
+        format!(
+            "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected labels other than those by which attempts \
+             and their pods are found"
+        )
+    });
+    assert_eq!(messages, expected);
+    for key in ["team", "job-names", "app.kubernetes.io/part-of", "jobid"] {
+        let overrides = overrides(&[("EPHEMERAL_CONFIG_LABELS", &format!("{key}=x"))]);
+        assert!(Request { overrides, ..Request::default() }.validate().is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn a_workspace_cannot_set_the_inputs_of_the_executor_nor_a_variable_that_is_too_long() {
+    let messages = |variables: &str| {
+        let overrides = overrides(&[("EPHEMERAL_JOB_ENV_VARS", variables)]);
+        Request { overrides, ..Request::default() }.validate().err().map(|problems| problems.to_string())
+    };
+    for name in ["EphemeralJobData", "EPHEMERALFLAGBATCH", "EphemeralAttemptUrl", "ephemeralAttemptToken"] {
+        assert_eq!(
+            messages(&format!("{name}=hunter2")).unwrap(),
+            format!(
+                "workspace variable EPHEMERAL_JOB_ENV_VARS: found {name:?}, expected variables other than \
+                 EphemeralFlagBatch, EphemeralJobData, EphemeralAttemptUrl, EphemeralAttemptToken"
+            )
+        );
+    }
+    assert_eq!(messages(&format!("A={}", "x".repeat(131_069))), None);
+    assert_eq!(
+        messages(&format!("A={}", "x".repeat(131_070))).unwrap(),
+        "workspace variable EPHEMERAL_JOB_ENV_VARS: found \"131070 bytes\", expected at most 131069 bytes in A, which is \
+         all that Linux takes in one environment variable"
+    );
+}
+
+#[test]
+fn a_workspace_cannot_set_our_own_annotations_on_the_pod() {
+    let overrides = overrides(&[("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "ephemeral-agents.dev/spec-hash=x")]);
+    assert_eq!(
+        Request { overrides, ..Request::default() }.messages(),
+        [
+            "workspace variable EPHEMERAL_CONFIG_POD_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", expected \
+             annotations other than those that begin with ephemeral-agents.dev/"
+        ]
+    );
 }
 
 #[test]
