@@ -60,7 +60,8 @@ impl KubeBackend {
     /// # Errors
     /// [`ConnectError`] when there is no usable configuration.
     pub async fn connect(namespace: impl Into<String>) -> Result<Self, ConnectError> {
-        let client = Client::try_default().await.map_err(|source| ConnectError { source: source.into() })?;
+        let client =
+            Client::try_default().await.map_err(|error| ConnectError { source: error.to_string().into() })?;
         Ok(Self::new(client, namespace))
     }
 
