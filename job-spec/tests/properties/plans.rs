@@ -1,0 +1,111 @@
+//! Arbitrary plans for tests of what holds for every Job; shared by those tests, and itself no test.
+
+use std::collections::BTreeMap;
+
+use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides, keys};
+use job_spec::{
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType, validate,
+};
+use proptest::prelude::*;
+
+const NAME: &str = "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?";
+const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?";
+
+pub(crate) fn key() -> impl Strategy<Value = AttemptKey> {
+    (LABEL, LABEL, any::<u64>(), any::<u32>(), any::<u32>()).prop_map(
+        |(organization_id, workspace_id, job_id, step_number, attempt)| AttemptKey {
+            organization_id,
+            workspace_id,
+            job_id,
+            step_number,
+            attempt,
+        },
+    )
+}
+
+pub(crate) fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
+    let list = prop::collection::vec((LABEL, LABEL), 0..3).prop_map(|entries| {
+        entries.into_iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(";")
+    });
+    let toleration =
+        prop_oneof![Just("*".to_owned()), LABEL.prop_map(|key| format!("{key}:Exists:NoExecute"))];
+    (
+        prop::option::of(list.clone()),
+        prop::option::of(list),
+        prop::option::of(toleration),
+        prop::option::of(NAME),
+        prop::option::of((NAME, prop::option::of("/[a-z/]{0,8}[a-z]"))),
+        more_variables(),
+    )
+        .prop_map(|(tags, annotations, tolerations, account, config_map, more)| {
+            let (map, path) = config_map.map(|(map, path)| (Some(map), path)).unwrap_or_default();
+            [
+                (keys::CONFIG_NODE_SELECTOR_TAGS, tags),
+                (keys::CONFIG_ANNOTATIONS, annotations),
+                (keys::CONFIG_TOLERATIONS, tolerations),
+                (keys::CONFIG_SERVICE_ACCOUNT, account),
+                (keys::CONFIG_MAP_NAME, map),
+                (keys::CONFIG_MAP_MOUNT_PATH, path),
+            ]
+            .into_iter()
+            .chain(more)
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+        })
+}
+
+/// The variables with little to get wrong between them. Labels begin with `x`, so that none is ours.
+fn more_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 8]> {
+    let amount = prop::option::of((1_u32..1000).prop_map(|number| format!("{number}Mi")));
+    (
+        prop::option::of((LABEL, LABEL).prop_map(|(key, value)| format!("x{key}={value}"))),
+        prop::option::of(LABEL.prop_map(|key| format!("{key}=any text"))),
+        prop::option::of((NAME, NAME).prop_map(|(left, right)| format!("{left},{right}"))),
+        prop::option::of("[A-Z]{1,4}=[a-z$()]{0,8}"),
+        amount,
+        prop::option::of(Just("readOnlyRootFilesystem=true".to_owned())),
+        prop::option::of((1..=i32::MAX).prop_map(|user| format!("runAsUser={user}"))),
+        prop::option::of(NAME),
+    )
+        .prop_map(|(labels, annotations, config_maps, env, memory, security, pod_security, claim)| {
+            [
+                (keys::CONFIG_LABELS, labels),
+                (keys::CONFIG_POD_ANNOTATIONS, annotations),
+                (keys::CONFIG_ENVFROM_CONFIG_MAP, config_maps),
+                (keys::JOB_ENV_VARS, env),
+                (keys::MEMORY_LIMIT, memory),
+                (keys::CONFIG_SECURITY_CONTEXT, security),
+                (keys::CONFIG_POD_SECURITY_CONTEXT, pod_security),
+                (keys::PVC_CLAIM_NAME, claim),
+            ]
+        })
+}
+
+pub(crate) fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {
+    serde_json::from_value(serde_json::json!({
+        "type": StepType::TerraformApply,
+        "organizationId": key.organization_id,
+        "workspaceId": key.workspace_id,
+        "jobId": key.job_id.to_string(),
+        "stepId": "step",
+        "accessToken": secret,
+    }))
+    .unwrap()
+}
+
+pub(crate) fn plan_of(
+    key: &AttemptKey,
+    workspace: &BTreeMap<String, String>,
+    payload: &EphemeralJobData,
+    token: &str,
+) -> JobPlan {
+    validate(&JobRequest {
+        key: key.clone(),
+        settings: &EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
+        overrides: &WorkspaceOverrides::parse(workspace).unwrap(),
+        payload,
+        access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
+        limits: Limits::default(),
+    })
+    .unwrap()
+}
