@@ -60,6 +60,7 @@ impl KubeBackend {
     /// # Errors
     /// [`ConnectError`] when there is no usable configuration.
     pub async fn connect(namespace: impl Into<String>) -> Result<Self, ConnectError> {
+        // Its text holds its causes already; walking the chain would say them twice.
         let client =
             Client::try_default().await.map_err(|error| ConnectError { source: error.to_string().into() })?;
         Ok(Self::new(client, namespace))
