@@ -180,6 +180,17 @@ pub struct Workspace {
     pub created_at: Timestamp,
 }
 
+/// Who holds a workspace, seen from one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkspaceHold {
+    /// Nobody, and no earlier job waits for it.
+    Free,
+    /// Another job, or an earlier one has the next turn.
+    Other,
+    /// This job.
+    This,
+}
+
 /// A variable of a workspace. `Debug` does not show its value.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "the fields are those of the API")]

@@ -17,7 +17,7 @@ mod act;
 mod decide;
 mod drive;
 
-pub use decide::{Action, MAX_UNCLAIMED_ATTEMPTS, Next, WorkspaceHold, decide};
+pub use decide::{Action, MAX_UNCLAIMED_ATTEMPTS, Next, decide};
 
 /// Handle by which others tell the orchestrator that something about a job was stored.
 #[derive(Debug, Clone)]

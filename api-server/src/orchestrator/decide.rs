@@ -7,21 +7,10 @@
 use jiff::{SignedDuration, Timestamp};
 use job_spec::{StepType, attempt_api::StepOutcome};
 
-use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus};
+use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WorkspaceHold};
 
 /// How many attempts a step gets while none of them was ever claimed by an executor.
 pub const MAX_UNCLAIMED_ATTEMPTS: u32 = 3;
-
-/// Who holds the job's workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WorkspaceHold {
-    /// Nobody, and no earlier job waits for it.
-    Free,
-    /// Another job, or an earlier one has the next turn.
-    Other,
-    /// This job.
-    This,
-}
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

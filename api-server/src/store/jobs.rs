@@ -7,10 +7,7 @@ use super::{
     Store, StoreError, Trying as _, new_id, now,
     rows::{OPEN, read_hold, read_job},
 };
-use crate::{
-    model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
-    orchestrator::WorkspaceHold,
-};
+use crate::model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace, WorkspaceHold};
 
 /// A step of a new job.
 #[derive(Debug, Clone)]

@@ -8,10 +8,7 @@ use job_spec::StepType;
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{StoreError, Trying as _, parse_time, parse_time_opt};
-use crate::{
-    model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus},
-    orchestrator::WorkspaceHold,
-};
+use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WorkspaceHold};
 
 /// The statuses of jobs that are not final, for use in SQL.
 pub(super) const OPEN: &str = "('pending', 'running', 'waitingApproval')";
