@@ -36,10 +36,11 @@ fn path_variable() -> std::ffi::OsString {
 
 /// A running api-server.
 pub(crate) struct Server {
+    // Dropped first: a server that still runs would go on writing into the folder.
+    program: Program,
     pub(crate) folder: TempDir,
     pub(crate) base: String,
     pub(crate) token: String,
-    child: Child,
     client: reqwest::Client,
 }
 
@@ -48,9 +49,9 @@ impl Server {
         // Of all tests of this process the first one installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let (child, base) = launch(folder.path(), "127.0.0.1:0");
+        let (program, base) = launch(folder.path(), "127.0.0.1:0");
         let token = std::fs::read_to_string(folder.path().join("data/admin-token")).unwrap();
-        Self { folder, base, token, child, client: reqwest::Client::new() }
+        Self { folder, base, token, program, client: reqwest::Client::new() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -59,12 +60,11 @@ impl Server {
 
     /// Ends the server without a warning, as a power failure would, and starts it again at the same address.
     pub(crate) fn kill_and_start_again(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.program.kill();
         let address = self.base.trim_start_matches("http://").to_owned();
-        let (child, base) = launch(self.folder.path(), &address);
+        let (program, base) = launch(self.folder.path(), &address);
         assert_eq!(base, self.base);
-        self.child = child;
+        self.program = program;
         // The old client holds connections to the server that is gone.
         self.client = reqwest::Client::new();
     }
@@ -139,10 +139,19 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+/// A started program that ends with the test, also with one that fails before it has a server.
+struct Program(Child);
+
+impl Program {
+    fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Program {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -198,14 +207,14 @@ pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
 }
 
 /// Starts the program and waits for the line that says its address.
-fn launch(folder: &Path, listen: &str) -> (Child, String) {
+fn launch(folder: &Path, listen: &str) -> (Program, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
         program.with_file_name("executor").is_file(),
         "the executor is not built; `cargo xtask test` builds what tests need, or run `cargo build -p executor`"
     );
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args(["serve", "--listen", listen, "--data-dir"])
         .arg(folder.join("data"))
         .env_clear()
@@ -217,10 +226,11 @@ fn launch(folder: &Path, listen: &str) -> (Child, String) {
         .stderr(log)
         .spawn()
         .unwrap();
+    let mut program = Program(child);
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let Some(base) = line.trim().strip_prefix("listening on ") else {
         panic!("the server did not start: {}", std::fs::read_to_string(folder.join("server.log")).unwrap());
     };
-    (child, base.to_owned())
+    (program, base.to_owned())
 }
