@@ -49,9 +49,10 @@ pub fn plan_attempt(
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
     let environment = environment_variables(input);
-    let overrides = WorkspaceOverrides::parse(&environment)?;
+    let variables = environment.clone().into_iter().collect();
+    let (overrides, problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
     let payload = payload(input, step, environment);
-    job_spec::validate(&JobRequest {
+    let request = JobRequest {
         key: AttemptKey {
             organization_id: input.workspace.organization_id.clone(),
             workspace_id: input.workspace.id.clone(),
@@ -64,7 +65,8 @@ pub fn plan_attempt(
         payload: &payload,
         access: Some(access),
         limits: Limits::default(),
-    })
+    };
+    job_spec::validate_after(problems, &request)
 }
 
 /// Tells what in the workspace's variables works, but hardly as it was meant.

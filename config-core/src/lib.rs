@@ -8,7 +8,7 @@
 //! | what | from | says |
 //! |---|---|---|
 //! | [`EphemeralSettings`] | the platform operator: environment and `JAVA_TOOL_OPTIONS` | where and with what image executors run |
-//! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_*` variables of a workspace | how this workspace's pods differ |
+//! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_*` variables of a workspace, its organization and its collections ([`Variables`]) | how this workspace's pods differ |
 //! | [`BatchInput`] | the environment of an executor | that it is an executor, and its payload |
 //!
 //! # Precedence of settings, strongest first
@@ -63,15 +63,19 @@ mod reference;
 mod settings;
 mod snapshot;
 mod source;
+mod step_kind;
 mod unknown;
 pub mod value;
+mod variables;
 mod warning;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
-pub use overrides::{ConfigMapMount, PluginCache, ResourceName, Resources, WorkspaceOverrides};
+pub use overrides::{ConfigMapMount, Origins, PluginCache, ResourceName, Resources, WorkspaceOverrides};
 pub use reference::settings_page;
 pub use settings::EphemeralSettings;
 pub use snapshot::EnvSnapshot;
 pub use source::{Origin, SourceName, Sourced, java_options};
+pub use step_kind::StepKind;
+pub use variables::{Collection, Variables};
 pub use warning::Warning;

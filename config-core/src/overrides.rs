@@ -3,17 +3,17 @@
 //! Whether an operator's policy permits a change is not decided here. The grammars are those of [`crate::value`]; this
 //! module adds the names of the variables and the rules of Kubernetes.
 
-use std::collections::BTreeMap;
-
 use crate::{
-    Problems, keys,
+    Problem, Problems, StepKind, Variables, keys,
     value::{ContainerSecurity, EnvVars, KeyValues, Names, PodSecurity, Tolerations},
 };
 
+mod origins;
 mod reader;
 mod resources;
 mod volumes;
 
+pub use origins::Origins;
 use reader::Reader;
 pub use resources::{ResourceName, Resources};
 
@@ -46,6 +46,8 @@ pub struct WorkspaceOverrides {
     pub env_from_config_maps: Option<Names>,
     /// Environment variables of the container, handed over as they are: nothing in them is expanded.
     pub env_vars: EnvVars,
+    /// Which variable decided what.
+    pub origins: Origins,
 }
 
 /// A config map and the folder in which its entries appear as files.
@@ -67,20 +69,20 @@ pub struct PluginCache {
 }
 
 impl WorkspaceOverrides {
-    /// Reads the overrides from the environment variables of a workspace (its variables of category `ENV`).
+    /// Reads the overrides of steps of a kind from variables of category `ENV`; `None` is for steps that neither plan nor
+    /// apply, such as scripts.
     ///
     /// Variables whose name does not begin with `EPHEMERAL_` are ignored, but for `TF_PLUGIN_CACHE_DIR` and
     /// `PVC_CLAIM_NAME`, which together mount a plugin cache.
     ///
     /// ```
-    /// use std::collections::BTreeMap;
-    /// use config_core::WorkspaceOverrides;
+    /// use config_core::{Variables, WorkspaceOverrides};
     ///
-    /// let variables: BTreeMap<String, String> =
+    /// let variables: Variables =
     ///     [("EPHEMERAL_CONFIG_TOLERATIONS", "gpu:Exsts"), ("EPHEMERAL_CONFIG_ANOTATION", "a=b")]
-    ///         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    ///         .into();
-    /// let problems = WorkspaceOverrides::parse(&variables).expect_err("both are wrong");
+    ///         .into_iter()
+    ///         .collect();
+    /// let problems = WorkspaceOverrides::parse(&variables, None).expect_err("both are wrong");
     /// assert_eq!(
     ///     problems.to_string(),
     ///     "workspace variable EPHEMERAL_CONFIG_ANOTATION: expected the name of a known setting; did you \
@@ -93,10 +95,33 @@ impl WorkspaceOverrides {
     /// # Errors
     /// Every problem, sorted by name: unknown names, malformed entries, values that
     /// break a rule of Kubernetes, a mount path without a config map.
-    pub fn parse(env_variables: &BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut reader = Reader { variables: env_variables, problems: Vec::new() };
+    pub fn parse(variables: &Variables, kind: Option<StepKind>) -> Result<Self, Problems> {
+        let (overrides, problems) = Self::read(variables, kind);
+        Problems::none_or(problems, overrides)
+    }
+
+    /// Reads as [`parse`](Self::parse) does, but leaves out what is faulty and returns the problems beside it, so that they
+    /// can be reported together with those of later stages.
+    ///
+    /// Variables for steps of another kind are checked too: a fault in what only an apply uses is found before the plan.
+    #[must_use]
+    pub fn read(variables: &Variables, kind: Option<StepKind>) -> (Self, Vec<Problem>) {
+        let mut reader = Reader::new(variables, kind);
         reader.refuse_unknown_names();
-        let overrides = Self {
+        let overrides = Self::from_reader(&mut reader);
+        let mut problems = reader.into_problems();
+        for other in StepKind::ALL {
+            if Some(other) != kind && reader::has_values_for(variables, other) {
+                let mut reader = Reader::new(variables, Some(other));
+                Self::from_reader(&mut reader);
+                problems.extend(reader.into_problems());
+            }
+        }
+        (overrides, problems)
+    }
+
+    fn from_reader(reader: &mut Reader<'_>) -> Self {
+        Self {
             node_selector: reader.labels(keys::CONFIG_NODE_SELECTOR_TAGS),
             service_account: reader
                 .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
@@ -111,8 +136,8 @@ impl WorkspaceOverrides {
             container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),
             env_from_config_maps: reader.list(keys::CONFIG_ENVFROM_CONFIG_MAP),
             env_vars: reader.list(keys::JOB_ENV_VARS).unwrap_or_default(),
-        };
-        Problems::none_or(reader.problems, overrides)
+            origins: reader.origins(),
+        }
     }
 }
 

@@ -18,12 +18,20 @@ pub(crate) mod property;
 pub enum SourceName {
     /// Built in.
     Default,
+    /// The settings file of the platform operator.
+    SettingsFile,
     /// The environment of the process.
     Environment,
     /// A `-D` option in `JAVA_TOOL_OPTIONS`.
     JavaToolOptions,
+    /// A variable of a collection that the workspace refers to; the key is `collection/name`.
+    Collection,
+    /// A global variable of the organization.
+    Global,
     /// A variable of the workspace.
     Workspace,
+    /// The policy of the platform operator; the key is the path of a rule.
+    Policy,
     /// What belongs to one Kubernetes Job alone: its ids, its payload. Not a source of settings; problems name it.
     Request,
 }
@@ -34,9 +42,13 @@ impl SourceName {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Default => "default",
+            Self::SettingsFile => "settingsFile",
             Self::Environment => "environment",
             Self::JavaToolOptions => "javaToolOptions",
+            Self::Collection => "collection",
+            Self::Global => "global",
             Self::Workspace => "workspace",
+            Self::Policy => "policy",
             Self::Request => "request",
         }
     }
@@ -46,9 +58,13 @@ impl fmt::Display for SourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Default => "built-in default",
+            Self::SettingsFile => "settings file",
             Self::Environment => "environment variable",
             Self::JavaToolOptions => "JAVA_TOOL_OPTIONS",
+            Self::Collection => "collection variable",
+            Self::Global => "global variable",
             Self::Workspace => "workspace variable",
+            Self::Policy => "policy",
             Self::Request => "job request",
         })
     }
@@ -161,9 +177,13 @@ mod tests {
     fn the_name_of_a_source_is_that_of_its_json() {
         for source in [
             SourceName::Default,
+            SourceName::SettingsFile,
             SourceName::Environment,
             SourceName::JavaToolOptions,
+            SourceName::Collection,
+            SourceName::Global,
             SourceName::Workspace,
+            SourceName::Policy,
             SourceName::Request,
         ] {
             assert_eq!(serde_json::to_value(source).unwrap(), source.as_str());
@@ -174,6 +194,8 @@ mod tests {
     fn sources_are_ordered_by_precedence() {
         assert!(SourceName::Default < SourceName::Environment);
         assert!(SourceName::Environment < SourceName::JavaToolOptions);
-        assert!(SourceName::JavaToolOptions < SourceName::Workspace);
+        assert!(SourceName::JavaToolOptions < SourceName::Collection);
+        assert!(SourceName::Collection < SourceName::Global);
+        assert!(SourceName::Global < SourceName::Workspace);
     }
 }

@@ -7,9 +7,9 @@
 //!
 //! Arguments are variables of the workspace. A wrong one is refused as the api-server would refuse it.
 
-use std::{collections::BTreeMap, error::Error, io::Write as _, process::ExitCode};
+use std::{error::Error, io::Write as _, process::ExitCode};
 
-use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides};
+use config_core::{EnvSnapshot, EphemeralSettings, StepKind, Variables, WorkspaceOverrides};
 use job_spec::{AttemptKey, EphemeralJobData, JobRequest, Limits, redacted, render, validate};
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn print_job(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
-    let variables: BTreeMap<String, String> = arguments
+    let variables: Variables = arguments
         .map(|argument| match argument.split_once('=') {
             Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
             None => Err(format!("argument {argument:?}: expected NAME=VALUE")),
@@ -38,7 +38,7 @@ fn print_job(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Erro
     .into_iter()
     .collect();
     let settings = EphemeralSettings::load(&environment)?;
-    let overrides = WorkspaceOverrides::parse(&variables)?;
+    let overrides = WorkspaceOverrides::parse(&variables, Some(StepKind::Plan))?;
 
     let payload: EphemeralJobData = serde_json::from_value(serde_json::json!({
         "type": "terraformPlan",

@@ -59,4 +59,4 @@ pub use plan::JobPlan;
 pub use redact::redacted;
 pub use render::{EXECUTOR_CONTAINER, render};
 pub use request::{AttemptAccess, AttemptKey, JobRequest, Limits};
-pub use validate::{LONGEST_ENV_STRING, longest_env_value, validate};
+pub use validate::{LONGEST_ENV_STRING, longest_env_value, validate, validate_after};

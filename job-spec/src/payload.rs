@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use config_core::StepKind;
 use serde::{Deserialize, Deserializer, Serialize};
 
 mod json_fault;
@@ -60,6 +61,16 @@ impl StepType {
     #[must_use]
     pub const fn is_plan(self) -> bool {
         matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy)
+    }
+
+    /// Returns the kind of the step, for settings that differ between plan and apply; `None` for scripts and approvals.
+    #[must_use]
+    pub const fn kind(self) -> Option<StepKind> {
+        match self {
+            Self::TerraformPlan | Self::TerraformPlanDestroy => Some(StepKind::Plan),
+            Self::TerraformApply | Self::TerraformDestroy => Some(StepKind::Apply),
+            Self::CustomScripts | Self::Approval => None,
+        }
     }
 
     /// Tells whether the step may change infrastructure, so that it must never run twice.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use config_core::{
-    Resources,
+    Origins, Resources, Sourced,
     value::{ContainerSecurity, EnvVars, PodSecurity, Tolerations},
 };
 
@@ -25,12 +25,12 @@ pub struct JobPlan {
     pub(crate) image: Image,
     /// A later one wins.
     pub(crate) secrets: Vec<SecretName>,
-    pub(crate) node_selector: BTreeMap<LabelKey, LabelValue>,
+    pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
     pub(crate) service_account: Option<ServiceAccountName>,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
     pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,
     /// Labels of the workspace; none of them is ours.
-    pub(crate) labels: BTreeMap<LabelKey, LabelValue>,
+    pub(crate) labels: BTreeMap<LabelKey, Sourced<LabelValue>>,
     pub(crate) tolerations: Option<Tolerations>,
     /// A folder before what is mounted inside it.
     pub(crate) volumes: Vec<PlannedVolume>,
@@ -44,6 +44,8 @@ pub struct JobPlan {
     pub(crate) job_data: String,
     pub(crate) access: Option<AttemptAccess>,
     pub(crate) limits: Limits,
+    /// Where settings were found, by the name of the setting.
+    pub(crate) origins: Origins,
 }
 
 /// A volume and where it is mounted.

@@ -60,6 +60,7 @@ pub fn render(plan: &JobPlan) -> Job {
         job_data,
         access,
         limits,
+        origins: _,
     } = plan;
     let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
         *limits;

@@ -4,7 +4,9 @@
 //! into types once more. What only this place can see: whether the payload belongs to the attempt and fits into an
 //! environment variable.
 
-use config_core::{EphemeralSettings, Problems, WorkspaceOverrides, keys, value::Names};
+use config_core::{
+    EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys, value::Names,
+};
 
 use crate::{
     JobPlan, JobRequest,
@@ -14,7 +16,7 @@ use crate::{
 mod checks;
 mod volumes;
 
-use checks::{Checks, workspace};
+use checks::Checks;
 
 /// The longest string that Linux hands to a program (`MAX_ARG_STRLEN`, 32 pages of 4 KiB): name, `=`, value and the
 /// byte that ends it.
@@ -38,8 +40,17 @@ pub const fn longest_env_value(name: &str) -> usize {
 /// environment variable, settings and overrides that break a rule of Kubernetes, a label, an annotation or an
 /// environment variable of ours set by the workspace, limits out of range. Neither payload nor token are shown.
 pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
+    validate_after(Vec::new(), request)
+}
+
+/// Checks a request of which some parts could not be read, and reports all problems together: those of reading, such as
+/// [`WorkspaceOverrides::read`] returns, and those that are found here.
+///
+/// # Errors
+/// The problems given and those of [`validate`].
+pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     let JobRequest { key, settings, overrides, payload, access, limits } = request;
-    let mut checks = Checks::default();
+    let mut checks = Checks { origins: &overrides.origins, problems };
     checks.key(key);
     checks.payload_is_of(key, payload);
     checks.limits(*limits);
@@ -50,6 +61,11 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     }
 
     let EphemeralSettings { namespace, image, secrets, node_selector } = settings;
+    let settings_origins = [
+        (keys::EXECUTOR_EPHEMERAL_NAMESPACE, &namespace.origin),
+        (keys::EXECUTOR_EPHEMERAL_IMAGE, &image.origin),
+        (keys::EXECUTOR_EPHEMERAL_SECRET, &secrets.origin),
+    ];
     let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
     let image = checks.name(&image.origin, Image::new(&image.value));
     let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
@@ -68,10 +84,11 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
         container_security,
         env_from_config_maps,
         env_vars,
+        origins,
     } = overrides;
     let node_selector = match tags {
         Some(tags) => {
-            let origin = workspace(keys::CONFIG_NODE_SELECTOR_TAGS);
+            let origin = checks.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
             checks.labels(tags.iter().map(|(key, value)| (&origin, key, value)))
         }
         None => checks.labels(
@@ -79,13 +96,13 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
         ),
     };
     let service_account = service_account.as_ref().and_then(|name| {
-        checks.name(&workspace(keys::CONFIG_SERVICE_ACCOUNT), ServiceAccountName::new(name))
+        checks.name(&checks.origin(keys::CONFIG_SERVICE_ACCOUNT), ServiceAccountName::new(name))
     });
     let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
     let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
     let labels = checks.own_labels_of_workspace(labels.as_ref());
     let env_from_config_maps = checks.names(
-        &workspace(keys::CONFIG_ENVFROM_CONFIG_MAP),
+        &checks.origin(keys::CONFIG_ENVFROM_CONFIG_MAP),
         env_from_config_maps.iter().flat_map(Names::iter).map(ConfigMapName::new),
     );
     checks.env_vars(env_vars);
@@ -113,9 +130,16 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
             job_data,
             access: access.clone(),
             limits: *limits,
+            origins: all_origins(origins, settings_origins),
         }),
         (_, _, problems) => Err(problems.expect("a name is absent only with a problem")),
     }
+}
+
+/// Where the settings of workspace and platform were found that made the Job.
+fn all_origins(of_workspace: &Origins, of_settings: [(&'static str, &Origin); 3]) -> Origins {
+    let of_settings = of_settings.map(|(key, origin)| (key, origin.clone()));
+    of_workspace.iter().map(|(key, origin)| (key, origin.clone())).chain(of_settings).collect()
 }
 
 #[cfg(test)]

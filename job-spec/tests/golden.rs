@@ -74,7 +74,8 @@ fn job_of(input: Input) -> String {
     let plan = validate(&JobRequest {
         key,
         settings: &EphemeralSettings::load(&env).unwrap(),
-        overrides: &WorkspaceOverrides::parse(&workspace).unwrap(),
+        overrides: &WorkspaceOverrides::parse(&workspace.into_iter().collect(), payload.step_type.kind())
+            .unwrap(),
         payload: &payload,
         access: access.map(|Access { url, token }| AttemptAccess { url, token }),
         limits,

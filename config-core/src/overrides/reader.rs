@@ -2,10 +2,11 @@
 //!
 //! What belongs to one kind of value alone has its file beside this one.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
+use super::Origins;
 use crate::{
-    Origin, Problem, SourceName, keys,
+    Origin, Problem, StepKind, Variables, keys,
     kubernetes::Rule,
     unknown,
     value::{EntryError, KeyValues, ListError},
@@ -14,33 +15,68 @@ use crate::{
 /// Kubernetes refuses annotations whose keys and values together are larger (256 KiB).
 pub(super) const LARGEST_ANNOTATIONS: usize = 256 * 1024;
 
-/// The variables, and the problems found so far.
+/// The variables as steps of one kind see them, and the problems found so far.
 pub(super) struct Reader<'a> {
-    pub(super) variables: &'a BTreeMap<String, String>,
-    pub(super) problems: Vec<Problem>,
+    variables: &'a Variables,
+    kind: Option<StepKind>,
+    problems: Vec<Problem>,
 }
 
-impl Reader<'_> {
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+impl<'a> Reader<'a> {
+    pub(super) fn new(variables: &'a Variables, kind: Option<StepKind>) -> Self {
+        let kind = kind.filter(|kind| has_values_for(variables, *kind));
+        Self { variables, kind, problems: Vec::new() }
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.problems.push(problem);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        self.of_kind(name).and_then(|name| self.variables.get(&name)).or_else(|| self.variables.get(name))
+    }
+
+    /// Returns where the value was found that [`get`](Self::get) returns.
+    pub(super) fn origin(&self, name: &str) -> Origin {
+        match self.of_kind(name) {
+            Some(of_kind) if self.variables.get(&of_kind).is_some() => self.variables.origin_of(&of_kind),
+            _ => self.variables.origin_of(name),
+        }
+    }
+
+    /// Variables that are not of our family have no form for one kind of steps: terraform is handed the one it knows.
+    fn of_kind(&self, name: &str) -> Option<String> {
+        let suffix = self.kind?.suffix();
+        name.starts_with(keys::EPHEMERAL_PREFIX).then(|| format!("{name}{suffix}"))
+    }
+
+    /// Returns the origin of every setting that has a value.
+    pub(super) fn origins(&self) -> Origins {
+        let of_others = [keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME];
+        let names = keys::WORKSPACE_VARIABLES.into_iter().chain(of_others);
+        names.filter(|name| self.get(name).is_some()).map(|name| (name, self.origin(name))).collect()
     }
 
     pub(super) fn refuse_unknown_names(&mut self) {
-        for name in self.variables.keys() {
+        for (name, found) in self.variables.iter() {
             // Another case of the letters is a typing error too, so the prefix is looked for in any case.
             if !unknown::starts_with_ignoring_case(name, keys::EPHEMERAL_PREFIX)
-                || keys::WORKSPACE_VARIABLES.contains(&name.as_str())
+                || keys::WORKSPACE_VARIABLES.contains(&without_kind(name))
             {
                 continue;
             }
-            self.problems.push(unknown_name(name));
+            self.problems.push(unknown_name(name, found.origin.clone()));
         }
     }
 
     /// Reads a value; a faulty one is a problem.
     pub(super) fn entry<T: FromStr<Err = EntryError>>(&mut self, name: &str) -> Option<T> {
         let parsed = self.get(name)?.parse::<T>();
-        parsed.map_err(|error| self.problems.push(problem(name, &error))).ok()
+        parsed.map_err(|error| self.problems.push(problem(self.origin(name), &error))).ok()
     }
 
     /// Reads a list; every faulty entry is a problem.
@@ -49,7 +85,8 @@ impl Reader<'_> {
         match parsed {
             Ok(list) => Some(list),
             Err(errors) => {
-                self.problems.extend(errors.iter().map(|error| problem(name, error)));
+                let origin = self.origin(name);
+                self.problems.extend(errors.iter().map(|error| problem(origin.clone(), error)));
                 None
             }
         }
@@ -57,7 +94,7 @@ impl Reader<'_> {
 
     pub(super) fn check(&mut self, name: &str, text: &str, rule: Rule) {
         if !rule.holds(text) {
-            self.problems.push(Problem::new(origin(name), rule.expected()).with_found(text));
+            self.problems.push(Problem::new(self.origin(name), rule.expected()).with_found(text));
         }
     }
 
@@ -79,8 +116,11 @@ impl Reader<'_> {
         }
         if size > LARGEST_ANNOTATIONS {
             self.problems.push(
-                Problem::new(origin(name), format!("at most {LARGEST_ANNOTATIONS} bytes of keys and values"))
-                    .with_found(&format!("{size} bytes")),
+                Problem::new(
+                    self.origin(name),
+                    format!("at most {LARGEST_ANNOTATIONS} bytes of keys and values"),
+                )
+                .with_found(&format!("{size} bytes")),
             );
         }
         Some(annotations)
@@ -91,7 +131,7 @@ impl Reader<'_> {
         let text = self.get(variable)?.trim().to_owned();
         if text.is_empty() {
             self.problems.push(
-                Problem::new(origin(variable), Rule::DnsSubdomain.expected())
+                Problem::new(self.origin(variable), Rule::DnsSubdomain.expected())
                     .with_found(&text)
                     .with_hint(if_empty),
             );
@@ -102,24 +142,33 @@ impl Reader<'_> {
     }
 }
 
-pub(super) fn origin(name: &str) -> Origin {
-    Origin::new(SourceName::Workspace, name)
+/// Tells whether there is a variable for steps of this kind alone.
+pub(super) fn has_values_for(variables: &Variables, kind: StepKind) -> bool {
+    variables
+        .iter()
+        .any(|(name, _)| name.starts_with(keys::EPHEMERAL_PREFIX) && name.ends_with(kind.suffix()))
 }
 
-fn problem(name: &str, error: &EntryError) -> Problem {
+fn without_kind(name: &str) -> &str {
+    StepKind::ALL.iter().find_map(|kind| name.strip_suffix(kind.suffix())).unwrap_or(name)
+}
+
+fn problem(origin: Origin, error: &EntryError) -> Problem {
     let EntryError { entry, expected, hint } = error;
-    Problem { hint: hint.clone(), ..Problem::new(origin(name), expected.clone()).with_found(entry) }
+    Problem { hint: hint.clone(), ..Problem::new(origin, expected.clone()).with_found(entry) }
 }
 
 /// Looks for the nearest name by what is left without the words that most names begin with: these tell nothing about how
 /// alike two names are.
-fn unknown_name(name: &str) -> Problem {
-    let problem = Problem::new(origin(name), "the name of a known setting");
+fn unknown_name(name: &str, origin: Origin) -> Problem {
+    let problem = Problem::new(origin, "the name of a known setting");
+    let suffix = &name[without_kind(name).len()..];
+    let name = without_kind(name);
     let known = keys::WORKSPACE_VARIABLES.iter().copied();
     let near = unknown::nearest(bare(name), known.clone().map(bare))
         .and_then(|near| known.clone().find(|candidate| bare(candidate) == near));
     problem.with_hint(match near {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(near) => format!("did you mean {:?}?", format!("{near}{suffix}")),
         None => format!("known are {}", known.collect::<Vec<_>>().join(", ")),
     })
 }

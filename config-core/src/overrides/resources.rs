@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{Reader, origin};
+use super::reader::Reader;
 use crate::{Problem, keys, value::Quantity};
 
 /// A resource of a container.
@@ -68,8 +68,8 @@ impl Reader<'_> {
             if let (Some(request), Some(limit)) = (&request, &limit)
                 && request.nanos() > limit.nanos()
             {
-                self.problems.push(
-                    Problem::new(origin(request_key), format!("at most the limit, {limit_key}={limit}"))
+                self.push(
+                    Problem::new(self.origin(request_key), format!("at most the limit, {limit_key}={limit}"))
                         .with_found(request.as_str()),
                 );
             }
@@ -85,8 +85,8 @@ impl Reader<'_> {
         // Thousandths of a byte are what `500m` means and never what it was meant to say.
         if resource != ResourceName::Cpu && !amount.is_whole() && text.ends_with(['n', 'u', 'm']) {
             let meant = format!("{}Mi", &text[..text.len() - 1]);
-            let problem = Problem::new(origin(key), "a whole number of bytes").with_found(text);
-            self.problems.push(if text.ends_with('m') {
+            let problem = Problem::new(self.origin(key), "a whole number of bytes").with_found(text);
+            self.push(if text.ends_with('m') {
                 problem.with_hint(format!("m means thousandths; did you mean {meant:?}?"))
             } else {
                 problem

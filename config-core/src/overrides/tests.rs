@@ -2,13 +2,18 @@
 
 use proptest::prelude::*;
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::kubernetes::Rule;
 use reader::LARGEST_ANNOTATIONS;
 
 fn parse(pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
-    let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    WorkspaceOverrides::parse(&variables)
+    parse_for(None, pairs)
+}
+
+fn parse_for(kind: Option<StepKind>, pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
+    WorkspaceOverrides::parse(&pairs.iter().copied().collect(), kind)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
 }
 
@@ -247,10 +252,10 @@ fn a_plugin_cache_needs_folder_and_claim() {
         PluginCache { claim: "terrakube-plugin-pvc".to_owned(), mount_path: "/plugin-cache".to_owned() };
     assert_eq!(parse(&both).unwrap().plugin_cache, Some(expected));
     for alone in both {
-        assert_eq!(parse(&[alone]), Ok(WorkspaceOverrides::default()));
+        assert_eq!(parse(&[alone]).unwrap().plugin_cache, None);
     }
     // Without a claim the folder is terraform's own business.
-    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]), Ok(WorkspaceOverrides::default()));
+    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]).unwrap().plugin_cache, None);
 }
 
 #[test]
@@ -386,9 +391,74 @@ fn every_name_of_the_lists_is_what_it_claims_to_be() {
 }
 
 #[test]
+fn a_value_for_one_kind_of_steps_wins_there_and_counts_nowhere_else() {
+    let variables = [
+        ("EPHEMERAL_CPU_LIMIT", "2"),
+        ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
+        ("EPHEMERAL_CONFIG_MAP_NAME_APPLY", "extra"),
+    ];
+    let limit = |kind| {
+        let overrides = parse_for(kind, &variables).unwrap();
+        (
+            overrides.resources.limits()[&ResourceName::Cpu].to_string(),
+            overrides.origins.of(keys::CPU_LIMIT).key,
+            overrides.config_map.map(|config_map| config_map.name),
+        )
+    };
+    assert_eq!(limit(None), ("2".to_owned(), "EPHEMERAL_CPU_LIMIT".to_owned(), None));
+    assert_eq!(limit(Some(StepKind::Plan)), ("1".to_owned(), "EPHEMERAL_CPU_LIMIT_PLAN".to_owned(), None));
+    assert_eq!(
+        limit(Some(StepKind::Apply)),
+        ("2".to_owned(), "EPHEMERAL_CPU_LIMIT".to_owned(), Some("extra".to_owned()))
+    );
+}
+
+#[test]
+fn a_fault_for_one_kind_of_steps_is_found_before_every_step() {
+    let message = "workspace variable EPHEMERAL_CONFIG_TOLERATIONS_APPLY: found \"a:X\", expected the operator Exists or \
+                   Equal, not \"X\"";
+    for kind in [None, Some(StepKind::Plan), Some(StepKind::Apply)] {
+        assert_eq!(
+            parse_for(kind, &[("EPHEMERAL_CONFIG_TOLERATIONS_APPLY", "a:X")]),
+            Err(vec![message.to_owned()]),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_name_for_one_kind_of_steps_is_told_with_its_suffix() {
+    assert_eq!(
+        parse(&[("EPHEMERAL_CPU_LIMT_PLAN", "1")]),
+        Err(vec![
+            "workspace variable EPHEMERAL_CPU_LIMT_PLAN: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CPU_LIMIT_PLAN\"?"
+                .to_owned()
+        ])
+    );
+}
+
+#[test]
+fn a_variable_that_terraform_reads_too_has_no_form_for_one_kind_of_steps() {
+    let variables = [("TF_PLUGIN_CACHE_DIR_PLAN", "/a"), ("PVC_CLAIM_NAME_PLAN", "b")];
+    assert_eq!(parse_for(Some(StepKind::Plan), &variables), Ok(WorkspaceOverrides::default()));
+}
+
+#[test]
+fn problems_name_the_layer_that_a_value_comes_from() {
+    let global = [("EPHEMERAL_CPU_LIMIT".to_owned(), "x".to_owned())].into();
+    let problems =
+        WorkspaceOverrides::parse(&Variables::merge(&BTreeMap::new(), &global, &[]), None).unwrap_err();
+    assert!(
+        problems.to_string().starts_with("global variable EPHEMERAL_CPU_LIMIT: found \"x\""),
+        "{problems}"
+    );
+}
+
+#[test]
 fn problems_serialise_for_the_api() {
-    let variables = [("EPHEMERAL_CONFIG_TOLERATIONS".to_owned(), "a:X".to_owned())].into();
-    let problems = WorkspaceOverrides::parse(&variables).unwrap_err();
+    let variables = [("EPHEMERAL_CONFIG_TOLERATIONS", "a:X")].into_iter().collect();
+    let problems = WorkspaceOverrides::parse(&variables, None).unwrap_err();
     assert_eq!(
         serde_json::to_value(&problems).unwrap(),
         serde_json::json!([{
@@ -404,12 +474,13 @@ fn problems_serialise_for_the_api() {
 proptest! {
     #[test]
     fn no_variables_panic(
+        kind in prop::sample::select(&[None, Some(StepKind::Plan), Some(StepKind::Apply)]),
         pairs in prop::collection::btree_map(
-            prop_oneof![prop::sample::select(&keys::WORKSPACE_VARIABLES).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*|.*"],
+            prop_oneof![prop::sample::select(&keys::WORKSPACE_VARIABLES).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*(_PLAN|_APPLY)?|.*"],
             "[a-c=;:* /.]*|.*",
             0..6,
         ),
     ) {
-        let _ = WorkspaceOverrides::parse(&pairs);
+        let _ = WorkspaceOverrides::parse(&pairs.into_iter().collect(), kind);
     }
 }

@@ -1,9 +1,6 @@
 //! What the workspace mounts into the executor.
 
-use super::{
-    ConfigMapMount, PluginCache,
-    reader::{Reader, origin},
-};
+use super::{ConfigMapMount, PluginCache, reader::Reader};
 use crate::{Problem, keys, kubernetes::Rule};
 
 impl Reader<'_> {
@@ -12,9 +9,9 @@ impl Reader<'_> {
         if let Some(path) = &mount_path {
             self.check(keys::CONFIG_MAP_MOUNT_PATH, path, Rule::MountPath);
             if self.get(keys::CONFIG_MAP_NAME).is_none() {
-                self.problems.push(
+                self.push(
                     Problem::new(
-                        origin(keys::CONFIG_MAP_MOUNT_PATH),
+                        self.origin(keys::CONFIG_MAP_MOUNT_PATH),
                         format!("{} beside it", keys::CONFIG_MAP_NAME),
                     )
                     .with_hint("name the config map to mount, or remove the path"),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use config_core::Sourced;
 use k8s_openapi::{api::batch::v1::JobSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use sha2::{Digest as _, Sha256};
 
@@ -13,7 +14,7 @@ use crate::{
 pub(super) fn of_job(
     key: &AttemptKey,
     namespace: &Namespace,
-    labels: &BTreeMap<LabelKey, LabelValue>,
+    labels: &BTreeMap<LabelKey, Sourced<LabelValue>>,
     annotations: &BTreeMap<AnnotationKey, String>,
     spec: &JobSpec,
 ) -> ObjectMeta {
@@ -30,7 +31,7 @@ pub(super) fn of_job(
 
 pub(super) fn of_pod(
     key: &AttemptKey,
-    labels: &BTreeMap<LabelKey, LabelValue>,
+    labels: &BTreeMap<LabelKey, Sourced<LabelValue>>,
     annotations: &BTreeMap<AnnotationKey, String>,
 ) -> ObjectMeta {
     ObjectMeta {
@@ -40,9 +41,11 @@ pub(super) fn of_pod(
     }
 }
 
-fn with_ours(key: &AttemptKey, labels: &BTreeMap<LabelKey, LabelValue>) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> =
-        labels.iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned())).collect();
+fn with_ours(key: &AttemptKey, labels: &BTreeMap<LabelKey, Sourced<LabelValue>>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = labels
+        .iter()
+        .map(|(key, value)| (key.as_str().to_owned(), value.value.as_str().to_owned()))
+        .collect();
     // Ours come last: a plan has no other labels of these names, and if it had, ours must hold.
     all.extend(labels::of(key));
     all

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use config_core::value::{PodSecurity, TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations};
+use config_core::{
+    Sourced,
+    value::{PodSecurity, TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations},
+};
 use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, SeccompProfile, Toleration};
 
 use super::volumes;
@@ -20,7 +23,7 @@ const GROUP: i64 = 1000;
 /// What a pod is made of.
 pub(super) struct Parts<'a> {
     pub(super) container: Container,
-    pub(super) node_selector: &'a BTreeMap<LabelKey, LabelValue>,
+    pub(super) node_selector: &'a BTreeMap<LabelKey, Sourced<LabelValue>>,
     pub(super) service_account: Option<&'a ServiceAccountName>,
     pub(super) tolerations: Option<&'a Tolerations>,
     pub(super) volumes: &'a [PlannedVolume],
@@ -40,7 +43,7 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
     } = parts;
     let node_selector: BTreeMap<String, String> = node_selector
         .iter()
-        .map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned()))
+        .map(|(key, value)| (key.as_str().to_owned(), value.value.as_str().to_owned()))
         .collect();
     PodSpec {
         automount_service_account_token: Some(service_account.is_some()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use config_core::{
-    Origin, Problem, SourceName, keys,
+    Origin, Origins, Problem, SourceName, Sourced, keys,
     value::{EnvVars, KeyValues},
 };
 
@@ -16,12 +16,17 @@ use crate::{
 };
 
 /// The checks of one request, and the problems found so far.
-#[derive(Default)]
-pub(super) struct Checks {
+pub(super) struct Checks<'a> {
+    pub(super) origins: &'a Origins,
     pub(super) problems: Vec<Problem>,
 }
 
-impl Checks {
+impl Checks<'_> {
+    /// Returns where a setting of the workspace was found.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.origins.of(key)
+    }
+
     pub(super) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
@@ -37,12 +42,12 @@ impl Checks {
     pub(super) fn labels<'a>(
         &mut self,
         entries: impl Iterator<Item = (&'a Origin, &'a str, &'a str)>,
-    ) -> BTreeMap<LabelKey, LabelValue> {
+    ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
         entries
             .filter_map(|(origin, key, value)| {
                 let key = self.name(origin, LabelKey::new(key));
                 let value = self.name(origin, LabelValue::new(value));
-                Some((key?, value?))
+                Some((key?, Sourced::new(value?, origin.clone())))
             })
             .collect()
     }
@@ -60,8 +65,8 @@ impl Checks {
     pub(super) fn own_labels_of_workspace(
         &mut self,
         list: Option<&KeyValues>,
-    ) -> BTreeMap<LabelKey, LabelValue> {
-        let origin = workspace(keys::CONFIG_LABELS);
+    ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
+        let origin = self.origin(keys::CONFIG_LABELS);
         for (key, _) in list.iter().flat_map(|list| list.iter()).filter(|(key, _)| labels::is_reserved(key)) {
             let expected = "labels other than those by which attempts and their pods are found";
             self.push(Problem::new(origin.clone(), expected).with_found(key));
@@ -72,7 +77,7 @@ impl Checks {
     /// The executor looks for its inputs in upper case too, so these are refused in any case of the letters.
     pub(super) fn env_vars(&mut self, variables: &EnvVars) {
         let ours = [keys::EPHEMERAL_FLAG_BATCH, keys::EPHEMERAL_JOB_DATA, ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV];
-        let origin = workspace(keys::JOB_ENV_VARS);
+        let origin = self.origin(keys::JOB_ENV_VARS);
         for (name, value) in variables.iter() {
             if ours.iter().any(|of_us| of_us.eq_ignore_ascii_case(name)) {
                 let expected = format!("variables other than {}", ours.join(", "));
@@ -95,7 +100,7 @@ impl Checks {
         variable: &str,
         list: Option<&KeyValues>,
     ) -> BTreeMap<AnnotationKey, String> {
-        let origin = workspace(variable);
+        let origin = self.origin(variable);
         let mut map = BTreeMap::new();
         for (key, value) in list.iter().flat_map(|list| list.iter()) {
             if key.starts_with(labels::OWN_PREFIX) {
@@ -204,10 +209,6 @@ impl Checks {
 
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-pub(super) fn workspace(key: &str) -> Origin {
-    Origin::new(SourceName::Workspace, key)
 }
 
 pub(super) fn request(key: &str) -> Origin {

@@ -231,8 +231,7 @@ fn a_node_selector_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
 }
 
 fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    WorkspaceOverrides::parse(&variables).unwrap()
+    WorkspaceOverrides::parse(&variables.iter().copied().collect(), None).unwrap()
 }
 
 #[test]
@@ -390,11 +389,10 @@ fn what_settings_and_overrides_let_pass_is_planned() {
         ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists:NoSchedule"),
         ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
         ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "runner"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    ];
     let request = Request {
         settings: EphemeralSettings::load(&env).unwrap(),
-        overrides: WorkspaceOverrides::parse(&variables.into()).unwrap(),
+        overrides: overrides(&variables),
         ..Request::default()
     };
     assert_eq!(request.validate().unwrap().namespace().as_str(), "runs");

@@ -2,7 +2,7 @@
 
 use config_core::{ConfigMapMount, PluginCache, Problem, keys, value::ContainerSecurity};
 
-use super::checks::{Checks, workspace};
+use super::checks::Checks;
 use crate::{
     names::{ClaimName, ConfigMapName, MountPath},
     plan::{PlannedVolume, VolumeKind},
@@ -11,7 +11,7 @@ use crate::{
 /// Where programs put temporary files; it must stay writable.
 const TEMP: &str = "/tmp";
 
-impl Checks {
+impl Checks<'_> {
     /// Plans the volumes, a folder before what is mounted inside it.
     pub(super) fn volumes(
         &mut self,
@@ -25,15 +25,15 @@ impl Checks {
             volumes.push(PlannedVolume { kind: VolumeKind::Temp, mount_path });
         }
         if let Some(ConfigMapMount { name, mount_path }) = config_map {
-            let name = self.name(&workspace(keys::CONFIG_MAP_NAME), ConfigMapName::new(name));
-            let mount_path = self.name(&workspace(keys::CONFIG_MAP_MOUNT_PATH), MountPath::new(mount_path));
+            let name = self.name(&self.origin(keys::CONFIG_MAP_NAME), ConfigMapName::new(name));
+            let mount_path = self.name(&self.origin(keys::CONFIG_MAP_MOUNT_PATH), MountPath::new(mount_path));
             if let (Some(name), Some(mount_path)) = (name, mount_path) {
                 volumes.push(PlannedVolume { kind: VolumeKind::ConfigMap(name), mount_path });
             }
         }
         if let Some(PluginCache { claim, mount_path }) = plugin_cache {
-            let claim = self.name(&workspace(keys::PVC_CLAIM_NAME), ClaimName::new(claim));
-            let mount_path = self.name(&workspace(keys::TF_PLUGIN_CACHE_DIR), MountPath::new(mount_path));
+            let claim = self.name(&self.origin(keys::PVC_CLAIM_NAME), ClaimName::new(claim));
+            let mount_path = self.name(&self.origin(keys::TF_PLUGIN_CACHE_DIR), MountPath::new(mount_path));
             if let (Some(claim), Some(mount_path)) = (claim, mount_path) {
                 volumes.push(PlannedVolume { kind: VolumeKind::PluginCache(claim), mount_path });
             }
@@ -59,7 +59,7 @@ impl Checks {
         let taken = other.mount_path.as_str();
         if folders(path).eq(folders(taken)) {
             let expected = format!("another path than {taken:?}, which is that of {}", set_by(other));
-            self.push(Problem::new(workspace(set_by(volume)), expected).with_found(path));
+            self.push(Problem::new(self.origin(set_by(volume)), expected).with_found(path));
             return;
         }
         for (inner, outer) in [(volume, other), (other, volume)] {
@@ -67,7 +67,7 @@ impl Checks {
             if matches!(outer.kind, VolumeKind::ConfigMap(_)) && is_inside(path, around) {
                 let expected =
                     format!("a path outside {around:?}, which is that of {} and read-only", set_by(outer));
-                self.push(Problem::new(workspace(set_by(inner)), expected).with_found(path));
+                self.push(Problem::new(self.origin(set_by(inner)), expected).with_found(path));
             }
         }
     }

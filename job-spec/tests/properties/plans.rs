@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides, keys};
+use config_core::{EnvSnapshot, EphemeralSettings, StepKind, WorkspaceOverrides, keys};
 use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType, validate,
 };
@@ -102,7 +102,11 @@ pub(crate) fn plan_of(
     validate(&JobRequest {
         key: key.clone(),
         settings: &EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
-        overrides: &WorkspaceOverrides::parse(workspace).unwrap(),
+        overrides: &WorkspaceOverrides::parse(
+            &workspace.clone().into_iter().collect(),
+            Some(StepKind::Apply),
+        )
+        .unwrap(),
         payload,
         access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
         limits: Limits::default(),

@@ -1,0 +1,35 @@
+//! Which variable decided a setting of a workspace.
+
+use std::collections::BTreeMap;
+
+use crate::{Origin, SourceName};
+
+/// The variable that decided each setting of a workspace, by the name of the setting (one of
+/// [`WORKSPACE_VARIABLES`](crate::keys::WORKSPACE_VARIABLES) and the like). `Default` knows of none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(BTreeMap<&'static str, Origin>);
+
+impl Origins {
+    /// Returns where a setting was found. One that was set by other means than variables is said to be the workspace's.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Origin {
+        self.get(name).cloned().unwrap_or_else(|| Origin::new(SourceName::Workspace, name))
+    }
+
+    /// Returns where a setting was found, if a variable set it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Origin> {
+        self.0.get(name)
+    }
+
+    /// Iterates over names and origins, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Origin)> {
+        self.0.iter().map(|(name, origin)| (*name, origin))
+    }
+}
+
+impl FromIterator<(&'static str, Origin)> for Origins {
+    fn from_iter<I: IntoIterator<Item = (&'static str, Origin)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}

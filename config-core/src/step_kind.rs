@@ -1,0 +1,54 @@
+//! The two kinds of steps that may be given different settings.
+
+use std::fmt;
+
+/// What a step may do to infrastructure: look, or change.
+///
+/// A variable of the `EPHEMERAL_*` family whose name ends with the suffix of a kind counts for steps of that kind alone, and
+/// there it wins over the variable without the suffix, whatever layer either comes from. So a plan can run with an
+/// account that may only read.
+///
+/// ```
+/// use config_core::{StepKind, Variables, WorkspaceOverrides};
+/// let variables: Variables = [
+///     ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "deployer"),
+///     ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN", "reader"),
+/// ]
+/// .into_iter()
+/// .collect();
+/// let account = |kind| WorkspaceOverrides::parse(&variables, kind).map(|overrides| overrides.service_account);
+/// assert_eq!(account(Some(StepKind::Plan))?.as_deref(), Some("reader"));
+/// assert_eq!(account(Some(StepKind::Apply))?.as_deref(), Some("deployer"));
+/// assert_eq!(account(None)?.as_deref(), Some("deployer"));
+/// # Ok::<(), config_core::Problems>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepKind {
+    /// `terraform plan`, of a destruction too.
+    Plan,
+    /// `terraform apply` and `terraform destroy`.
+    Apply,
+}
+
+impl StepKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Plan, Self::Apply];
+
+    /// Returns what the name of a variable ends with that counts for this kind alone.
+    #[must_use]
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::Plan => "_PLAN",
+            Self::Apply => "_APPLY",
+        }
+    }
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+        })
+    }
+}
