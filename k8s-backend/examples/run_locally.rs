@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             }]}},
         },
     }))?;
-    println!("submitted: {:?}", backend.submit(&job).await?);
+    println!("submitted: {:?}", backend.submit(&job.into()).await?);
     let mut phases = backend.watch("job-1-100-1");
     while let Some(phase) = phases.next().await {
         println!("phase: {:?}", phase?);

@@ -4,11 +4,9 @@
 
 use std::fmt;
 
+use crate::{error::BackendError, submission::Submission};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use k8s_openapi::api::batch::v1::Job;
-
-use crate::error::BackendError;
 
 /// What became of a `submit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +99,12 @@ impl fmt::Display for Cause {
 ///   answers an error of kind [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again.
 ///   A backend may forget a Job that was deleted (Kubernetes does, after `cancel` and after `ttlSecondsAfterFinished`): from
 ///   then on the name is unknown to `watch`, and free. So never submit a name again once its Job was seen ending or cancelled.
+/// - A [`Secret`](Submission::secret) belongs to its Job: it is there before the container starts, it is gone when the Job is
+///   gone (at the latest when a backend forgets the Job), and a submit that fails leaves none behind, or removes it before the
+///   name is used again. It never shows in logs, errors or what is kept of an ended Job. It is not compared when a name is taken:
+///   whoever makes a Job with a Secret lets the spec hash cover both, because a role that may make Secrets need not be one that may read
+///   them. The Secret of the first submit stays. A Secret without a name or in another namespace than its Job is
+///   [`Invalid`](crate::ErrorKind::Invalid), as is any Secret for a backend that cannot take one.
 /// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier one, and ends
 ///   after a terminal phase. A phase may be skipped (a short Job may go from pending to ended). A name that the backend
 ///   does not know yields an error of kind [`NotFound`](crate::ErrorKind::NotFound) and ends. After any error the stream ends;
@@ -116,12 +120,12 @@ impl fmt::Display for Cause {
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 #[async_trait]
 pub trait JobBackend: fmt::Debug + Send + Sync + 'static {
-    /// Makes the Kubernetes Job, once.
+    /// Makes the Kubernetes Job and the Secret that it owns, once.
     ///
     /// # Errors
-    /// `Conflict`: the name is taken by another Job. `Invalid`: the Job breaks a rule, with every problem.
+    /// `Conflict`: the name is taken by another Job. `Invalid`: the Job or its Secret breaks a rule, with every problem.
     /// `Forbidden`: the backend may not make it. `Unavailable`: try again.
-    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError>;
+    async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError>;
 
     /// Follows the Kubernetes Job of this name to its end.
     fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>>;

@@ -6,6 +6,7 @@ use std::{fmt, fmt::Write as _};
 
 use job_spec::labels;
 use k8s_openapi::api::batch::v1::Job;
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 /// Everything that is wrong with a Job.
@@ -76,9 +77,9 @@ pub(crate) fn annotated_hash(job: &Job) -> Option<&str> {
     (!hash.is_empty()).then_some(hash)
 }
 
-/// Maps inside a Job are ordered, so equal Jobs give equal bytes.
-fn content_hash(job: &Job) -> String {
-    let bytes = serde_json::to_vec(job).expect("a Job has only text keys, so it is always JSON");
+/// Returns a hash over a whole object. Maps inside are ordered, so equal objects give equal bytes.
+pub(crate) fn content_hash(object: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(object).expect("an object has only text keys, so it is always JSON");
     Sha256::digest(&bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a String cannot fail");
         text

@@ -22,6 +22,7 @@ use crate::{
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob},
     phase,
+    submission::Submission,
 };
 
 mod convert_error;
@@ -94,7 +95,12 @@ impl KubeBackend {
 
 #[async_trait]
 impl JobBackend for KubeBackend {
-    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError> {
+    async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
+        let job = &submission.job;
+        if submission.secret.is_some() {
+            let text = "a Secret was submitted with the Job, and this backend cannot make Secrets yet";
+            return Err(BackendError::new(ErrorKind::Invalid, Action::Submit, submission.given_name(), text));
+        }
         let name = identity::name_of(job).map_err(|problem| {
             let given = job.metadata.name.clone().unwrap_or_default();
             BackendError::new(ErrorKind::Invalid, Action::Submit, given, problem)

@@ -11,6 +11,7 @@
 //! | who moves it on | the operating system | the cluster | the test, by hand |
 //! | image, node selector, volumes, resources… | not honoured, and it says so once per Job | honoured | ignored |
 //! | missing Secret | waits for a folder to appear | waits in the kubelet | ignored |
+//! | a [`Secret` of the Job](Submission::secret) | in memory, as a file only where it is mounted; until the end | not yet | until the end |
 //! | exit code | seen, unless the program was restarted meanwhile | only through a pod failure policy | as the test says |
 //! | survives a restart of this program | yes: it finds its processes again | yes: the cluster keeps them | no |
 //! | remembers a cancelled Job | yes | no: the object is deleted | yes |
@@ -31,7 +32,7 @@
 //!     environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
 //! })
 //! .await?;
-//! backend.submit(&job).await?;
+//! backend.submit(&job.into()).await?;
 //! let mut phases = backend.watch("job-17-100-1");
 //! while let Some(phase) = phases.next().await {
 //!     println!("{:?}", phase?);
@@ -46,6 +47,7 @@ mod identity;
 mod kube;
 mod local;
 mod phase;
+mod submission;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
@@ -54,4 +56,5 @@ pub use self::{
     error::{Action, BackendError, BoxError, ErrorKind},
     kube::{ConnectError, KubeBackend},
     local::{LocalBackend, LocalOptions, OpenError},
+    submission::Submission,
 };

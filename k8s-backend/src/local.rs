@@ -17,10 +17,17 @@
 //! standard output and its standard error is seen only as long as it stays in the process group and something else holds the
 //! output, so whoever starts a long-running child in a group of its own should let it inherit one of the two.
 //!
+//! # Secrets
+//!
+//! A Secret is looked for among what was submitted with the Job, then in the folder of Secrets. What goes into the environment
+//! is never on disk. A mounted Secret is: its files lie in the Job's folder until the Job has ended, and since nothing can stand at the mount path
+//! itself, values of `env`, `command` and `args` that are the mount path, or a path below it, are given to the process as
+//! the path where the files are.
+//!
 //! # Files
 //!
 //! One folder per Job, readable for this user alone: `record.json` (never environment or arguments), `pod.log` (output),
-//! `work` (working folder, removed at the end). They stay, so that a name is never used twice; `ttlSecondsAfterFinished` is
+//! `work` (working folder) and `mounts` (mounted Secrets), both removed at the end. They stay, so that a name is never used twice; `ttlSecondsAfterFinished` is
 //! not honoured. To make the backend forget an ended Job, remove its folder while no program uses the directory.
 
 use std::{
@@ -37,7 +44,6 @@ use futures::{
     stream::{self, BoxStream},
 };
 use jiff::Timestamp;
-use k8s_openapi::api::batch::v1::Job;
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
@@ -51,17 +57,20 @@ use crate::{
     backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob},
+    submission::Submission,
 };
 
 mod directory;
 mod environment;
 mod expand;
 mod leader;
+mod mounts;
 mod output;
 mod plan;
 mod process;
 mod progress;
 mod record;
+mod secrets;
 mod supervise;
 
 /// Where the local backend keeps its things and what it gives to processes.
@@ -69,7 +78,7 @@ mod supervise;
 pub struct LocalOptions {
     /// The folder of its own; made if it is not there. One program at a time may use it.
     pub directory: PathBuf,
-    /// The Secrets: `<secrets>/<name of the Secret>/<key>`, one file per key. Need not exist.
+    /// The Secrets that do not come with a Job: `<secrets>/<name of the Secret>/<key>`, one file per key. Need not exist.
     pub secrets: PathBuf,
     /// The program of containers without a `command`: what the image's entry point is in a cluster.
     pub entry_point: PathBuf,
@@ -197,7 +206,7 @@ impl LocalBackend {
     }
 
     /// Finds the Job of a plan, or takes it in.
-    fn find_or_take(&self, job: &Job, plan: Plan) -> (Entry, Submitted) {
+    fn find_or_take(&self, submission: &Submission, plan: Plan) -> (Entry, Submitted) {
         let mut jobs = locked(&self.jobs);
         if let Some(entry) = jobs.get(&plan.name) {
             return (entry.clone(), Submitted::AlreadyThere);
@@ -205,8 +214,8 @@ impl LocalBackend {
         let submitted_at = Timestamp::now();
         let record = Record {
             name: plan.name.clone(),
-            spec_hash: identity::spec_hash(job),
-            labels: job.metadata.labels.clone().unwrap_or_default(),
+            spec_hash: identity::spec_hash(&submission.job),
+            labels: submission.job.metadata.labels.clone().unwrap_or_default(),
             submitted_at,
             deadline_at: Record::deadline(submitted_at, plan.deadline),
             grace_seconds: plan.grace.as_secs(),
@@ -219,23 +228,23 @@ impl LocalBackend {
         jobs.insert(plan.name.clone(), entry.clone());
         let mut tasks = locked(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(supervisor.run(Arc::new(plan), Arc::clone(&self.surroundings)));
+        tasks.spawn(supervisor.run(plan, Arc::clone(&self.surroundings)));
         (entry, Submitted::Created)
     }
 }
 
 #[async_trait]
 impl JobBackend for LocalBackend {
-    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError> {
-        let given = job.metadata.name.clone().unwrap_or_default();
+    async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
+        let given = submission.given_name().to_owned();
         let error =
             |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
-        let plan = Plan::of(job).map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
+        let plan = Plan::of(submission).map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
         if self.closed.is_set() {
             return Err(self.closed.error(Action::Submit, &given));
         }
-        let (mut entry, submitted) = self.find_or_take(job, plan);
-        let asked = identity::spec_hash(job);
+        let (mut entry, submitted) = self.find_or_take(submission, plan);
+        let asked = identity::spec_hash(&submission.job);
         if entry.spec_hash != asked {
             return Err(error(ErrorKind::Conflict, OtherJob::new(&entry.spec_hash, &asked).into()));
         }

@@ -6,8 +6,8 @@ use std::{fs, path::PathBuf, time::Duration};
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_backend::{
     BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, LocalBackend, LocalOptions, OpenError,
-    Submitted,
-    testing::conformance::{PATIENCE, sample_job},
+    Submission, Submitted,
+    testing::conformance::{PATIENCE, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
 };
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
@@ -114,13 +114,13 @@ async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
     let machine = Machine::new();
     let job = machine.script(&format!("echo $$$$ > $T/pid; {FOR_EVER}"));
     let first = machine.open().await;
-    first.submit(&job).await.unwrap();
+    first.submit(&job.clone().into()).await.unwrap();
     let pid = machine.until_file("pid").await;
     running(&first).await;
     drop(first);
 
     let second = machine.open().await;
-    assert_eq!(second.submit(&job).await.unwrap(), Submitted::AlreadyThere);
+    assert_eq!(second.submit(&job.clone().into()).await.unwrap(), Submitted::AlreadyThere);
     running(&second).await;
     second.cancel(NAME).await.unwrap();
     assert_eq!(end(&second).await, Cause::Deleted);
@@ -129,10 +129,10 @@ async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
 
     let third = machine.open().await;
     assert_eq!(end(&third).await, Cause::Deleted);
-    assert_eq!(third.submit(&job).await.unwrap(), Submitted::AlreadyThere);
+    assert_eq!(third.submit(&job.clone().into()).await.unwrap(), Submitted::AlreadyThere);
     let mut other = job.clone();
     other.metadata.annotations = None;
-    assert_eq!(third.submit(&other).await.unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(third.submit(&other.into()).await.unwrap_err().kind, ErrorKind::Conflict);
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_deadline_goes_on_while_nobody_watches() {
     let mut job = machine.script(FOR_EVER);
     job.spec.as_mut().unwrap().active_deadline_seconds = Some(2);
     let first = machine.open().await;
-    first.submit(&job).await.unwrap();
+    first.submit(&job.clone().into()).await.unwrap();
     first.close().await;
     drop(first);
     let second = machine.open().await;
@@ -154,7 +154,9 @@ async fn a_process_that_ended_unseen_is_lost() {
     let first = machine.open().await;
     first
         .submit(
-            &machine.script("while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; echo $$$$ > $T/gone"),
+            &machine
+                .script("while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; echo $$$$ > $T/gone")
+                .into(),
         )
         .await
         .unwrap();
@@ -174,7 +176,7 @@ async fn what_the_main_process_leaves_behind_is_ended_first() {
     let backend = machine.open().await;
     let left = format!("trap '' TERM; {FOR_EVER}");
     let script = format!("sh -c \"{left}\" & echo $! > $T/pid; exit 3");
-    backend.submit(&machine.script(&script)).await.unwrap();
+    backend.submit(&machine.script(&script).into()).await.unwrap();
     assert_eq!(end(&backend).await, Cause::ExitCode(Some(3)));
     assert!(!is_alive(&machine.until_file("pid").await));
 }
@@ -185,7 +187,7 @@ async fn a_process_in_a_session_of_its_own_is_ended_too() {
     let machine = Machine::new();
     let backend = machine.open().await;
     let script = format!("setsid sh -c 'echo $$$$ > $T/pid; {FOR_EVER}' & {FOR_EVER}");
-    backend.submit(&machine.script(&script)).await.unwrap();
+    backend.submit(&machine.script(&script).into()).await.unwrap();
     let pid = machine.until_file("pid").await;
     backend.cancel(NAME).await.unwrap();
     assert_eq!(end(&backend).await, Cause::Deleted);
@@ -198,7 +200,7 @@ async fn a_program_that_is_not_there_is_not_started() {
     let backend = machine.open().await;
     let mut job = sample_job(NAME);
     pod_of(&mut job).containers[0].command = None;
-    backend.submit(&job).await.unwrap();
+    backend.submit(&job.clone().into()).await.unwrap();
     let Cause::NotStarted { message } = end(&backend).await else { unreachable!("nothing can have started") };
     assert!(message.contains("no-such-program"), "{message}");
 }
@@ -207,7 +209,7 @@ async fn a_program_that_is_not_there_is_not_started() {
 async fn a_signal_is_told() {
     let machine = Machine::new();
     let backend = machine.open().await;
-    backend.submit(&machine.script("kill -9 $$$$")).await.unwrap();
+    backend.submit(&machine.script("kill -9 $$$$").into()).await.unwrap();
     assert_eq!(end(&backend).await, Cause::Signal(9));
 }
 
@@ -218,7 +220,7 @@ async fn a_missing_secret_is_waited_for() {
     let mut job = machine.script("echo \"$TOKEN\"");
     let from = json!([{"secretRef": {"name": "executor-secrets"}}]);
     pod_of(&mut job).containers[0].env_from = Some(serde_json::from_value(from).unwrap());
-    backend.submit(&job).await.unwrap();
+    backend.submit(&job.clone().into()).await.unwrap();
     let first = backend.watch(NAME).next().await.unwrap().unwrap();
     assert_eq!(first, JobPhase::Pending { reason: Some("secret \"executor-secrets\" not found".to_owned()) });
     // As one step: a half-written Secret would be taken as it is.
@@ -239,10 +241,52 @@ async fn a_job_that_still_waited_is_not_started_after_a_restart() {
     let mut job = machine.script("exit 0");
     let from = json!([{"secretRef": {"name": "executor-secrets"}}]);
     pod_of(&mut job).containers[0].env_from = Some(serde_json::from_value(from).unwrap());
-    first.submit(&job).await.unwrap();
+    first.submit(&job.clone().into()).await.unwrap();
     drop(first);
     let second = machine.open().await;
     assert!(matches!(end(&second).await, Cause::NotStarted { .. }));
+}
+
+#[tokio::test]
+async fn a_mounted_secret_lasts_as_long_as_its_process_also_across_a_restart() {
+    let machine = Machine::new();
+    let script = machine.script(
+        "while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; cat $FILE > $T/read; echo >> $T/read",
+    );
+    let mut submission = Submission { job: script, ..sample_submission(NAME) };
+    let (pod, mounts) = (pod_of(&mut submission.job), sample_submission(NAME).job);
+    let wanted = mounts.spec.unwrap().template.spec.unwrap();
+    pod.volumes = wanted.volumes;
+    pod.containers[0].volume_mounts = wanted.containers[0].volume_mounts.clone();
+    let file = json!({"name": "FILE", "value": format!("{SAMPLE_MOUNT}/token")});
+    pod.containers[0].env.as_mut().unwrap().push(serde_json::from_value(file).unwrap());
+    let first = machine.open().await;
+    first.submit(&submission).await.unwrap();
+    running(&first).await;
+    first.close().await;
+    drop(first);
+    assert!(!machine.record().to_string().contains(SAMPLE_TOKEN));
+
+    let second = machine.open().await;
+    fs::write(machine.path("go"), "").unwrap();
+    assert!(matches!(end(&second).await, Cause::Lost { .. }));
+    assert_eq!(machine.until_file("read").await, SAMPLE_TOKEN);
+    assert!(!machine.path(&format!("jobs/{NAME}/mounts")).exists());
+}
+
+#[tokio::test]
+async fn a_mounted_secret_whose_process_ended_unseen_is_removed_at_the_next_start() {
+    let machine = Machine::new();
+    let first = machine.open().await;
+    first.submit(&machine.script("exit 0").into()).await.unwrap();
+    end(&first).await;
+    drop(first);
+    // As if the program had been killed before it could remove it.
+    let left = machine.path(&format!("jobs/{NAME}/mounts/secret"));
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("token"), SAMPLE_TOKEN).unwrap();
+    machine.open().await;
+    assert!(!left.exists());
 }
 
 #[tokio::test]
@@ -251,7 +295,7 @@ async fn the_child_sees_the_jobs_environment_and_nothing_of_the_servers() {
     let backend = machine.open().await;
     let mut job = machine.script("env; pwd");
     pod_of(&mut job).node_selector = Some([("disk".to_owned(), "fast".to_owned())].into());
-    backend.submit(&job).await.unwrap();
+    backend.submit(&job.clone().into()).await.unwrap();
     assert_eq!(end(&backend).await, Cause::Completed);
     let output = machine.output();
     assert!(output.contains("\nT=") && !output.contains("SERVER_SECRET"), "{output}");
@@ -266,13 +310,13 @@ async fn a_damaged_record_keeps_its_name_taken() {
     let machine = Machine::new();
     let first = machine.open().await;
     let job = machine.script("exit 0");
-    first.submit(&job).await.unwrap();
+    first.submit(&job.clone().into()).await.unwrap();
     end(&first).await;
     drop(first);
     fs::write(machine.path(&format!("jobs/{NAME}/record.json")), "{").unwrap();
     let second = machine.open().await;
     assert!(matches!(end(&second).await, Cause::Lost { .. }));
-    assert_eq!(second.submit(&job).await.unwrap_err().kind, ErrorKind::Conflict);
+    assert_eq!(second.submit(&job.clone().into()).await.unwrap_err().kind, ErrorKind::Conflict);
 }
 
 #[tokio::test]
@@ -287,7 +331,7 @@ async fn folders_are_for_this_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = Machine::new();
     let backend = machine.open().await;
-    backend.submit(&machine.script("exit 0")).await.unwrap();
+    backend.submit(&machine.script("exit 0").into()).await.unwrap();
     end(&backend).await;
     for (path, mode) in [("", 0o700), ("/record.json", 0o600), ("/pod.log", 0o600)] {
         let found = fs::metadata(machine.path(&format!("jobs/{NAME}{path}"))).unwrap().permissions().mode();

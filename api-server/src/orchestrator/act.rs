@@ -107,7 +107,7 @@ impl Actor {
         let object = store.job_object(&attempt.id).await?;
         let object: KubernetesJob = serde_json::from_slice(&object)
             .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {}", attempt.id)))?;
-        match self.services.backend.submit(&object).await {
+        match self.services.backend.submit(&object.into()).await {
             Ok(submitted) => {
                 tracing::info!(
                     job = job.id,

@@ -67,8 +67,11 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
         };
         if let Some(cause) = settled(&record, &folder)? {
             record.stage = Stage::Ended { cause, at: Timestamp::now() };
-            folder.remove_work();
+            folder.remove_scratch();
             folder.save(&record)?;
+        } else if matches!(record.stage, Stage::Ended { .. }) {
+            // What could not be removed then may be removable now.
+            folder.remove_scratch();
         }
         found.push((record, folder));
     }

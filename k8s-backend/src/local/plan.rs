@@ -4,11 +4,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Container};
+use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::identity::{self, Problems};
+use super::{mounts::secret_mounts, secrets::OwnSecret};
+use crate::{
+    identity::{self, Problems},
+    submission::Submission,
+};
 
 /// How long Kubernetes waits between TERM and KILL when a pod does not say.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -52,15 +56,24 @@ const HONOURED: [(&str, &[&str]); 3] = [
 ];
 
 /// A Job as the local backend can run it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) container: Container,
+    pub(crate) volumes: Vec<Volume>,
+    pub(crate) secret: Option<OwnSecret>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) grace: Duration,
     /// Fields that are set and that nothing here can honour.
     pub(crate) left_aside: Vec<String>,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The environment of a container is full of secrets.
+        f.debug_struct("Plan").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Plan {
@@ -68,8 +81,9 @@ impl Plan {
     ///
     /// # Errors
     /// Every reason why this Job cannot be one local process.
-    pub(crate) fn of(job: &Job) -> Result<Self, Problems> {
-        let mut problems = Vec::new();
+    pub(crate) fn of(submission: &Submission) -> Result<Self, Problems> {
+        let job = &submission.job;
+        let mut problems = submission.secret_problems();
         let name = identity::name_of(job).map_err(|problem| problems.push(problem)).unwrap_or_default();
         let spec = job.spec.clone().unwrap_or_default();
         let pod = spec.template.spec.clone().unwrap_or_default();
@@ -98,16 +112,36 @@ impl Plan {
             return Err(Problems(problems));
         }
         let container = pod.containers[0].clone();
+        let rest = without_secret_mounts(pod.clone());
         let deadlines = [spec.active_deadline_seconds, pod.active_deadline_seconds];
         Ok(Self {
             name: name.to_owned(),
             namespace: job.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
             deadline: deadlines.into_iter().flatten().min().map(seconds),
             grace: seconds(pod.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECONDS)),
-            left_aside: left_aside(&[to_object(&spec), to_object(&pod), to_object(&container)]),
+            left_aside: left_aside(&[to_object(&spec), to_object(&rest), to_object(&rest.containers[0])]),
             container,
+            volumes: pod.volumes.unwrap_or_default(),
+            secret: submission.secret.as_ref().map(OwnSecret::of),
         })
     }
+}
+
+/// Takes away the mounts of Secrets, which are honoured. A mount of a single file of a volume is not.
+fn without_secret_mounts(mut pod: PodSpec) -> PodSpec {
+    let volumes = pod.volumes.take().unwrap_or_default();
+    for container in &mut pod.containers {
+        let honoured: BTreeSet<String> =
+            secret_mounts(container, &volumes).map(|(volume, ..)| volume.to_owned()).collect();
+        if let Some(mounts) = &mut container.volume_mounts {
+            mounts.retain(|mount| {
+                let in_part = mount.sub_path.is_some() || mount.sub_path_expr.is_some();
+                in_part || !honoured.contains(&mount.name)
+            });
+        }
+    }
+    pod.volumes = Some(volumes.into_iter().filter(|volume| volume.secret.is_none()).collect());
+    pod
 }
 
 fn seconds(count: i64) -> Duration {
@@ -151,22 +185,31 @@ fn means_nothing(key: &str, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::batch::v1::Job;
     use serde_json::json;
 
     use super::*;
 
-    fn job(spec: &Value) -> Job {
-        serde_json::from_value(json!({"metadata": {"name": "job-1"}, "spec": spec})).unwrap()
+    fn job(spec: &Value) -> Submission {
+        let job = json!({"metadata": {"name": "job-1"}, "spec": spec});
+        serde_json::from_value::<Job>(job).unwrap().into()
     }
 
     #[test]
     fn every_problem_is_told_at_once() {
         let mut job = job(&json!({"suspend": true, "parallelism": 2, "activeDeadlineSeconds": -1,
             "template": {"spec": {"containers": []}}}));
-        job.metadata.name = Some("../x".to_owned());
+        job.job.metadata.name = Some("../x".to_owned());
+        job.secret = Some(k8s_openapi::api::core::v1::Secret::default());
         let text = Plan::of(&job).unwrap_err().to_string();
-        for part in ["\"../x\"", "0 containers", "parallelism is 2", "suspend", "activeDeadlineSeconds is -1"]
-        {
+        for part in [
+            "\"../x\"",
+            "of the Secret is not set",
+            "0 containers",
+            "parallelism is 2",
+            "suspend",
+            "activeDeadlineSeconds is -1",
+        ] {
             assert!(text.contains(part), "{part:?} in {text:?}");
         }
     }
@@ -188,14 +231,18 @@ mod tests {
             &json!({"backoffLimit": 0, "ttlSecondsAfterFinished": 60, "podReplacementPolicy": "Failed",
             "template": {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": false,
                 "nodeSelector": {"disk": "fast"}, "tolerations": [],
-                "containers": [{"name": "executor", "image": "x", "env": [], "resources": {"limits": {"cpu": "1"}}}]}}}),
+                "containers": [{"name": "executor", "image": "x", "env": [], "resources": {"limits": {"cpu": "1"}},
+                    "volumeMounts": [{"name": "own", "mountPath": "/own"}, {"name": "own", "mountPath": "/part", "subPath": "x"}]}],
+                "volumes": [{"name": "own", "secret": {"secretName": "job-1"}}, {"name": "cache", "emptyDir": {}}]}}}),
         ));
         assert_eq!(
             plan.unwrap().left_aside,
             [
                 "container.image",
                 "container.resources",
+                "container.volumeMounts",
                 "spec.template.spec.nodeSelector",
+                "spec.template.spec.volumes",
                 "spec.ttlSecondsAfterFinished"
             ]
         );

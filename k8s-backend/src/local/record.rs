@@ -120,6 +120,11 @@ impl Folder {
         self.0.join("work")
     }
 
+    /// Where mounted Secrets lie while the process may read them.
+    pub(crate) fn mounts(&self) -> PathBuf {
+        self.0.join("mounts")
+    }
+
     fn record(&self) -> PathBuf {
         self.0.join("record.json")
     }
@@ -139,11 +144,14 @@ impl Folder {
         fs::remove_dir_all(&self.0)
     }
 
-    pub(crate) fn remove_work(&self) {
-        if let Err(error) = fs::remove_dir_all(self.work())
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(folder = %self.work().display(), %error, "a working folder could not be removed");
+    /// Removes what ends with the Job: its working folder and its mounted Secrets.
+    pub(crate) fn remove_scratch(&self) {
+        for folder in [self.mounts(), self.work()] {
+            if let Err(error) = fs::remove_dir_all(&folder)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(folder = %folder.display(), %error, "a folder of an ended Job could not be removed");
+            }
         }
     }
 

@@ -12,8 +12,9 @@ use tokio::{
 };
 
 use super::{
-    environment::Surroundings,
+    environment::{CommandLine, Surroundings},
     leader::{Leader, is_free, until_free},
+    mounts::Mount,
     plan::Plan,
     process::{self, ProcessTree},
     progress::Progress,
@@ -37,14 +38,14 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Takes a new Job and runs it.
-    pub(crate) async fn run(mut self, plan: Arc<Plan>, surroundings: Arc<Surroundings>) {
+    pub(crate) async fn run(mut self, plan: Plan, surroundings: Arc<Surroundings>) {
         let folder = self.folder.clone();
         let accepted = match blocking(move || folder.create()).await {
             Ok(()) => self.save().await,
             Err(error) => Err(error),
         };
         let started = match accepted {
-            Ok(()) => self.start(&plan, &surroundings).await,
+            Ok(()) => self.start(plan, &surroundings).await,
             Err(error) => Err(Failed::Disk(error)),
         };
         match started {
@@ -75,13 +76,20 @@ impl Supervisor {
     }
 
     /// Waits for what the Job needs and starts its process.
-    async fn start(&mut self, plan: &Arc<Plan>, surroundings: &Arc<Surroundings>) -> Result<Child, Failed> {
+    ///
+    /// The plan and with it the Job's own Secret are let go of as soon as the process has them.
+    async fn start(&mut self, plan: Plan, surroundings: &Arc<Surroundings>) -> Result<Child, Failed> {
+        let plan = Arc::new(plan);
+        let mounts = self.folder.mounts();
         let line = loop {
             if let Some(reason) = self.asked_to_stop_now() {
                 return Err(Failed::Ended(cause_of(reason)));
             }
-            let (plan, surroundings) = (Arc::clone(plan), Arc::clone(surroundings));
-            match blocking(move || Ok(surroundings.command_line(&plan))).await.map_err(Failed::Disk)? {
+            let (plan, surroundings, mounts) = (Arc::clone(&plan), Arc::clone(surroundings), mounts.clone());
+            match blocking(move || Ok(surroundings.command_line(&plan, &mounts)))
+                .await
+                .map_err(Failed::Disk)?
+            {
                 Ok(line) => break line,
                 Err(reason) => self.wait(reason).await?,
             }
@@ -92,8 +100,12 @@ impl Supervisor {
             self.record.stage = was;
             return Err(Failed::Disk(error));
         }
-        let notes = notes(plan);
-        match process::spawn(line, &self.folder, &notes) {
+        let (line, written) = written(line).await?;
+        let spawned = match written {
+            Ok(()) => process::spawn(line, &self.folder, &notes(&plan)),
+            Err(error) => Err(format!("a mounted Secret cannot be written: {error}")),
+        };
+        match spawned {
             Ok((child, process)) => {
                 self.record.process = Some(process);
                 self.record.stage = Stage::Running;
@@ -174,7 +186,7 @@ impl Supervisor {
         self.record.stage = Stage::Ended { cause: cause.clone(), at: Timestamp::now() };
         let folder = self.folder.clone();
         let _removed = blocking(move || {
-            folder.remove_work();
+            folder.remove_scratch();
             Ok(())
         })
         .await;
@@ -266,6 +278,15 @@ fn cause_of_exit(status: ExitStatus) -> Cause {
         (None, Some(signal)) => Cause::Signal(signal),
         (None, None) => Cause::ExitCode(None),
     }
+}
+
+/// Writes the files that a process finds when it starts.
+async fn written(line: CommandLine) -> Result<(CommandLine, io::Result<()>), Failed> {
+    let work = move || {
+        let written = line.mounts.iter().try_for_each(Mount::write);
+        Ok((line, written))
+    };
+    blocking(work).await.map_err(Failed::Disk)
 }
 
 fn notes(plan: &Plan) -> Vec<String> {

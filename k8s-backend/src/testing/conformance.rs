@@ -9,12 +9,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
 use job_spec::labels;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde_json::json;
 
 use crate::{
     backend::{JobBackend, JobPhase},
     error::BackendError,
+    submission::Submission,
 };
 
 pub mod cases;
@@ -35,6 +36,9 @@ pub enum Behaviour {
     IgnoresTerm,
     /// Runs for ever; its deadline and its grace period are short.
     OverstaysDeadline,
+    /// Runs until it is let go, then exits with code 0 if it got the Secret of [`sample_submission`] as that Job asks for it, in
+    /// its environment and as a file, and with another code if not.
+    ReadsSecret,
     /// Runs until it is let go, then prints this many bytes and exits with code 0.
     Prints(u64),
 }
@@ -62,6 +66,10 @@ pub trait Harness: Send + Sync {
 
     /// Returns how many bytes the container has printed, where the backend keeps them.
     async fn printed(&self, name: &str) -> Option<u64>;
+
+    /// Tells whether anything of the Secret of an ended or refused Job is left. Where ended Jobs stay as objects and own their
+    /// Secret, the Job is removed first, as its `ttlSecondsAfterFinished` would. `None`: the backend takes no Secrets.
+    async fn secret_is_left(&self, name: &str) -> Option<bool>;
 
     /// Tells whether a Job is still known after it was cancelled and is gone.
     fn remembers_cancelled(&self) -> bool;
@@ -96,6 +104,34 @@ pub fn sample_job(name: &str) -> Job {
         },
     });
     serde_json::from_value(job).expect("the object above is a Job")
+}
+
+/// What the Secret of [`sample_submission`] holds under its one key, `token`. It occurs nowhere else.
+pub const SAMPLE_TOKEN: &str = "the-token-of-the-sample";
+
+/// Where the container of [`sample_submission`] mounts its Secret.
+pub const SAMPLE_MOUNT: &str = "/run/sample";
+
+/// Makes a [`sample_job`] with a Secret of the same name, which its container gets as variable `TOKEN` and as file
+/// `token` of [`SAMPLE_MOUNT`].
+///
+/// # Panics
+/// Never; the object is written out below.
+#[must_use]
+pub fn sample_submission(name: &str) -> Submission {
+    let mut job = sample_job(name);
+    if let Some(pod) = job.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) {
+        let asked = json!({"name": "executor",
+            "image": pod.containers[0].image, "command": pod.containers[0].command,
+            "env": [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": name, "key": "token"}}}],
+            "volumeMounts": [{"name": "secret", "mountPath": SAMPLE_MOUNT, "readOnly": true}]});
+        pod.containers[0] = serde_json::from_value(asked).expect("the object above is a container");
+        let volumes = json!([{"name": "secret", "secret": {"secretName": name}}]);
+        pod.volumes = Some(serde_json::from_value(volumes).expect("the list above holds volumes"));
+    }
+    let secret = json!({"metadata": {"name": name}, "stringData": {"token": SAMPLE_TOKEN}});
+    let secret: Secret = serde_json::from_value(secret).expect("the object above is a Secret");
+    Submission { job, secret: Some(secret) }
 }
 
 /// Reads the next phase of a watch.
@@ -167,6 +203,12 @@ macro_rules! conformance_suite {
             output_larger_than_a_pipe_blocks_nobody,
             a_job_that_overstays_its_deadline_is_ended,
             a_backend_that_goes_away_is_unavailable_and_loses_nothing,
+            a_secret_reaches_its_container_and_goes_with_the_job,
+            the_secret_of_a_cancelled_job_goes_too,
+            the_same_job_with_its_secret_again_is_already_there,
+            a_secret_is_never_replaced,
+            a_submit_that_is_refused_leaves_no_secret,
+            a_secret_that_does_not_belong_to_its_job_is_invalid,
         );
     };
     (@cases $backend:ident, $harness:expr, $($case:ident),* $(,)?) => {

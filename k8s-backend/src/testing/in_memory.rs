@@ -1,7 +1,8 @@
 //! A backend in which nothing happens until the test says so.
 //!
 //! It is stricter than the real ones, so that what only works by luck with one of them fails in a unit test: a used name is
-//! never free again, phases cannot go backwards, and Jobs without our labels and hash are refused.
+//! never free again, phases cannot go backwards, Jobs without our labels and hash are refused, and so is a Secret that its
+//! pod does not read or that differs from the one that came first.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +15,14 @@ use futures::{
     stream::{self, BoxStream},
 };
 use job_spec::labels;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use tokio::sync::watch;
 
 use crate::{
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob, Problems},
+    submission::{Submission, secrets_read_by},
 };
 
 /// Labels that a Job and its pod template must both carry.
@@ -39,7 +41,7 @@ const LABELS: [&str; 5] =
 /// use k8s_backend::{Cause, JobBackend as _, JobPhase, testing::{InMemoryBackend, conformance::sample_job}};
 ///
 /// let backend = InMemoryBackend::new();
-/// backend.submit(&sample_job("job-17-100-1")).await.unwrap();
+/// backend.submit(&sample_job("job-17-100-1").into()).await.unwrap();
 /// let mut phases = backend.watch("job-17-100-1");
 /// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Pending { reason: None });
 /// backend.start("job-17-100-1");
@@ -69,6 +71,10 @@ struct Reach {
 #[derive(Debug)]
 struct Held {
     job: Job,
+    /// The Secret that came with it, as long as it has not ended.
+    secret: Option<Secret>,
+    /// Tells that Secret from another one after the end, too.
+    secret_hash: Option<String>,
     cancelled: bool,
     /// Every phase so far, so that no watcher can miss one.
     phases: watch::Sender<Vec<JobPhase>>,
@@ -141,6 +147,12 @@ impl InMemoryBackend {
         self.jobs().get(name).map(|held| held.job.clone())
     }
 
+    /// Returns the Secret of a Job that has not ended.
+    #[must_use]
+    pub fn secret(&self, name: &str) -> Option<Secret> {
+        self.jobs().get(name).and_then(|held| held.secret.clone())
+    }
+
     /// Returns the phase of a Job.
     #[must_use]
     pub fn phase(&self, name: &str) -> Option<JobPhase> {
@@ -159,8 +171,8 @@ impl InMemoryBackend {
     }
 
     fn advance(&self, name: &str, next: JobPhase) {
-        let jobs = self.jobs();
-        let held = jobs.get(name);
+        let mut jobs = self.jobs();
+        let held = jobs.get_mut(name);
         assert!(held.is_some(), "there is no Kubernetes Job {name:?}");
         let Some(held) = held else { return };
         let last = held.phases.borrow().last().cloned();
@@ -171,6 +183,9 @@ impl InMemoryBackend {
             _ => false,
         };
         assert!(possible, "Kubernetes Job {name:?} cannot go from {last:?} to {next:?}");
+        if next.is_terminal() {
+            held.secret = None;
+        }
         held.phases.send_modify(|phases| phases.push(next));
     }
 
@@ -181,26 +196,32 @@ impl InMemoryBackend {
 
 #[async_trait]
 impl JobBackend for InMemoryBackend {
-    async fn submit(&self, job: &Job) -> Result<Submitted, BackendError> {
-        let given = job.metadata.name.clone().unwrap_or_default();
+    async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
+        let Submission { job, secret } = submission;
+        let given = submission.given_name().to_owned();
         self.check_reach(Action::Submit, &given)?;
         let error =
             |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
-        let problems = problems_of(job);
+        let problems = problems_of(submission);
         if !problems.is_empty() {
             return Err(error(ErrorKind::Invalid, Problems(problems).into()));
         }
+        let secret_hash = secret.as_ref().map(identity::content_hash);
         let mut jobs = self.jobs();
         if let Some(held) = jobs.get(&given) {
             let (there, asked) = (identity::spec_hash(&held.job), identity::spec_hash(job));
-            return if there == asked {
+            return if there == asked && held.secret_hash == secret_hash {
                 Ok(Submitted::AlreadyThere)
+            } else if there == asked {
+                let text = "the same Job came before with another Secret; its spec hash must cover both";
+                Err(error(ErrorKind::Conflict, text.into()))
             } else {
                 Err(error(ErrorKind::Conflict, OtherJob::new(&there, &asked).into()))
             };
         }
         let phases = watch::Sender::new(vec![JobPhase::Pending { reason: None }]);
-        jobs.insert(given.clone(), Held { job: job.clone(), cancelled: false, phases });
+        let (job, secret) = (job.clone(), secret.clone());
+        jobs.insert(given.clone(), Held { job, secret, secret_hash, cancelled: false, phases });
         Ok(Submitted::Created)
     }
 
@@ -233,8 +254,10 @@ fn away(action: Action, job: &str) -> BackendError {
     BackendError::new(ErrorKind::Unavailable, action, job, "the test has sent the backend away")
 }
 
-fn problems_of(job: &Job) -> Vec<String> {
+fn problems_of(submission: &Submission) -> Vec<String> {
+    let job = &submission.job;
     let mut problems: Vec<_> = identity::name_of(job).err().into_iter().collect();
+    problems.extend(submission.secret_problems());
     let pod = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
     let places = [
         ("metadata", job.metadata.labels.as_ref()),
@@ -254,6 +277,12 @@ fn problems_of(job: &Job) -> Vec<String> {
     let containers = pod.map_or(0, |pod| pod.containers.len());
     if containers != 1 {
         problems.push(format!("the pod has {containers} containers, expected exactly one"));
+    }
+    let secret = submission.secret.as_ref().and_then(|secret| secret.metadata.name.as_deref());
+    if let Some(secret) = secret
+        && !pod.is_some_and(|pod| secrets_read_by(pod).contains(secret))
+    {
+        problems.push(format!("the pod does not read the Secret {secret:?} that was submitted with it"));
     }
     problems
 }
@@ -295,11 +324,11 @@ fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::conformance::sample_job;
+    use crate::testing::conformance::{sample_job, sample_submission};
 
     #[tokio::test]
     async fn a_job_without_our_marks_is_refused_with_every_problem() {
-        let error = InMemoryBackend::new().submit(&Job::default()).await.unwrap_err();
+        let error = InMemoryBackend::new().submit(&Job::default().into()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Invalid);
         let text = error.source.to_string();
         for part in [
@@ -314,10 +343,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_secret_that_the_pod_does_not_read_is_refused() {
+        let submission = Submission { job: sample_job("job-1"), ..sample_submission("job-1") };
+        let error = InMemoryBackend::new().submit(&submission).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.source.to_string().contains("does not read the Secret \"job-1\""), "{}", error.source);
+    }
+
+    #[tokio::test]
+    async fn another_secret_for_the_same_job_is_a_conflict_also_after_its_end() {
+        let backend = InMemoryBackend::new();
+        let submission = sample_submission("job-1");
+        backend.submit(&submission).await.unwrap();
+        backend.finish("job-1", Cause::Completed);
+        assert_eq!(backend.secret("job-1"), None);
+        assert_eq!(backend.submit(&submission).await.unwrap(), Submitted::AlreadyThere);
+        let other = Submission { secret: None, ..submission };
+        assert_eq!(backend.submit(&other).await.unwrap_err().kind, ErrorKind::Conflict);
+    }
+
+    #[tokio::test]
     #[should_panic(expected = "cannot go from Some(Ended(Completed)) to Running")]
     async fn a_job_cannot_start_after_its_end() {
         let backend = InMemoryBackend::new();
-        backend.submit(&sample_job("job-1")).await.unwrap();
+        backend.submit(&sample_job("job-1").into()).await.unwrap();
         backend.finish("job-1", Cause::Completed);
         backend.start("job-1");
     }
@@ -325,7 +374,7 @@ mod tests {
     #[tokio::test]
     async fn a_watcher_sees_a_short_absence() {
         let backend = InMemoryBackend::new();
-        backend.submit(&sample_job("job-1")).await.unwrap();
+        backend.submit(&sample_job("job-1").into()).await.unwrap();
         let mut phases = backend.watch("job-1");
         assert!(phases.next().await.unwrap().is_ok());
         backend.go_away();
@@ -337,7 +386,7 @@ mod tests {
     #[tokio::test]
     async fn a_watcher_that_sleeps_misses_no_phase() {
         let backend = InMemoryBackend::new();
-        backend.submit(&sample_job("job-1")).await.unwrap();
+        backend.submit(&sample_job("job-1").into()).await.unwrap();
         let phases = backend.watch("job-1");
         backend.wait("job-1", "no node fits");
         backend.start("job-1");

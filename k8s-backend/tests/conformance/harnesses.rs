@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
@@ -12,7 +12,7 @@ use k8s_backend::{
     Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions,
     testing::{
         InMemoryBackend,
-        conformance::{Behaviour, Harness, sample_job},
+        conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
     },
 };
 use k8s_openapi::api::batch::v1::Job;
@@ -25,11 +25,27 @@ type Behaviours = Mutex<BTreeMap<String, Behaviour>>;
 
 fn end_of(behaviour: Behaviour) -> Option<Cause> {
     match behaviour {
-        Behaviour::Exits(0) | Behaviour::Prints(_) => Some(Cause::Completed),
+        Behaviour::Exits(0) | Behaviour::Prints(_) | Behaviour::ReadsSecret => Some(Cause::Completed),
         Behaviour::Exits(code) => Some(Cause::ExitCode(Some(code))),
         Behaviour::OverstaysDeadline => Some(Cause::DeadlineExceeded),
         Behaviour::NeverStarts | Behaviour::RunsUntilCancelled | Behaviour::IgnoresTerm => None,
     }
+}
+
+fn sample(name: &str, behaviour: Behaviour) -> Job {
+    if behaviour == Behaviour::ReadsSecret { sample_submission(name).job } else { sample_job(name) }
+}
+
+/// Tells whether a file below a folder holds a text.
+fn holds(folder: &Path, text: &str) -> bool {
+    fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holds(&path, text)
+        } else {
+            String::from_utf8_lossy(&fs::read(path).unwrap()).contains(text)
+        }
+    })
 }
 
 #[derive(Default)]
@@ -46,7 +62,7 @@ impl Harness for InMemoryHarness {
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {
         self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
-        sample_job(name)
+        sample(name, behaviour)
     }
 
     async fn start(&self, name: &str) {
@@ -72,6 +88,10 @@ impl Harness for InMemoryHarness {
 
     async fn printed(&self, _name: &str) -> Option<u64> {
         None
+    }
+
+    async fn secret_is_left(&self, name: &str) -> Option<bool> {
+        Some(self.backend.secret(name).is_some())
     }
 
     fn remembers_cancelled(&self) -> bool {
@@ -116,10 +136,13 @@ impl Harness for LocalHarness {
         let script = match behaviour {
             Behaviour::Exits(code) => format!("{wait}; exit {code}"),
             Behaviour::Prints(bytes) => format!("{wait}; head -c {bytes} /dev/zero | tr '\\0' x"),
+            Behaviour::ReadsSecret => {
+                format!("{wait}; [ \"$TOKEN\" = {SAMPLE_TOKEN} ] && grep -qx {SAMPLE_TOKEN} \"$FILE\"")
+            }
             Behaviour::IgnoresTerm => format!("trap '' TERM; {for_ever}"),
             Behaviour::RunsUntilCancelled | Behaviour::OverstaysDeadline | Behaviour::NeverStarts => for_ever,
         };
-        let mut job = sample_job(name);
+        let mut job = sample(name, behaviour);
         let spec = job.spec.as_mut().unwrap();
         let pod = spec.template.spec.as_mut().unwrap();
         pod.containers[0].command = Some(["sh", "-c", &script].map(str::to_owned).into());
@@ -127,6 +150,10 @@ impl Harness for LocalHarness {
             Behaviour::NeverStarts => {
                 let missing = serde_json::json!([{"secretRef": {"name": "not-there"}}]);
                 pod.containers[0].env_from = Some(serde_json::from_value(missing).unwrap());
+            }
+            Behaviour::ReadsSecret => {
+                let file = serde_json::json!({"name": "FILE", "value": format!("{SAMPLE_MOUNT}/token")});
+                pod.containers[0].env.as_mut().unwrap().push(serde_json::from_value(file).unwrap());
             }
             Behaviour::IgnoresTerm => pod.termination_grace_period_seconds = Some(1),
             Behaviour::OverstaysDeadline => spec.active_deadline_seconds = Some(1),
@@ -161,6 +188,10 @@ impl Harness for LocalHarness {
         Some(fs::metadata(self.current().output_of(name).unwrap()).unwrap().len())
     }
 
+    async fn secret_is_left(&self, _name: &str) -> Option<bool> {
+        Some(holds(&self.folder.path().join("jobs"), SAMPLE_TOKEN))
+    }
+
     fn remembers_cancelled(&self) -> bool {
         true
     }
@@ -185,7 +216,7 @@ impl Harness for KubeHarness {
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {
         self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
-        sample_job(name)
+        sample(name, behaviour)
     }
 
     async fn start(&self, name: &str) {
@@ -220,6 +251,10 @@ impl Harness for KubeHarness {
     }
 
     async fn printed(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    async fn secret_is_left(&self, _name: &str) -> Option<bool> {
         None
     }
 

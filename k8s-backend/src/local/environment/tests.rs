@@ -1,5 +1,8 @@
 //! The environment of a child, case by case.
 
+use std::fs;
+
+use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,7 +10,7 @@ use super::*;
 fn plan(container: &Value) -> Plan {
     let job = json!({"metadata": {"name": "job-1", "namespace": "terrakube"},
         "spec": {"template": {"spec": {"containers": [container]}}}});
-    Plan::of(&serde_json::from_value(job).unwrap()).unwrap()
+    Plan::of(&serde_json::from_value::<Job>(job).unwrap().into()).unwrap()
 }
 
 fn surroundings(secrets: &Path) -> Surroundings {
@@ -28,7 +31,7 @@ fn secret(secrets: &Path, name: &str, values: &[(&str, &str)]) {
 }
 
 fn environment(secrets: &Path, container: &Value) -> Result<BTreeMap<String, String>, String> {
-    let line = surroundings(secrets).command_line(&plan(container))?;
+    let line = surroundings(secrets).command_line(&plan(container), Path::new("/jobs/job-1/mounts"))?;
     let text = |text: OsString| text.into_string().unwrap();
     Ok(line.environment.into_iter().map(|(name, value)| (text(name), text(value))).collect())
 }
@@ -112,7 +115,9 @@ fn what_is_missing_is_told_in_the_words_of_the_kubelet() {
 #[test]
 fn a_container_without_a_command_runs_the_entry_point() {
     let folder = tempfile::tempdir().unwrap();
-    let line = |container: Value| surroundings(folder.path()).command_line(&plan(&container)).unwrap();
+    let line = |container: Value| {
+        surroundings(folder.path()).command_line(&plan(&container), folder.path()).unwrap()
+    };
     let own = line(
         json!({"name": "executor", "args": ["--for=$(WHO)", "$(NOBODY)"], "env": [{"name": "WHO", "value": "me"}]}),
     );

@@ -7,11 +7,20 @@ use crate::{
     error::ErrorKind,
 };
 
+mod secrets;
+
+pub use self::secrets::{
+    a_secret_is_never_replaced, a_secret_reaches_its_container_and_goes_with_the_job,
+    a_secret_that_does_not_belong_to_its_job_is_invalid, a_submit_that_is_refused_leaves_no_secret,
+    the_same_job_with_its_secret_again_is_already_there, the_secret_of_a_cancelled_job_goes_too,
+};
+
 const NAME: &str = "job-1001-100-1";
 
 async fn submit(harness: &dyn Harness, behaviour: Behaviour) {
     let job = harness.job(NAME, behaviour);
-    let submitted = within("submit", harness.backend().submit(&job)).await.expect("a good Job is accepted");
+    let submitted =
+        within("submit", harness.backend().submit(&job.into())).await.expect("a good Job is accepted");
     assert_eq!(submitted, Submitted::Created);
 }
 
@@ -33,7 +42,7 @@ async fn run_to_end(harness: &dyn Harness, behaviour: Behaviour) {
 /// Submitting is idempotent.
 pub async fn the_same_job_again_is_already_there(harness: &dyn Harness) {
     submit(harness, Behaviour::Exits(0)).await;
-    let again = harness.backend().submit(&harness.job(NAME, Behaviour::Exits(0))).await;
+    let again = harness.backend().submit(&harness.job(NAME, Behaviour::Exits(0)).into()).await;
     assert_eq!(again.expect("the same Job is welcome"), Submitted::AlreadyThere);
     harness.start(NAME).await;
     harness.let_go(NAME).await;
@@ -43,7 +52,7 @@ pub async fn the_same_job_again_is_already_there(harness: &dyn Harness) {
 /// Of many callers one makes the Job.
 pub async fn the_same_job_submitted_by_many_at_once_is_created_once(harness: &dyn Harness) {
     let backend = harness.backend();
-    let job = harness.job(NAME, Behaviour::Exits(0));
+    let job = harness.job(NAME, Behaviour::Exits(0)).into();
     let answers = futures::future::join_all((0..8).map(|_| backend.submit(&job))).await;
     let created = answers.into_iter().filter(|answer| matches!(answer, Ok(Submitted::Created))).count();
     assert_eq!(created, 1);
@@ -58,7 +67,7 @@ pub async fn another_job_under_a_used_name_is_a_conflict(harness: &dyn Harness) 
     let mut other = harness.job(NAME, Behaviour::Exits(0));
     other.metadata.annotations =
         Some([(job_spec::labels::SPEC_HASH.to_owned(), "another hash".to_owned())].into());
-    let error = harness.backend().submit(&other).await.expect_err("the name is taken");
+    let error = harness.backend().submit(&other.into()).await.expect_err("the name is taken");
     assert_eq!(error.kind, ErrorKind::Conflict);
     harness.let_go(NAME).await;
     let seen = read_to_end(harness.backend().watch(NAME)).await;
@@ -68,7 +77,7 @@ pub async fn another_job_under_a_used_name_is_a_conflict(harness: &dyn Harness) 
 /// A Job runs once, however often it is submitted.
 pub async fn the_same_job_after_its_end_is_already_there(harness: &dyn Harness) {
     run_to_end(harness, Behaviour::Exits(0)).await;
-    let again = harness.backend().submit(&harness.job(NAME, Behaviour::Exits(0))).await;
+    let again = harness.backend().submit(&harness.job(NAME, Behaviour::Exits(0)).into()).await;
     assert_eq!(again.expect("the same Job is welcome"), Submitted::AlreadyThere);
     assert_eq!(read_to_end(harness.backend().watch(NAME)).await, [JobPhase::Ended(Cause::Completed)]);
 }
@@ -76,7 +85,7 @@ pub async fn the_same_job_after_its_end_is_already_there(harness: &dyn Harness) 
 /// Nothing is made of a Job that cannot be named.
 pub async fn a_job_without_a_name_is_invalid(harness: &dyn Harness) {
     for name in ["", "../escape", "Capital"] {
-        let error = harness.backend().submit(&sample_job(name)).await.expect_err("no good name");
+        let error = harness.backend().submit(&sample_job(name).into()).await.expect_err("no good name");
         assert_eq!(error.kind, ErrorKind::Invalid, "{name:?}");
     }
 }
@@ -255,7 +264,7 @@ pub async fn a_backend_that_goes_away_is_unavailable_and_loses_nothing(harness: 
     harness.go_away().await;
     assert_eq!(next(&mut phases).await.expect_err("it is away").kind, ErrorKind::Unavailable);
     assert!(within("the end", futures::StreamExt::next(&mut phases)).await.is_none());
-    let job = harness.job(NAME, Behaviour::Exits(0));
+    let job = harness.job(NAME, Behaviour::Exits(0)).into();
     let refused = within("submit", backend.submit(&job)).await.expect_err("it is away");
     assert_eq!(refused.kind, ErrorKind::Unavailable);
     let refused = within("cancel", backend.cancel(NAME)).await.expect_err("it is away");
