@@ -76,6 +76,17 @@ pub const CONFIG_LABELS: &str = "EPHEMERAL_CONFIG_LABELS";
 pub const CONFIG_POD_ANNOTATIONS: &str = "EPHEMERAL_CONFIG_POD_ANNOTATIONS";
 /// Workspace variable: config maps whose entries become environment variables.
 pub const CONFIG_ENVFROM_CONFIG_MAP: &str = "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP";
+/// Workspace variable: container image of the executor.
+pub const CONFIG_IMAGE: &str = "EPHEMERAL_CONFIG_IMAGE";
+/// Workspace variable: when the image is pulled.
+pub const CONFIG_IMAGE_PULL_POLICY: &str = "EPHEMERAL_CONFIG_IMAGE_PULL_POLICY";
+/// Workspace variable: Secrets with the credentials of image registries.
+pub const CONFIG_IMAGE_PULL_SECRETS: &str = "EPHEMERAL_CONFIG_IMAGE_PULL_SECRETS";
+/// Workspace variable: priority class of the pod.
+pub const CONFIG_PRIORITY_CLASS: &str = "EPHEMERAL_CONFIG_PRIORITY_CLASS";
+/// Workspace variable: runtime class of the pod.
+pub const CONFIG_RUNTIME_CLASS: &str = "EPHEMERAL_CONFIG_RUNTIME_CLASS";
+
 /// Workspace variable: environment variables of the container.
 pub const JOB_ENV_VARS: &str = "EPHEMERAL_JOB_ENV_VARS";
 
@@ -94,7 +105,7 @@ pub const EPHEMERAL_FLAG_BATCH: &str = "EphemeralFlagBatch";
 pub const EPHEMERAL_JOB_DATA: &str = "EphemeralJobData";
 
 /// Workspace variables that [`crate::WorkspaceOverrides`] understands.
-pub const WORKSPACE_VARIABLES: [&str; 18] = [
+pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_NODE_SELECTOR_TAGS,
     CONFIG_SERVICE_ACCOUNT,
     CONFIG_ANNOTATIONS,
@@ -113,6 +124,11 @@ pub const WORKSPACE_VARIABLES: [&str; 18] = [
     CONFIG_POD_ANNOTATIONS,
     CONFIG_ENVFROM_CONFIG_MAP,
     JOB_ENV_VARS,
+    CONFIG_IMAGE,
+    CONFIG_IMAGE_PULL_POLICY,
+    CONFIG_IMAGE_PULL_SECRETS,
+    CONFIG_PRIORITY_CLASS,
+    CONFIG_RUNTIME_CLASS,
 ];
 
 /// Who sets a setting, and where.
@@ -143,11 +159,14 @@ pub struct Setting {
     pub example: &'static str,
     /// The first version that has it.
     pub since: &'static str,
+    /// Whether a workspace may set it only where the operator's policy allows it, because it reaches beyond the workspace's
+    /// own pods or decides what runs in them.
+    pub permission: bool,
     /// What it does, in a sentence.
     pub summary: &'static str,
 }
 
 /// Iterates over every setting, in the order of the reference page.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    [platform::SETTINGS, workspace::SETTINGS, executor::SETTINGS].into_iter().flatten()
+    [platform::SETTINGS, workspace::SETTINGS, workspace::POD, executor::SETTINGS].into_iter().flatten()
 }

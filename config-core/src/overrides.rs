@@ -5,7 +5,8 @@
 
 use crate::{
     Problem, Problems, StepKind, Variables, keys,
-    value::{ContainerSecurity, EnvVars, KeyValues, Names, PodSecurity, Tolerations},
+    kubernetes::Rule,
+    value::{ContainerSecurity, EnvVars, ImagePullPolicy, KeyValues, Names, PodSecurity, Tolerations},
 };
 
 mod origins;
@@ -22,6 +23,16 @@ pub use resources::{ResourceName, Resources};
 pub struct WorkspaceOverrides {
     /// Labels that the node must have. They replace the node selector of the settings; an empty list means any node.
     pub node_selector: Option<KeyValues>,
+    /// Container image of the executor. It replaces the image of the settings.
+    pub image: Option<String>,
+    /// When the image is pulled.
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets with the credentials of image registries.
+    pub image_pull_secrets: Option<Names>,
+    /// Priority class of the pod.
+    pub priority_class: Option<String>,
+    /// Runtime class of the pod.
+    pub runtime_class: Option<String>,
     /// Service account of the pod.
     pub service_account: Option<String>,
     /// Annotations of the Kubernetes Job.
@@ -123,6 +134,17 @@ impl WorkspaceOverrides {
     fn from_reader(reader: &mut Reader<'_>) -> Self {
         Self {
             node_selector: reader.labels(keys::CONFIG_NODE_SELECTOR_TAGS),
+            image: reader.text(
+                keys::CONFIG_IMAGE,
+                Rule::ContainerImage,
+                "remove it to use the image of the platform",
+            ),
+            image_pull_policy: reader.entry(keys::CONFIG_IMAGE_PULL_POLICY),
+            image_pull_secrets: reader.list(keys::CONFIG_IMAGE_PULL_SECRETS),
+            priority_class: reader
+                .name(keys::CONFIG_PRIORITY_CLASS, "remove it to use the cluster's default class"),
+            runtime_class: reader
+                .name(keys::CONFIG_RUNTIME_CLASS, "remove it to use the cluster's default runtime"),
             service_account: reader
                 .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
             annotations: reader.annotations(keys::CONFIG_ANNOTATIONS),

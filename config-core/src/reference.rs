@@ -31,7 +31,7 @@ pub fn settings_page() -> String {
 }
 
 fn describe(page: &mut String, setting: &Setting) {
-    let Setting { name, place: _, also, grammar, default, example, since, summary } = setting;
+    let Setting { name, place: _, also, grammar, default, example, since, permission, summary } = setting;
     let _ = writeln!(page, "\n### `{name}`\n\n{summary}\n");
     let _ = writeln!(page, "- form: {grammar}");
     let _ = match default {
@@ -42,6 +42,9 @@ fn describe(page: &mut String, setting: &Setting) {
     if !also.is_empty() {
         let spellings: Vec<String> = also.iter().map(|name| format!("`{name}`")).collect();
         let _ = writeln!(page, "- also: {}", spellings.join(", "));
+    }
+    if *permission {
+        let _ = writeln!(page, "- permission: only where the operator's policy allows it");
     }
     let _ = writeln!(page, "- since: {since}");
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 mod env_vars;
+mod image_pull_policy;
 mod key_values;
 mod names;
 mod quantity;
@@ -13,6 +14,7 @@ mod security;
 mod tolerations;
 
 pub use env_vars::EnvVars;
+pub use image_pull_policy::ImagePullPolicy;
 pub use key_values::KeyValues;
 pub use names::Names;
 pub use quantity::Quantity;

@@ -90,6 +90,16 @@ name!(
     Rule::DnsSubdomain
 );
 name!(
+    /// Name of a priority class.
+    PriorityClassName,
+    Rule::DnsSubdomain
+);
+name!(
+    /// Name of a runtime class.
+    RuntimeClassName,
+    Rule::DnsSubdomain
+);
+name!(
     /// A container image.
     Image,
     Rule::ContainerImage

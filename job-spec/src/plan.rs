@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, fmt};
 
 use config_core::{
     Origins, Resources, Sourced,
-    value::{ContainerSecurity, EnvVars, PodSecurity, Tolerations},
+    value::{ContainerSecurity, EnvVars, ImagePullPolicy, PodSecurity, Tolerations},
 };
 
 use crate::{
     AttemptAccess, AttemptKey, Limits,
     names::{
         AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
-        SecretName, ServiceAccountName,
+        PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
     },
 };
 
@@ -23,9 +23,13 @@ pub struct JobPlan {
     pub(crate) key: AttemptKey,
     pub(crate) namespace: Namespace,
     pub(crate) image: Image,
+    pub(crate) image_pull_policy: Option<ImagePullPolicy>,
+    pub(crate) image_pull_secrets: Vec<SecretName>,
     /// A later one wins.
     pub(crate) secrets: Vec<SecretName>,
     pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
+    pub(crate) priority_class: Option<PriorityClassName>,
+    pub(crate) runtime_class: Option<RuntimeClassName>,
     pub(crate) service_account: Option<ServiceAccountName>,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
     pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,

@@ -44,8 +44,12 @@ pub fn render(plan: &JobPlan) -> Job {
         key,
         namespace,
         image,
+        image_pull_policy,
+        image_pull_secrets,
         secrets,
         node_selector,
+        priority_class,
+        runtime_class,
         service_account,
         annotations,
         pod_annotations,
@@ -68,6 +72,7 @@ pub fn render(plan: &JobPlan) -> Job {
     let env = env::render(job_data, access.as_ref(), env_vars);
     let container = container::render(container::Parts {
         image,
+        image_pull_policy: *image_pull_policy,
         secrets,
         env_from_config_maps,
         env,
@@ -77,7 +82,10 @@ pub fn render(plan: &JobPlan) -> Job {
     });
     let pod = pod::render(pod::Parts {
         container,
+        image_pull_secrets,
         node_selector,
+        priority_class: priority_class.as_ref(),
+        runtime_class: runtime_class.as_ref(),
         service_account: service_account.as_ref(),
         tolerations: tolerations.as_ref(),
         volumes,

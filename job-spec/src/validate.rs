@@ -10,7 +10,9 @@ use config_core::{
 
 use crate::{
     JobPlan, JobRequest,
-    names::{ConfigMapName, Image, Namespace, SecretName, ServiceAccountName},
+    names::{
+        ConfigMapName, Image, Namespace, PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
+    },
 };
 
 mod checks;
@@ -67,11 +69,15 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         (keys::EXECUTOR_EPHEMERAL_SECRET, &secrets.origin),
     ];
     let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
-    let image = checks.name(&image.origin, Image::new(&image.value));
     let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
 
     let WorkspaceOverrides {
         node_selector: tags,
+        image: image_of_workspace,
+        image_pull_policy,
+        image_pull_secrets,
+        priority_class,
+        runtime_class,
         service_account,
         annotations,
         pod_annotations,
@@ -86,6 +92,14 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         env_vars,
         origins,
     } = overrides;
+    let image = match image_of_workspace {
+        Some(image) => checks.name(&checks.origin(keys::CONFIG_IMAGE), Image::new(image)),
+        None => checks.name(&image.origin, Image::new(&image.value)),
+    };
+    let image_pull_secrets = checks.names(
+        &checks.origin(keys::CONFIG_IMAGE_PULL_SECRETS),
+        image_pull_secrets.iter().flat_map(Names::iter).map(SecretName::new),
+    );
     let node_selector = match tags {
         Some(tags) => {
             let origin = checks.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
@@ -95,9 +109,12 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             node_selector.iter().map(|(key, value)| (&value.origin, key.as_str(), value.value.as_str())),
         ),
     };
-    let service_account = service_account.as_ref().and_then(|name| {
-        checks.name(&checks.origin(keys::CONFIG_SERVICE_ACCOUNT), ServiceAccountName::new(name))
-    });
+    let priority_class =
+        checks.optional_name(keys::CONFIG_PRIORITY_CLASS, priority_class.as_ref(), PriorityClassName::new);
+    let runtime_class =
+        checks.optional_name(keys::CONFIG_RUNTIME_CLASS, runtime_class.as_ref(), RuntimeClassName::new);
+    let service_account =
+        checks.optional_name(keys::CONFIG_SERVICE_ACCOUNT, service_account.as_ref(), ServiceAccountName::new);
     let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
     let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
     let labels = checks.own_labels_of_workspace(labels.as_ref());
@@ -114,8 +131,12 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             key: key.clone(),
             namespace,
             image,
+            image_pull_policy: *image_pull_policy,
+            image_pull_secrets,
             secrets,
             node_selector,
+            priority_class,
+            runtime_class,
             service_account,
             annotations,
             pod_annotations,

@@ -13,6 +13,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("false"),
         example: "true",
         since: "0.1.0",
+        permission: false,
         summary: "Makes the executor run one attempt and end; it has no other mode.",
     },
     Setting {
@@ -23,6 +24,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "eyJqb2JJZCI6IjQyIiwi…",
         since: "0.1.0",
+        permission: false,
         summary: "The payload: everything that the executor needs to run the step.",
     },
 ];

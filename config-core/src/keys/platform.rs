@@ -21,6 +21,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some(DEFAULT_NAMESPACE),
         example: "terraform-runs",
         since: "0.1.0",
+        permission: false,
         summary: "The namespace in which Kubernetes Jobs are created.",
     },
     Setting {
@@ -36,6 +37,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some(DEFAULT_IMAGE),
         example: "azbuilder/executor:2.27.2",
         since: "0.1.0",
+        permission: false,
         summary: "The container image of the executor.",
     },
     Setting {
@@ -51,6 +53,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some(DEFAULT_SECRET),
         example: "executor-secrets,cloud-credentials",
         since: "0.1.0",
+        permission: false,
         summary: "The Secrets whose entries become environment variables of the executor; of two entries with one name, that of the later Secret holds.",
     },
     Setting {
@@ -66,6 +69,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd",
         since: "0.1.0",
+        permission: false,
         summary: "A label that the node of an executor must have, for workspaces that name no node selector themselves.",
     },
 ];

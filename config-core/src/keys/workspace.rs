@@ -1,4 +1,5 @@
-//! The variables of a workspace, described.
+//! The variables of a workspace, described: those that people know from existing systems, then families of newer ones, a
+//! file each.
 //!
 //! Data only, for the reference page; what a value means is decided where it is read.
 
@@ -10,6 +11,10 @@ use super::{
     STORAGE_LIMIT, STORAGE_REQUEST, Setting, TF_PLUGIN_CACHE_DIR,
 };
 
+mod pod;
+
+pub(super) use pod::SETTINGS as POD;
+
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
         name: ENABLE_EPHEMERAL_EXECUTOR,
@@ -19,6 +24,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "1",
         since: "0.1.0",
+        permission: false,
         summary: "Makes the steps of the workspace run in ephemeral executors. `0` and `false` do so too, with a warning; remove the variable to disable them.",
     },
     Setting {
@@ -29,6 +35,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "diskType=ssd;nodeType=spot",
         since: "0.1.0",
+        permission: false,
         summary: "The labels that the node must have; they replace the platform's node selector.",
     },
     Setting {
@@ -39,6 +46,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "terraform-runner",
         since: "0.1.0",
+        permission: false,
         summary: "The service account of the pod. Only a pod with a named account gets a token of the cluster.",
     },
     Setting {
@@ -49,6 +57,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "team=platform;cost-center=a=17",
         since: "0.1.0",
+        permission: false,
         summary: "Annotations of the Kubernetes Job (not of its pod).",
     },
     Setting {
@@ -60,6 +69,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "spot:Exists:NoSchedule;gpu=true",
         since: "0.1.0",
+        permission: false,
         summary: "Taints that the pod tolerates.",
     },
     Setting {
@@ -70,6 +80,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "provider-mirror",
         since: "0.1.0",
+        permission: false,
         summary: "A config map of the same namespace that is mounted into the executor.",
     },
     Setting {
@@ -80,6 +91,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some(DEFAULT_CONFIG_MAP_MOUNT_PATH),
         example: "/etc/terraform",
         since: "0.1.0",
+        permission: false,
         summary: "Where the config map is mounted.",
     },
     Setting {
@@ -91,6 +103,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("fsGroup=1000;runAsGroup=1000;runAsNonRoot=true;runAsUser=1002"),
         example: "runAsUser=2000;fsGroup=2000",
         since: "0.1.0",
+        permission: false,
         summary: "As whom the pod runs. `runAsUser=0` alone says `runAsNonRoot=false` too.",
     },
     Setting {
@@ -101,6 +114,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: Some("allowPrivilegeEscalation=false;readOnlyRootFilesystem=false"),
         example: "readOnlyRootFilesystem=true",
         since: "0.1.0",
+        permission: false,
         summary: "What the container may do. With a read-only root file system, `/tmp` is an empty folder that may be written.",
     },
     Setting {
@@ -111,6 +125,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "500m",
         since: "0.1.0",
+        permission: false,
         summary: "The processor time that the node must have free; 1 is one processor.",
     },
     Setting {
@@ -121,6 +136,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "2",
         since: "0.1.0",
+        permission: false,
         summary: "The processor time that the executor may use; not below the request.",
     },
     Setting {
@@ -131,6 +147,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "512Mi",
         since: "0.1.0",
+        permission: false,
         summary: "The memory that the node must have free, in bytes.",
     },
     Setting {
@@ -141,6 +158,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "1Gi",
         since: "0.1.0",
+        permission: false,
         summary: "The memory that the executor may use, in bytes; not below the request.",
     },
     Setting {
@@ -151,6 +169,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "2Gi",
         since: "0.1.0",
+        permission: false,
         summary: "The disk space that the node must have free for the pod, in bytes.",
     },
     Setting {
@@ -161,6 +180,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "10Gi",
         since: "0.1.0",
+        permission: false,
         summary: "The disk space of the node that the pod may use, in bytes; not below the request.",
     },
     Setting {
@@ -171,6 +191,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "/plugin-cache",
         since: "0.1.0",
+        permission: false,
         summary: "The folder in which terraform keeps plugins. Together with `PVC_CLAIM_NAME` a claim is mounted there; alone it is only handed to terraform.",
     },
     Setting {
@@ -181,6 +202,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "terrakube-plugin-pvc",
         since: "0.1.0",
+        permission: false,
         summary: "The persistent volume claim that is mounted at `TF_PLUGIN_CACHE_DIR`. There is no default: a pod whose claim does not exist never starts.",
     },
     Setting {
@@ -191,6 +213,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "team=platform;cost-center=17",
         since: "0.1.0",
+        permission: false,
         summary: "Labels of the Kubernetes Job and of its pod. The labels by which attempts are found cannot be set.",
     },
     Setting {
@@ -201,6 +224,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "sidecar.istio.io/inject=false",
         since: "0.1.0",
+        permission: false,
         summary: "Annotations of the pod (not of the Kubernetes Job).",
     },
     Setting {
@@ -211,6 +235,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "proxy-settings,mirrors",
         since: "0.1.0",
+        permission: false,
         summary: "Config maps whose entries become environment variables of the executor. Entries of the platform's Secrets win over them.",
     },
     Setting {
@@ -221,6 +246,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         default: None,
         example: "HTTPS_PROXY=http://proxy.example.com:3128",
         since: "0.1.0",
+        permission: false,
         summary: "Environment variables of the executor's container; they win over entries of Secrets and config maps. A `$` is a plain character: nothing is expanded. The executor's own inputs cannot be set. Values stand in the Kubernetes Job, where whoever may read Jobs can see them.",
     },
 ];

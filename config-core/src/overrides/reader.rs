@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
     /// Returns the origin of every setting that has a value.
     pub(super) fn origins(&self) -> Origins {
         let of_others = [keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME];
-        let names = keys::WORKSPACE_VARIABLES.into_iter().chain(of_others);
+        let names = keys::WORKSPACE_VARIABLES.iter().copied().chain(of_others);
         names.filter(|name| self.get(name).is_some()).map(|name| (name, self.origin(name))).collect()
     }
 
@@ -128,16 +128,19 @@ impl<'a> Reader<'a> {
 
     /// Reads the name of an object of the cluster.
     pub(super) fn name(&mut self, variable: &str, if_empty: &str) -> Option<String> {
+        self.text(variable, Rule::DnsSubdomain, if_empty)
+    }
+
+    /// Reads a text that satisfies a rule.
+    pub(super) fn text(&mut self, variable: &str, rule: Rule, if_empty: &str) -> Option<String> {
         let text = self.get(variable)?.trim().to_owned();
         if text.is_empty() {
             self.problems.push(
-                Problem::new(self.origin(variable), Rule::DnsSubdomain.expected())
-                    .with_found(&text)
-                    .with_hint(if_empty),
+                Problem::new(self.origin(variable), rule.expected()).with_found(&text).with_hint(if_empty),
             );
             return None;
         }
-        self.check(variable, &text, Rule::DnsSubdomain);
+        self.check(variable, &text, rule);
         Some(text)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config_core::{
     ResourceName, Resources,
-    value::{ContainerSecurity, Quantity as Amount},
+    value::{ContainerSecurity, ImagePullPolicy, Quantity as Amount},
 };
 use k8s_openapi::{
     api::core::v1::{
@@ -26,6 +26,7 @@ pub const EXECUTOR_CONTAINER: &str = "executor";
 /// What the container is made of.
 pub(super) struct Parts<'a> {
     pub(super) image: &'a Image,
+    pub(super) image_pull_policy: Option<ImagePullPolicy>,
     pub(super) secrets: &'a [SecretName],
     pub(super) env_from_config_maps: &'a [ConfigMapName],
     pub(super) env: Vec<EnvVar>,
@@ -35,11 +36,13 @@ pub(super) struct Parts<'a> {
 }
 
 pub(super) fn render(parts: Parts<'_>) -> Container {
-    let Parts { image, secrets, env_from_config_maps, env, volumes, resources, security } = parts;
+    let Parts { image, image_pull_policy, secrets, env_from_config_maps, env, volumes, resources, security } =
+        parts;
     Container {
         env: Some(env),
         env_from: Some(env_from(secrets, env_from_config_maps)),
         image: Some(image.as_str().to_owned()),
+        image_pull_policy: image_pull_policy.map(|policy| policy.as_str().to_owned()),
         name: EXECUTOR_CONTAINER.to_owned(),
         resources: (!resources.is_empty()).then(|| requirements(resources)),
         security_context: Some(security_context(security)),

@@ -6,11 +6,13 @@ use config_core::{
     Sourced,
     value::{PodSecurity, TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations},
 };
-use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec, SeccompProfile, Toleration};
+use k8s_openapi::api::core::v1::{
+    Container, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, Toleration,
+};
 
 use super::volumes;
 use crate::{
-    names::{LabelKey, LabelValue, ServiceAccountName},
+    names::{LabelKey, LabelValue, PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName},
     plan::PlannedVolume,
 };
 
@@ -23,7 +25,10 @@ const GROUP: i64 = 1000;
 /// What a pod is made of.
 pub(super) struct Parts<'a> {
     pub(super) container: Container,
+    pub(super) image_pull_secrets: &'a [SecretName],
     pub(super) node_selector: &'a BTreeMap<LabelKey, Sourced<LabelValue>>,
+    pub(super) priority_class: Option<&'a PriorityClassName>,
+    pub(super) runtime_class: Option<&'a RuntimeClassName>,
     pub(super) service_account: Option<&'a ServiceAccountName>,
     pub(super) tolerations: Option<&'a Tolerations>,
     pub(super) volumes: &'a [PlannedVolume],
@@ -34,7 +39,10 @@ pub(super) struct Parts<'a> {
 pub(super) fn render(parts: Parts<'_>) -> PodSpec {
     let Parts {
         container,
+        image_pull_secrets,
         node_selector,
+        priority_class,
+        runtime_class,
         service_account,
         tolerations,
         volumes,
@@ -49,8 +57,11 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         automount_service_account_token: Some(service_account.is_some()),
         containers: vec![container],
         enable_service_links: Some(false),
+        image_pull_secrets: references(image_pull_secrets),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
+        priority_class_name: priority_class.map(|name| name.as_str().to_owned()),
         restart_policy: Some("Never".to_owned()),
+        runtime_class_name: runtime_class.map(|name| name.as_str().to_owned()),
         security_context: Some(security_context(security)),
         service_account_name: service_account.map(|name| name.as_str().to_owned()),
         termination_grace_period_seconds: Some(grace_period_seconds.into()),
@@ -58,6 +69,11 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         volumes: volumes::volumes(volumes),
         ..PodSpec::default()
     }
+}
+
+fn references(secrets: &[SecretName]) -> Option<Vec<LocalObjectReference>> {
+    let references = secrets.iter().map(|name| LocalObjectReference { name: name.as_str().to_owned() });
+    (!secrets.is_empty()).then(|| references.collect())
 }
 
 fn security_context(security: PodSecurity) -> PodSecurityContext {

@@ -39,6 +39,16 @@ impl Checks<'_> {
         .ok()
     }
 
+    /// Takes a name that a variable of the workspace may set.
+    pub(super) fn optional_name<'t, T>(
+        &mut self,
+        variable: &str,
+        text: Option<&'t String>,
+        parse: impl Fn(&'t String) -> Result<T, NameError>,
+    ) -> Option<T> {
+        self.name(&self.origin(variable), parse(text?))
+    }
+
     pub(super) fn labels<'a>(
         &mut self,
         entries: impl Iterator<Item = (&'a Origin, &'a str, &'a str)>,

@@ -190,6 +190,9 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
         node_selector: [("d d".to_owned(), env("d-label", "d"))].into(),
     };
     let overrides = WorkspaceOverrides {
+        image: Some("I".to_owned()),
+        priority_class: Some("P".to_owned()),
+        runtime_class: Some("R".to_owned()),
         service_account: Some("S".to_owned()),
         annotations: Some("a b=c".parse().unwrap()),
         config_map: Some(ConfigMapMount { name: "M".to_owned(), mount_path: "relative".to_owned() }),
@@ -206,13 +209,15 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
         found,
         [
             "EPHEMERAL_CONFIG_ANNOTATIONS=a b",
+            "EPHEMERAL_CONFIG_IMAGE=I",
             "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=relative",
             "EPHEMERAL_CONFIG_MAP_NAME=M",
+            "EPHEMERAL_CONFIG_PRIORITY_CLASS=P",
+            "EPHEMERAL_CONFIG_RUNTIME_CLASS=R",
             "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=S",
             "PVC_CLAIM_NAME=P",
             "TF_PLUGIN_CACHE_DIR=cache",
             "a-namespace=A",
-            "b-image=B",
             "d-label=d d",
         ]
     );
@@ -228,6 +233,15 @@ fn a_node_selector_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
     assert!(request.validate().is_ok());
     request.overrides.node_selector = Some("disk=a b;b c=d".parse().unwrap());
     assert_eq!(request.messages().len(), 2);
+}
+
+#[test]
+fn an_image_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
+    let mut request = Request::default();
+    request.settings.image = Sourced::new("B".to_owned(), Origin::new(SourceName::Environment, "b-image"));
+    assert!(request.messages().concat().starts_with("environment variable b-image: found \"B\", expected"));
+    request.overrides.image = Some("executor".to_owned());
+    assert!(request.validate().is_ok());
 }
 
 fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {

@@ -55,7 +55,7 @@ pub(crate) fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
 }
 
 /// The variables with little to get wrong between them. Labels begin with `x`, so that none is ours.
-fn more_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 8]> {
+fn more_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>> {
     let amount = prop::option::of((1_u32..1000).prop_map(|number| format!("{number}Mi")));
     (
         prop::option::of((LABEL, LABEL).prop_map(|(key, value)| format!("x{key}={value}"))),
@@ -66,17 +66,43 @@ fn more_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 8]
         prop::option::of(Just("readOnlyRootFilesystem=true".to_owned())),
         prop::option::of((1..=i32::MAX).prop_map(|user| format!("runAsUser={user}"))),
         prop::option::of(NAME),
+        pod_variables(),
     )
-        .prop_map(|(labels, annotations, config_maps, env, memory, security, pod_security, claim)| {
-            [
-                (keys::CONFIG_LABELS, labels),
-                (keys::CONFIG_POD_ANNOTATIONS, annotations),
-                (keys::CONFIG_ENVFROM_CONFIG_MAP, config_maps),
-                (keys::JOB_ENV_VARS, env),
-                (keys::MEMORY_LIMIT, memory),
-                (keys::CONFIG_SECURITY_CONTEXT, security),
-                (keys::CONFIG_POD_SECURITY_CONTEXT, pod_security),
-                (keys::PVC_CLAIM_NAME, claim),
+        .prop_map(
+            |(labels, annotations, config_maps, env, memory, security, pod_security, claim, pod)| {
+                let mut all = vec![
+                    (keys::CONFIG_LABELS, labels),
+                    (keys::CONFIG_POD_ANNOTATIONS, annotations),
+                    (keys::CONFIG_ENVFROM_CONFIG_MAP, config_maps),
+                    (keys::JOB_ENV_VARS, env),
+                    (keys::MEMORY_LIMIT, memory),
+                    (keys::CONFIG_SECURITY_CONTEXT, security),
+                    (keys::CONFIG_POD_SECURITY_CONTEXT, pod_security),
+                    (keys::PVC_CLAIM_NAME, claim),
+                ];
+                all.extend(pod);
+                all
+            },
+        )
+}
+
+fn pod_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>> {
+    let names = (NAME, NAME).prop_map(|(left, right)| format!("{left},{right}"));
+    let policy = prop::sample::select(&["Always", "IfNotPresent", "Never"]).prop_map(str::to_owned);
+    (
+        prop::option::of((NAME, LABEL).prop_map(|(path, tag)| format!("registry.example.com/{path}:{tag}"))),
+        prop::option::of(policy),
+        prop::option::of(names),
+        prop::option::of(NAME),
+        prop::option::of(NAME),
+    )
+        .prop_map(|(image, policy, secrets, priority, runtime)| {
+            vec![
+                (keys::CONFIG_IMAGE, image),
+                (keys::CONFIG_IMAGE_PULL_POLICY, policy),
+                (keys::CONFIG_IMAGE_PULL_SECRETS, secrets),
+                (keys::CONFIG_PRIORITY_CLASS, priority),
+                (keys::CONFIG_RUNTIME_CLASS, runtime),
             ]
         })
 }

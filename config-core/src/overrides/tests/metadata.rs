@@ -1,0 +1,62 @@
+//! Labels, annotations and environment variables.
+
+use super::*;
+
+#[test]
+fn annotations_are_limited_as_a_whole() {
+    let fits = format!("a={}", "x".repeat(LARGEST_ANNOTATIONS - 1));
+    assert!(parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &fits)]).is_ok());
+    assert_eq!(
+        parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &format!("{fits}x"))]).unwrap_err(),
+        [
+            "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"262145 bytes\", expected at most 262144 bytes of \
+          keys and values"
+        ]
+    );
+}
+
+#[test]
+fn labels_pod_annotations_and_environment_are_read() {
+    let overrides = parse(&[
+        ("EPHEMERAL_CONFIG_LABELS", "team=platform"),
+        ("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "Acme.io/a=b=c"),
+        ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "proxy, mirrors"),
+        ("EPHEMERAL_JOB_ENV_VARS", "A=$(B);C=d"),
+    ])
+    .unwrap();
+    assert_eq!(overrides.labels.unwrap().to_string(), "team=platform");
+    assert_eq!(overrides.pod_annotations.unwrap().get("Acme.io/a"), Some("b=c"));
+    assert_eq!(overrides.env_from_config_maps.unwrap().to_string(), "proxy,mirrors");
+    assert_eq!(overrides.env_vars.to_string(), "A=$(B);C=d");
+    assert_eq!(overrides.annotations, None);
+}
+
+#[test]
+fn labels_pod_annotations_and_environment_are_checked() {
+    let cases = [
+        (
+            "EPHEMERAL_CONFIG_LABELS",
+            "a b=c",
+            format!("found \"a b\", expected {}", Rule::LabelKey.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_LABELS",
+            "a=b c",
+            format!("found \"b c\", expected {}", Rule::LabelValue.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_POD_ANNOTATIONS",
+            "a b=c",
+            format!("found \"a b\", expected {}", Rule::AnnotationKey.expected()),
+        ),
+        (
+            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+            "a;b",
+            format!("found \"a;b\", expected {}", Rule::DnsSubdomain.expected()),
+        ),
+        ("EPHEMERAL_JOB_ENV_VARS", "A=b;hunter2", "found \"item 2\", expected NAME=value".to_owned()),
+    ];
+    for (key, value, message) in cases {
+        assert_eq!(parse(&[(key, value)]).unwrap_err(), [format!("workspace variable {key}: {message}")]);
+    }
+}

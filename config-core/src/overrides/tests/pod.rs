@@ -1,0 +1,56 @@
+//! What the pod is, beside its metadata and volumes.
+
+use super::*;
+use crate::value::ImagePullPolicy;
+
+#[test]
+fn image_and_classes_are_read() {
+    let overrides = parse(&[
+        ("EPHEMERAL_CONFIG_IMAGE", " registry.example.com:5000/team/executor:2.27.2 "),
+        ("EPHEMERAL_CONFIG_IMAGE_PULL_POLICY", "Always"),
+        ("EPHEMERAL_CONFIG_IMAGE_PULL_SECRETS", "registry, mirror"),
+        ("EPHEMERAL_CONFIG_PRIORITY_CLASS", "high"),
+        ("EPHEMERAL_CONFIG_RUNTIME_CLASS", "gvisor.v1"),
+    ])
+    .unwrap();
+    assert_eq!(overrides.image.as_deref(), Some("registry.example.com:5000/team/executor:2.27.2"));
+    assert_eq!(overrides.image_pull_policy, Some(ImagePullPolicy::Always));
+    assert_eq!(overrides.image_pull_secrets.unwrap().to_string(), "registry,mirror");
+    assert_eq!(overrides.priority_class.as_deref(), Some("high"));
+    assert_eq!(overrides.runtime_class.as_deref(), Some("gvisor.v1"));
+}
+
+#[test]
+fn image_and_classes_are_checked() {
+    let subdomain = Rule::DnsSubdomain.expected();
+    let image = Rule::ContainerImage.expected();
+    let cases = [
+        ("EPHEMERAL_CONFIG_IMAGE", "Executor", format!("found \"Executor\", expected {image}")),
+        (
+            "EPHEMERAL_CONFIG_IMAGE",
+            " ",
+            format!("found \"\", expected {image}; remove it to use the image of the platform"),
+        ),
+        (
+            "EPHEMERAL_CONFIG_IMAGE_PULL_POLICY",
+            "always",
+            "found \"always\", expected Always, IfNotPresent or Never; did you mean \"Always\"?".to_owned(),
+        ),
+        ("EPHEMERAL_CONFIG_IMAGE_PULL_SECRETS", "a,B", format!("found \"B\", expected {subdomain}")),
+        ("EPHEMERAL_CONFIG_PRIORITY_CLASS", "High", format!("found \"High\", expected {subdomain}")),
+        (
+            "EPHEMERAL_CONFIG_PRIORITY_CLASS",
+            "",
+            format!("found \"\", expected {subdomain}; remove it to use the cluster's default class"),
+        ),
+        ("EPHEMERAL_CONFIG_RUNTIME_CLASS", "a_b", format!("found \"a_b\", expected {subdomain}")),
+        (
+            "EPHEMERAL_CONFIG_RUNTIME_CLASS",
+            "",
+            format!("found \"\", expected {subdomain}; remove it to use the cluster's default runtime"),
+        ),
+    ];
+    for (key, value, message) in cases {
+        assert_eq!(parse(&[(key, value)]).unwrap_err(), [format!("workspace variable {key}: {message}")]);
+    }
+}

@@ -1,0 +1,60 @@
+//! Names that nobody knows.
+
+use super::*;
+
+#[test]
+fn unknown_names_are_refused_with_the_nearest_known_one() {
+    let cases = [
+        (
+            "misspelt name",
+            ("EPHEMERAL_CONFIG_NODE_SELECTOR", "a=b"),
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS\"?"
+                .to_owned(),
+        ),
+        (
+            "name in another case",
+            ("Ephemeral_Config_Annotations", "a=b"),
+            "workspace variable Ephemeral_Config_Annotations: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CONFIG_ANNOTATIONS\"?"
+                .to_owned(),
+        ),
+        (
+            "name that resembles none",
+            ("EPHEMERAL_XYZ", "secret"),
+            format!(
+                "workspace variable EPHEMERAL_XYZ: expected the name of a known setting; known are {}",
+                keys::WORKSPACE_VARIABLES.join(", ")
+            ),
+        ),
+        (
+            "misspelt name without CONFIG",
+            ("EPHEMERAL_CONFIG_CPU_REQEST", "1"),
+            "workspace variable EPHEMERAL_CONFIG_CPU_REQEST: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CPU_REQUEST\"?"
+                .to_owned(),
+        ),
+    ];
+    for (name, variable, message) in cases {
+        assert_eq!(parse(&[variable]), Err(vec![message]), "{name}");
+    }
+}
+
+#[test]
+fn every_name_of_the_lists_is_what_it_claims_to_be() {
+    for name in keys::WORKSPACE_VARIABLES {
+        assert!(name.starts_with(keys::EPHEMERAL_PREFIX), "{name}");
+    }
+}
+
+#[test]
+fn a_misspelt_name_for_one_kind_of_steps_is_told_with_its_suffix() {
+    assert_eq!(
+        parse(&[("EPHEMERAL_CPU_LIMT_PLAN", "1")]),
+        Err(vec![
+            "workspace variable EPHEMERAL_CPU_LIMT_PLAN: expected the name of a known setting; did you mean \
+             \"EPHEMERAL_CPU_LIMIT_PLAN\"?"
+                .to_owned()
+        ])
+    );
+}

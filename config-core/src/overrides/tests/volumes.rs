@@ -1,0 +1,62 @@
+//! What the workspace mounts, and where.
+
+use super::*;
+
+#[test]
+fn a_config_map_without_a_path_is_mounted_at_the_default_one() {
+    let config_map = parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]).unwrap().config_map.unwrap();
+    assert_eq!(config_map.mount_path, "/data");
+}
+
+#[test]
+fn a_mount_path_must_be_absolute() {
+    for path in ["data", "", "/", "/a/../b", "/a:b"] {
+        let problems =
+            parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "a"), ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", path)])
+                .unwrap_err();
+        assert_eq!(
+            problems,
+            [format!(
+                "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: found {path:?}, expected {}",
+                Rule::MountPath.expected()
+            )]
+        );
+    }
+}
+
+#[test]
+fn a_plugin_cache_needs_folder_and_claim() {
+    let both = [("TF_PLUGIN_CACHE_DIR", "/plugin-cache"), ("PVC_CLAIM_NAME", " terrakube-plugin-pvc ")];
+    let expected =
+        PluginCache { claim: "terrakube-plugin-pvc".to_owned(), mount_path: "/plugin-cache".to_owned() };
+    assert_eq!(parse(&both).unwrap().plugin_cache, Some(expected));
+    for alone in both {
+        assert_eq!(parse(&[alone]).unwrap().plugin_cache, None);
+    }
+    // Without a claim the folder is terraform's own business.
+    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]).unwrap().plugin_cache, None);
+}
+
+#[test]
+fn folder_and_claim_of_a_plugin_cache_are_checked() {
+    assert_eq!(
+        parse(&[("TF_PLUGIN_CACHE_DIR", " /cache"), ("PVC_CLAIM_NAME", "My_Claim")]).unwrap_err(),
+        [
+            format!(
+                "workspace variable PVC_CLAIM_NAME: found \"My_Claim\", expected {}",
+                Rule::DnsSubdomain.expected()
+            ),
+            format!(
+                "workspace variable TF_PLUGIN_CACHE_DIR: found \" /cache\", expected {}",
+                Rule::MountPath.expected()
+            ),
+        ]
+    );
+    assert_eq!(
+        parse(&[("TF_PLUGIN_CACHE_DIR", "/cache"), ("PVC_CLAIM_NAME", "")]).unwrap_err(),
+        [format!(
+            "workspace variable PVC_CLAIM_NAME: found \"\", expected {}; remove it to mount no claim",
+            Rule::DnsSubdomain.expected()
+        )]
+    );
+}
