@@ -16,6 +16,9 @@ pub const EXECUTOR_EPHEMERAL_IMAGE: &str = "ExecutorEphemeralImage";
 /// Secrets whose entries become environment variables of the executor.
 pub const EXECUTOR_EPHEMERAL_SECRET: &str = "ExecutorEphemeralSecret";
 
+/// How executors are handed their payloads.
+pub const EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY: &str = "ExecutorEphemeralPayloadDelivery";
+
 /// Prefix of the properties since version 2.27 of the system that these names come from.
 pub const PROPERTY_PREFIX: &str = "io.terrakube.executor.ephemeral.";
 /// Older prefix of the same properties; the newer one wins where both name a setting.
@@ -26,6 +29,8 @@ pub const PROPERTY_NAMESPACE: &str = "namespace";
 pub const PROPERTY_IMAGE: &str = "image";
 /// Property under either prefix: secret.
 pub const PROPERTY_SECRET: &str = "secret";
+/// Property under either prefix: how payloads are delivered.
+pub const PROPERTY_PAYLOAD_DELIVERY: &str = "payloadDelivery";
 /// Property under either prefix: the node selector; a label key follows, after a dot or in brackets.
 pub const PROPERTY_NODE_SELECTOR: &str = "nodeSelector";
 
@@ -35,6 +40,9 @@ pub const DEFAULT_NAMESPACE: &str = "terrakube";
 pub const DEFAULT_IMAGE: &str = "azbuilder/executor:2.22.0";
 /// Secret where none is set.
 pub const DEFAULT_SECRET: &str = "terrakube-executor-secrets";
+
+/// Way of delivery where none is set.
+pub const DEFAULT_PAYLOAD_DELIVERY: &str = "env";
 
 /// Prefix of all workspace variables that shape the Kubernetes Job.
 pub const EPHEMERAL_PREFIX: &str = "EPHEMERAL_";

@@ -20,6 +20,7 @@ pub(crate) struct Merged {
     pub(crate) namespace: Sourced<String>,
     pub(crate) image: Sourced<String>,
     pub(crate) secret: Sourced<String>,
+    pub(crate) payload_delivery: Sourced<String>,
     #[serde(default)]
     pub(crate) node_selector: BTreeMap<String, Sourced<String>>,
 }
@@ -48,6 +49,7 @@ impl Source for RawLayer {
                 Target::Namespace => root.insert("namespace".to_owned(), leaf),
                 Target::Image => root.insert("image".to_owned(), leaf),
                 Target::Secret => root.insert("secret".to_owned(), leaf),
+                Target::PayloadDelivery => root.insert("payload_delivery".to_owned(), leaf),
                 Target::NodeSelector(label) => node_selector.insert(label.clone(), leaf),
             };
         }
@@ -86,7 +88,13 @@ mod tests {
     fn defaults() -> RawLayer {
         layer(
             SourceName::Default,
-            &[(Target::Namespace, "n"), (Target::Image, "i"), (Target::Secret, "s"), (label("a"), "1")],
+            &[
+                (Target::Namespace, "n"),
+                (Target::Image, "i"),
+                (Target::Secret, "s"),
+                (Target::PayloadDelivery, "p"),
+                (label("a"), "1"),
+            ],
         )
     }
 

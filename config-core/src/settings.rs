@@ -2,14 +2,14 @@
 //!
 //! Merging is done in `layers.rs`; here the merged text is checked against the rules of Kubernetes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use crate::{
     EnvSnapshot, Origin, Problem, Problems, SourceName, Sourced, keys,
     kubernetes::Rule,
     layers::{self, Merged},
     source::{Layers, RawLayer, Target, env, property},
-    value::{EntryError, ListError, Names},
+    value::{Deliveries, EntryError, ListError, Names},
 };
 
 /// Where and with what image executors run.
@@ -23,6 +23,8 @@ pub struct EphemeralSettings {
     pub image: Sourced<String>,
     /// Secrets whose entries become environment variables of the executor; a later one wins.
     pub secrets: Sourced<Names>,
+    /// How executors are handed their payloads.
+    pub payload_delivery: Sourced<Deliveries>,
     /// Node selector of workspaces that name none themselves, by label key.
     pub node_selector: BTreeMap<String, Sourced<String>>,
 }
@@ -49,20 +51,20 @@ impl EphemeralSettings {
 
     /// Names that cannot be read become problems; the default stands in for them.
     fn from_merged(merged: Merged, problems: &mut Vec<Problem>) -> Self {
-        let Merged { namespace, image, secret: Sourced { value, origin }, node_selector } = merged;
-        let secrets = value.parse().unwrap_or_else(|errors: ListError| {
-            problems.extend(errors.iter().map(|EntryError { entry, expected, hint }| Problem {
-                hint: hint.as_ref().map(|_| "remove it to use the default".to_owned()),
-                ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
-            }));
-            keys::DEFAULT_SECRET.parse::<Names>().expect("the default is a name")
-        });
-        Self { namespace, image, secrets: Sourced::new(secrets, origin), node_selector }
+        let Merged { namespace, image, secret, payload_delivery, node_selector } = merged;
+        let default_secrets = || keys::DEFAULT_SECRET.parse::<Names>().expect("the default is a name");
+        Self {
+            namespace,
+            image,
+            secrets: parsed(secret, problems, default_secrets),
+            payload_delivery: parsed(payload_delivery, problems, Deliveries::default),
+            node_selector,
+        }
     }
 
     fn check(&self, problems: &mut Vec<Problem>) {
-        // Secrets are names already.
-        let Self { namespace, image, secrets: _, node_selector } = self;
+        // Secrets are names already, and ways of delivery are known ones.
+        let Self { namespace, image, secrets: _, payload_delivery: _, node_selector } = self;
         for (sourced, rule) in [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage)] {
             check_value(sourced, rule, problems);
         }
@@ -88,10 +90,28 @@ fn defaults() -> RawLayer {
         (Target::Namespace, keys::EXECUTOR_EPHEMERAL_NAMESPACE, keys::DEFAULT_NAMESPACE),
         (Target::Image, keys::EXECUTOR_EPHEMERAL_IMAGE, keys::DEFAULT_IMAGE),
         (Target::Secret, keys::EXECUTOR_EPHEMERAL_SECRET, keys::DEFAULT_SECRET),
+        (Target::PayloadDelivery, keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, keys::DEFAULT_PAYLOAD_DELIVERY),
     ] {
         layer.push(target, value, Origin::new(SourceName::Default, key));
     }
     layer
+}
+
+/// Reads a list; every faulty item is a problem, and the default stands in for the list.
+fn parsed<T: FromStr<Err = ListError>>(
+    Sourced { value, origin }: Sourced<String>,
+    problems: &mut Vec<Problem>,
+    default: impl FnOnce() -> T,
+) -> Sourced<T> {
+    let list = value.parse().unwrap_or_else(|errors: ListError| {
+        let empty = value.trim().is_empty();
+        problems.extend(errors.iter().map(|EntryError { entry, expected, hint }| Problem {
+            hint: if empty { Some("remove it to use the default".to_owned()) } else { hint.clone() },
+            ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
+        }));
+        default()
+    });
+    Sourced::new(list, origin)
 }
 
 fn check_value(sourced: &Sourced<String>, rule: Rule, problems: &mut Vec<Problem>) {

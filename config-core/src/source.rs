@@ -122,6 +122,7 @@ pub(crate) enum Target {
     Namespace,
     Image,
     Secret,
+    PayloadDelivery,
     /// One label of the node selector, by its key.
     NodeSelector(String),
 }

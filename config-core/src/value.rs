@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+mod delivery;
 mod env_vars;
 mod image_pull_policy;
 mod key_values;
@@ -13,6 +14,7 @@ mod quantity;
 mod security;
 mod tolerations;
 
+pub use delivery::{Deliveries, Delivery};
 pub use env_vars::EnvVars;
 pub use image_pull_policy::ImagePullPolicy;
 pub use key_values::KeyValues;

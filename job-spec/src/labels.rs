@@ -24,7 +24,8 @@ pub const MANAGED_BY_VALUE: &str = "ephemeral-agents";
 
 /// What the keys of our own annotations begin with; workspaces can set neither these nor such labels.
 pub const OWN_PREFIX: &str = "ephemeral-agents.dev/";
-/// Annotation: SHA-256 of the Job's `spec` as JSON, in lower-case hexadecimal. Two Jobs of one name are the same if it is.
+/// Annotation: SHA-256 of the Job's `spec` (and of the Secret that belongs to it) as JSON, in lower-case hexadecimal. Two
+/// Jobs of one name are the same if it is.
 pub const SPEC_HASH: &str = "ephemeral-agents.dev/spec-hash";
 
 /// What the keys of the Job controller's labels on pods begin with, and the older ones without a prefix. It refuses a Job

@@ -57,6 +57,6 @@ pub use exit_code::ExitCode;
 pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonFault, PayloadError, StepType};
 pub use plan::JobPlan;
 pub use redact::redacted;
-pub use render::{EXECUTOR_CONTAINER, render};
+pub use render::{EXECUTOR_CONTAINER, render, secret_of};
 pub use request::{AttemptAccess, AttemptKey, JobRequest, Limits};
 pub use validate::{LONGEST_ENV_STRING, longest_env_value, validate, validate_after};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use config_core::{
     Origins, Resources, Sourced,
-    value::{ContainerSecurity, EnvVars, ImagePullPolicy, PodSecurity, Tolerations},
+    value::{ContainerSecurity, Delivery, EnvVars, ImagePullPolicy, PodSecurity, Tolerations},
 };
 
 use crate::{
@@ -44,12 +44,18 @@ pub struct JobPlan {
     pub(crate) env_from_config_maps: Vec<ConfigMapName>,
     /// Variables of the workspace; none of them is ours.
     pub(crate) env_vars: EnvVars,
-    /// The encoded payload, short enough for one environment variable.
-    pub(crate) job_data: String,
+    pub(crate) payload: PlannedPayload,
     pub(crate) access: Option<AttemptAccess>,
     pub(crate) limits: Limits,
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
+}
+
+/// The encoded payload and how the executor is handed it; outside a claim it is short enough for one environment variable.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PlannedPayload {
+    pub(crate) delivery: Delivery,
+    pub(crate) data: String,
 }
 
 /// A volume and where it is mounted.
@@ -81,6 +87,19 @@ impl JobPlan {
     #[must_use]
     pub fn name(&self) -> JobName {
         self.key.job_name()
+    }
+
+    /// Returns how the executor is handed its payload.
+    #[must_use]
+    pub const fn delivery(&self) -> Delivery {
+        self.payload.delivery
+    }
+
+    /// Returns the encoded payload that the api-server must hand out at the claim; `None` where the executor finds it in
+    /// its environment.
+    #[must_use]
+    pub fn payload_for_claim(&self) -> Option<&str> {
+        (self.payload.delivery == Delivery::Claim).then_some(self.payload.data.as_str())
     }
 
     /// Returns the namespace of the Job.

@@ -2,9 +2,10 @@
 //!
 //! Nothing is decided or checked here: a [`JobPlan`] is valid. Each part of the object has its file.
 
+use config_core::value::Delivery;
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
-    core::v1::PodTemplateSpec,
+    core::v1::{PodTemplateSpec, Secret},
 };
 
 use crate::{JobPlan, Limits};
@@ -14,6 +15,7 @@ mod env;
 mod failure_policy;
 mod metadata;
 mod pod;
+mod secret;
 mod volumes;
 
 pub use container::EXECUTOR_CONTAINER;
@@ -61,7 +63,7 @@ pub fn render(plan: &JobPlan) -> Job {
         container_security,
         env_from_config_maps,
         env_vars,
-        job_data,
+        payload,
         access,
         limits,
         origins: _,
@@ -69,7 +71,7 @@ pub fn render(plan: &JobPlan) -> Job {
     let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
         *limits;
 
-    let env = env::render(job_data, access.as_ref(), env_vars);
+    let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
     let container = container::render(container::Parts {
         image,
         image_pull_policy: *image_pull_policy,
@@ -106,8 +108,24 @@ pub fn render(plan: &JobPlan) -> Job {
         ..JobSpec::default()
     };
     Job {
-        metadata: metadata::of_job(key, namespace, labels, annotations, &spec),
+        metadata: metadata::of_job(
+            key,
+            namespace,
+            labels,
+            annotations,
+            &metadata::spec_hash(&spec, secret_of(plan).as_ref()),
+        ),
         spec: Some(spec),
         status: None,
     }
+}
+
+/// Renders the Secret that belongs to the Job of a plan, for delivery by Secret; `None` for the other ways.
+///
+/// Its name, namespace and labels are those of the Job. Who submits both makes the Job its owner.
+#[must_use]
+pub fn secret_of(plan: &JobPlan) -> Option<Secret> {
+    let JobPlan { key, namespace, payload, access, .. } = plan;
+    (payload.delivery == Delivery::Secret)
+        .then(|| secret::render(key, namespace, &payload.data, access.as_ref()))
 }

@@ -16,6 +16,7 @@ use crate::{
 };
 
 mod checks;
+mod delivery;
 mod volumes;
 
 use checks::Checks;
@@ -56,17 +57,17 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
     checks.key(key);
     checks.payload_is_of(key, payload);
     checks.limits(*limits);
-    let job_data = payload.encode();
-    checks.env_length(keys::EPHEMERAL_JOB_DATA, &job_data, "shorten scripts and variables of the workspace");
     if let Some(access) = access {
         checks.access(access);
     }
 
-    let EphemeralSettings { namespace, image, secrets, node_selector } = settings;
+    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector } = settings;
+    let payload = checks.payload(payload_delivery, payload, access.as_ref());
     let settings_origins = [
         (keys::EXECUTOR_EPHEMERAL_NAMESPACE, &namespace.origin),
         (keys::EXECUTOR_EPHEMERAL_IMAGE, &image.origin),
         (keys::EXECUTOR_EPHEMERAL_SECRET, &secrets.origin),
+        (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, &payload_delivery.origin),
     ];
     let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
     let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
@@ -126,8 +127,8 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
     let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), *container_security);
 
     // A name that is absent here has left a problem behind.
-    match (namespace, image, Problems::from_vec(checks.problems)) {
-        (Some(namespace), Some(image), None) => Ok(JobPlan {
+    match (namespace, image, payload, Problems::from_vec(checks.problems)) {
+        (Some(namespace), Some(image), Some(payload), None) => Ok(JobPlan {
             key: key.clone(),
             namespace,
             image,
@@ -148,17 +149,17 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             container_security: *container_security,
             env_from_config_maps,
             env_vars: env_vars.clone(),
-            job_data,
+            payload,
             access: access.clone(),
             limits: *limits,
             origins: all_origins(origins, settings_origins),
         }),
-        (_, _, problems) => Err(problems.expect("a name is absent only with a problem")),
+        (_, _, _, problems) => Err(problems.expect("a name is absent only with a problem")),
     }
 }
 
 /// Where the settings of workspace and platform were found that made the Job.
-fn all_origins(of_workspace: &Origins, of_settings: [(&'static str, &Origin); 3]) -> Origins {
+fn all_origins(of_workspace: &Origins, of_settings: [(&'static str, &Origin); 4]) -> Origins {
     let of_settings = of_settings.map(|(key, origin)| (key, origin.clone()));
     of_workspace.iter().map(|(key, origin)| (key, origin.clone())).chain(of_settings).collect()
 }

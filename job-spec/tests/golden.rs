@@ -8,7 +8,9 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Limits, render, validate};
+use job_spec::{
+    AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Limits, render, secret_of, validate,
+};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize;
 
@@ -39,7 +41,8 @@ struct InputLimits {
     ttl_seconds_after_finished: u32,
 }
 
-fn job_of(input: Input) -> String {
+/// Renders the Job, and the Secret that belongs to it.
+fn objects_of(input: Input) -> (String, Option<String>) {
     let Input { environment, workspace, access, limits } = input;
     let key = AttemptKey {
         organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
@@ -85,7 +88,7 @@ fn job_of(input: Input) -> String {
     let yaml = serde_saphyr::to_string(&job).unwrap();
     let read_back: Job = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(read_back, job, "the YAML says the same as the Job");
-    yaml
+    (yaml, secret_of(&plan).map(|secret| serde_saphyr::to_string(&secret).unwrap()))
 }
 
 /// Says at which line two texts part, which a whole Job in a panic message does not.
@@ -115,14 +118,18 @@ fn every_case_renders_its_golden_job() {
         let case = entry.unwrap().path();
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         let input = fs::read_to_string(case.join("input.yaml")).unwrap();
-        let actual = job_of(serde_saphyr::from_str(&input).unwrap_or_else(|error| panic!("{name}: {error}")));
-        let golden = case.join("job.yaml");
-        if update {
-            fs::write(&golden, &actual).unwrap();
-        }
-        let expected = fs::read_to_string(&golden).unwrap_or_default();
-        if expected != actual {
-            differences.push(format!("{name}: {}", first_difference(&expected, &actual)));
+        let input = serde_saphyr::from_str(&input).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (job, secret) = objects_of(input);
+        for (file, actual) in [("job.yaml", Some(job)), ("secret.yaml", secret)] {
+            let golden = case.join(file);
+            if let Some(actual) = actual.as_ref().filter(|_| update) {
+                fs::write(&golden, actual).unwrap();
+            }
+            let (expected, actual) =
+                (fs::read_to_string(&golden).unwrap_or_default(), actual.unwrap_or_default());
+            if expected != actual {
+                differences.push(format!("{name}/{file}: {}", first_difference(&expected, &actual)));
+            }
         }
         cases += 1;
     }

@@ -3,8 +3,9 @@
 //! Data only, for the reference page; what a value means is decided where it is read.
 
 use super::{
-    DEFAULT_IMAGE, DEFAULT_NAMESPACE, DEFAULT_SECRET, EXECUTOR_EPHEMERAL_IMAGE, EXECUTOR_EPHEMERAL_NAMESPACE,
-    EXECUTOR_EPHEMERAL_SECRET, Place, Setting,
+    DEFAULT_IMAGE, DEFAULT_NAMESPACE, DEFAULT_PAYLOAD_DELIVERY, DEFAULT_SECRET, EXECUTOR_EPHEMERAL_IMAGE,
+    EXECUTOR_EPHEMERAL_NAMESPACE, EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, EXECUTOR_EPHEMERAL_SECRET, Place,
+    Setting,
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -55,6 +56,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         since: "0.1.0",
         permission: false,
         summary: "The Secrets whose entries become environment variables of the executor; of two entries with one name, that of the later Secret holds.",
+    },
+    Setting {
+        name: EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY,
+        place: Place::Platform,
+        permission: false,
+        also: &[
+            "-DExecutorEphemeralPayloadDelivery",
+            "-Dio.terrakube.executor.ephemeral.payloadDelivery",
+            "-Dorg.terrakube.executor.ephemeral.payloadDelivery",
+            "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_PAYLOADDELIVERY",
+        ],
+        grammar: "`env`, `secret`, `claim`, or several of them separated by `,`, of which the first that can carry the payload is taken",
+        default: Some(DEFAULT_PAYLOAD_DELIVERY),
+        example: "env,claim",
+        since: "0.1.0",
+        summary: "How an executor is handed its payload: in the Kubernetes Job itself, in a Secret that belongs to it (the api-server needs the right to create Secrets), or over the network when it claims its attempt (only executors of this project can do that). An environment variable holds at most 131,054 bytes of it, from a Secret too.",
     },
     Setting {
         name: "-Dio.terrakube.executor.ephemeral.nodeSelector.<label key>",

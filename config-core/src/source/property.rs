@@ -10,10 +10,11 @@ use super::{Layers, Origin, RawLayer, SourceName, Target, java_options};
 use crate::{Problem, keys, unknown};
 
 /// The settings that have a short name, with the property of the same meaning.
-pub(super) const SHORT_NAMES: [(&str, Target); 3] = [
+pub(super) const SHORT_NAMES: [(&str, Target); 4] = [
     (keys::EXECUTOR_EPHEMERAL_NAMESPACE, Target::Namespace),
     (keys::EXECUTOR_EPHEMERAL_IMAGE, Target::Image),
     (keys::EXECUTOR_EPHEMERAL_SECRET, Target::Secret),
+    (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, Target::PayloadDelivery),
 ];
 
 /// What the short names begin with; an unknown name that begins so is a typing error.
@@ -133,7 +134,13 @@ impl NameError {
                 origin,
                 &property,
                 "",
-                &[keys::PROPERTY_NAMESPACE, keys::PROPERTY_IMAGE, keys::PROPERTY_SECRET, selector],
+                &[
+                    keys::PROPERTY_NAMESPACE,
+                    keys::PROPERTY_IMAGE,
+                    keys::PROPERTY_SECRET,
+                    keys::PROPERTY_PAYLOAD_DELIVERY,
+                    selector,
+                ],
             ),
             Self::NoLabelKey => Problem::new(origin, "a label key after the name of the node selector")
                 .with_hint(format!("write {selector}.diskType=ssd")),
@@ -203,6 +210,7 @@ pub(super) fn target(rest: &[Element<'_>], whole: &str) -> Result<Target, NameEr
         [one] if one.is(keys::PROPERTY_NAMESPACE) => Ok(Target::Namespace),
         [one] if one.is(keys::PROPERTY_IMAGE) => Ok(Target::Image),
         [one] if one.is(keys::PROPERTY_SECRET) => Ok(Target::Secret),
+        [one] if one.is(&uniform(keys::PROPERTY_PAYLOAD_DELIVERY)) => Ok(Target::PayloadDelivery),
         [selector, key @ ..] if selector.is(&uniform(keys::PROPERTY_NODE_SELECTOR)) => label_key(key),
         [Element::Plain(property) | Element::Verbatim(property), ..] => {
             Err(NameError::Unknown { property: (*property).to_owned() })

@@ -1,18 +1,37 @@
-//! The environment variables of the executor; what comes from Secrets and config maps is in `container.rs`.
+//! The environment variables of the executor; what comes from Secrets and config maps as a whole is in `container.rs`.
 
-use config_core::{keys, value::EnvVars};
-use k8s_openapi::api::core::v1::EnvVar;
+use config_core::{
+    keys,
+    value::{Delivery, EnvVars},
+};
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use crate::{
     AttemptAccess,
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    names::JobName,
+    plan::PlannedPayload,
 };
 
-pub(super) fn render(job_data: &str, access: Option<&AttemptAccess>, env_vars: &EnvVars) -> Vec<EnvVar> {
-    let mut env = vec![entry(keys::EPHEMERAL_FLAG_BATCH, "true"), entry(keys::EPHEMERAL_JOB_DATA, job_data)];
+/// Renders our own variables first, then those of the workspace. With delivery by Secret, payload and token come from the
+/// Secret that has the name of the Job.
+pub(super) fn render(
+    job: &JobName,
+    PlannedPayload { delivery, data }: &PlannedPayload,
+    access: Option<&AttemptAccess>,
+    env_vars: &EnvVars,
+) -> Vec<EnvVar> {
+    let secret = |name, value| match delivery {
+        Delivery::Secret => from_secret(name, job),
+        Delivery::Env | Delivery::Claim => entry(name, value),
+    };
+    let mut env = vec![entry(keys::EPHEMERAL_FLAG_BATCH, "true")];
+    if *delivery != Delivery::Claim {
+        env.push(secret(keys::EPHEMERAL_JOB_DATA, data));
+    }
     if let Some(AttemptAccess { url, token }) = access {
         env.push(entry(ATTEMPT_URL_ENV, url));
-        env.push(entry(ATTEMPT_TOKEN_ENV, token));
+        env.push(secret(ATTEMPT_TOKEN_ENV, token));
     }
     env.extend(env_vars.iter().map(|(name, value)| entry(name, value)));
     env
@@ -24,6 +43,14 @@ fn entry(name: &str, value: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.replace('$', "$$")), value_from: None }
 }
 
+/// Makes an entry whose value the kubelet reads from a Secret, where nothing is expanded.
+fn from_secret(name: &str, secret: &JobName) -> EnvVar {
+    let selector =
+        SecretKeySelector { key: name.to_owned(), name: secret.as_str().to_owned(), optional: None };
+    let source = EnvVarSource { secret_key_ref: Some(selector), ..EnvVarSource::default() };
+    EnvVar { name: name.to_owned(), value: None, value_from: Some(source) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,7 +59,8 @@ mod tests {
     fn a_dollar_sign_is_doubled_so_that_kubernetes_expands_nothing() {
         let access = AttemptAccess { url: "http://a/$(HOME)".to_owned(), token: "a$$b$".to_owned() };
         let variables = "A=$(EphemeralJobData)$".parse().unwrap();
-        let env = render("e30=", Some(&access), &variables);
+        let payload = PlannedPayload { delivery: Delivery::Env, data: "e30=".to_owned() };
+        let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), &variables);
         let value = |name: &str| {
             env.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref()).unwrap()
         };

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use config_core::Sourced;
-use k8s_openapi::{api::batch::v1::JobSpec, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    api::{batch::v1::JobSpec, core::v1::Secret},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -16,10 +19,10 @@ pub(super) fn of_job(
     namespace: &Namespace,
     labels: &BTreeMap<LabelKey, Sourced<LabelValue>>,
     annotations: &BTreeMap<AnnotationKey, String>,
-    spec: &JobSpec,
+    spec_hash: &str,
 ) -> ObjectMeta {
     let mut all = texts(annotations);
-    all.insert(labels::SPEC_HASH.to_owned(), spec_hash(spec));
+    all.insert(labels::SPEC_HASH.to_owned(), spec_hash.to_owned());
     ObjectMeta {
         name: Some(key.job_name().into()),
         namespace: Some(namespace.as_str().to_owned()),
@@ -55,9 +58,15 @@ fn texts(annotations: &BTreeMap<AnnotationKey, String>) -> BTreeMap<String, Stri
     annotations.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect()
 }
 
-/// SHA-256 of the JSON of a spec. Its maps are sorted and its fields have a fixed order, so the JSON is one and the same.
-fn spec_hash(spec: &JobSpec) -> String {
-    let json = serde_json::to_vec(spec).expect("a Job spec is plain data with text keys");
+/// SHA-256 of the JSON of a spec, followed by that of the Secret that belongs to the Job, if there is one: two Jobs with
+/// different payloads are different. Maps are sorted and fields have a fixed order, so the JSON is one and the same.
+pub(super) fn spec_hash(spec: &JobSpec, secret: Option<&Secret>) -> String {
+    let mut json = serde_json::to_vec(spec).expect("a Job spec is plain data with text keys");
+    if let Some(secret) = secret {
+        json.extend(
+            serde_json::to_vec(&secret.data).expect("the data of a Secret is plain data with text keys"),
+        );
+    }
     Sha256::digest(json).iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -5,6 +5,8 @@ use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, SourceName, 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Limits, StepType};
 
+mod delivery;
+
 /// The parts of a request; a test changes some of them.
 struct Request {
     key: AttemptKey,
@@ -60,35 +62,12 @@ fn payload() -> EphemeralJobData {
     .unwrap()
 }
 
-/// A payload whose encoded form has exactly that many bytes, a multiple of four.
-fn payload_of(encoded: usize) -> EphemeralJobData {
-    let mut data = payload();
-    let json = serde_json::to_vec(&data).unwrap().len();
-    data.source = "x".repeat(encoded / 4 * 3 - json);
-    assert_eq!(data.encode().len(), encoded);
-    data
-}
-
 #[test]
 fn a_plain_request_is_planned() {
     let plan = Request::default().validate().unwrap();
     assert_eq!(plan.name().as_str(), "job-42-100-3");
     assert_eq!(plan.namespace().as_str(), "terrakube");
     assert_eq!(plan.key().attempt, 3);
-}
-
-#[test]
-fn a_payload_fits_up_to_what_linux_takes_and_is_refused_above_with_the_numbers() {
-    // 131,054 is no multiple of four, so the longest base64 text is two bytes shorter.
-    assert_eq!(longest_env_value("EphemeralJobData"), 131_054);
-    assert!(Request { payload: payload_of(131_052), ..Request::default() }.validate().is_ok());
-    assert_eq!(
-        Request { payload: payload_of(131_056), ..Request::default() }.messages(),
-        [
-            "job request EphemeralJobData: found \"131056 bytes\", expected at most 131054 bytes, which is all that Linux \
-          takes in one environment variable; shorten scripts and variables of the workspace"
-        ]
-    );
 }
 
 #[test]
@@ -186,8 +165,8 @@ fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together()
     let settings = EphemeralSettings {
         namespace: env("a-namespace", "A"),
         image: env("b-image", "B"),
-        secrets: EphemeralSettings::default().secrets,
         node_selector: [("d d".to_owned(), env("d-label", "d"))].into(),
+        ..EphemeralSettings::default()
     };
     let overrides = WorkspaceOverrides {
         image: Some("I".to_owned()),

@@ -126,7 +126,7 @@ fn names_that_mean_nothing_are_refused_in_full() {
         (
             "-Dio.terrakube.executor.ephemeral.x=b",
             format!(
-                "{option}.x: expected the name of a known setting; known are namespace, image, secret, nodeSelector"
+                "{option}.x: expected the name of a known setting; known are namespace, image, secret, payloadDelivery, nodeSelector"
             ),
         ),
         (
