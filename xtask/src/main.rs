@@ -8,6 +8,7 @@ mod cmd;
 mod demo;
 mod docs;
 mod environment;
+mod image;
 mod interrupt;
 mod poll;
 mod test;
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Args),
     /// Builds the programs that tests start, then runs all tests, doc tests included
     Test(test::Args),
+    /// Builds container images of the api-server and the executor, without a container daemon
+    Image(image::Args),
     /// Runs every check: format, lints, tests, documentation, house rules, demo
     Ci,
     /// Checks the house rules: who may depend on whom, how files look
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Demo(args) => demo::run(&environment, &args),
         Command::Test(args) => test::run(&environment, &args),
+        Command::Image(args) => image::run(&environment, &args),
         Command::Ci => ci::run(&environment),
         Command::Tidy => tidy::run(&environment),
         Command::Docs => docs::run(&environment),

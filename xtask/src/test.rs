@@ -89,7 +89,8 @@ struct Profile {
     test: bool,
 }
 
-fn find_program(messages: &str, name: &str) -> Option<PathBuf> {
+/// Finds where cargo put a program, in the messages of a build.
+pub(crate) fn find_program(messages: &str, name: &str) -> Option<PathBuf> {
     messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()).find_map(|message| {
         let is_program = message.target.kind.iter().any(|kind| kind == "bin") && !message.profile.test;
         if is_program && message.target.name == name { message.executable } else { None }
