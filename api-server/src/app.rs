@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use config_core::{EnvSnapshot, EphemeralSettings};
+use config_core::{EnvSnapshot, EphemeralSettings, SettingsFile};
 use k8s_backend::{JobBackend, KubeBackend, LocalBackend, LocalOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +44,7 @@ pub async fn run(cli: Cli, environment: EnvSnapshot) -> anyhow::Result<()> {
 }
 
 async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> {
-    let settings =
-        EphemeralSettings::load(environment).context("the settings for executors are not usable")?;
+    let settings = read_settings(options.settings.as_deref(), environment)?;
     let data = DataDir::make(&options.data_dir)?;
     let secrets = match &options.encryption_key_file {
         Some(path) => SecretBox::read(path)?,
@@ -73,6 +72,20 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await
+}
+
+fn read_settings(path: Option<&Path>, environment: &EnvSnapshot) -> anyhow::Result<EphemeralSettings> {
+    let file = match path {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("cannot read the settings file {path:?}"))?;
+            let file = SettingsFile::parse(&text);
+            Some(file.with_context(|| format!("the settings file {path:?} is not usable"))?)
+        }
+        None => None,
+    };
+    EphemeralSettings::load_with(environment, file.as_ref())
+        .context("the settings for executors are not usable")
 }
 
 /// Serves until a signal comes. If the orchestrator dies, the server ends: one that answers but does nothing helps nobody.

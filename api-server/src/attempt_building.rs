@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Problems, Warning, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Problems, Variables, Warning, WorkspaceOverrides};
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType};
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
@@ -48,10 +48,10 @@ pub fn plan_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
-    let environment = environment_variables(input);
-    let variables = environment.clone().into_iter().collect();
+    let variables = environment_variables(settings, input);
     let (overrides, problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
-    let payload = payload(input, step, environment);
+    let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
+    let payload = payload(input, step, environment.collect());
     let request = JobRequest {
         key: AttemptKey {
             organization_id: input.workspace.organization_id.clone(),
@@ -72,7 +72,7 @@ pub fn plan_attempt(
 /// Tells what in the workspace's variables works, but hardly as it was meant.
 #[must_use]
 pub fn warnings(input: &WorkspaceInput) -> Vec<Warning> {
-    WorkspaceOverrides::warnings(&environment_variables(input))
+    WorkspaceOverrides::warnings(&of_workspace(input))
 }
 
 fn payload(
@@ -107,8 +107,15 @@ fn payload(
     }
 }
 
+/// Every layer of variables. The executor is handed all of them, because terraform has to find its plugin cache where
+/// the pod has mounted it, whoever named it.
+fn environment_variables(settings: &EphemeralSettings, input: &WorkspaceInput) -> Variables {
+    let organization = [input.workspace.organization_id.as_str(), input.organization_name.as_str()];
+    Variables::merge(&of_workspace(input), &BTreeMap::new(), &[]).or(settings.variables_for(&organization))
+}
+
 /// Presets first, so that a variable of the workspace may replace them.
-fn environment_variables(input: &WorkspaceInput) -> BTreeMap<String, String> {
+fn of_workspace(input: &WorkspaceInput) -> BTreeMap<String, String> {
     let presets = [
         ("TF_IN_AUTOMATION".to_owned(), "1".to_owned()),
         ("workspaceName".to_owned(), input.workspace.name.clone()),

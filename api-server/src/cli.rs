@@ -24,7 +24,7 @@ pub enum Command {
     /// error (RUST_LOG chooses the level). The token for `Authorization: Bearer` lies in DATA_DIR/admin-token.
     ///
     /// Executors are set up by the environment: ExecutorEphemeralNamespace, ExecutorEphemeralImage,
-    /// ExecutorEphemeralSecret and node selectors in JAVA_TOOL_OPTIONS (docs/reference/settings.md).
+    /// ExecutorEphemeralSecret and node selectors in JAVA_TOOL_OPTIONS (docs/reference/settings.md), and by a settings file.
     Serve(Serve),
 }
 
@@ -50,6 +50,11 @@ pub struct Serve {
     /// The program that local Jobs run, in place of the image's entry point. [default: `executor` beside this program]
     #[arg(long)]
     pub executor_program: Option<PathBuf>,
+
+    /// TOML file with settings of executors and variables for workspaces (docs/reference/settings-file.md); it is read once,
+    /// and the environment is stronger.
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
 
     /// File with the key for encryption at rest: 32 bytes in base64. [default: DATA_DIR/encryption-key, made at first start]
     #[arg(long)]

@@ -7,7 +7,7 @@
 //!
 //! | what | from | says |
 //! |---|---|---|
-//! | [`EphemeralSettings`] | the platform operator: environment and `JAVA_TOOL_OPTIONS` | where and with what image executors run |
+//! | [`EphemeralSettings`] | the platform operator: environment, `JAVA_TOOL_OPTIONS` and settings file | where and with what image executors run |
 //! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_*` variables of a workspace, its organization and its collections ([`Variables`]) | how this workspace's pods differ |
 //! | [`BatchInput`] | the environment of an executor | that it is an executor, and its payload |
 //!
@@ -17,7 +17,8 @@
 //!    older prefix `org.terrakube.executor.ephemeral.`, then short names (`-DExecutorEphemeralImage=…`);
 //! 2. environment: the same properties in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`), then
 //!    short names (`ExecutorEphemeralImage`);
-//! 3. built-in defaults.
+//! 3. the settings file of the operator ([`SettingsFile`]);
+//! 4. built-in defaults.
 //!
 //! The node selector is merged label by label; for one label the strongest source wins.
 //!
@@ -54,6 +55,7 @@
 #![doc = include_str!("../differences.md")]
 
 mod batch;
+mod document;
 mod error;
 pub mod keys;
 pub mod kubernetes;
@@ -61,6 +63,7 @@ mod layers;
 mod overrides;
 mod reference;
 mod settings;
+mod settings_file;
 mod snapshot;
 mod source;
 mod step_kind;
@@ -72,8 +75,9 @@ mod warning;
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
 pub use overrides::{ConfigMapMount, Origins, PluginCache, ResourceName, Resources, WorkspaceOverrides};
-pub use reference::settings_page;
+pub use reference::{settings_file_page, settings_page};
 pub use settings::EphemeralSettings;
+pub use settings_file::{FileVariables, SettingsFile};
 pub use snapshot::EnvSnapshot;
 pub use source::{Origin, SourceName, Sourced, java_options};
 pub use step_kind::StepKind;

@@ -16,6 +16,7 @@ mod volumes;
 
 pub use origins::Origins;
 use reader::Reader;
+pub(crate) use reader::{is_workspace_variable, unknown_name};
 pub use resources::{ResourceName, Resources};
 
 /// What a workspace changes about its own pods; `Default` changes nothing.

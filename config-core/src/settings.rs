@@ -5,7 +5,8 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use crate::{
-    EnvSnapshot, Origin, Problem, Problems, SourceName, Sourced, keys,
+    EnvSnapshot, FileVariables, Origin, Problem, Problems, SettingsFile, SourceName, Sourced, Variables,
+    keys,
     kubernetes::Rule,
     layers::{self, Merged},
     source::{Layers, RawLayer, Target, env, property},
@@ -27,25 +28,40 @@ pub struct EphemeralSettings {
     pub payload_delivery: Sourced<Deliveries>,
     /// Node selector of workspaces that name none themselves, by label key.
     pub node_selector: BTreeMap<String, Sourced<String>>,
+    /// Variables for workspaces, from the settings file; weaker than what anybody sets for a workspace.
+    pub variables: FileVariables,
 }
 
 impl EphemeralSettings {
-    /// Reads, merges and checks the settings; the precedence is described at the [crate](crate).
+    /// Reads, merges and checks the settings of an environment; the precedence is described at the [crate](crate).
     ///
     /// # Errors
     /// Every problem, sorted by key: options that a JVM would not accept, unknown names of our families, values that
     /// break a rule of Kubernetes. A value that a stronger source replaces is not checked.
     pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
+        Self::load_with(env, None)
+    }
+
+    /// Does the same with a settings file, which is weaker than the environment.
+    ///
+    /// # Errors
+    /// The same problems; those of values of the file tell their lines.
+    pub fn load_with(env: &EnvSnapshot, file: Option<&SettingsFile>) -> Result<Self, Problems> {
         let from_env = env::read(env);
         let from_java = env.get(keys::JAVA_TOOL_OPTIONS).map(property::read).unwrap_or_default();
         let mut layers = vec![defaults()];
+        layers.extend(file.map(|file| file.layer.clone()));
         let mut problems = Vec::new();
         for Layers { layers: read, problems: found } in [from_env, from_java] {
             layers.extend(read);
             problems.extend(found);
         }
-        let settings = Self::from_merged(layers::merge(layers), &mut problems);
+        let mut settings = Self::from_merged(layers::merge(layers), &mut problems);
         settings.check(&mut problems);
+        if let Some(file) = file {
+            settings.variables = file.variables.clone();
+            file.lines.locate(SourceName::SettingsFile, &mut problems);
+        }
         Problems::none_or(problems, settings)
     }
 
@@ -59,12 +75,23 @@ impl EphemeralSettings {
             secrets: parsed(secret, problems, default_secrets),
             payload_delivery: parsed(payload_delivery, problems, Deliveries::default),
             node_selector,
+            variables: FileVariables::default(),
         }
     }
 
+    /// Returns the variables that the settings file has for the workspaces of an organization; it is looked for by each of
+    /// the names given, and of two values of a variable that of the earlier name holds.
+    ///
+    /// They are weaker than those of workspace, organization and collections:
+    /// `Variables::merge(…).or(settings.variables_for(&[id, name]))`.
+    #[must_use]
+    pub fn variables_for(&self, organization: &[&str]) -> Variables {
+        self.variables.of(organization)
+    }
+
     fn check(&self, problems: &mut Vec<Problem>) {
-        // Secrets are names already, and ways of delivery are known ones.
-        let Self { namespace, image, secrets: _, payload_delivery: _, node_selector } = self;
+        // Secrets are names already, ways of delivery are known ones, and variables were checked with their file.
+        let Self { namespace, image, secrets: _, payload_delivery: _, node_selector, variables: _ } = self;
         for (sourced, rule) in [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage)] {
             check_value(sourced, rule, problems);
         }

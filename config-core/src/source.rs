@@ -128,7 +128,7 @@ pub(crate) enum Target {
 }
 
 /// What one source says, before it is merged with the others. Of two entries with one target the later one holds.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawLayer {
     pub(crate) entries: Vec<(Target, Sourced<String>)>,
 }

@@ -61,7 +61,8 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         checks.access(access);
     }
 
-    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector } = settings;
+    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector, variables: _ } =
+        settings;
     let payload = checks.payload(payload_delivery, payload, access.as_ref());
     let settings_origins = [
         (keys::EXECUTOR_EPHEMERAL_NAMESPACE, &namespace.origin),

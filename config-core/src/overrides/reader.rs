@@ -15,6 +15,9 @@ use crate::{
 /// Kubernetes refuses annotations whose keys and values together are larger (256 KiB).
 pub(super) const LARGEST_ANNOTATIONS: usize = 256 * 1024;
 
+/// Variables that shape the pod and whose names are not of our family.
+const OF_OTHERS: [&str; 2] = [keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME];
+
 /// The variables as steps of one kind see them, and the problems found so far.
 pub(super) struct Reader<'a> {
     variables: &'a Variables,
@@ -56,8 +59,7 @@ impl<'a> Reader<'a> {
 
     /// Returns the origin of every setting that has a value.
     pub(super) fn origins(&self) -> Origins {
-        let of_others = [keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME];
-        let names = keys::WORKSPACE_VARIABLES.iter().copied().chain(of_others);
+        let names = keys::WORKSPACE_VARIABLES.iter().copied().chain(OF_OTHERS);
         names.filter(|name| self.get(name).is_some()).map(|name| (name, self.origin(name))).collect()
     }
 
@@ -65,7 +67,7 @@ impl<'a> Reader<'a> {
         for (name, found) in self.variables.iter() {
             // Another case of the letters is a typing error too, so the prefix is looked for in any case.
             if !unknown::starts_with_ignoring_case(name, keys::EPHEMERAL_PREFIX)
-                || keys::WORKSPACE_VARIABLES.contains(&without_kind(name))
+                || is_workspace_variable(name)
             {
                 continue;
             }
@@ -152,7 +154,13 @@ pub(super) fn has_values_for(variables: &Variables, kind: StepKind) -> bool {
         .any(|(name, _)| name.starts_with(keys::EPHEMERAL_PREFIX) && name.ends_with(kind.suffix()))
 }
 
-fn without_kind(name: &str) -> &str {
+/// Tells whether a name is that of a variable that [`super::WorkspaceOverrides`] reads, for steps of one kind or of all.
+pub(crate) fn is_workspace_variable(name: &str) -> bool {
+    keys::WORKSPACE_VARIABLES.contains(&without_kind(name)) || OF_OTHERS.contains(&name)
+}
+
+/// Takes off what makes a variable one for steps of one kind.
+pub(crate) fn without_kind(name: &str) -> &str {
     StepKind::ALL.iter().find_map(|kind| name.strip_suffix(kind.suffix())).unwrap_or(name)
 }
 
@@ -163,7 +171,7 @@ fn problem(origin: Origin, error: &EntryError) -> Problem {
 
 /// Looks for the nearest name by what is left without the words that most names begin with: these tell nothing about how
 /// alike two names are.
-fn unknown_name(name: &str, origin: Origin) -> Problem {
+pub(crate) fn unknown_name(name: &str, origin: Origin) -> Problem {
     let problem = Problem::new(origin, "the name of a known setting");
     let suffix = &name[without_kind(name).len()..];
     let name = without_kind(name);

@@ -17,6 +17,15 @@ pub(super) const SHORT_NAMES: [(&str, Target); 4] = [
     (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, Target::PayloadDelivery),
 ];
 
+/// The properties under either prefix.
+pub(crate) const PROPERTIES: [&str; 5] = [
+    keys::PROPERTY_NAMESPACE,
+    keys::PROPERTY_IMAGE,
+    keys::PROPERTY_SECRET,
+    keys::PROPERTY_PAYLOAD_DELIVERY,
+    keys::PROPERTY_NODE_SELECTOR,
+];
+
 /// What the short names begin with; an unknown name that begins so is a typing error.
 pub(super) const SHORT_PREFIX: &str = "ExecutorEphemeral";
 
@@ -78,7 +87,7 @@ pub(super) enum Prefix {
 
 /// One part of a dotted name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Element<'a> {
+pub(crate) enum Element<'a> {
     /// Between dots.
     Plain(&'a str),
     /// Between brackets.
@@ -115,7 +124,7 @@ impl<'a> Element<'a> {
 
 /// Why a name under one of the prefixes means no setting.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NameError {
+pub(crate) enum NameError {
     /// There is no such property.
     Unknown { property: String },
     /// `nodeSelector` without a label key.
@@ -130,18 +139,7 @@ impl NameError {
     pub(super) fn problem(self, origin: Origin) -> Problem {
         let selector = keys::PROPERTY_NODE_SELECTOR;
         match self {
-            Self::Unknown { property } => unknown::problem(
-                origin,
-                &property,
-                "",
-                &[
-                    keys::PROPERTY_NAMESPACE,
-                    keys::PROPERTY_IMAGE,
-                    keys::PROPERTY_SECRET,
-                    keys::PROPERTY_PAYLOAD_DELIVERY,
-                    selector,
-                ],
-            ),
+            Self::Unknown { property } => unknown::problem(origin, &property, "", &PROPERTIES),
             Self::NoLabelKey => Problem::new(origin, "a label key after the name of the node selector")
                 .with_hint(format!("write {selector}.diskType=ssd")),
             Self::DroppedCharacters { written, read_as } => Problem::new(
@@ -202,7 +200,7 @@ pub(super) fn below_prefix<'e, 'a>(elements: &'e [Element<'a>]) -> Option<(Prefi
 }
 
 /// Finds the setting of the part of a name below the prefix.
-pub(super) fn target(rest: &[Element<'_>], whole: &str) -> Result<Target, NameError> {
+pub(crate) fn target(rest: &[Element<'_>], whole: &str) -> Result<Target, NameError> {
     if rest.contains(&Element::Unclosed) {
         return Err(NameError::UnclosedBracket);
     }

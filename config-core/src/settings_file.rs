@@ -1,0 +1,171 @@
+//! The settings file of the platform operator: the same settings as in the environment, and variables for workspaces.
+//!
+//! TOML, as text: somebody else has read the file. What the values are worth is decided where those of other sources are
+//! checked, `settings.rs` and [`WorkspaceOverrides`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Problem, Problems, SourceName, Sourced, Variables, WorkspaceOverrides,
+    document::{self, Entry, Lines},
+    overrides::{is_workspace_variable, unknown_name},
+    source::{
+        RawLayer, Target,
+        property::{self, Element, NameError},
+    },
+    unknown,
+};
+
+const VARIABLES: &str = "variables";
+const ORGANIZATIONS: &str = "organizations";
+
+/// What the settings file of the platform operator says.
+///
+/// ```toml
+#[doc = include_str!("../examples/settings.toml")]
+/// ```
+///
+/// ```
+/// use config_core::{EnvSnapshot, EphemeralSettings, SettingsFile};
+///
+/// let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/settings.toml"));
+/// let file = SettingsFile::parse(text)?;
+/// let environment: EnvSnapshot = [("ExecutorEphemeralNamespace", "staging")].into_iter().collect();
+/// let settings = EphemeralSettings::load_with(&environment, Some(&file))?;
+/// assert_eq!(settings.namespace.value, "staging");
+/// assert_eq!(settings.image.origin.to_string(), "settings file image");
+///
+/// let variables = settings.variables_for(&["0b8a3c10-0000-4000-8000-000000000001", "acme"]);
+/// assert_eq!(variables.get("EPHEMERAL_CPU_LIMIT"), Some("2"));
+/// assert_eq!(
+///     variables.origin_of("EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN").to_string(),
+///     "settings file organizations.acme.variables.EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN"
+/// );
+/// # Ok::<(), config_core::Problems>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsFile {
+    pub(crate) layer: RawLayer,
+    pub(crate) variables: FileVariables,
+    pub(crate) lines: Lines,
+}
+
+/// Variables that the operator sets for workspaces; those of the workspaces themselves are stronger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileVariables {
+    general: Variables,
+    organizations: BTreeMap<String, Variables>,
+}
+
+impl FileVariables {
+    /// Returns what holds for the workspaces of an organization that goes by any of these names; the first one with a value
+    /// for a variable wins, and what is said for all organizations is weaker.
+    #[must_use]
+    pub fn of(&self, organization: &[&str]) -> Variables {
+        let own = organization.iter().filter_map(|name| self.organizations.get(*name));
+        own.chain([&self.general]).fold(Variables::default(), |stronger, weaker| stronger.or(weaker.clone()))
+    }
+
+    /// Every value is read once as a workspace would read it, so that a fault is the operator's at the start of the server
+    /// and not a workspace owner's later.
+    fn check(&self) -> Vec<Problem> {
+        let of_organizations = self.organizations.values().map(|own| own.clone().or(self.general.clone()));
+        [self.general.clone()]
+            .into_iter()
+            .chain(of_organizations)
+            .flat_map(|variables| WorkspaceOverrides::read(&variables, None).1)
+            .collect()
+    }
+}
+
+impl SettingsFile {
+    /// Reads a settings file.
+    ///
+    /// # Errors
+    /// Every problem with its line: what is no TOML, unknown names, values of another type than text, variables that the
+    /// workspaces could not read. Values of settings are checked by
+    /// [`EphemeralSettings::load_with`](crate::EphemeralSettings::load_with), when it is known which source holds.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        let document = document::read(SourceName::SettingsFile, text);
+        let mut file = Self { lines: document.lines, ..Self::default() };
+        let mut problems = document.problems;
+        let mut seen = BTreeSet::new();
+        for entry in &document.root {
+            match entry.name.as_str() {
+                VARIABLES => file.variables.general = variables(entry, &mut problems),
+                ORGANIZATIONS => file.variables.organizations = organizations(entry, &mut problems),
+                _ => file.setting(entry, &mut seen, &mut problems),
+            }
+        }
+        for problem in file.variables.check() {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        file.lines.locate(SourceName::SettingsFile, &mut problems);
+        Problems::none_or(problems, file)
+    }
+
+    fn setting(&mut self, entry: &Entry, seen: &mut BTreeSet<Target>, problems: &mut Vec<Problem>) {
+        let name = Element::Plain(&entry.name);
+        match property::target(std::slice::from_ref(&name), &entry.name) {
+            Ok(target) => self.push(target, entry, seen, problems),
+            Err(NameError::NoLabelKey) => {
+                for label in entry.table(problems) {
+                    self.push(Target::NodeSelector(label.name.clone()), label, seen, problems);
+                }
+            }
+            Err(_) => {
+                let known: Vec<&str> =
+                    property::PROPERTIES.into_iter().chain([VARIABLES, ORGANIZATIONS]).collect();
+                problems.push(unknown::problem(entry.origin.clone(), &entry.name, "", &known));
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        target: Target,
+        entry: &Entry,
+        seen: &mut BTreeSet<Target>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let Some(text) = entry.text(problems) else { return };
+        if seen.insert(target.clone()) {
+            self.layer.push(target, text, entry.origin.clone());
+        } else {
+            problems.push(entry.problem("each setting once, whatever its spelling"));
+        }
+    }
+}
+
+fn organizations(entry: &Entry, problems: &mut Vec<Problem>) -> BTreeMap<String, Variables> {
+    let mut organizations = BTreeMap::new();
+    for organization in entry.table(problems) {
+        for section in organization.table(problems) {
+            if section.name == VARIABLES {
+                organizations.insert(organization.name.clone(), variables(section, problems));
+            } else {
+                let origin = section.origin.clone();
+                problems.push(unknown::problem(origin, &section.name, "", &[VARIABLES]));
+            }
+        }
+    }
+    organizations
+}
+
+fn variables(entry: &Entry, problems: &mut Vec<Problem>) -> Variables {
+    let mut found = Vec::new();
+    for variable in entry.table(problems) {
+        let text = variable.text(problems);
+        if !is_workspace_variable(&variable.name) {
+            problems.push(unknown_name(&variable.name, variable.origin.clone()));
+        } else if let Some(text) = text {
+            found.push((variable.name.clone(), Sourced::new(text.to_owned(), variable.origin.clone())));
+        }
+    }
+    Variables::new(found)
+}
+
+#[cfg(test)]
+mod tests;
