@@ -1,6 +1,6 @@
 //! Names, labels and annotations of Job and pod.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use config_core::Sourced;
 use k8s_openapi::{
@@ -67,8 +67,6 @@ pub(super) fn spec_hash(spec: &JobSpec, secret: Option<&Secret>) -> String {
             serde_json::to_vec(&secret.data).expect("the data of a Secret is plain data with text keys"),
         );
     }
-    Sha256::digest(json).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let digit = |half: u8| char::from_digit(half.into(), 16).expect("half a byte is one hexadecimal digit");
+    Sha256::digest(json).iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(digit).collect()
 }
