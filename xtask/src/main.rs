@@ -3,6 +3,7 @@
 //! Nothing of the product is linked in here: the commands run the built programs, as a user would.
 //! The list below is all there is to see; every command starts in the file of its name.
 
+mod bench;
 mod ci;
 mod cmd;
 mod demo;
@@ -36,6 +37,9 @@ enum Command {
     Test(test::Args),
     /// Builds container images of the api-server and the executor, without a container daemon
     Image(image::Args),
+    /// Measures how long things take
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Runs every check: format, lints, tests, documentation, house rules, demo
     Ci,
     /// Checks the house rules: who may depend on whom, how files look
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&environment, &args),
         Command::Test(args) => test::run(&environment, &args),
         Command::Image(args) => image::run(&environment, &args),
+        Command::Bench(bench) => bench::run(&environment, &bench),
         Command::Ci => ci::run(&environment),
         Command::Tidy => tidy::run(&environment),
         Command::Docs => docs::run(&environment),
