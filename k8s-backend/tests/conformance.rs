@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
-#[path = "conformance/api_server.rs"]
-mod api_server;
 #[path = "conformance/harnesses.rs"]
 mod harnesses;
 

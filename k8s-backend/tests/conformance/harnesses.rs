@@ -11,14 +11,12 @@ use async_trait::async_trait;
 use k8s_backend::{
     Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions,
     testing::{
-        InMemoryBackend,
+        ApiServer, InMemoryBackend, PodEnd,
         conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
     },
 };
 use k8s_openapi::api::batch::v1::Job;
 use tempfile::TempDir;
-
-use crate::api_server::ApiServer;
 
 /// How the Jobs of a scripted backend are to end.
 type Behaviours = Mutex<BTreeMap<String, Behaviour>>;
@@ -204,7 +202,7 @@ pub(crate) struct KubeHarness {
 
 impl KubeHarness {
     pub(crate) fn new() -> Self {
-        Self { server: ApiServer::default(), behaviours: Mutex::default() }
+        Self { server: ApiServer::new("terrakube"), behaviours: Mutex::default() }
     }
 }
 
@@ -225,21 +223,15 @@ impl Harness for KubeHarness {
 
     async fn let_go(&self, name: &str) {
         if self.server.is_being_deleted(name) {
-            self.server.remove(name);
+            self.server.collect(name);
             return;
         }
-        let failed = |reason, message: String| ("Failed", reason, message);
-        let (kind, reason, message) = match end_of(self.behaviours.lock().unwrap()[name]).unwrap() {
-            Cause::Completed => ("Complete", "CompletionsReached", String::new()),
-            Cause::ExitCode(Some(code)) => failed(
-                "PodFailurePolicy",
-                format!(
-                    "Container executor for pod terrakube/{name}-x failed with exit code {code} matching FailJob rule at index 1"
-                ),
-            ),
-            other => failed("DeadlineExceeded", other.to_string()),
+        let end = match end_of(self.behaviours.lock().unwrap()[name]).unwrap() {
+            Cause::Completed => PodEnd::Succeeds,
+            Cause::ExitCode(Some(code)) => PodEnd::FailsByPolicy(code),
+            _ => PodEnd::OverstaysDeadline,
         };
-        self.server.end(name, kind, reason, &message);
+        self.server.end_pod(name, &end);
     }
 
     async fn go_away(&self) {
