@@ -5,6 +5,7 @@
 mod executor;
 mod platform;
 mod workspace;
+mod yaml;
 
 /// Environment variable from which a JVM reads options; its `-D` options are settings here.
 pub const JAVA_TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
@@ -98,6 +99,11 @@ pub const CONFIG_RUNTIME_CLASS: &str = "EPHEMERAL_CONFIG_RUNTIME_CLASS";
 /// Workspace variable: environment variables of the container.
 pub const JOB_ENV_VARS: &str = "EPHEMERAL_JOB_ENV_VARS";
 
+/// Workspace variable: nodes and pods near which, or far from which, the pod runs.
+pub const CONFIG_AFFINITY: &str = "EPHEMERAL_CONFIG_AFFINITY";
+/// Workspace variable: how evenly pods are spread over nodes or zones.
+pub const CONFIG_TOPOLOGY_SPREAD: &str = "EPHEMERAL_CONFIG_TOPOLOGY_SPREAD";
+
 /// Workspace variable: makes the steps of the workspace run in ephemeral executors, whatever its value.
 pub const ENABLE_EPHEMERAL_EXECUTOR: &str = "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR";
 /// Workspace variable, terraform's own: the folder in which it keeps plugins.
@@ -137,6 +143,8 @@ pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_IMAGE_PULL_SECRETS,
     CONFIG_PRIORITY_CLASS,
     CONFIG_RUNTIME_CLASS,
+    CONFIG_AFFINITY,
+    CONFIG_TOPOLOGY_SPREAD,
 ];
 
 /// Who sets a setting, and where.
@@ -176,5 +184,7 @@ pub struct Setting {
 
 /// Iterates over every setting, in the order of the reference page.
 pub fn settings() -> impl Iterator<Item = &'static Setting> {
-    [platform::SETTINGS, workspace::SETTINGS, workspace::POD, executor::SETTINGS].into_iter().flatten()
+    [platform::SETTINGS, workspace::SETTINGS, workspace::POD, yaml::SETTINGS, executor::SETTINGS]
+        .into_iter()
+        .flatten()
 }

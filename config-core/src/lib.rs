@@ -74,7 +74,9 @@ mod warning;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
-pub use overrides::{ConfigMapMount, Origins, PluginCache, ResourceName, Resources, WorkspaceOverrides};
+pub use overrides::{
+    ConfigMapMount, Origins, PluginCache, ResourceName, Resources, WorkspaceOverrides, YamlOverrides,
+};
 pub use reference::{settings_file_page, settings_page};
 pub use settings::EphemeralSettings;
 pub use settings_file::{FileVariables, SettingsFile};

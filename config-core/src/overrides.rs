@@ -13,11 +13,13 @@ mod origins;
 mod reader;
 mod resources;
 mod volumes;
+mod yaml;
 
 pub use origins::Origins;
 use reader::Reader;
 pub(crate) use reader::{is_workspace_variable, unknown_name};
 pub use resources::{ResourceName, Resources};
+pub use yaml::YamlOverrides;
 
 /// What a workspace changes about its own pods; `Default` changes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub struct WorkspaceOverrides {
     pub env_from_config_maps: Option<Names>,
     /// Environment variables of the container, handed over as they are: nothing in them is expanded.
     pub env_vars: EnvVars,
+    /// Parts of the pod in the words of Kubernetes.
+    pub yaml: YamlOverrides,
     /// Which variable decided what.
     pub origins: Origins,
 }
@@ -159,6 +163,7 @@ impl WorkspaceOverrides {
             container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),
             env_from_config_maps: reader.list(keys::CONFIG_ENVFROM_CONFIG_MAP),
             env_vars: reader.list(keys::JOB_ENV_VARS).unwrap_or_default(),
+            yaml: reader.yaml_overrides(),
             origins: reader.origins(),
         }
     }

@@ -13,6 +13,7 @@ mod names;
 mod quantity;
 mod security;
 mod tolerations;
+mod yaml;
 
 pub use delivery::{Deliveries, Delivery};
 pub use env_vars::EnvVars;
@@ -22,6 +23,7 @@ pub use names::Names;
 pub use quantity::Quantity;
 pub use security::{ContainerSecurity, PodSecurity};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
+pub use yaml::{Yaml, kind_in_words};
 
 /// A faulty entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ impl fmt::Display for EntryError {
 /// Every faulty entry of a list, in the order of the list; there is at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListError(Vec<EntryError>);
+
+impl std::error::Error for EntryError {}
 
 impl ListError {
     /// Lets `value` pass if there are no errors.

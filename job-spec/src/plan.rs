@@ -6,6 +6,7 @@ use config_core::{
     Origins, Resources, Sourced,
     value::{ContainerSecurity, Delivery, EnvVars, ImagePullPolicy, PodSecurity, Tolerations},
 };
+use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
 
 use crate::{
     AttemptAccess, AttemptKey, Limits,
@@ -18,7 +19,7 @@ use crate::{
 /// A valid Job: the result of [`validate`](crate::validate()) and the only input of [`render`](crate::render()).
 ///
 /// `Debug` shows neither the payload nor the token.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct JobPlan {
     pub(crate) key: AttemptKey,
     pub(crate) namespace: Namespace,
@@ -46,6 +47,7 @@ pub struct JobPlan {
     pub(crate) env_vars: EnvVars,
     pub(crate) payload: PlannedPayload,
     pub(crate) access: Option<AttemptAccess>,
+    pub(crate) parts: PodParts,
     pub(crate) limits: Limits,
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
@@ -56,6 +58,13 @@ pub struct JobPlan {
 pub(crate) struct PlannedPayload {
     pub(crate) delivery: Delivery,
     pub(crate) data: String,
+}
+
+/// Parts of the pod that the workspace wrote in the words of Kubernetes, checked.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct PodParts {
+    pub(crate) affinity: Option<Affinity>,
+    pub(crate) topology_spread: Vec<TopologySpreadConstraint>,
 }
 
 /// A volume and where it is mounted.

@@ -65,6 +65,7 @@ pub fn render(plan: &JobPlan) -> Job {
         env_vars,
         payload,
         access,
+        parts,
         limits,
         origins: _,
     } = plan;
@@ -91,6 +92,7 @@ pub fn render(plan: &JobPlan) -> Job {
         service_account: service_account.as_ref(),
         tolerations: tolerations.as_ref(),
         volumes,
+        of_workspace: parts,
         security: *pod_security,
         grace_period_seconds: termination_grace_period_seconds,
     });

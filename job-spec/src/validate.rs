@@ -18,6 +18,7 @@ use crate::{
 mod checks;
 mod delivery;
 mod volumes;
+mod yaml;
 
 use checks::Checks;
 
@@ -92,6 +93,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         container_security,
         env_from_config_maps,
         env_vars,
+        yaml,
         origins,
     } = overrides;
     let image = match image_of_workspace {
@@ -102,15 +104,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         &checks.origin(keys::CONFIG_IMAGE_PULL_SECRETS),
         image_pull_secrets.iter().flat_map(Names::iter).map(SecretName::new),
     );
-    let node_selector = match tags {
-        Some(tags) => {
-            let origin = checks.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
-            checks.labels(tags.iter().map(|(key, value)| (&origin, key, value)))
-        }
-        None => checks.labels(
-            node_selector.iter().map(|(key, value)| (&value.origin, key.as_str(), value.value.as_str())),
-        ),
-    };
+    let node_selector = checks.node_selector(tags.as_ref(), node_selector);
     let priority_class =
         checks.optional_name(keys::CONFIG_PRIORITY_CLASS, priority_class.as_ref(), PriorityClassName::new);
     let runtime_class =
@@ -125,6 +119,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         env_from_config_maps.iter().flat_map(Names::iter).map(ConfigMapName::new),
     );
     checks.env_vars(env_vars);
+    let parts = checks.parts(yaml);
     let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), *container_security);
 
     // A name that is absent here has left a problem behind.
@@ -152,6 +147,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             env_vars: env_vars.clone(),
             payload,
             access: access.clone(),
+            parts,
             limits: *limits,
             origins: all_origins(origins, settings_origins),
         }),

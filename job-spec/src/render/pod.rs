@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{
 use super::volumes;
 use crate::{
     names::{LabelKey, LabelValue, PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName},
-    plan::PlannedVolume,
+    plan::{PlannedVolume, PodParts},
 };
 
 /// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
@@ -32,6 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) service_account: Option<&'a ServiceAccountName>,
     pub(super) tolerations: Option<&'a Tolerations>,
     pub(super) volumes: &'a [PlannedVolume],
+    pub(super) of_workspace: &'a PodParts,
     pub(super) security: PodSecurity,
     pub(super) grace_period_seconds: u32,
 }
@@ -46,14 +47,17 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         service_account,
         tolerations,
         volumes,
+        of_workspace,
         security,
         grace_period_seconds,
     } = parts;
+    let PodParts { affinity, topology_spread } = of_workspace;
     let node_selector: BTreeMap<String, String> = node_selector
         .iter()
         .map(|(key, value)| (key.as_str().to_owned(), value.value.as_str().to_owned()))
         .collect();
     PodSpec {
+        affinity: affinity.clone(),
         automount_service_account_token: Some(service_account.is_some()),
         containers: vec![container],
         enable_service_links: Some(false),
@@ -66,6 +70,7 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         service_account_name: service_account.map(|name| name.as_str().to_owned()),
         termination_grace_period_seconds: Some(grace_period_seconds.into()),
         tolerations: tolerations.map(|list| list.iter().map(toleration).collect()),
+        topology_spread_constraints: (!topology_spread.is_empty()).then(|| topology_spread.clone()),
         volumes: volumes::volumes(volumes),
         ..PodSpec::default()
     }

@@ -62,6 +62,21 @@ impl Checks<'_> {
             .collect()
     }
 
+    /// The labels that the node must have; those of the workspace replace those of the platform.
+    pub(super) fn node_selector(
+        &mut self,
+        of_workspace: Option<&KeyValues>,
+        of_platform: &BTreeMap<String, Sourced<String>>,
+    ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
+        let Some(of_workspace) = of_workspace else {
+            return self.labels(
+                of_platform.iter().map(|(key, value)| (&value.origin, key.as_str(), value.value.as_str())),
+            );
+        };
+        let origin = self.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
+        self.labels(of_workspace.iter().map(|(key, value)| (&origin, key, value)))
+    }
+
     /// Takes the parsed names of a list, and the problems of the others.
     pub(super) fn names<T>(
         &mut self,

@@ -8,7 +8,7 @@ use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Limits, StepType};
 mod delivery;
 
 /// The parts of a request; a test changes some of them.
-struct Request {
+pub(super) struct Request {
     key: AttemptKey,
     settings: EphemeralSettings,
     overrides: WorkspaceOverrides,
@@ -37,7 +37,11 @@ impl Default for Request {
 }
 
 impl Request {
-    fn validate(&self) -> Result<JobPlan, Problems> {
+    pub(super) fn with(overrides: WorkspaceOverrides) -> Self {
+        Self { overrides, ..Self::default() }
+    }
+
+    pub(super) fn validate(&self) -> Result<JobPlan, Problems> {
         let Self { key, settings, overrides, payload, access, limits } = self;
         validate(&JobRequest {
             key: key.clone(),
@@ -49,7 +53,7 @@ impl Request {
         })
     }
 
-    fn messages(&self) -> Vec<String> {
+    pub(super) fn messages(&self) -> Vec<String> {
         self.validate().unwrap_err().iter().map(ToString::to_string).collect()
     }
 }
@@ -223,7 +227,7 @@ fn an_image_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
     assert!(request.validate().is_ok());
 }
 
-fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {
+pub(super) fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {
     WorkspaceOverrides::parse(&variables.iter().copied().collect(), None).unwrap()
 }
 

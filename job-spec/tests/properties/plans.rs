@@ -7,6 +7,7 @@ use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType, validate,
 };
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const NAME: &str = "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?";
 const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?";
@@ -36,8 +37,9 @@ pub(crate) fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
         prop::option::of(NAME),
         prop::option::of((NAME, prop::option::of("/[a-z/]{0,8}[a-z]"))),
         more_variables(),
+        yaml_variables(),
     )
-        .prop_map(|(tags, annotations, tolerations, account, config_map, more)| {
+        .prop_map(|(tags, annotations, tolerations, account, config_map, more, yaml)| {
             let (map, path) = config_map.map(|(map, path)| (Some(map), path)).unwrap_or_default();
             [
                 (keys::CONFIG_NODE_SELECTOR_TAGS, tags),
@@ -49,6 +51,7 @@ pub(crate) fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
             ]
             .into_iter()
             .chain(more)
+            .chain(yaml)
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect()
         })
@@ -105,6 +108,22 @@ fn pod_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>>
                 (keys::CONFIG_RUNTIME_CLASS, runtime),
             ]
         })
+}
+
+/// The variables whose value is YAML.
+fn yaml_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 2]> {
+    let affinity = (LABEL, 1..=100, prop::collection::vec(LABEL, 1..3)).prop_map(|(key, weight, values)| {
+        json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": weight, "preference": {"matchExpressions": [{"key": key, "operator": "In", "values": values}]}},
+        ]}})
+    });
+    let spread = (LABEL, 1..i32::MAX).prop_map(
+        |(key, skew)| json!([{"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"}]),
+    );
+    let text = |value: Value| value.to_string();
+    (prop::option::of(affinity.prop_map(text)), prop::option::of(spread.prop_map(text))).prop_map(
+        |(affinity, spread)| [(keys::CONFIG_AFFINITY, affinity), (keys::CONFIG_TOPOLOGY_SPREAD, spread)],
+    )
 }
 
 pub(crate) fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {

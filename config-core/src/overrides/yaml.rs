@@ -1,0 +1,102 @@
+//! Variables whose value is YAML: whether the data has the right form as a whole.
+//!
+//! What the fields mean to Kubernetes is not known here.
+
+use serde_json::Value;
+
+use super::reader::Reader;
+use crate::{Problem, keys, value::Yaml};
+
+/// Parts of the pod as a workspace writes them in the words of Kubernetes: plain data, of which only the form as a whole was
+/// checked. `Default` has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct YamlOverrides {
+    /// Near which nodes and pods the pod runs: an object `v1.Affinity`.
+    pub affinity: Option<Yaml>,
+    /// How evenly pods are spread: a list of `v1.TopologySpreadConstraint`.
+    pub topology_spread: Option<Yaml>,
+}
+
+/// What a document is as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Object,
+    List,
+}
+
+impl Form {
+    fn is_of(self, value: &Value) -> bool {
+        match self {
+            Self::Object => value.is_object(),
+            Self::List => value.is_array(),
+        }
+    }
+
+    const fn expected(self) -> &'static str {
+        match self {
+            Self::Object => "an object in YAML or JSON",
+            Self::List => "a list in YAML or JSON",
+        }
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn yaml_overrides(&mut self) -> YamlOverrides {
+        YamlOverrides {
+            affinity: self.yaml(keys::CONFIG_AFFINITY, Form::Object),
+            topology_spread: self.yaml(keys::CONFIG_TOPOLOGY_SPREAD, Form::List),
+        }
+    }
+
+    fn yaml(&mut self, name: &str, form: Form) -> Option<Yaml> {
+        let yaml: Yaml = self.entry(name)?;
+        if form.is_of(yaml.value()) {
+            return Some(yaml);
+        }
+        let problem = Problem::new(self.origin(name), form.expected()).with_found(yaml.kind());
+        self.push(if yaml.value().is_null() {
+            problem.with_hint("remove it to set nothing")
+        } else {
+            problem
+        });
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::WorkspaceOverrides;
+
+    fn message(name: &str, text: &str) -> String {
+        WorkspaceOverrides::parse(&[(name, text)].into_iter().collect(), None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_document_of_another_form_is_refused_without_its_content() {
+        let affinity = "EPHEMERAL_CONFIG_AFFINITY";
+        let spread = "EPHEMERAL_CONFIG_TOPOLOGY_SPREAD_PLAN";
+        let cases = [
+            (affinity, "[hunter2]", "found \"a list\", expected an object in YAML or JSON"),
+            (affinity, "hunter2", "found \"text\", expected an object in YAML or JSON"),
+            (
+                affinity,
+                " # only a comment",
+                "found \"nothing\", expected an object in YAML or JSON; remove it to set nothing",
+            ),
+            (spread, "{a: hunter2}", "found \"an object\", expected a list in YAML or JSON"),
+            (spread, "- a: 'hunter2", "found \"line 1, column 6\", expected YAML; unclosed quote"),
+        ];
+        for (name, text, expected) in cases {
+            assert_eq!(message(name, text), format!("workspace variable {name}: {expected}"), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_and_a_list_are_read() {
+        let variables =
+            [("EPHEMERAL_CONFIG_AFFINITY", "{}"), ("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", "- a: 1\n")];
+        let overrides = WorkspaceOverrides::parse(&variables.into_iter().collect(), None).unwrap();
+        assert_eq!(overrides.yaml.affinity.unwrap().to_string(), "{}");
+        assert_eq!(overrides.yaml.topology_spread.unwrap().to_string(), r#"[{"a":1}]"#);
+    }
+}

@@ -1,0 +1,87 @@
+//! Variables whose value is YAML: from plain data to types of Kubernetes, and the rules that the types cannot say.
+//!
+//! Each problem names the path of the field. Values of fields are shown only where they cannot be secrets.
+
+use config_core::{Origin, Problem, YamlOverrides, kubernetes::Rule};
+
+use super::checks::Checks;
+use crate::plan::PodParts;
+
+mod affinity;
+mod strict;
+
+/// Longest path that is shown, in characters; of a longer one the end is.
+const LONGEST_PATH: usize = 160;
+
+/// What is wrong with the value of one variable.
+struct Faults {
+    origin: Origin,
+    problems: Vec<Problem>,
+}
+
+impl Faults {
+    const fn new(origin: Origin) -> Self {
+        Self { origin, problems: Vec::new() }
+    }
+
+    /// Adds what was found at a path, in words or as it is, and what was expected there.
+    fn push(&mut self, path: &str, found: &str, expected: impl Into<String>) {
+        let path = shortened(path);
+        let found = if found.is_empty() { path } else { format!("{path}: {found}") };
+        let problem = Problem::new(self.origin.clone(), expected);
+        self.problems.push(Problem { found: Some(found), ..problem });
+    }
+
+    fn check(&mut self, path: &str, text: &str, rule: Rule) {
+        if !rule.holds(text) {
+            self.push(path, shown(text), rule.expected());
+        }
+    }
+
+    fn check_one_of(&mut self, path: &str, text: &str, allowed: &[&str]) {
+        if !allowed.contains(&text) {
+            self.push(path, shown(text), format!("one of {}", allowed.join(", ")));
+        }
+    }
+}
+
+impl Checks<'_> {
+    pub(super) fn parts(&mut self, yaml: &YamlOverrides) -> PodParts {
+        let YamlOverrides { affinity, topology_spread } = yaml;
+        PodParts {
+            affinity: affinity.as_ref().and_then(|yaml| self.affinity(yaml)),
+            topology_spread: topology_spread
+                .as_ref()
+                .map(|yaml| self.topology_spread(yaml))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Lets a check of one variable run, and takes its problems.
+    fn of_variable<T>(&mut self, key: &str, check: impl FnOnce(&mut Faults) -> T) -> T {
+        let mut faults = Faults::new(self.origin(key));
+        let result = check(&mut faults);
+        self.problems.append(&mut faults.problems);
+        result
+    }
+}
+
+/// A long text is not the name that it should be, and might be anything.
+fn shown(text: &str) -> &str {
+    match text.len() {
+        0 => "empty text",
+        1..=80 => text,
+        _ => "a long text",
+    }
+}
+
+fn shortened(path: &str) -> String {
+    let length = path.chars().count();
+    if length <= LONGEST_PATH {
+        return path.to_owned();
+    }
+    format!("…{}", path.chars().skip(length - LONGEST_PATH).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests;
