@@ -51,7 +51,11 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
         None => SecretBox::read_or_make(&data.path("encryption-key"))?,
     };
     let store = Store::open(&data.path("store.sqlite"), secrets.clone()).await?;
-    prepare_admin_token(&store, &data.path("admin-token")).await?;
+    let admin_token = match &options.admin_token_file {
+        Some(path) => path.clone(),
+        None => made_admin_token(data.path("admin-token"))?,
+    };
+    take_admin_token(&store, &admin_token).await?;
 
     let listener = TcpListener::bind(options.listen)
         .await
@@ -157,13 +161,18 @@ fn executor_program(options: &Serve) -> anyhow::Result<PathBuf> {
     fs::canonicalize(&program).with_context(|| format!("cannot use the executor program {program:?}"))
 }
 
-/// Makes the first token at the first start. Later the file is only read, so that an operator may replace it.
-async fn prepare_admin_token(store: &Store, path: &Path) -> anyhow::Result<()> {
+/// Makes the first token at the first start. Later the file is left as it is, so that an operator may replace it.
+fn made_admin_token(path: PathBuf) -> anyhow::Result<PathBuf> {
     if !path.exists() {
-        write_private_file(path, new_token(ADMIN).as_bytes())
+        write_private_file(&path, new_token(ADMIN).as_bytes())
             .with_context(|| format!("cannot write the admin token to {path:?}"))?;
         tracing::info!(?path, "made the admin token");
     }
+    Ok(path)
+}
+
+/// Lets the holder of the token in this file in, and of no older one.
+async fn take_admin_token(store: &Store, path: &Path) -> anyhow::Result<()> {
     let token =
         fs::read_to_string(path).with_context(|| format!("cannot read the admin token of {path:?}"))?;
     let token = token.trim();

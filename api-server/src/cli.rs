@@ -21,7 +21,8 @@ pub enum Command {
     /// Serve the HTTP API and run jobs.
     ///
     /// Once it is ready, it prints one line to standard output: `listening on http://ADDRESS`. Its log goes to standard
-    /// error (RUST_LOG chooses the level). The token for `Authorization: Bearer` lies in DATA_DIR/admin-token.
+    /// error (RUST_LOG chooses the level). The token for `Authorization: Bearer` lies in DATA_DIR/admin-token, unless
+    /// --admin-token-file names another file.
     ///
     /// Executors are set up by the environment: ExecutorEphemeralNamespace, ExecutorEphemeralImage,
     /// ExecutorEphemeralSecret and node selectors in JAVA_TOOL_OPTIONS (docs/reference/settings.md), and by a settings file.
@@ -59,6 +60,10 @@ pub struct Serve {
     /// File with the key for encryption at rest: 32 bytes in base64. [default: DATA_DIR/encryption-key, made at first start]
     #[arg(long)]
     pub encryption_key_file: Option<PathBuf>,
+
+    /// File with the administrator's token, at least 16 characters. [default: DATA_DIR/admin-token, made at first start]
+    #[arg(long)]
+    pub admin_token_file: Option<PathBuf>,
 }
 
 /// Where Kubernetes Jobs run.

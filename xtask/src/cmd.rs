@@ -5,11 +5,12 @@
 use std::{
     ffi::OsString,
     fmt,
+    io::{self, Read, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -24,6 +25,16 @@ pub(crate) struct Cmd {
     program: String,
     arguments: Vec<String>,
     variables: Vec<(String, OsString)>,
+    /// What it reads from its standard input; may be a secret, so it is never shown.
+    input: Option<String>,
+}
+
+/// What a program that was asked something has answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: ExitStatus,
+    pub(crate) output: String,
+    pub(crate) errors: String,
 }
 
 impl Cmd {
@@ -33,6 +44,7 @@ impl Cmd {
             program: program.to_owned(),
             arguments: arguments.into_iter().map(str::to_owned).collect(),
             variables: Vec::new(),
+            input: None,
         }
     }
 
@@ -53,31 +65,54 @@ impl Cmd {
         self
     }
 
+    /// Gives it something to read.
+    pub(crate) fn input(mut self, text: String) -> Self {
+        self.input = Some(text);
+        self
+    }
+
     /// Runs it at the root of the repository, with this process's input and output.
     pub(crate) fn run(&self, environment: &Environment) -> anyhow::Result<()> {
         environment.ui.command(&self.to_string());
-        let child = self.spawn(&environment.root, Stdio::inherit())?;
+        let child = self.spawn(&environment.root, Stdio::inherit(), Stdio::inherit())?;
         self.expect_success(wait(child, environment)?)
     }
 
     /// Runs it at the root of the repository and returns what it prints to its standard output.
     pub(crate) fn read(&self, environment: &Environment) -> anyhow::Result<String> {
         environment.ui.command(&self.to_string());
-        let mut child = self.spawn(&environment.root, Stdio::piped())?;
-        let output = child.stdout.take().context("a piped output is there")?;
-        let reader = thread::spawn(move || std::io::read_to_string(output));
+        let mut child = self.spawn(&environment.root, Stdio::piped(), Stdio::inherit())?;
+        let output = collect(child.stdout.take());
         self.expect_success(wait(child, environment)?)?;
+        self.collected(output)
+    }
+
+    /// Runs it without a word, and returns what it prints, whatever its exit code says.
+    pub(crate) fn ask(&self, environment: &Environment) -> anyhow::Result<Answer> {
+        let mut child = self.spawn(&environment.root, Stdio::piped(), Stdio::piped())?;
+        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), self.input.clone()) {
+            // A program that does not read to the end says more by its answer than the broken pipe does.
+            thread::spawn(move || pipe.write_all(text.as_bytes()));
+        }
+        let (output, errors) = (collect(child.stdout.take()), collect(child.stderr.take()));
+        let status = wait(child, environment)?;
+        Ok(Answer { status, output: self.collected(output)?, errors: self.collected(errors)? })
+    }
+
+    fn collected(&self, reader: JoinHandle<io::Result<String>>) -> anyhow::Result<String> {
         let text = reader.join().map_err(|_| anyhow::anyhow!("the reader of `{self}` died"))?;
         text.with_context(|| format!("could not read the output of `{self}`"))
     }
 
-    fn spawn(&self, folder: &Path, output: Stdio) -> anyhow::Result<Child> {
+    fn spawn(&self, folder: &Path, output: Stdio, errors: Stdio) -> anyhow::Result<Child> {
+        let input = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
         Command::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(folder)
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(output)
+            .stderr(errors)
             .process_group(0)
             .spawn()
             .with_context(|| format!("could not start `{self}`"))
@@ -99,6 +134,15 @@ impl fmt::Display for Cmd {
         write!(f, "{}", self.program)?;
         self.arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
     }
+}
+
+/// Reads what a child prints while it runs, so that it never waits for a full pipe.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<io::Result<String>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        pipe.map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut bytes))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })
 }
 
 /// Waits for the end of a child; when this process is asked to stop, its group is.
@@ -136,5 +180,17 @@ mod tests {
         let command =
             Cmd::cargo(["doc", "--no-deps"]).args(["--workspace"]).env("RUSTDOCFLAGS", "-Dwarnings");
         assert_eq!(command.to_string(), "RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace");
+    }
+
+    #[test]
+    fn an_asked_program_reads_its_input_and_its_answer_comes_in_parts() {
+        let script = "read -r line; echo \"out $line\"; echo \"err $line\" >&2; exit 3";
+        let command = Cmd::new("sh", ["-c", script]).input("secret\n".to_owned());
+        let answer = command.ask(&Environment::of_a_test()).unwrap();
+        assert_eq!(
+            (answer.status.code(), answer.output.trim(), answer.errors.trim()),
+            (Some(3), "out secret", "err secret")
+        );
+        assert!(!command.to_string().contains("secret"));
     }
 }

@@ -38,6 +38,13 @@ impl Environment {
         })
     }
 
+    /// One that prints plainly and is never interrupted.
+    #[cfg(test)]
+    pub(crate) fn of_a_test() -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        Self { root, search_path: None, ui: Ui::plain(), interrupt: Interrupt::never() }
+    }
+
     /// Finds a program on the search path.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         let path = self.search_path.as_ref()?;

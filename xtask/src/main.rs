@@ -7,10 +7,12 @@ mod bench;
 mod ci;
 mod cmd;
 mod demo;
+mod deploy;
 mod docs;
 mod environment;
 mod image;
 mod interrupt;
+mod manifests;
 mod poll;
 mod test;
 mod tidy;
@@ -40,11 +42,17 @@ enum Command {
     /// Measures how long things take
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Brings the api-server into a cluster, or up to date there: roles, Secrets, storage, Deployment, Service
+    Deploy(deploy::Args),
+    /// Removes from a cluster what `deploy` has made
+    Undeploy(deploy::undeploy::Args),
+    /// Prints the objects that `deploy` applies, as YAML
+    Manifests(manifests::Settings),
     /// Runs every check: format, lints, tests, documentation, house rules, demo
     Ci,
     /// Checks the house rules: who may depend on whom, how files look
     Tidy,
-    /// Writes docs/reference/ anew from the code
+    /// Writes docs/reference/ and deploy/kustomize/ anew from the code
     Docs,
 }
 
@@ -59,6 +67,9 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&environment, &args),
         Command::Image(args) => image::run(&environment, &args),
         Command::Bench(bench) => bench::run(&environment, &bench),
+        Command::Deploy(args) => deploy::run(&environment, &args),
+        Command::Undeploy(args) => deploy::undeploy::run(&environment, &args),
+        Command::Manifests(settings) => manifests::run(&environment, &settings),
         Command::Ci => ci::run(&environment),
         Command::Tidy => tidy::run(&environment),
         Command::Docs => docs::run(&environment),

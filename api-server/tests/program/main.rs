@@ -12,4 +12,5 @@
 mod access;
 mod main_job;
 mod mishaps;
+mod mounted_secrets;
 mod support;

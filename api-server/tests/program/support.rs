@@ -46,11 +46,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, base) = launch(folder.path(), "127.0.0.1:0", &[]);
+        let token = std::fs::read_to_string(folder.path().join("data/admin-token")).unwrap();
+        Self::running(folder, program, base, token)
+    }
+
+    /// Starts one with further options; its administrator's token must be known already.
+    pub(crate) fn start_with(folder: TempDir, token: &str, options: &[&str]) -> Self {
+        let (program, base) = launch(folder.path(), "127.0.0.1:0", options);
+        Self::running(folder, program, base, token.to_owned())
+    }
+
+    fn running(folder: TempDir, program: Program, base: String, token: String) -> Self {
         // Of all tests of this process the first one installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir().unwrap();
-        let (program, base) = launch(folder.path(), "127.0.0.1:0");
-        let token = std::fs::read_to_string(folder.path().join("data/admin-token")).unwrap();
         Self { folder, base, token, program, client: reqwest::Client::new() }
     }
 
@@ -62,7 +72,7 @@ impl Server {
     pub(crate) fn kill_and_start_again(&mut self) {
         self.program.kill();
         let address = self.base.trim_start_matches("http://").to_owned();
-        let (program, base) = launch(self.folder.path(), &address);
+        let (program, base) = launch(self.folder.path(), &address, &[]);
         assert_eq!(base, self.base);
         self.program = program;
         // The old client holds connections to the server that is gone.
@@ -207,7 +217,7 @@ pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
 }
 
 /// Starts the program and waits for the line that says its address.
-fn launch(folder: &Path, listen: &str) -> (Program, String) {
+fn launch(folder: &Path, listen: &str, options: &[&str]) -> (Program, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
         program.with_file_name("executor").is_file(),
@@ -217,6 +227,7 @@ fn launch(folder: &Path, listen: &str) -> (Program, String) {
     let child = Command::new(program)
         .args(["serve", "--listen", listen, "--data-dir"])
         .arg(folder.join("data"))
+        .args(options)
         .env_clear()
         .env("PATH", path_variable())
         .env("HOME", folder)

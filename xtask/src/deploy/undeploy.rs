@@ -1,0 +1,126 @@
+//! `cargo xtask undeploy`: removes what `deploy` has made, and nothing that somebody else has.
+//!
+//! What can be made again goes at once. What holds data (Secrets, the claim, the namespace with everything in it) goes only
+//! after a question, or with `--yes`.
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::{cluster, kubectl::Kubectl};
+use crate::{environment::Environment, manifests, ui::Ui};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    target: cluster::Target,
+    /// Namespace of the api-server
+    #[arg(long, default_value = "terrakube")]
+    namespace: String,
+    /// Remove data too, without a question: Secrets, claim, namespace
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Removes everything of ours.
+pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
+    let kubectl = cluster::reach(environment, &args.target)?;
+    let ui = &environment.ui;
+    let namespace = args.namespace.as_str();
+    if !cluster::has_namespace(&kubectl, namespace)? {
+        ui.good(&format!("there is no namespace {namespace:?}, so nothing is left"));
+        return Ok(());
+    }
+    ui.title(&format!("Removing from namespace {namespace:?}"));
+    let (data, others) = ours(&kubectl, namespace)?;
+    warn_of_running_jobs(&kubectl, namespace)?;
+    for reference in &others {
+        delete(&kubectl, reference, Some(namespace))?;
+    }
+    for reference in &data {
+        let question = format!("remove {reference} for ever, with what it holds?");
+        if agreed(environment, args, &question)? {
+            delete(&kubectl, reference, Some(namespace))?;
+        } else {
+            ui.note(&format!("{reference} stays"));
+        }
+    }
+    let reference = format!("namespace/{namespace}");
+    if cluster::is_ours(&kubectl, &reference, None)? {
+        let question = format!("remove {reference} with everything in it, also what others have put there?");
+        if agreed(environment, args, &question)? {
+            delete(&kubectl, &reference, None)?;
+        } else {
+            ui.note(&format!("{reference} stays"));
+        }
+    } else {
+        ui.note(&format!("{reference} was not made by deploy and stays"));
+    }
+    Ok(())
+}
+
+/// Lists the objects of ours that are there: those that hold data, and the others, the Deployment first.
+fn ours(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    let settings = everything(namespace);
+    let mut objects = manifests::objects(&settings);
+    objects.retain(|object| object["kind"] != "Namespace");
+    objects.reverse();
+    objects.sort_by_key(|object| object["kind"] != "Deployment");
+    let mut found = Vec::new();
+    for object in objects {
+        if cluster::is_ours(kubectl, &manifests::reference(&object), Some(namespace))? {
+            found.push(object);
+        }
+    }
+    let holds_data =
+        |object: &&Value| ["Secret", "PersistentVolumeClaim"].iter().any(|kind| object["kind"] == *kind);
+    let (data, others): (Vec<_>, Vec<_>) = found.iter().partition(holds_data);
+    let references = |objects: Vec<&Value>| objects.into_iter().map(manifests::reference).collect();
+    Ok((references(data), references(others)))
+}
+
+/// The settings under which every object there can be is made.
+fn everything(namespace: &str) -> manifests::Settings {
+    let mut settings = manifests::Settings::defaults();
+    namespace.clone_into(&mut settings.namespace);
+    settings.extended_role = true;
+    settings
+}
+
+/// Kubernetes Jobs are not ours to remove here: an apply may be running in one.
+fn warn_of_running_jobs(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
+    let selector = "app.kubernetes.io/managed-by=ephemeral-agents";
+    let answer = kubectl.ask(&["get", "jobs", "-n", namespace, "-l", selector, "-o", "json"])?;
+    if !answer.status.success() {
+        return Ok(());
+    }
+    let jobs = super::json(&answer.output)?;
+    let jobs = jobs["items"].as_array().cloned().unwrap_or_default();
+    let running = jobs.iter().filter(|job| job["status"]["active"].as_i64().unwrap_or_default() > 0).count();
+    if running > 0 {
+        kubectl.environment.ui.warning(&format!(
+            "{running} executors are running; without the api-server they cannot report, and their state stays with them"
+        ));
+    }
+    Ok(())
+}
+
+fn agreed(environment: &Environment, args: &Args, question: &str) -> anyhow::Result<bool> {
+    if args.yes {
+        return Ok(true);
+    }
+    if !Ui::can_ask() {
+        return Ok(false);
+    }
+    Ok(environment.ui.confirm(question, &environment.interrupt)?)
+}
+
+fn delete(kubectl: &Kubectl<'_>, reference: &str, namespace: Option<&str>) -> anyhow::Result<()> {
+    let mut arguments = vec!["delete", reference, "--ignore-not-found"];
+    arguments.extend(namespace.iter().flat_map(|name| ["--namespace", name]));
+    let answer = kubectl.said(&arguments, None)?;
+    if !answer.status.success() {
+        bail!("could not remove {reference}: {}", answer.errors.trim());
+    }
+    kubectl.environment.ui.good(&format!("{reference} removed"));
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask manifests`: the objects that run the api-server in a cluster, as YAML.
+//!
+//! The one source of everything in `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is written
+//! from them, and a test renders the Helm chart and compares. Pure values; nothing here talks to a cluster.
+//! One file per kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
+
+mod access;
+mod kustomize;
+mod network;
+pub(crate) mod secrets;
+mod server;
+mod settings;
+pub(crate) mod yaml;
+
+use serde_json::{Value, json};
+
+pub(crate) use self::{kustomize::write as write_kustomize, settings::Settings};
+use crate::environment::Environment;
+
+/// Name of the Deployment and of everything else that belongs to the api-server alone.
+pub(crate) const SERVER: &str = "ephemeral-agents-api";
+
+/// The objects, in the order in which they can be applied.
+///
+/// The Secrets have no entries here: their values are made at the first deployment and belong to nobody's repository.
+pub(crate) fn objects(settings: &Settings) -> Vec<Value> {
+    let mut objects = vec![access::namespace(settings), access::service_account(settings)];
+    objects.extend([access::role(settings), access::role_binding(settings)]);
+    if settings.extended_role {
+        objects.extend(access::extended(settings));
+    }
+    objects.extend([secrets::executors(settings), secrets::server(settings)]);
+    objects.extend(server::claim(settings));
+    objects.extend([server::service(settings), server::deployment(settings)]);
+    objects.push(server::disruption_budget(settings));
+    objects.extend(network::policies(settings));
+    objects
+}
+
+/// The rights beyond the documented role, which `--extended-role` adds and a deployment without it takes away.
+pub(crate) fn optional_objects(settings: &Settings) -> Vec<Value> {
+    access::extended(settings).into()
+}
+
+/// Kind and name, as `kubectl` takes them: `role/terrakube-api-role`.
+pub(crate) fn reference(object: &Value) -> String {
+    let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    format!("{}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
+}
+
+/// Returns the metadata of an object of ours in the namespace.
+fn metadata(settings: &Settings, name: &str) -> Value {
+    json!({ "name": name, "namespace": settings.namespace, "labels": labels() })
+}
+
+/// The labels of our objects.
+///
+/// Not `app.kubernetes.io/managed-by`: Kubernetes Jobs and pods of executors are found by that one.
+fn labels() -> Value {
+    json!({ "app.kubernetes.io/name": SERVER, "app.kubernetes.io/part-of": "ephemeral-agents" })
+}
+
+/// Prints the objects.
+pub(crate) fn run(environment: &Environment, settings: &Settings) -> anyhow::Result<()> {
+    settings.check()?;
+    environment.ui.line(yaml::documents(HEAD, &objects(settings))?.trim_end());
+    Ok(())
+}
+
+const HEAD: &str = "\
+Objects that run the api-server of Ephemeral Agents. Secret ephemeral-agents-api has no entries here; fill it before the
+first start (docs/deploy.md), or let `cargo xtask deploy` or the Helm chart do that.";
+
+#[cfg(test)]
+mod tests;

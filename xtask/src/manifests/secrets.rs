@@ -1,0 +1,24 @@
+//! The Secrets: that of the executors, which operators fill, and that of the api-server, whose entries are made once.
+
+use serde_json::{Value, json};
+
+use super::{SERVER, Settings, metadata, settings::EXECUTOR_SECRET};
+
+/// Entry: the key for encryption at rest, 32 bytes in base64.
+pub(crate) const ENCRYPTION_KEY: &str = "encryption-key";
+/// Entry: the administrator's token.
+pub(crate) const ADMIN_TOKEN: &str = "admin-token";
+
+/// Everything in it becomes an environment variable of every executor, so nothing of the server's may stand in it.
+pub(super) fn executors(settings: &Settings) -> Value {
+    secret(settings, EXECUTOR_SECRET)
+}
+
+/// Holds [`ENCRYPTION_KEY`] and [`ADMIN_TOKEN`].
+pub(super) fn server(settings: &Settings) -> Value {
+    secret(settings, SERVER)
+}
+
+fn secret(settings: &Settings, name: &str) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata(settings, name) })
+}

@@ -1,0 +1,166 @@
+//! What can be chosen about a deployment, as options of the command line.
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use clap::{Parser as _, ValueEnum};
+
+/// The Secret whose entries become environment variables of executors.
+pub(crate) const EXECUTOR_SECRET: &str = "terrakube-executor-secrets";
+/// The port of the api-server, of its Service too.
+pub(super) const PORT: u16 = 8080;
+
+#[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Settings {
+    /// Namespace of the api-server and of the executors
+    #[arg(long, default_value = "terrakube")]
+    pub(crate) namespace: String,
+    /// Image of the api-server
+    #[arg(long, default_value = concat!("ephemeral-agents/api-server:", env!("CARGO_PKG_VERSION")))]
+    pub(crate) image: String,
+    /// Image of the executors (ExecutorEphemeralImage)
+    #[arg(long, default_value = concat!("ephemeral-agents/executor:", env!("CARGO_PKG_VERSION")))]
+    pub(crate) executor_image: String,
+    /// Further environment of the api-server: ExecutorEphemeralSecret, JAVA_TOOL_OPTIONS, RUST_LOG… (repeatable)
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) env: Vec<(String, String)>,
+    /// Address of the api-server as executors reach it [default: that of its Service, by cluster DNS]
+    #[arg(long, value_name = "URL")]
+    pub(crate) api_url: Option<String>,
+    /// Tell executors the IP address of the Service, for a cluster without DNS
+    #[arg(long, conflicts_with = "api_url")]
+    pub(crate) no_cluster_dns: bool,
+    /// Allow more than the documented role: read pods and events (precise causes), one Secret per attempt
+    #[arg(long)]
+    pub(crate) extended_role: bool,
+    /// Where the api-server keeps its data
+    #[arg(long, value_enum, default_value_t = Storage::Claim)]
+    pub(crate) storage: Storage,
+    /// Size of the claim
+    #[arg(long, value_name = "QUANTITY", default_value = "10Gi")]
+    pub(crate) storage_size: String,
+    /// Storage class of the claim [default: that of the cluster]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) storage_class: Option<String>,
+    /// Secret with the login for the registry of the api-server's image
+    #[arg(long, value_name = "NAME")]
+    pub(crate) image_pull_secret: Option<String>,
+    /// Let pods of this namespace reach the API too, such as those of an ingress controller (repeatable)
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) allow_from_namespace: Vec<String>,
+}
+
+/// Where the store, logs, plans and states lie.
+#[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Storage {
+    /// A PersistentVolumeClaim
+    Claim,
+    /// An emptyDir: everything is lost with the pod; for trying
+    EmptyDir,
+}
+
+impl Settings {
+    /// The settings of a call without options.
+    pub(crate) fn defaults() -> Self {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        Alone::parse_from([""; 0]).settings
+    }
+
+    /// The environment of the api-server, a name once.
+    ///
+    /// Server-side apply refuses a list with a name that stands in it twice.
+    pub(super) fn environment(&self) -> BTreeMap<&str, &str> {
+        let ours = [
+            ("ExecutorEphemeralNamespace", self.namespace.as_str()),
+            ("ExecutorEphemeralImage", &self.executor_image),
+            ("ExecutorEphemeralSecret", EXECUTOR_SECRET),
+        ];
+        let given = self.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        ours.into_iter().chain(given).collect()
+    }
+
+    /// The address that executors are told.
+    ///
+    /// Without DNS it is put together by the cluster, from a variable that every pod gets for a Service that is older than
+    /// itself (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+    pub(super) fn api_url(&self) -> String {
+        let of_service = || {
+            if self.no_cluster_dns {
+                let variable = super::SERVER.replace('-', "_").to_uppercase();
+                format!("http://$({variable}_SERVICE_HOST):{PORT}")
+            } else {
+                format!("http://{}.{}.svc:{PORT}", super::SERVER, self.namespace)
+            }
+        };
+        self.api_url.clone().unwrap_or_else(of_service)
+    }
+
+    /// Refuses what the cluster would take, and what would not work then.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let executors = self.environment()["ExecutorEphemeralNamespace"];
+        if executors != self.namespace {
+            bail!(
+                "--env ExecutorEphemeralNamespace is {executors:?}, but the role of the api-server holds in namespace {:?} alone; \
+                 leave it out, and choose the namespace of both with --namespace",
+                self.namespace
+            );
+        }
+        if let Some(url) = &self.api_url
+            && !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme))
+        {
+            bail!("--api-url is {url:?}, expected http://… or https://…");
+        }
+        Ok(())
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_given_replaces_ours_and_of_two_the_later_holds() {
+        let mut settings = Settings::defaults();
+        let given = [("ExecutorEphemeralSecret", "a,b"), ("RUST_LOG", "info"), ("RUST_LOG", "debug")];
+        settings.env = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let environment = settings.environment();
+        assert_eq!(environment["ExecutorEphemeralSecret"], "a,b");
+        assert_eq!(environment["RUST_LOG"], "debug");
+        assert_eq!(environment["ExecutorEphemeralNamespace"], "terrakube");
+    }
+
+    #[test]
+    fn executors_in_a_namespace_without_the_role_are_refused() {
+        let mut settings = Settings::defaults();
+        settings.env = vec![name_and_value("ExecutorEphemeralNamespace=other").unwrap()];
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.contains("\"other\"") && error.contains("--namespace"), "{error}");
+        settings.env[0].1 = "terrakube".to_owned();
+        settings.check().unwrap();
+    }
+
+    #[test]
+    fn an_address_without_a_scheme_is_refused() {
+        let settings = Settings { api_url: Some("api:8080".to_owned()), ..Settings::defaults() };
+        assert!(settings.check().unwrap_err().to_string().contains("\"api:8080\""));
+    }
+
+    #[test]
+    fn a_variable_needs_a_name() {
+        assert_eq!(name_and_value("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert!(name_and_value("A").is_err() && name_and_value("=b").is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! Tests of the objects as a whole; what each must look like in detail is judged by the schemas.
+
+use super::*;
+
+/// What the documentation of ephemeral executors tells operators to apply, word for word.
+const DOCUMENTED: &str = r#"
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: terrakube-api-service-account
+  namespace: terrakube
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  namespace: terrakube
+  name: terrakube-api-role
+rules:
+- apiGroups: ["batch"]
+  resources: ["jobs"]
+  verbs: ["get", "list", "watch", "create", "update", "patch", "delete"]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: terrakube-api-role-binding
+  namespace: terrakube
+subjects:
+- kind: ServiceAccount
+  name: terrakube-api-service-account
+  namespace: terrakube
+roleRef:
+  kind: Role
+  name: terrakube-api-role
+  apiGroup: rbac.authorization.k8s.io
+"#;
+
+#[test]
+fn account_role_and_binding_are_the_documented_ones_and_nothing_more() {
+    let documented: Vec<Value> = serde_saphyr::from_multiple(DOCUMENTED).unwrap();
+    let ours = objects(&Settings::defaults());
+    let rights: Vec<_> = ours
+        .into_iter()
+        .filter(|object| ["ServiceAccount", "Role", "RoleBinding"].iter().any(|kind| object["kind"] == *kind))
+        .collect();
+    assert_eq!(rights, documented);
+}
+
+#[test]
+fn the_extended_role_is_a_second_one_beside_the_documented() {
+    let settings = Settings { extended_role: true, ..Settings::defaults() };
+    let (plain, extended) = (objects(&Settings::defaults()), objects(&settings));
+    let added: Vec<_> = extended.iter().filter(|object| !plain.contains(object)).collect();
+    assert_eq!(added, optional_objects(&settings).iter().collect::<Vec<_>>());
+    assert_eq!(extended.len(), plain.len() + 2);
+}
+
+#[test]
+fn every_object_lies_in_the_namespace_and_names_no_other() {
+    let settings = Settings { namespace: "runs".to_owned(), extended_role: true, ..Settings::defaults() };
+    for object in objects(&settings) {
+        let place = if object["kind"] == "Namespace" { "/metadata/name" } else { "/metadata/namespace" };
+        assert_eq!(object.pointer(place), Some(&json!("runs")), "{object:#}");
+        // The names of roles and Secrets are the documented ones in every namespace.
+        assert!(!object.to_string().contains("\"terrakube\""), "{object:#}");
+    }
+}
+
+/// <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
+#[test]
+fn the_pod_of_the_server_keeps_to_the_restricted_pod_security_standard() {
+    let objects = objects(&Settings::defaults());
+    let pod = objects.iter().find_map(|object| object.pointer("/spec/template/spec")).unwrap();
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+    let container = &pod["containers"][0]["securityContext"];
+    assert_eq!(container["allowPrivilegeEscalation"], false);
+    assert_eq!(container["capabilities"], json!({ "drop": ["ALL"] }));
+    assert_eq!(container["readOnlyRootFilesystem"], true);
+    for volume in pod["volumes"].as_array().unwrap() {
+        let kinds = ["emptyDir", "secret", "persistentVolumeClaim"];
+        assert!(kinds.iter().any(|kind| volume.get(kind).is_some()), "{volume}");
+    }
+}
+
+#[test]
+fn no_object_is_taken_for_an_executor() {
+    for object in objects(&Settings { extended_role: true, ..Settings::defaults() }) {
+        for place in ["/metadata/labels", "/spec/template/metadata/labels"] {
+            let label = object.pointer(place).and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
+            assert_eq!(label, None, "{object:#}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_without_dns_is_told_the_address_of_the_service() {
+    let settings = Settings { no_cluster_dns: true, ..Settings::defaults() };
+    let objects = objects(&settings);
+    let pod = objects.iter().find_map(|object| object.pointer("/spec/template/spec")).unwrap();
+    let arguments = pod["containers"][0]["args"].to_string();
+    assert!(arguments.contains("--api-url=http://$(EPHEMERAL_AGENTS_API_SERVICE_HOST):8080"), "{arguments}");
+    assert_eq!(pod["enableServiceLinks"], true, "the variable comes from there");
+    // The variable exists only in pods that are younger than the Service.
+    let place = |kind: &str| objects.iter().position(|object| object["kind"] == kind).unwrap();
+    assert!(place("Service") < place("Deployment"));
+}
