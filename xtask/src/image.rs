@@ -5,6 +5,7 @@
 
 mod architecture;
 mod archive;
+mod check;
 mod contents;
 mod engine;
 mod layer;
@@ -44,6 +45,8 @@ Examples:
       cargo xtask image
   An executor that brings its terraform, for a cluster without internet:
       cargo xtask image executor --with-engine $(command -v terraform)
+  Start the programs of each image in it, and see that they work:
+      cargo xtask image --check
   Load them:
       docker load --input target/images/executor-amd64.tar
       podman load --input target/images/executor-amd64.tar
@@ -84,6 +87,9 @@ pub(crate) struct Args {
     /// Where to write the images
     #[arg(long, value_name = "DIR", default_value = "target/images")]
     out: PathBuf,
+    /// Start the programs of each image in it, without a container runtime (needs unshare)
+    #[arg(long)]
+    check: bool,
     /// Push the images to the registry of --repository, with skopeo or crane
     #[arg(long)]
     push: bool,
@@ -164,6 +170,9 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         let written = archive::write(&image, &path)?;
         environment.ui.good(&format!("{}: {} in {}", image.name, size(written.size), path.display()));
         environment.ui.note(&format!("manifest {}", written.digest));
+        if args.check {
+            check::run(environment, &image, &contents::trials(program.name(), order.engine.as_ref()), &out)?;
+        }
         if let Some(tool) = pusher {
             push::push(environment, tool, &path, &image.name, args.insecure_registry)?;
         }

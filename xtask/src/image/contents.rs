@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 use anyhow::{Context as _, ensure};
 
 use super::{
+    check::Trial,
     engine::Engine,
     spec::Settings,
     tree::{Content, Kind, Node, Tree},
@@ -186,4 +187,23 @@ pub(super) fn api_server_settings(about: &About) -> Settings {
         ports: vec!["8080/tcp".to_owned()],
         labels: about.labels("api-server", "HTTP API and orchestrator of throwaway Terraform executors"),
     }
+}
+
+/// What `--check` starts in the image of a program.
+pub(super) fn trials(program: &str, engine: Option<&Engine>) -> Vec<Trial> {
+    if program == "api-server" {
+        return vec![Trial::of(&["api-server", "--version"])];
+    }
+    let mut trials = vec![
+        // Without its input it says what is missing, and ends with the exit code for that (docs/reference/exit-codes.md).
+        Trial::ending_with(11, &["executor"]),
+        Trial::of(&["git", "--version"]),
+        Trial::of(&["ssh", "-V"]),
+        Trial::of(&["curl", "--version"]),
+        Trial::of(&["jq", "--version"]),
+        Trial::of(&["sh", "-c", "mktemp"]),
+        Trial::of(&["bash", "-c", "id"]),
+    ];
+    trials.extend(engine.map(|engine| Trial::of(&[engine.name, "version"])));
+    trials
 }
