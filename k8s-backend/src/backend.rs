@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+pub use crate::phase::{Cause, JobPhase};
 use crate::{error::BackendError, submission::Submission};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -15,77 +16,6 @@ pub enum Submitted {
     Created,
     /// The same Kubernetes Job was there already.
     AlreadyThere,
-}
-
-/// Where a Kubernetes Job stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobPhase {
-    /// It is accepted; its container does not run yet. The reason is in the backend's own words, where it knows one.
-    Pending {
-        /// Why it waits, for people.
-        reason: Option<String>,
-    },
-    /// Its container runs.
-    Running,
-    /// It ended, and nothing of it can still run.
-    Ended(Cause),
-}
-
-impl JobPhase {
-    /// Tells whether nothing can follow.
-    #[must_use]
-    pub const fn is_terminal(&self) -> bool {
-        matches!(self, Self::Ended(_))
-    }
-}
-
-/// Why a Kubernetes Job ended.
-///
-/// A cause says what the backend saw, not what the step did to the infrastructure: that is known only from the
-/// executor's own report.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cause {
-    /// The container exited with code 0. It may have been interrupted all the same (fixture `pod-deleted-exits-0`).
-    Completed,
-    /// The container exited with another code; `None` where the backend may not see it.
-    ExitCode(Option<i32>),
-    /// The container was killed by a signal of this number.
-    Signal(i32),
-    /// `activeDeadlineSeconds` passed.
-    DeadlineExceeded,
-    /// The pod was disrupted by the cluster: eviction, preemption, node loss.
-    Disrupted {
-        /// The cluster's words.
-        message: String,
-    },
-    /// The Kubernetes Job was cancelled or deleted, and its pod is gone.
-    Deleted,
-    /// The process is gone, and nobody saw how it ended.
-    Lost {
-        /// What is known.
-        message: String,
-    },
-    /// The container could not be started.
-    NotStarted {
-        /// The backend's words.
-        message: String,
-    },
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Completed => f.write_str("completed"),
-            Self::ExitCode(Some(code)) => write!(f, "exit code {code}"),
-            Self::ExitCode(None) => f.write_str("failed with an exit code that is not visible"),
-            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
-            Self::DeadlineExceeded => f.write_str("deadline exceeded"),
-            Self::Disrupted { message } => write!(f, "disrupted: {message}"),
-            Self::Deleted => f.write_str("deleted"),
-            Self::Lost { message } => write!(f, "lost: {message}"),
-            Self::NotStarted { message } => write!(f, "not started: {message}"),
-        }
-    }
 }
 
 /// Runs Kubernetes Jobs somewhere and tells what becomes of them.

@@ -56,5 +56,9 @@ pub use self::{
     error::{Action, BackendError, BoxError, ErrorKind},
     kube::{ConnectError, KubeBackend},
     local::{LocalBackend, LocalOptions, OpenError},
+    phase::{
+        ConfigProblem, DEFAULT_PATIENCE, ImageProblem, Observer, Refuser, Retry, Verdict, Waiting, judge,
+        observe,
+    },
     submission::Submission,
 };

@@ -57,6 +57,7 @@ use crate::{
     backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob},
+    phase::Waiting,
     submission::Submission,
 };
 
@@ -191,7 +192,7 @@ impl LocalBackend {
     fn adopt(&self, record: Record, folder: Folder) {
         let phase = match &record.stage {
             Stage::Ended { cause, .. } => JobPhase::Ended(cause.clone()),
-            Stage::Accepted | Stage::Waiting => JobPhase::Pending { reason: None },
+            Stage::Accepted | Stage::Waiting => JobPhase::Pending { waiting: Waiting::Accepted },
             Stage::Starting | Stage::Running => JobPhase::Running,
         };
         tracing::info!(job = %record.name, ?phase, "found");

@@ -1,39 +1,186 @@
-//! Reads the phase out of a Job as the API server shows it.
+//! Reads the phase of a Job out of what the API server shows: the Job, and its pods and events where they may be read.
 //!
-//! Pure: what a Job alone can tell, which is all that a role without rights on pods may see. Most failures look alike there;
-//! only the deadline and what a pod failure policy has written down are told apart.
+//! Pure. The Job alone tells little: most failures look alike there, only the deadline and what a pod failure policy has
+//! written down are told apart. With pods and events every cause is precise.
 
-use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use k8s_openapi::api::{
+    batch::v1::{Job, JobCondition},
+    core::v1::{Event, Pod},
+};
 
-use crate::backend::{Cause, JobPhase};
+pub use self::{
+    cause::{Cause, Retry},
+    patience::{DEFAULT_PATIENCE, Verdict, judge},
+    waiting::{ConfigProblem, ImageProblem, Refuser, Waiting},
+};
 
-/// Returns the phase of a Job.
+mod cause;
+mod events;
+mod patience;
+mod pod;
+mod waiting;
+
+/// Where a Kubernetes Job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JobPhase {
+    /// It is accepted; its container does not run yet.
+    Pending {
+        /// Why it waits.
+        waiting: Waiting,
+    },
+    /// Its container runs.
+    Running,
+    /// It ended, and nothing of it can still run.
+    Ended(Cause),
+}
+
+impl JobPhase {
+    /// Tells whether nothing can follow.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+}
+
+/// Returns the phase of a Job as one look at it tells.
+///
+/// `pods` and `events` may hold those of other Jobs, and may be empty. Pods that are gone belong to them as they were seen
+/// last: a Job ends after its pod is gone, and only that pod knows why. Somebody who looks more than once sees more with
+/// an [`Observer`].
 ///
 /// `Complete` and `Failed` alone are an end: `SuccessCriteriaMet` and `FailureTarget` come earlier, when the outcome is
 /// decided but the pod may still be running.
+#[must_use]
+pub fn observe(job: &Job, pods: &[Pod], events: &[Event]) -> JobPhase {
+    look(job, pods, events, &Past::default())
+}
+
+/// Returns the phase of a Job of which nothing else may be read.
 pub(crate) fn of(job: &Job) -> JobPhase {
-    let Some(status) = &job.status else { return JobPhase::Pending { reason: None } };
+    observe(job, &[], &[])
+}
+
+/// Follows one Job: remembers what its objects do not, and tells only news.
+#[derive(Debug, Default)]
+pub struct Observer {
+    past: Past,
+    last: Option<JobPhase>,
+}
+
+/// What was seen of a Job earlier.
+#[derive(Debug, Default)]
+struct Past {
+    /// Its container was seen running.
+    ran: bool,
+    /// What it was seen waiting for that was known to be wrong.
+    trouble: Option<Waiting>,
+}
+
+impl Observer {
+    /// Looks at a Job again. Returns its phase if that is news; a phase never steps back.
+    pub fn observe(&mut self, job: &Job, pods: &[Pod], events: &[Event]) -> Option<JobPhase> {
+        let mut phase = look(job, pods, events, &self.past);
+        match &mut phase {
+            JobPhase::Pending { waiting } => self.remember(waiting),
+            JobPhase::Running => self.past.ran = true,
+            JobPhase::Ended(_) => {}
+        }
+        let news = news(self.last.as_ref(), phase)?;
+        self.last = Some(news.clone());
+        Some(news)
+    }
+
+    fn remember(&mut self, waiting: &mut Waiting) {
+        if let (
+            Waiting::ImagePull { problem: ImageProblem::Unclear, .. },
+            Some(before @ Waiting::ImagePull { .. }),
+        ) = (&*waiting, &self.past.trouble)
+        {
+            // Some nodes tell the fault only at the first try, and then no more than that they back off.
+            *waiting = before.clone();
+        }
+        if waiting.is_trouble() {
+            self.past.trouble = Some(waiting.clone());
+        }
+    }
+}
+
+fn look(job: &Job, pods: &[Pod], events: &[Event], past: &Past) -> JobPhase {
+    let pod = pod::current(job, pods);
     if condition(job, "Complete").is_some() {
         return JobPhase::Ended(Cause::Completed);
     }
     if let Some(failed) = condition(job, "Failed") {
-        return JobPhase::Ended(cause_of(failed));
+        return JobPhase::Ended(cause_of(job, failed, pod, events, past));
     }
-    if status.ready.unwrap_or_default() > 0 || condition(job, "SuccessCriteriaMet").is_some() {
+    let is_ready = job.status.as_ref().is_some_and(|status| status.ready.unwrap_or_default() > 0);
+    let runs = is_ready || condition(job, "SuccessCriteriaMet").is_some() || pod.is_some_and(pod::has_run);
+    if runs && condition(job, "Suspended").is_none() {
         return JobPhase::Running;
     }
-    let reason = if condition(job, "Suspended").is_some() {
-        "the Job is suspended"
-    } else if job.metadata.deletion_timestamp.is_some() {
-        "the Job is being deleted"
+    JobPhase::Pending { waiting: waiting_of(job, pod, events) }
+}
+
+fn waiting_of(job: &Job, pod: Option<&Pod>, events: &[Event]) -> Waiting {
+    let Some(status) = &job.status else { return Waiting::Accepted };
+    let count = |number: Option<i32>| number.unwrap_or_default();
+    if condition(job, "Suspended").is_some() {
+        Waiting::Suspended
+    } else if job.metadata.deletion_timestamp.is_some()
+        || condition(job, "FailureTarget").is_some()
+        || count(status.terminating) > 0
+    {
+        Waiting::BeingEnded
+    } else if let Some(pod) = pod {
+        pod::waiting(pod, events)
     } else if status.start_time.is_none() {
-        "the cluster has not taken the Job up yet"
-    } else if status.active.unwrap_or_default() == 0 {
-        "the Job has no pod"
+        Waiting::NotTakenUp
+    } else if count(status.active) > 0 {
+        Waiting::Starting
     } else {
-        "the pod is not ready yet"
+        events::refusal(job, events).unwrap_or(Waiting::NoPod)
+    }
+}
+
+fn cause_of(job: &Job, failed: &JobCondition, pod: Option<&Pod>, events: &[Event], past: &Past) -> Cause {
+    let ran = past.ran || pod.is_some_and(|pod| pod::has_run(pod) || events::has_started(pod, events));
+    if failed.reason.as_deref() == Some("DeadlineExceeded") {
+        return match never_started(job, pod, events, past) {
+            Some(waiting) if !ran => Cause::DeadlineBeforeStart { waiting },
+            _ => Cause::DeadlineExceeded,
+        };
+    }
+    pod.and_then(|pod| pod::cause(pod, ran)).unwrap_or_else(|| told_by_the_job(failed))
+}
+
+/// Returns what a Job waited for whose deadline passed before it had started; `None` where that is not certain.
+fn never_started(job: &Job, pod: Option<&Pod>, events: &[Event], past: &Past) -> Option<Waiting> {
+    let Some(pod) = pod else {
+        // Every pod that there was is counted when the Job has ended.
+        let counted = job.status.as_ref().is_some_and(|status| status.failed.unwrap_or_default() > 0);
+        let why = || past.trouble.clone().or_else(|| events::refusal(job, events)).unwrap_or(Waiting::NoPod);
+        return (!counted).then(why);
     };
-    JobPhase::Pending { reason: Some(reason.to_owned()) }
+    // The pod itself says no more why it waited: its state is set back when it is deleted.
+    past.trouble.clone().or_else(|| events::past_trouble(pod, events))
+}
+
+/// What the Job itself knows about its failure.
+fn told_by_the_job(failed: &JobCondition) -> Cause {
+    let message = failed.message.as_deref().unwrap_or_default();
+    match failed.reason.as_deref() {
+        // The policy writes `Container C for pod P failed with exit code N matching FailJob rule…` or
+        // `Pod P has condition DisruptionTarget matching FailJob rule…`.
+        Some("PodFailurePolicy") if message.contains(" has condition DisruptionTarget ") => {
+            Cause::Disrupted { message: message.to_owned() }
+        }
+        Some("PodFailurePolicy") => Cause::ExitCode(exit_code_in(message)),
+        _ => Cause::ExitCode(None),
+    }
+}
+
+fn exit_code_in(message: &str) -> Option<i32> {
+    message.split_once("failed with exit code ")?.1.split(' ').next()?.parse().ok()
 }
 
 /// Returns the phase to tell after another one; `None` if there is no news.
@@ -58,23 +205,7 @@ fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
     conditions.iter().find(|condition| condition.type_ == kind && condition.status == "True")
 }
 
-fn cause_of(failed: &JobCondition) -> Cause {
-    let message = failed.message.as_deref().unwrap_or_default();
-    match failed.reason.as_deref() {
-        Some("DeadlineExceeded") => Cause::DeadlineExceeded,
-        // The policy writes `Container C for pod P failed with exit code N matching FailJob rule…` or
-        // `Pod P has condition DisruptionTarget matching FailJob rule…`.
-        Some("PodFailurePolicy") if message.contains(" has condition DisruptionTarget ") => {
-            Cause::Disrupted { message: message.to_owned() }
-        }
-        Some("PodFailurePolicy") => Cause::ExitCode(exit_code_in(message)),
-        _ => Cause::ExitCode(None),
-    }
-}
-
-fn exit_code_in(message: &str) -> Option<i32> {
-    message.split_once("failed with exit code ")?.1.split(' ').next()?.parse().ok()
-}
-
+#[cfg(test)]
+mod fixtures;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_backend::{
-    BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, LocalBackend, LocalOptions, OpenError,
-    Submission, Submitted,
+    BackendError, Cause, ConfigProblem, ErrorKind, JobBackend as _, JobPhase, LocalBackend, LocalOptions,
+    OpenError, Submission, Submitted, Waiting,
     testing::conformance::{PATIENCE, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
 };
 use k8s_openapi::api::batch::v1::Job;
@@ -222,7 +222,9 @@ async fn a_missing_secret_is_waited_for() {
     pod_of(&mut job).containers[0].env_from = Some(serde_json::from_value(from).unwrap());
     backend.submit(&job.clone().into()).await.unwrap();
     let first = backend.watch(NAME).next().await.unwrap().unwrap();
-    assert_eq!(first, JobPhase::Pending { reason: Some("secret \"executor-secrets\" not found".to_owned()) });
+    let message = "secret \"executor-secrets\" not found".to_owned();
+    let waiting = Waiting::ConfigError { problem: ConfigProblem::MissingSecret, message };
+    assert_eq!(first, JobPhase::Pending { waiting });
     // As one step: a half-written Secret would be taken as it is.
     fs::create_dir_all(machine.path("new")).unwrap();
     fs::write(machine.path("new/TOKEN"), "s3cr3t").unwrap();

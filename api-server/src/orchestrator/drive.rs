@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::{SignedDuration, Timestamp};
-use k8s_backend::{BackendError, ErrorKind, JobPhase};
+use k8s_backend::{BackendError, Cause, ErrorKind, JobPhase, Waiting};
 use tokio::sync::Notify;
 
 use super::{Next, act::Actor, decide};
@@ -130,14 +130,14 @@ impl JobDriver {
         let attempt_id = watching.attempt_id.clone();
         let store = &self.services.store;
         let stored = match &phase {
-            Some(Ok(JobPhase::Pending { reason })) => {
-                let message = reason.as_ref().map(|reason| format!("waiting: {reason}"));
+            Some(Ok(JobPhase::Pending { waiting })) => {
+                let message = waiting_message(waiting);
                 store.set_job_message(self.job_id, message.as_deref()).await
             }
             Some(Ok(JobPhase::Running)) => store.set_job_message(self.job_id, None).await,
             Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, &cause.to_string()).await,
             Some(Err(error)) if error.kind == ErrorKind::NotFound => {
-                store.record_cause(&attempt_id, "its Kubernetes Job does not exist any more").await
+                store.record_cause(&attempt_id, &Cause::Vanished.to_string()).await
             }
             Some(Err(error)) => {
                 tracing::warn!(job = self.job_id, error = chain(error), "a watch broke, opening it again");
@@ -156,6 +156,15 @@ impl JobDriver {
                 "could not store what the backend told"
             );
         }
+    }
+}
+
+/// What people are told about a Kubernetes Job that does not run yet, with what they can do about it.
+fn waiting_message(waiting: &Waiting) -> Option<String> {
+    match (waiting, waiting.advice()) {
+        (Waiting::Accepted, _) => None,
+        (_, Some(advice)) => Some(format!("waiting: {waiting} (what to do: {advice})")),
+        (_, None) => Some(format!("waiting: {waiting}")),
     }
 }
 

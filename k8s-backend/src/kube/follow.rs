@@ -11,7 +11,7 @@ use super::convert_error::convert_watch;
 use crate::{
     backend::{Cause, JobPhase},
     error::{Action, BackendError, ErrorKind},
-    phase,
+    phase::{self, Observer},
 };
 
 /// Turns the events of one Job into its phases.
@@ -19,7 +19,7 @@ pub(super) fn follow(
     name: String,
     events: BoxStream<'static, Result<Event<Job>, watcher::Error>>,
 ) -> BoxStream<'static, Result<JobPhase, BackendError>> {
-    let follower = Follower { name, seen: None, listed: false, last: None };
+    let follower = Follower { name, seen: None, listed: false, observer: Observer::default() };
     stream::unfold(Some((follower, events)), |state| async move {
         let (mut follower, mut events) = state?;
         loop {
@@ -47,7 +47,7 @@ struct Follower {
     seen: Option<Job>,
     /// Whether the list that is being read holds the Job.
     listed: bool,
-    last: Option<JobPhase>,
+    observer: Observer,
 }
 
 impl Follower {
@@ -77,11 +77,9 @@ impl Follower {
         if self.seen.as_ref().is_some_and(|seen| seen.metadata.uid != job.metadata.uid) {
             return Some(self.gone());
         }
-        let phase = phase::of(&job);
+        let news = self.observer.observe(&job, &[], &[]);
         self.seen = Some(job);
-        let news = phase::news(self.last.as_ref(), phase)?;
-        self.last = Some(news.clone());
-        Some(Ok(news))
+        news.map(Ok)
     }
 
     fn gone(&self) -> Result<JobPhase, BackendError> {

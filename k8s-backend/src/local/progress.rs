@@ -88,10 +88,10 @@ pub(crate) fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Cause;
+    use crate::{backend::Cause, phase::Waiting};
 
     fn pending() -> Progress {
-        Progress::In(JobPhase::Pending { reason: None })
+        Progress::In(JobPhase::Pending { waiting: Waiting::Accepted })
     }
 
     #[tokio::test]

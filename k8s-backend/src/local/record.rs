@@ -32,7 +32,6 @@ pub(crate) enum Stage {
     /// Nothing of it runs any more.
     Ended {
         /// Why.
-        #[serde(with = "CauseOnDisk")]
         cause: Cause,
         /// When that was seen.
         at: Timestamp,
@@ -187,20 +186,6 @@ impl Folder {
 /// Makes new files readable for this user alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
-}
-
-/// [`Cause`] as it is written to disk; the compiler keeps the two in step.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Cause", tag = "type", content = "detail", rename_all = "camelCase")]
-enum CauseOnDisk {
-    Completed,
-    ExitCode(Option<i32>),
-    Signal(i32),
-    DeadlineExceeded,
-    Disrupted { message: String },
-    Deleted,
-    Lost { message: String },
-    NotStarted { message: String },
 }
 
 #[cfg(test)]

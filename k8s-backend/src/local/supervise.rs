@@ -20,7 +20,10 @@ use super::{
     progress::Progress,
     record::{Folder, Record, Stage, StopReason},
 };
-use crate::backend::{Cause, JobPhase};
+use crate::{
+    backend::{Cause, JobPhase},
+    phase::Waiting,
+};
 
 /// How often a waiting Job looks for what it waits for.
 const LOOK_FOR_SECRETS: Duration = Duration::from_millis(500);
@@ -126,7 +129,7 @@ impl Supervisor {
                 return Err(Failed::Disk(error));
             }
         }
-        self.show(JobPhase::Pending { reason: Some(reason) });
+        self.show(JobPhase::Pending { waiting: Waiting::for_config(&reason) });
         tokio::select! {
             biased;
             reason = self.asked_to_stop() => Err(Failed::Ended(cause_of(reason))),

@@ -22,6 +22,7 @@ use crate::{
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
     identity::{self, OtherJob, Problems},
+    phase::Waiting,
     submission::{Submission, secrets_read_by},
 };
 
@@ -38,12 +39,12 @@ const LABELS: [&str; 5] =
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use futures::StreamExt as _;
-/// use k8s_backend::{Cause, JobBackend as _, JobPhase, testing::{InMemoryBackend, conformance::sample_job}};
+/// use k8s_backend::{Cause, JobBackend as _, JobPhase, Waiting, testing::{InMemoryBackend, conformance::sample_job}};
 ///
 /// let backend = InMemoryBackend::new();
 /// backend.submit(&sample_job("job-17-100-1").into()).await.unwrap();
 /// let mut phases = backend.watch("job-17-100-1");
-/// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Pending { reason: None });
+/// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Pending { waiting: Waiting::Accepted });
 /// backend.start("job-17-100-1");
 /// assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Running);
 /// backend.finish("job-17-100-1", Cause::Completed);
@@ -91,8 +92,8 @@ impl InMemoryBackend {
     ///
     /// # Panics
     /// If there is no such Job, or if it runs or has ended.
-    pub fn wait(&self, name: &str, reason: &str) {
-        self.advance(name, JobPhase::Pending { reason: Some(reason.to_owned()) });
+    pub fn wait(&self, name: &str, waiting: Waiting) {
+        self.advance(name, JobPhase::Pending { waiting });
     }
 
     /// Lets the container of a Job run.
@@ -219,7 +220,7 @@ impl JobBackend for InMemoryBackend {
                 Err(error(ErrorKind::Conflict, OtherJob::new(&there, &asked).into()))
             };
         }
-        let phases = watch::Sender::new(vec![JobPhase::Pending { reason: None }]);
+        let phases = watch::Sender::new(vec![JobPhase::Pending { waiting: Waiting::Accepted }]);
         let (job, secret) = (job.clone(), secret.clone());
         jobs.insert(given.clone(), Held { job, secret, secret_hash, cancelled: false, phases });
         Ok(Submitted::Created)
@@ -388,7 +389,7 @@ mod tests {
         let backend = InMemoryBackend::new();
         backend.submit(&sample_job("job-1").into()).await.unwrap();
         let phases = backend.watch("job-1");
-        backend.wait("job-1", "no node fits");
+        backend.wait("job-1", Waiting::NoPod);
         backend.start("job-1");
         backend.finish("job-1", Cause::Signal(9));
         assert_eq!(phases.count().await, 4);

@@ -34,7 +34,7 @@ async fn told(events: Vec<Event<Job>>) -> Vec<String> {
     let phases = follow("job-1".to_owned(), events.boxed());
     phases
         .map(|phase| match phase {
-            Ok(JobPhase::Pending { reason }) => format!("pending: {}", reason.unwrap_or_default()),
+            Ok(JobPhase::Pending { waiting }) => format!("pending: {waiting}"),
             Ok(JobPhase::Running) => "running".to_owned(),
             Ok(JobPhase::Ended(cause)) => format!("ended: {cause}"),
             Err(error) => format!("{:?}", error.kind),
@@ -46,9 +46,11 @@ async fn told(events: Vec<Event<Job>>) -> Vec<String> {
 const NEW: &str = "pending: the cluster has not taken the Job up yet";
 const STARTING: &str = "pending: the pod is not ready yet";
 const NO_POD: &str = "pending: the Job has no pod";
+const ENDING: &str = "pending: the Job is being ended";
 
 #[tokio::test]
 async fn recorded_stories_are_told_in_order_to_their_end() {
+    const NEVER: &str = "ended: deadline exceeded before it started: the Job has no pod";
     let hidden = "ended: failed with an exit code that is not visible";
     for (situation, expected) in [
         ("success", &[NEW, STARTING, "running", "ended: completed"][..]),
@@ -59,8 +61,8 @@ async fn recorded_stories_are_told_in_order_to_their_end() {
         ("node-lost-and-back", &[NEW, STARTING, "running", hidden]),
         ("node-deleted", &[NEW, STARTING, "running", hidden]),
         ("pod-deleted-exits-0", &[NEW, STARTING, "running", "ended: completed"]),
-        ("image-pull-until-deadline", &[NEW, STARTING, NO_POD, "ended: deadline exceeded"]),
-        ("quota-forbids-pod-until-deadline", &[NEW, NO_POD, "ended: deadline exceeded"]),
+        ("image-pull-until-deadline", &[NEW, STARTING, ENDING, "ended: deadline exceeded"]),
+        ("quota-forbids-pod-until-deadline", &[NEW, NO_POD, ENDING, NEVER]),
         ("suspend-resume", &[NEW, "pending: the Job is suspended", STARTING, "running", "ended: completed"]),
     ] {
         assert_eq!(told(recorded(situation)).await, expected, "{situation}");

@@ -1,0 +1,240 @@
+//! Stories recorded from a real cluster, each told twice: with pods and events, and with the Job alone.
+//!
+//! What is told stands in `fixtures.txt`, as people would read it. The lines of all streams are played in the order in which the
+//! cluster wrote them (`resourceVersion`).
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
+use serde_json::Value;
+
+use super::*;
+
+const EXPECTED: &str = include_str!("fixtures.txt");
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kubernetes")
+}
+
+enum Line {
+    Job(Box<Job>),
+    JobGone(Box<Job>),
+    Pod(Box<Pod>),
+    Event(Box<Event>),
+}
+
+fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
+/// Reads all streams of a situation in the order of the cluster.
+fn recorded(situation: &str) -> Vec<Line> {
+    let read = |name: &str| fs::read_to_string(folder().join(situation).join(name)).unwrap();
+    let mut lines = Vec::new();
+    for stream in ["watch-jobs.ndjson", "watch-pods.ndjson"] {
+        for line in read(stream).lines() {
+            let line = serde_json::from_str::<Value>(line).unwrap()["line"].take();
+            let object = line["object"].clone();
+            let parsed = match (line["type"].as_str(), object["kind"].as_str()) {
+                (None | Some("BOOKMARK"), _) => continue,
+                (Some("DELETED"), Some("Job")) => {
+                    Line::JobGone(serde_json::from_value(object.clone()).unwrap())
+                }
+                (_, Some("Job")) => Line::Job(serde_json::from_value(object.clone()).unwrap()),
+                // A pod that is gone stays as it was seen last.
+                (_, Some("Pod")) => Line::Pod(serde_json::from_value(object.clone()).unwrap()),
+                other => unreachable!("{other:?}"),
+            };
+            lines.push((version(&object), parsed));
+        }
+    }
+    let events: Vec<Value> = serde_json::from_str(&read("events.json")).unwrap();
+    for event in events {
+        lines.push((version(&event), Line::Event(serde_json::from_value(event).unwrap())));
+    }
+    lines.sort_by_key(|(version, _)| *version);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// Plays a situation to an observer; `sees_pods` is the extended role.
+fn told(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut seen: Option<Job> = None;
+    let mut observer = Observer::default();
+    let mut pods = BTreeMap::new();
+    let mut events = Vec::new();
+    for line in lines {
+        match line {
+            Line::Job(job) => {
+                seen = Some(*job);
+            }
+            Line::JobGone(job) => {
+                let how = if waits_for_its_pod(&job) { "gone with its pod" } else { "gone" };
+                told.push(how.to_owned());
+                // What follows is another Job of the name.
+                (seen, observer) = (None, Observer::default());
+                continue;
+            }
+            Line::Pod(pod) if sees_pods => _ = pods.insert(pod.metadata.uid.clone(), *pod),
+            Line::Event(event) if sees_pods => events.push(*event),
+            Line::Pod(_) | Line::Event(_) => continue,
+        }
+        let all: Vec<Pod> = pods.values().cloned().collect();
+        if let Some(job) = &seen
+            && let Some(phase) = observer.observe(job, &all, &events)
+        {
+            told.push(text(&phase));
+        }
+    }
+    told
+}
+
+fn text(phase: &JobPhase) -> String {
+    match phase {
+        JobPhase::Pending { waiting } => format!("waits: {waiting}"),
+        JobPhase::Running => "runs".to_owned(),
+        JobPhase::Ended(cause) => {
+            let retry = match cause.retry() {
+                Retry::NotNeeded => "",
+                Retry::Safe => " (retry is safe)",
+                Retry::OnlyIfUnclaimed => " (retry only if unclaimed)",
+            };
+            format!("ended: {cause}{retry}")
+        }
+    }
+}
+
+/// Tells a whole situation as it stands in `fixtures.txt`.
+fn story(situation: &str) -> String {
+    let told = |sees_pods| told(recorded(situation), sees_pods);
+    let (all, alone) = (told(true), told(false));
+    let lines = |lines: &[String]| format!("    {}\n", lines.join("\n    "));
+    if all == alone {
+        format!("{situation}\n  with and without pods and events\n{}", lines(&all))
+    } else {
+        format!("{situation}\n  with pods and events\n{}  with the Job alone\n{}", lines(&all), lines(&alone))
+    }
+}
+
+fn expected(situation: &str) -> String {
+    let mut stories = EXPECTED.split("\n\n").map(|story| format!("{}\n", story.trim_end()));
+    stories.find(|story| story.lines().next() == Some(situation)).unwrap_or_default()
+}
+
+macro_rules! stories {
+    ($($name:ident),* $(,)?) => {
+        const STORIES: &[&str] = &[$(stringify!($name)),*];
+        $(
+            #[test]
+            fn $name() {
+                let situation = stringify!($name).replace('_', "-");
+                let told = story(&situation);
+                assert!(told == expected(&situation), "told:\n{told}\nexpected:\n{}", expected(&situation));
+            }
+        )*
+    };
+}
+
+stories! {
+    backoff_limit_1_exhausted,
+    backoff_limit_6,
+    command_not_found,
+    config_error_missing_key,
+    config_error_missing_secret,
+    config_error_recovers,
+    config_error_run_as_root,
+    deadline_exceeded,
+    deadline_exceeded_exit_0,
+    delete_background_grace_in_options,
+    delete_background_ignores_term,
+    delete_background_then_recreate,
+    delete_background_traps_term,
+    delete_default_propagation,
+    delete_finished,
+    delete_foreground_ignores_term,
+    delete_foreground_traps_term,
+    delete_orphan_running,
+    env_value_longest,
+    env_value_too_long,
+    evicted_by_api,
+    evicted_empty_dir,
+    evicted_ephemeral_storage,
+    exit_code_7,
+    image_name_invalid,
+    image_never_pull,
+    image_pull_secret_missing,
+    image_pull_unauthorized,
+    image_pull_until_deadline,
+    image_registry_unreachable,
+    image_tag_not_found,
+    init_container_fails,
+    long_run_with_log,
+    node_deleted,
+    node_lost_and_back,
+    node_lost_job_cancelled,
+    node_lost_pod_force_deleted,
+    node_lost_within_toleration,
+    oom_killed,
+    oom_killed_child,
+    pod_deadline_exceeded,
+    pod_deleted_by_force,
+    pod_deleted_exits_0,
+    pod_deleted_ignores_term,
+    pod_deleted_while_pending,
+    pod_failure_policy_fail_job,
+    pod_failure_policy_ignore,
+    pod_security_conforming,
+    pod_security_violation,
+    preempted,
+    priority_class_missing,
+    quota_forbids_pod,
+    quota_forbids_pod_until_deadline,
+    service_account_missing,
+    success,
+    success_all_fields,
+    suspend_resume,
+    ttl_cleanup,
+    ttl_zero,
+    unschedulable_claim_missing,
+    unschedulable_cpu,
+    unschedulable_node_selector,
+    volume_missing_config_map,
+}
+
+/// After a restart of this program nothing is known but what there is now.
+#[test]
+fn one_look_at_the_end_tells_the_same_end() {
+    let mut ends = 0;
+    for situation in STORIES.iter().map(|name| name.replace('_', "-")) {
+        let told = told(recorded(&situation), true);
+        let Some(end) = told.iter().find(|line| line.starts_with("ended: ")) else { continue };
+        let (mut last, mut pods, mut events) = (None, BTreeMap::new(), Vec::new());
+        for line in recorded(&situation) {
+            match line {
+                Line::Job(job) => last = Some(*job),
+                Line::Pod(pod) => _ = pods.insert(pod.metadata.uid.clone(), *pod),
+                Line::Event(event) => events.push(*event),
+                Line::JobGone(_) => {}
+            }
+        }
+        let pods: Vec<Pod> = pods.into_values().collect();
+        assert_eq!(text(&observe(&last.unwrap(), &pods, &events)), *end, "{situation}");
+        ends += 1;
+    }
+    assert!(ends > 30, "only {ends} stories have an end");
+}
+
+#[test]
+fn every_recording_is_told() {
+    let folders = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
+    let stories = folders.filter(|entry| {
+        entry.path().join("watch-jobs.ndjson").is_file() && entry.path().join("watch-pods.ndjson").is_file()
+    });
+    let mut names: Vec<_> =
+        stories.map(|entry| entry.file_name().into_string().unwrap().replace('-', "_")).collect();
+    names.sort();
+    assert_eq!(names, STORIES);
+}
