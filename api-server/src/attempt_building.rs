@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use config_core::{EphemeralSettings, Problems, Variables, Warning, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType};
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
 
@@ -64,7 +64,6 @@ pub fn plan_attempt(
         overrides: &overrides,
         payload: &payload,
         access: Some(access),
-        limits: Limits::default(),
     };
     job_spec::validate_after(problems, &request)
 }

@@ -96,6 +96,15 @@ pub const CONFIG_PRIORITY_CLASS: &str = "EPHEMERAL_CONFIG_PRIORITY_CLASS";
 /// Workspace variable: runtime class of the pod.
 pub const CONFIG_RUNTIME_CLASS: &str = "EPHEMERAL_CONFIG_RUNTIME_CLASS";
 
+/// Workspace variable: names of hosts beside those that DNS knows.
+pub const CONFIG_HOST_ALIASES: &str = "EPHEMERAL_CONFIG_HOST_ALIASES";
+/// Workspace variable: from the start of the Kubernetes Job to the signal to stop.
+pub const CONFIG_DEADLINE: &str = "EPHEMERAL_CONFIG_DEADLINE";
+/// Workspace variable: from the signal to stop to the kill.
+pub const CONFIG_GRACE_PERIOD: &str = "EPHEMERAL_CONFIG_GRACE_PERIOD";
+/// Workspace variable: from the end to the removal of the Kubernetes Job.
+pub const CONFIG_TTL: &str = "EPHEMERAL_CONFIG_TTL";
+
 /// Workspace variable: environment variables of the container.
 pub const JOB_ENV_VARS: &str = "EPHEMERAL_JOB_ENV_VARS";
 
@@ -145,6 +154,10 @@ pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_RUNTIME_CLASS,
     CONFIG_AFFINITY,
     CONFIG_TOPOLOGY_SPREAD,
+    CONFIG_HOST_ALIASES,
+    CONFIG_DEADLINE,
+    CONFIG_GRACE_PERIOD,
+    CONFIG_TTL,
 ];
 
 /// Who sets a setting, and where.

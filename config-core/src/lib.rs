@@ -75,7 +75,8 @@ mod warning;
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
 pub use overrides::{
-    ConfigMapMount, Origins, PluginCache, ResourceName, Resources, WorkspaceOverrides, YamlOverrides,
+    ConfigMapMount, Origins, PluginCache, ResourceName, Resources, TimeLimits, WorkspaceOverrides,
+    YamlOverrides,
 };
 pub use reference::{settings_file_page, settings_page};
 pub use settings::EphemeralSettings;

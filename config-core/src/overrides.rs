@@ -6,12 +6,15 @@
 use crate::{
     Problem, Problems, StepKind, Variables, keys,
     kubernetes::Rule,
-    value::{ContainerSecurity, EnvVars, ImagePullPolicy, KeyValues, Names, PodSecurity, Tolerations},
+    value::{
+        ContainerSecurity, EnvVars, HostAliases, ImagePullPolicy, KeyValues, Names, PodSecurity, Tolerations,
+    },
 };
 
 mod origins;
 mod reader;
 mod resources;
+mod time_limits;
 mod volumes;
 mod yaml;
 
@@ -19,6 +22,7 @@ pub use origins::Origins;
 use reader::Reader;
 pub(crate) use reader::{is_workspace_variable, unknown_name};
 pub use resources::{ResourceName, Resources};
+pub use time_limits::TimeLimits;
 pub use yaml::YamlOverrides;
 
 /// What a workspace changes about its own pods; `Default` changes nothing.
@@ -36,6 +40,10 @@ pub struct WorkspaceOverrides {
     pub priority_class: Option<String>,
     /// Runtime class of the pod.
     pub runtime_class: Option<String>,
+    /// Names of hosts beside those that DNS knows.
+    pub host_aliases: Option<HostAliases>,
+    /// How long things may take.
+    pub time_limits: TimeLimits,
     /// Service account of the pod.
     pub service_account: Option<String>,
     /// Annotations of the Kubernetes Job.
@@ -150,6 +158,8 @@ impl WorkspaceOverrides {
                 .name(keys::CONFIG_PRIORITY_CLASS, "remove it to use the cluster's default class"),
             runtime_class: reader
                 .name(keys::CONFIG_RUNTIME_CLASS, "remove it to use the cluster's default runtime"),
+            host_aliases: reader.list(keys::CONFIG_HOST_ALIASES),
+            time_limits: reader.time_limits(),
             service_account: reader
                 .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
             annotations: reader.annotations(keys::CONFIG_ANNOTATIONS),

@@ -7,20 +7,24 @@ use std::fmt;
 
 mod delivery;
 mod env_vars;
+mod host_aliases;
 mod image_pull_policy;
 mod key_values;
 mod names;
 mod quantity;
+mod seconds;
 mod security;
 mod tolerations;
 mod yaml;
 
 pub use delivery::{Deliveries, Delivery};
 pub use env_vars::EnvVars;
+pub use host_aliases::{HostAlias, HostAliases};
 pub use image_pull_policy::ImagePullPolicy;
 pub use key_values::KeyValues;
 pub use names::Names;
 pub use quantity::Quantity;
+pub use seconds::Seconds;
 pub use security::{ContainerSecurity, PodSecurity};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
 pub use yaml::{Yaml, kind_in_words};

@@ -9,7 +9,7 @@ use std::hint::black_box;
 
 use config_core::{EnvSnapshot, EphemeralSettings, Variables, WorkspaceOverrides};
 use divan::Bencher;
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, render, validate};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, render, validate};
 use k8s_openapi::api::batch::v1::Job;
 
 fn main() {
@@ -83,7 +83,6 @@ impl Typical {
                         .to_owned(),
                 token: "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA".to_owned(),
             }),
-            limits: Limits::default(),
         })
         .unwrap()
     }

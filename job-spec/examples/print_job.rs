@@ -10,7 +10,7 @@
 use std::{error::Error, io::Write as _, process::ExitCode};
 
 use config_core::{EnvSnapshot, EphemeralSettings, StepKind, Variables, WorkspaceOverrides};
-use job_spec::{AttemptKey, EphemeralJobData, JobRequest, Limits, redacted, render, validate};
+use job_spec::{AttemptKey, EphemeralJobData, JobRequest, redacted, render, validate};
 
 fn main() -> ExitCode {
     match print_job(std::env::args().skip(1)) {
@@ -61,7 +61,6 @@ fn print_job(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Erro
         overrides: &overrides,
         payload: &payload,
         access: None,
-        limits: Limits::default(),
     })?;
     let yaml = serde_saphyr::to_string(&redacted(&render(&plan)))?;
     std::io::stdout().write_all(yaml.as_bytes())?;

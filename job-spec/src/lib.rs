@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use config_core::{EphemeralSettings, WorkspaceOverrides};
-//! use job_spec::{AttemptKey, EphemeralJobData, JobRequest, Limits, render, validate};
+//! use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
 //!
 //! let payload = EphemeralJobData::decode(
 //!     // {"type":"terraformPlan","organizationId":"acme","workspaceId":"dev","jobId":"42","stepId":"s"}
@@ -32,7 +32,6 @@
 //!     overrides: &WorkspaceOverrides::default(),
 //!     payload: &payload,
 //!     access: None,
-//!     limits: Limits::default(),
 //! })?;
 //! let job = render(&plan);
 //!
@@ -58,5 +57,5 @@ pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonFault, PayloadE
 pub use plan::JobPlan;
 pub use redact::redacted;
 pub use render::{EXECUTOR_CONTAINER, render, secret_of};
-pub use request::{AttemptAccess, AttemptKey, JobRequest, Limits};
+pub use request::{AttemptAccess, AttemptKey, JobRequest};
 pub use validate::{LONGEST_ENV_STRING, longest_env_value, validate, validate_after};

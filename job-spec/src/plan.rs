@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use config_core::{
-    Origins, Resources, Sourced,
-    value::{ContainerSecurity, Delivery, EnvVars, ImagePullPolicy, PodSecurity, Tolerations},
+    Origins, Resources, Sourced, TimeLimits,
+    value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
 };
 use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
 
 use crate::{
-    AttemptAccess, AttemptKey, Limits,
+    AttemptAccess, AttemptKey,
     names::{
         AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
         PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
@@ -25,22 +25,16 @@ pub struct JobPlan {
     pub(crate) namespace: Namespace,
     pub(crate) image: Image,
     pub(crate) image_pull_policy: Option<ImagePullPolicy>,
-    pub(crate) image_pull_secrets: Vec<SecretName>,
     /// A later one wins.
     pub(crate) secrets: Vec<SecretName>,
-    pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    pub(crate) priority_class: Option<PriorityClassName>,
-    pub(crate) runtime_class: Option<RuntimeClassName>,
-    pub(crate) service_account: Option<ServiceAccountName>,
+    pub(crate) pod: PlannedPod,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
     pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,
     /// Labels of the workspace; none of them is ours.
     pub(crate) labels: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    pub(crate) tolerations: Option<Tolerations>,
     /// A folder before what is mounted inside it.
     pub(crate) volumes: Vec<PlannedVolume>,
     pub(crate) resources: Resources,
-    pub(crate) pod_security: PodSecurity,
     pub(crate) container_security: ContainerSecurity,
     pub(crate) env_from_config_maps: Vec<ConfigMapName>,
     /// Variables of the workspace; none of them is ours.
@@ -48,7 +42,7 @@ pub struct JobPlan {
     pub(crate) payload: PlannedPayload,
     pub(crate) access: Option<AttemptAccess>,
     pub(crate) parts: PodParts,
-    pub(crate) limits: Limits,
+    pub(crate) time_limits: TimeLimits,
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
 }
@@ -65,6 +59,19 @@ pub(crate) struct PlannedPayload {
 pub(crate) struct PodParts {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) topology_spread: Vec<TopologySpreadConstraint>,
+}
+
+/// What else the pod is beside its container, its volumes and its metadata.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PlannedPod {
+    pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
+    pub(crate) image_pull_secrets: Vec<SecretName>,
+    pub(crate) priority_class: Option<PriorityClassName>,
+    pub(crate) runtime_class: Option<RuntimeClassName>,
+    pub(crate) host_aliases: Option<HostAliases>,
+    pub(crate) service_account: Option<ServiceAccountName>,
+    pub(crate) tolerations: Option<Tolerations>,
+    pub(crate) security: PodSecurity,
 }
 
 /// A volume and where it is mounted.

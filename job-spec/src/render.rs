@@ -8,7 +8,9 @@ use k8s_openapi::api::{
     core::v1::{PodTemplateSpec, Secret},
 };
 
-use crate::{JobPlan, Limits};
+use config_core::TimeLimits;
+
+use crate::JobPlan;
 
 mod container;
 mod env;
@@ -29,9 +31,9 @@ pub use container::EXECUTOR_CONTAINER;
 /// | `backoffLimit`, `restartPolicy` | `0`, `Never` | a step runs once; another try is another Job, decided by the orchestrator |
 /// | `podReplacementPolicy` | `Failed` | no second pod beside one that is still stopping |
 /// | `podFailurePolicy` | three rules that all fail the Job | the cluster writes disruption or exit code into the Job's condition, where it is seen without reading pods |
-/// | `activeDeadlineSeconds` | from [`Limits`](crate::Limits) | a Job whose pod never starts ends too |
-/// | `ttlSecondsAfterFinished` | from [`Limits`](crate::Limits) | nothing stays behind, the payload least of all |
-/// | `terminationGracePeriodSeconds` | from [`Limits`](crate::Limits) | terraform saves its state |
+/// | `activeDeadlineSeconds` | 6 hours, or what the workspace says | a Job whose pod never starts ends too |
+/// | `ttlSecondsAfterFinished` | one hour, or what the workspace says | nothing stays behind, the payload least of all |
+/// | `terminationGracePeriodSeconds` | 5 minutes, or what the workspace says | terraform saves its state |
 /// | labels | on Job and pod | see [`labels`](crate::labels) |
 /// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
 /// | pod and container security | Pod Security *restricted* | an executor needs no privilege; the workspace may say otherwise |
@@ -47,30 +49,25 @@ pub fn render(plan: &JobPlan) -> Job {
         namespace,
         image,
         image_pull_policy,
-        image_pull_secrets,
         secrets,
-        node_selector,
-        priority_class,
-        runtime_class,
-        service_account,
+        pod,
         annotations,
         pod_annotations,
         labels,
-        tolerations,
         volumes,
         resources,
-        pod_security,
         container_security,
         env_from_config_maps,
         env_vars,
         payload,
         access,
         parts,
-        limits,
+        time_limits,
         origins: _,
     } = plan;
-    let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
-        *limits;
+    let deadline = time_limits.deadline().unwrap_or(TimeLimits::DEFAULT_DEADLINE);
+    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
+    let ttl = time_limits.ttl().unwrap_or(TimeLimits::DEFAULT_TTL);
 
     let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
     let container = container::render(container::Parts {
@@ -83,21 +80,9 @@ pub fn render(plan: &JobPlan) -> Job {
         resources,
         security: *container_security,
     });
-    let pod = pod::render(pod::Parts {
-        container,
-        image_pull_secrets,
-        node_selector,
-        priority_class: priority_class.as_ref(),
-        runtime_class: runtime_class.as_ref(),
-        service_account: service_account.as_ref(),
-        tolerations: tolerations.as_ref(),
-        volumes,
-        of_workspace: parts,
-        security: *pod_security,
-        grace_period_seconds: termination_grace_period_seconds,
-    });
+    let pod = pod::render(pod, parts, container, volumes, grace_period);
     let spec = JobSpec {
-        active_deadline_seconds: Some(active_deadline_seconds.into()),
+        active_deadline_seconds: Some(deadline.get().into()),
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
@@ -105,8 +90,7 @@ pub fn render(plan: &JobPlan) -> Job {
             metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
             spec: Some(pod),
         },
-        // A plan's limits fit; the fallback keeps this function free of panics.
-        ttl_seconds_after_finished: Some(i32::try_from(ttl_seconds_after_finished).unwrap_or(i32::MAX)),
+        ttl_seconds_after_finished: Some(ttl.get()),
         ..JobSpec::default()
     };
     Job {

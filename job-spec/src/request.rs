@@ -31,30 +31,6 @@ impl AttemptKey {
     }
 }
 
-/// How long things may take, in seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// From the start of the Kubernetes Job to the signal to stop, waiting for a node and an image included. By default
-    /// 6 hours, after which the system that existing workspaces come from gave up too.
-    pub active_deadline_seconds: u32,
-    /// From the signal to stop to the kill. By default 5 minutes: terraform finishes what it has begun with the
-    /// provider and saves its state, and an apply that is killed before that leaves an unknown state.
-    pub termination_grace_period_seconds: u32,
-    /// From the end to the removal of the Kubernetes Job. By default one hour: long enough for a server that was away
-    /// to see the end, short enough for payloads not to stay in the cluster.
-    pub ttl_seconds_after_finished: u32,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            active_deadline_seconds: 6 * 60 * 60,
-            termination_grace_period_seconds: 5 * 60,
-            ttl_seconds_after_finished: 60 * 60,
-        }
-    }
-}
-
 /// How an executor reaches the api-server; `Debug` does not show the token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AttemptAccess {
@@ -84,6 +60,4 @@ pub struct JobRequest<'a> {
     pub payload: &'a EphemeralJobData,
     /// How the executor reaches the api-server; `None` for a stock executor, which knows from its Secret.
     pub access: Option<AttemptAccess>,
-    /// How long things may take.
-    pub limits: Limits,
 }

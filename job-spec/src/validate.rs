@@ -10,13 +10,12 @@ use config_core::{
 
 use crate::{
     JobPlan, JobRequest,
-    names::{
-        ConfigMapName, Image, Namespace, PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
-    },
+    names::{ConfigMapName, Image, Namespace, SecretName},
 };
 
 mod checks;
 mod delivery;
+mod pod;
 mod volumes;
 mod yaml;
 
@@ -42,7 +41,7 @@ pub const fn longest_env_value(name: &str) -> usize {
 /// # Errors
 /// Every problem, sorted by key: ids that are not fit for a label, a payload of another attempt or too large for an
 /// environment variable, settings and overrides that break a rule of Kubernetes, a label, an annotation or an
-/// environment variable of ours set by the workspace, limits out of range. Neither payload nor token are shown.
+/// environment variable of ours set by the workspace. Neither payload nor token are shown.
 pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     validate_after(Vec::new(), request)
 }
@@ -53,16 +52,15 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
 /// # Errors
 /// The problems given and those of [`validate`].
 pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
-    let JobRequest { key, settings, overrides, payload, access, limits } = request;
+    let JobRequest { key, settings, overrides, payload, access } = request;
     let mut checks = Checks { origins: &overrides.origins, problems };
     checks.key(key);
     checks.payload_is_of(key, payload);
-    checks.limits(*limits);
     if let Some(access) = access {
         checks.access(access);
     }
 
-    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector, variables: _ } =
+    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector: _, variables: _ } =
         settings;
     let payload = checks.payload(payload_delivery, payload, access.as_ref());
     let settings_origins = [
@@ -74,22 +72,25 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
     let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
     let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
 
+    // Every field stands here, so that none is forgotten; `_` is one that `Checks::pod` takes.
     let WorkspaceOverrides {
-        node_selector: tags,
+        node_selector: _,
         image: image_of_workspace,
         image_pull_policy,
-        image_pull_secrets,
-        priority_class,
-        runtime_class,
-        service_account,
+        image_pull_secrets: _,
+        priority_class: _,
+        runtime_class: _,
+        host_aliases: _,
+        time_limits,
+        service_account: _,
         annotations,
         pod_annotations,
         labels,
-        tolerations,
+        tolerations: _,
         config_map,
         plugin_cache,
         resources,
-        pod_security,
+        pod_security: _,
         container_security,
         env_from_config_maps,
         env_vars,
@@ -100,17 +101,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         Some(image) => checks.name(&checks.origin(keys::CONFIG_IMAGE), Image::new(image)),
         None => checks.name(&image.origin, Image::new(&image.value)),
     };
-    let image_pull_secrets = checks.names(
-        &checks.origin(keys::CONFIG_IMAGE_PULL_SECRETS),
-        image_pull_secrets.iter().flat_map(Names::iter).map(SecretName::new),
-    );
-    let node_selector = checks.node_selector(tags.as_ref(), node_selector);
-    let priority_class =
-        checks.optional_name(keys::CONFIG_PRIORITY_CLASS, priority_class.as_ref(), PriorityClassName::new);
-    let runtime_class =
-        checks.optional_name(keys::CONFIG_RUNTIME_CLASS, runtime_class.as_ref(), RuntimeClassName::new);
-    let service_account =
-        checks.optional_name(keys::CONFIG_SERVICE_ACCOUNT, service_account.as_ref(), ServiceAccountName::new);
+    let pod = checks.pod(settings, overrides);
     let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
     let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
     let labels = checks.own_labels_of_workspace(labels.as_ref());
@@ -129,26 +120,20 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             namespace,
             image,
             image_pull_policy: *image_pull_policy,
-            image_pull_secrets,
             secrets,
-            node_selector,
-            priority_class,
-            runtime_class,
-            service_account,
+            pod,
             annotations,
             pod_annotations,
             labels,
-            tolerations: tolerations.clone(),
             volumes,
             resources: resources.clone(),
-            pod_security: *pod_security,
             container_security: *container_security,
             env_from_config_maps,
             env_vars: env_vars.clone(),
             payload,
             access: access.clone(),
             parts,
-            limits: *limits,
+            time_limits: *time_limits,
             origins: all_origins(origins, settings_origins),
         }),
         (_, _, _, problems) => Err(problems.expect("a name is absent only with a problem")),

@@ -8,9 +8,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides};
-use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Limits, render, secret_of, validate,
-};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, render, secret_of, validate};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize;
 
@@ -23,7 +21,6 @@ struct Input {
     #[serde(default)]
     workspace: BTreeMap<String, String>,
     access: Option<Access>,
-    limits: Option<InputLimits>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,17 +30,9 @@ struct Access {
     token: String,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct InputLimits {
-    active_deadline_seconds: u32,
-    termination_grace_period_seconds: u32,
-    ttl_seconds_after_finished: u32,
-}
-
 /// Renders the Job, and the Secret that belongs to it.
 fn objects_of(input: Input) -> (String, Option<String>) {
-    let Input { environment, workspace, access, limits } = input;
+    let Input { environment, workspace, access } = input;
     let key = AttemptKey {
         organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
         workspace_id: "7c1d2e5a-0000-4000-8000-000000000002".to_owned(),
@@ -65,14 +54,6 @@ fn objects_of(input: Input) -> (String, Option<String>) {
         "refresh": true,
     }))
     .unwrap();
-    let limits = limits.map_or_else(Limits::default, |limits| {
-        let InputLimits {
-            active_deadline_seconds,
-            termination_grace_period_seconds,
-            ttl_seconds_after_finished,
-        } = limits;
-        Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished }
-    });
     let env: EnvSnapshot = environment.into_iter().collect();
     let plan = validate(&JobRequest {
         key,
@@ -81,7 +62,6 @@ fn objects_of(input: Input) -> (String, Option<String>) {
             .unwrap(),
         payload: &payload,
         access: access.map(|Access { url, token }| AttemptAccess { url, token }),
-        limits,
     })
     .unwrap();
     let job = render(&plan);

@@ -12,6 +12,7 @@ mod metadata;
 mod pod;
 mod resources;
 mod step_kinds;
+mod time_limits;
 mod unknown_names;
 mod volumes;
 

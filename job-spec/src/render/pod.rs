@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{
-    Sourced,
-    value::{PodSecurity, TaintEffect, TaintMatch, Toleration as ParsedToleration, Tolerations},
+use config_core::value::{
+    HostAlias as ParsedHostAlias, HostAliases, PodSecurity, Seconds, TaintEffect, TaintMatch,
+    Toleration as ParsedToleration,
 };
 use k8s_openapi::api::core::v1::{
-    Container, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, Toleration,
+    Container, HostAlias, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, Toleration,
 };
 
 use super::volumes;
 use crate::{
-    names::{LabelKey, LabelValue, PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName},
-    plan::{PlannedVolume, PodParts},
+    names::SecretName,
+    plan::{PlannedPod, PlannedVolume, PodParts},
 };
 
 /// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
@@ -22,36 +22,24 @@ const USER: i64 = 1002;
 /// Group of that user, which owns its home folder.
 const GROUP: i64 = 1000;
 
-/// What a pod is made of.
-pub(super) struct Parts<'a> {
-    pub(super) container: Container,
-    pub(super) image_pull_secrets: &'a [SecretName],
-    pub(super) node_selector: &'a BTreeMap<LabelKey, Sourced<LabelValue>>,
-    pub(super) priority_class: Option<&'a PriorityClassName>,
-    pub(super) runtime_class: Option<&'a RuntimeClassName>,
-    pub(super) service_account: Option<&'a ServiceAccountName>,
-    pub(super) tolerations: Option<&'a Tolerations>,
-    pub(super) volumes: &'a [PlannedVolume],
-    pub(super) of_workspace: &'a PodParts,
-    pub(super) security: PodSecurity,
-    pub(super) grace_period_seconds: u32,
-}
-
-pub(super) fn render(parts: Parts<'_>) -> PodSpec {
-    let Parts {
-        container,
-        image_pull_secrets,
+pub(super) fn render(
+    pod: &PlannedPod,
+    parts: &PodParts,
+    container: Container,
+    volumes: &[PlannedVolume],
+    grace_period: Seconds,
+) -> PodSpec {
+    let PodParts { affinity, topology_spread } = parts;
+    let PlannedPod {
         node_selector,
+        image_pull_secrets,
         priority_class,
         runtime_class,
+        host_aliases,
         service_account,
         tolerations,
-        volumes,
-        of_workspace,
         security,
-        grace_period_seconds,
-    } = parts;
-    let PodParts { affinity, topology_spread } = of_workspace;
+    } = pod;
     let node_selector: BTreeMap<String, String> = node_selector
         .iter()
         .map(|(key, value)| (key.as_str().to_owned(), value.value.as_str().to_owned()))
@@ -61,19 +49,28 @@ pub(super) fn render(parts: Parts<'_>) -> PodSpec {
         automount_service_account_token: Some(service_account.is_some()),
         containers: vec![container],
         enable_service_links: Some(false),
+        host_aliases: host_aliases.as_ref().filter(|list| !list.is_empty()).map(aliases),
         image_pull_secrets: references(image_pull_secrets),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
-        priority_class_name: priority_class.map(|name| name.as_str().to_owned()),
+        priority_class_name: priority_class.as_ref().map(|name| name.as_str().to_owned()),
         restart_policy: Some("Never".to_owned()),
-        runtime_class_name: runtime_class.map(|name| name.as_str().to_owned()),
-        security_context: Some(security_context(security)),
-        service_account_name: service_account.map(|name| name.as_str().to_owned()),
-        termination_grace_period_seconds: Some(grace_period_seconds.into()),
-        tolerations: tolerations.map(|list| list.iter().map(toleration).collect()),
+        runtime_class_name: runtime_class.as_ref().map(|name| name.as_str().to_owned()),
+        security_context: Some(security_context(*security)),
+        service_account_name: service_account.as_ref().map(|name| name.as_str().to_owned()),
+        termination_grace_period_seconds: Some(grace_period.get().into()),
+        tolerations: tolerations.as_ref().map(|list| list.iter().map(toleration).collect()),
         topology_spread_constraints: (!topology_spread.is_empty()).then(|| topology_spread.clone()),
         volumes: volumes::volumes(volumes),
         ..PodSpec::default()
     }
+}
+
+fn aliases(list: &HostAliases) -> Vec<HostAlias> {
+    let of_address = |alias: &ParsedHostAlias| HostAlias {
+        hostnames: Some(alias.names().to_vec()),
+        ip: alias.ip().to_string(),
+    };
+    list.iter().map(of_address).collect()
 }
 
 fn references(secrets: &[SecretName]) -> Option<Vec<LocalObjectReference>> {

@@ -9,7 +9,7 @@ use config_core::{
 
 use super::longest_env_value;
 use crate::{
-    AttemptAccess, AttemptKey, EphemeralJobData, Limits,
+    AttemptAccess, AttemptKey, EphemeralJobData,
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
     labels,
     names::{AnnotationKey, LabelKey, LabelValue, NameError},
@@ -170,25 +170,6 @@ impl Checks<'_> {
                         format!("{in_key:?} as in the attempt"),
                     )
                     .with_found(in_payload),
-                );
-            }
-        }
-    }
-
-    pub(super) fn limits(&mut self, limits: Limits) {
-        let Limits { active_deadline_seconds, termination_grace_period_seconds, ttl_seconds_after_finished } =
-            limits;
-        for (field, value, least) in [
-            ("activeDeadlineSeconds", active_deadline_seconds, 1),
-            // With 0 the executor would be killed without a chance to save the state.
-            ("terminationGracePeriodSeconds", termination_grace_period_seconds, 1),
-            ("ttlSecondsAfterFinished", ttl_seconds_after_finished, 0),
-        ] {
-            let most = i32::MAX.unsigned_abs();
-            if !(least..=most).contains(&value) {
-                self.push(
-                    Problem::new(request(field), format!("{least} to {most} seconds"))
-                        .with_found(&value.to_string()),
                 );
             }
         }

@@ -3,7 +3,7 @@
 use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, SourceName, Sourced};
 
 use super::*;
-use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Limits, StepType};
+use crate::{AttemptAccess, AttemptKey, EphemeralJobData, StepType};
 
 mod delivery;
 
@@ -14,7 +14,6 @@ pub(super) struct Request {
     overrides: WorkspaceOverrides,
     payload: EphemeralJobData,
     access: Option<AttemptAccess>,
-    limits: Limits,
 }
 
 impl Default for Request {
@@ -31,7 +30,6 @@ impl Default for Request {
             overrides: WorkspaceOverrides::default(),
             payload: payload(),
             access: None,
-            limits: Limits::default(),
         }
     }
 }
@@ -42,15 +40,8 @@ impl Request {
     }
 
     pub(super) fn validate(&self) -> Result<JobPlan, Problems> {
-        let Self { key, settings, overrides, payload, access, limits } = self;
-        validate(&JobRequest {
-            key: key.clone(),
-            settings,
-            overrides,
-            payload,
-            access: access.clone(),
-            limits: *limits,
-        })
+        let Self { key, settings, overrides, payload, access } = self;
+        validate(&JobRequest { key: key.clone(), settings, overrides, payload, access: access.clone() })
     }
 
     pub(super) fn messages(&self) -> Vec<String> {
@@ -98,29 +89,6 @@ fn ids_must_be_fit_for_labels() {
     let keys: Vec<String> =
         request.messages().iter().map(|text| text.split(", expected").next().unwrap().to_owned()).collect();
     assert_eq!(keys, ["job request organizationId: found \"org 7\"", "job request workspaceId: found \"\""]);
-}
-
-#[test]
-fn limits_must_leave_time_to_stop() {
-    let limits = Limits {
-        active_deadline_seconds: 0,
-        termination_grace_period_seconds: 0,
-        ttl_seconds_after_finished: u32::MAX,
-    };
-    assert_eq!(
-        Request { limits, ..Request::default() }.messages(),
-        [
-            "job request activeDeadlineSeconds: found \"0\", expected 1 to 2147483647 seconds",
-            "job request terminationGracePeriodSeconds: found \"0\", expected 1 to 2147483647 seconds",
-            "job request ttlSecondsAfterFinished: found \"4294967295\", expected 0 to 2147483647 seconds",
-        ]
-    );
-    let limits = Limits {
-        active_deadline_seconds: 1,
-        termination_grace_period_seconds: 1,
-        ttl_seconds_after_finished: 0,
-    };
-    assert!(Request { limits, ..Request::default() }.validate().is_ok());
 }
 
 #[test]

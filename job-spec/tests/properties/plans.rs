@@ -1,11 +1,9 @@
 //! Arbitrary plans for tests of what holds for every Job; shared by those tests, and itself no test.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use config_core::{EnvSnapshot, EphemeralSettings, StepKind, WorkspaceOverrides, keys};
-use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Limits, StepType, validate,
-};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType, validate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -98,14 +96,24 @@ fn pod_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>>
         prop::option::of(names),
         prop::option::of(NAME),
         prop::option::of(NAME),
+        prop::option::of(
+            (any::<Ipv4Addr>(), NAME, NAME).prop_map(|(ip, one, two)| format!("{ip}={one},{two}")),
+        ),
+        prop::option::of((1..=i32::MAX).prop_map(|seconds| seconds.to_string())),
+        prop::option::of((0..1000, 1..60).prop_map(|(hours, seconds)| format!("{hours}h{seconds}s"))),
+        prop::option::of((0..=i32::MAX).prop_map(|seconds| format!("{seconds}s"))),
     )
-        .prop_map(|(image, policy, secrets, priority, runtime)| {
+        .prop_map(|(image, policy, secrets, priority, runtime, aliases, deadline, grace_period, ttl)| {
             vec![
                 (keys::CONFIG_IMAGE, image),
                 (keys::CONFIG_IMAGE_PULL_POLICY, policy),
                 (keys::CONFIG_IMAGE_PULL_SECRETS, secrets),
                 (keys::CONFIG_PRIORITY_CLASS, priority),
                 (keys::CONFIG_RUNTIME_CLASS, runtime),
+                (keys::CONFIG_HOST_ALIASES, aliases),
+                (keys::CONFIG_DEADLINE, deadline),
+                (keys::CONFIG_GRACE_PERIOD, grace_period),
+                (keys::CONFIG_TTL, ttl),
             ]
         })
 }
@@ -154,7 +162,6 @@ pub(crate) fn plan_of(
         .unwrap(),
         payload,
         access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
-        limits: Limits::default(),
     })
     .unwrap()
 }

@@ -3,8 +3,8 @@
 //! Data only, for the reference page; what a value means is decided where it is read.
 
 use crate::keys::{
-    CONFIG_IMAGE, CONFIG_IMAGE_PULL_POLICY, CONFIG_IMAGE_PULL_SECRETS, CONFIG_PRIORITY_CLASS,
-    CONFIG_RUNTIME_CLASS, Place, Setting,
+    CONFIG_DEADLINE, CONFIG_GRACE_PERIOD, CONFIG_HOST_ALIASES, CONFIG_IMAGE, CONFIG_IMAGE_PULL_POLICY,
+    CONFIG_IMAGE_PULL_SECRETS, CONFIG_PRIORITY_CLASS, CONFIG_RUNTIME_CLASS, CONFIG_TTL, Place, Setting,
 };
 
 pub(in crate::keys) const SETTINGS: &[Setting] = &[
@@ -62,5 +62,49 @@ pub(in crate::keys) const SETTINGS: &[Setting] = &[
         since: "0.1.0",
         permission: true,
         summary: "The runtime class of the pod: by what its container is run.",
+    },
+    Setting {
+        name: CONFIG_HOST_ALIASES,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "`address=name,name` separated by `;`; addresses of IPv4 or IPv6, names are DNS subdomains",
+        default: None,
+        example: "10.0.0.1=git.example.com,registry.example.com;fd00::1=mirror",
+        since: "0.1.0",
+        permission: false,
+        summary: "Names of hosts beside those that DNS knows; they stand in `/etc/hosts` of the container.",
+    },
+    Setting {
+        name: CONFIG_DEADLINE,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most 2147483647 seconds; at least 1",
+        default: Some("6h"),
+        example: "1h30m",
+        since: "0.1.0",
+        permission: false,
+        summary: "How long the Kubernetes Job may take before its pod is told to stop, waiting for a node and an image included.",
+    },
+    Setting {
+        name: CONFIG_GRACE_PERIOD,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most 2147483647 seconds; at least 1",
+        default: Some("5m"),
+        example: "10m",
+        since: "0.1.0",
+        permission: false,
+        summary: "How long the pod has from the signal to stop to the kill: terraform finishes what it has begun and saves its state.",
+    },
+    Setting {
+        name: CONFIG_TTL,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most 2147483647 seconds",
+        default: Some("1h"),
+        example: "15m",
+        since: "0.1.0",
+        permission: false,
+        summary: "How long the Kubernetes Job stays in the cluster after its end; with 0 it goes away at once.",
     },
 ];

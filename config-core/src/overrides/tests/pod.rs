@@ -21,6 +21,23 @@ fn image_and_classes_are_read() {
 }
 
 #[test]
+fn host_aliases_are_read_and_their_faults_named() {
+    let key = "EPHEMERAL_CONFIG_HOST_ALIASES";
+    let aliases = parse(&[(key, "10.0.0.1=git,registry;fd00::1=x")]).unwrap().host_aliases.unwrap();
+    assert_eq!(aliases.to_string(), "10.0.0.1=git,registry;fd00::1=x");
+    assert_eq!(
+        parse(&[(key, "10.0.0.1=a;b;10.0.0.1=c")]).unwrap_err(),
+        [
+            format!("workspace variable {key}: found \"b\", expected address=name,name"),
+            format!(
+                "workspace variable {key}: found \"10.0.0.1=c\", expected another address than 10.0.0.1, which an earlier \
+                 item has; write all names of an address into one item, separated by `,`"
+            ),
+        ]
+    );
+}
+
+#[test]
 fn image_and_classes_are_checked() {
     let subdomain = Rule::DnsSubdomain.expected();
     let image = Rule::ContainerImage.expected();
