@@ -19,7 +19,7 @@ const USER_NAME: &str = "cnb";
 const HOME: &str = "home/cnb";
 
 /// Where the api-server keeps its data, unless its arguments say otherwise.
-const DATA: &str = "var/lib/ephemeral-agents";
+const DATA: &str = "data";
 
 /// Where our programs lie; the folder is on every search path.
 const PROGRAMS: &str = "usr/local/bin";

@@ -177,10 +177,9 @@ fn the_same_inputs_give_the_same_bytes() {
 
 #[test]
 fn only_folders_for_temporary_files_are_open_and_only_own_folders_are_not_roots() {
-    for (program, own) in [
-        (Program::ApiServer, vec!["home/cnb", "var/lib/ephemeral-agents"]),
-        (Program::Executor, vec!["home/cnb"]),
-    ] {
+    for (program, own) in
+        [(Program::ApiServer, vec!["data", "home/cnb"]), (Program::Executor, vec!["home/cnb"])]
+    {
         let (_, root) = root(&make(program).files());
         let open: Vec<_> =
             root.iter().filter(|(_, entry)| !entry.is_link && entry.mode & 0o022 != 0).collect();
