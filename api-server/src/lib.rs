@@ -14,6 +14,7 @@ pub mod cli;
 pub mod logs;
 pub mod model;
 pub mod orchestrator;
+pub mod prepared;
 pub mod problem;
 pub mod routes;
 pub mod secret_box;

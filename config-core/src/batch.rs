@@ -9,8 +9,9 @@ use crate::{EnvSnapshot, Origin, Problem, Problems, SourceName, keys};
 /// The environment of an executor; `Debug` does not show the payload.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BatchInput {
-    /// The value of `EphemeralJobData`, base64 of JSON; not empty.
-    pub job_data: String,
+    /// The value of `EphemeralJobData`, base64 of JSON; not empty. Absent where the executor gets it when it claims its
+    /// attempt.
+    pub job_data: Option<String>,
 }
 
 impl BatchInput {
@@ -20,12 +21,13 @@ impl BatchInput {
     /// use config_core::{BatchInput, EnvSnapshot};
     /// let env: EnvSnapshot =
     ///     [("EphemeralFlagBatch", "true"), ("EphemeralJobData", "e30=")].into_iter().collect();
-    /// assert_eq!(BatchInput::load(&env)?.job_data, "e30=");
+    /// assert_eq!(BatchInput::load(&env)?.job_data.as_deref(), Some("e30="));
     /// # Ok::<(), config_core::Problems>(())
     /// ```
     ///
     /// # Errors
-    /// A flag that is not true, an absent or empty payload; both are reported together, without the payload.
+    /// A flag that is not true, an empty payload, one that is absent where there is no address to get it from; both are
+    /// reported together, without the payload.
     pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let flag = find(env, keys::EPHEMERAL_FLAG_BATCH);
@@ -37,8 +39,9 @@ impl BatchInput {
                 None => problem.with_hint("it is not set"),
             });
         }
-        let job_data = find(env, keys::EPHEMERAL_JOB_DATA).unwrap_or_default();
-        if job_data.trim().is_empty() {
+        let job_data = find(env, keys::EPHEMERAL_JOB_DATA);
+        let from_claim = job_data.is_none() && env.get(keys::EPHEMERAL_ATTEMPT_URL).is_some();
+        if !from_claim && job_data.is_none_or(|data| data.trim().is_empty()) {
             problems.push(
                 Problem::new(
                     origin(keys::EPHEMERAL_JOB_DATA),
@@ -47,14 +50,15 @@ impl BatchInput {
                 .with_hint("it is not set or empty"),
             );
         }
-        Problems::none_or(problems, Self { job_data: job_data.to_owned() })
+        Problems::none_or(problems, Self { job_data: job_data.map(str::to_owned) })
     }
 }
 
 impl fmt::Debug for BatchInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { job_data } = self;
-        f.debug_struct("BatchInput").field("job_data", &format_args!("<{} bytes>", job_data.len())).finish()
+        let job_data = job_data.as_ref().map(|data| format!("<{} bytes>", data.len()));
+        f.debug_struct("BatchInput").field("job_data", &job_data).finish()
     }
 }
 
@@ -104,9 +108,22 @@ mod tests {
     }
 
     #[test]
+    fn the_payload_may_be_absent_where_it_can_be_claimed() {
+        let flag = ("EphemeralFlagBatch", "true");
+        let url = ("EphemeralAttemptUrl", "http://api");
+        assert_eq!(load(&[flag, url]).unwrap().job_data, None);
+        assert_eq!(
+            load(&[flag, url, ("EphemeralJobData", "e30=")]).unwrap().job_data.as_deref(),
+            Some("e30=")
+        );
+        // An empty one is a fault of whoever filled the variable.
+        assert!(load(&[flag, url, ("EphemeralJobData", " ")]).is_err());
+    }
+
+    #[test]
     fn debug_hides_the_payload() {
         let input = load(&[("EphemeralFlagBatch", "true"), ("EphemeralJobData", "c2VjcmV0")]).unwrap();
-        assert_eq!(format!("{input:?}"), "BatchInput { job_data: <8 bytes> }");
+        assert_eq!(format!("{input:?}"), "BatchInput { job_data: Some(\"<8 bytes>\") }");
     }
 
     proptest! {

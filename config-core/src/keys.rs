@@ -127,6 +127,11 @@ pub const EPHEMERAL_FLAG_BATCH: &str = "EphemeralFlagBatch";
 /// Executor input: the payload, base64 of JSON.
 pub const EPHEMERAL_JOB_DATA: &str = "EphemeralJobData";
 
+/// Executor input: address of its attempt at the api-server, without a slash at the end.
+pub const EPHEMERAL_ATTEMPT_URL: &str = "EphemeralAttemptUrl";
+/// Executor input: the attempt's token.
+pub const EPHEMERAL_ATTEMPT_TOKEN: &str = "EphemeralAttemptToken";
+
 /// Workspace variables that [`crate::WorkspaceOverrides`] understands.
 pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_NODE_SELECTOR_TAGS,

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     api::{Api, ErrorKind, persist},
     chain::chain,
-    input::{Input, check_id},
+    input::{Given, Input, check_id},
     log::{
         Log, Masker, mirror,
         upload::{Delivery, deliver},
@@ -52,14 +52,14 @@ pub async fn run(env: &EnvSnapshot) -> ExitCode {
 }
 
 async fn decode_and_run(env: &EnvSnapshot, patience: Patience, stop: &Stop) -> ExitCode {
-    let input = match Input::load(env) {
-        Ok(input) => input,
+    let given = match Given::load(env) {
+        Ok(given) => given,
         Err(error) => {
             tracing::error!("{}", chain(&error));
             return ExitCode::InvalidInput;
         }
     };
-    let api = match Api::new(&input.url, input.token.clone()) {
+    let api = match Api::new(&given.url, given.token.clone()) {
         Ok(api) => api,
         Err(error) => {
             tracing::error!("the HTTP client cannot be made: {}", chain(&error));
@@ -68,17 +68,25 @@ async fn decode_and_run(env: &EnvSnapshot, patience: Patience, stop: &Stop) -> E
     };
     let mut record = Record::default();
     let started = Instant::now();
-    let claim = match take(&api, &input, patience, stop).await {
+    let claim = match take(&api, &given.host, patience, stop).await {
         Ok(claim) => claim,
         Err(code) => return code,
     };
     record.phase("claim", started);
-    Attempt { env, input: &input, api: &api, claim: &claim, patience, stop }.run(record).await
+    let reporter = Reporter { api: &api, patience, stop };
+    match given.claimed(claim.job_data.as_deref()) {
+        Ok(input) => Attempt { env, input: &input, claim: &claim, reporter }.run(record).await,
+        Err(error) => {
+            let message = chain(&error);
+            tracing::error!("{message}");
+            reporter.report(Verdict::failed(message), record, 0).await
+        }
+    }
 }
 
 /// Claims the attempt. All tries are the same claim, so a lost answer does no harm.
-async fn take(api: &Api, input: &Input, patience: Patience, stop: &Stop) -> Result<ClaimResponse, ExitCode> {
-    let request = ClaimRequest { executor_id: Uuid::new_v4().to_string(), host: input.host.clone() };
+async fn take(api: &Api, host: &str, patience: Patience, stop: &Stop) -> Result<ClaimResponse, ExitCode> {
+    let request = ClaimRequest { executor_id: Uuid::new_v4().to_string(), host: host.to_owned() };
     let claimed = persist(patience.claim, || stop.is_raised(), || api.claim(&request)).await;
     claimed.map_err(|error| {
         tracing::error!("{}", chain(&error));
@@ -95,10 +103,8 @@ async fn take(api: &Api, input: &Input, patience: Patience, stop: &Stop) -> Resu
 struct Attempt<'a> {
     env: &'a EnvSnapshot,
     input: &'a Input,
-    api: &'a Api,
     claim: &'a ClaimResponse,
-    patience: Patience,
-    stop: &'a Stop,
+    reporter: Reporter<'a>,
 }
 
 impl Attempt<'_> {
@@ -107,13 +113,14 @@ impl Attempt<'_> {
             Ok(opened) => opened,
             Err(message) => {
                 tracing::error!("{message}");
-                return self.report(Verdict::failed(message), record, 0).await;
+                return self.reporter.report(Verdict::failed(message), record, 0).await;
             }
         };
         let (reader, copy_reader) = match log.reader().and_then(|reader| Ok((reader, log.reader()?))) {
             Ok(readers) => readers,
             Err(error) => {
                 return self
+                    .reporter
                     .report(Verdict::failed(format!("the log cannot be read: {error}")), record, 0)
                     .await;
             }
@@ -121,7 +128,7 @@ impl Attempt<'_> {
         let copy = tokio::spawn(mirror::copy(copy_reader, tokio::io::stdout()));
         let progress = watch::Sender::new(0);
         let stored = progress.subscribe();
-        let (api, stop) = (self.api.clone(), self.stop.clone());
+        let (api, stop) = (self.reporter.api.clone(), self.reporter.stop.clone());
         let delivery = tokio::spawn(async move {
             let delivered = deliver(reader, &api, &progress).await?;
             if delivered == Delivery::Fenced {
@@ -133,10 +140,10 @@ impl Attempt<'_> {
         let verdict = self.perform(&places, &log, &mut record).await;
         // Both tasks end when they have carried everything.
         drop(log);
-        end("the log is not delivered", delivery, self.patience.deliver).await;
-        end("the log is not copied to stdout", copy, self.patience.copy).await;
+        end("the log is not delivered", delivery, self.reporter.patience.deliver).await;
+        end("the log is not copied to stdout", copy, self.reporter.patience.copy).await;
         let log_bytes = *stored.borrow();
-        let code = self.report(verdict, record, log_bytes).await;
+        let code = self.reporter.report(verdict, record, log_bytes).await;
         leave(&places, code);
         code
     }
@@ -146,7 +153,7 @@ impl Attempt<'_> {
         let (payload, claim) = (&self.input.payload, self.claim);
         check_id("attemptId", &claim.attempt_id).map_err(|error| chain(&error))?;
         let places = Places::prepare(
-            &self.input.temp,
+            &self.input.given.temp,
             &payload.organization_id,
             &payload.workspace_id,
             &claim.attempt_id,
@@ -158,7 +165,7 @@ impl Attempt<'_> {
     }
 
     async fn perform(&self, places: &Places, log: &Log, record: &mut Record) -> Verdict {
-        let &Self { env, input, api, claim, patience, stop } = self;
+        let &Self { env, input, claim, reporter: Reporter { api, patience, stop } } = self;
         let step = Step { input, env, claim, api, places, log, stop, patience };
         let mut verdict = step.perform(record).await;
         verdict.message = verdict.message.map(|message| log.mask(&message));
@@ -167,7 +174,17 @@ impl Attempt<'_> {
         }
         verdict
     }
+}
 
+/// What it takes to say how an attempt ended.
+#[derive(Clone, Copy)]
+struct Reporter<'a> {
+    api: &'a Api,
+    patience: Patience,
+    stop: &'a Stop,
+}
+
+impl Reporter<'_> {
     /// Sends the result and turns its fate into the exit code.
     async fn report(&self, verdict: Verdict, record: Record, log_bytes: u64) -> ExitCode {
         if self.stop.is_fenced() {
@@ -225,7 +242,7 @@ fn masker(input: &Input, claim: &ClaimResponse) -> Masker {
         .flatten()
         .cloned();
     let credentials = [payload.access_token.clone(), payload.module_ssh_key.clone()].into_iter().flatten();
-    let token = input.token.expose();
+    let token = input.given.token.expose();
     let own = [token.to_owned(), format!("{}:{token}", claim.attempt_id)];
     let secrets: Vec<String> =
         sensitive.chain(credentials).chain(own).chain(secrets_in_address(&payload.source)).collect();

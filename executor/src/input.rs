@@ -42,6 +42,15 @@ impl fmt::Debug for Secret {
 pub(crate) struct Input {
     /// What to do.
     pub(crate) payload: EphemeralJobData,
+    /// What the environment says.
+    pub(crate) given: Given,
+}
+
+/// What the environment says; enough to claim the attempt.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// What to do, unless it comes with the claim.
+    payload: Option<EphemeralJobData>,
     /// Address of the attempt at the api-server, without a slash at the end.
     pub(crate) url: String,
     /// The attempt's token.
@@ -61,6 +70,8 @@ pub(crate) enum InputError {
     Batch(#[source] Problems),
     #[error("the payload cannot be read")]
     Payload(#[source] PayloadError),
+    #[error("the payload is neither in environment variable EphemeralJobData nor in the answer to the claim")]
+    NoPayload,
     #[error("environment variable {name} is not set")]
     Missing { name: &'static str },
     #[error("environment variable {ATTEMPT_URL_ENV} is {found:?}, expected an http or https address")]
@@ -71,13 +82,11 @@ pub(crate) enum InputError {
     Temp { found: String },
 }
 
-impl Input {
-    /// Reads and checks the input.
+impl Given {
+    /// Reads and checks the environment.
     pub(crate) fn load(env: &EnvSnapshot) -> Result<Self, InputError> {
         let batch = BatchInput::load(env).map_err(InputError::Batch)?;
-        let payload = EphemeralJobData::decode(&batch.job_data).map_err(InputError::Payload)?;
-        check_id("organizationId", &payload.organization_id)?;
-        check_id("workspaceId", &payload.workspace_id)?;
+        let payload = batch.job_data.as_deref().map(decode).transpose()?;
         let required =
             |name| env.get(name).filter(|value| !value.is_empty()).ok_or(InputError::Missing { name });
         let url = required(ATTEMPT_URL_ENV)?.trim_end_matches('/');
@@ -99,6 +108,23 @@ impl Input {
             payload,
         })
     }
+
+    /// Adds what came with the claim. A payload in the environment is the one that counts.
+    pub(crate) fn claimed(mut self, job_data: Option<&str>) -> Result<Input, InputError> {
+        let payload = match (self.payload.take(), job_data) {
+            (Some(payload), _) => payload,
+            (None, Some(data)) => decode(data)?,
+            (None, None) => return Err(InputError::NoPayload),
+        };
+        Ok(Input { payload, given: self })
+    }
+}
+
+fn decode(job_data: &str) -> Result<EphemeralJobData, InputError> {
+    let payload = EphemeralJobData::decode(job_data).map_err(InputError::Payload)?;
+    check_id("organizationId", &payload.organization_id)?;
+    check_id("workspaceId", &payload.workspace_id)?;
+    Ok(payload)
 }
 
 /// Refuses an id that could mean something in a path.

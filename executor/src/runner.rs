@@ -247,7 +247,7 @@ impl Runner<'_> {
             step: payload.step_type,
             refresh: payload.refresh,
             refresh_only: payload.refresh_only,
-            color: self.input.color,
+            color: self.input.given.color,
         }
     }
 }

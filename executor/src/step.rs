@@ -109,7 +109,7 @@ impl Step<'_> {
         let state = StateAddress {
             url: self.claim.state_url.clone(),
             user: self.claim.attempt_id.clone(),
-            password: self.input.token.clone(),
+            password: self.input.given.token.clone(),
         };
         let Self { input, env, log, stop, .. } = *self;
         let runner = Runner { input, env, state: &state, log, stop, dir };

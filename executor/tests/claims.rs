@@ -23,6 +23,37 @@ async fn a_refused_claim_touches_nothing() {
 }
 
 #[tokio::test]
+async fn the_payload_may_come_with_the_claim() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new(EMPTY).await;
+    bench.payload_at_claim = true;
+    let exit = bench.run(StepType::TerraformPlan).await;
+    assert_eq!(exit.code, Some(0), "{exit:#?}");
+    let log = bench.server.with(|memory| memory.log_text());
+    assert!(log.contains("Changes to Outputs"), "{log}");
+}
+
+#[tokio::test]
+async fn a_claim_that_brings_no_payload_is_reported_as_a_failed_step() {
+    let mut bench = Bench::new(EMPTY).await;
+    bench.payload_at_claim = true;
+    bench.server.next_attempt();
+    bench.extra_env.clear();
+    let exit = finish(bench.spawn()).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    let result = bench.server.with(|memory| memory.result.clone()).unwrap();
+    assert_eq!(result.outcome, StepOutcome::Failed);
+    assert_eq!(
+        result.message.as_deref(),
+        Some(
+            "the payload is neither in environment variable EphemeralJobData nor in the answer to the claim"
+        )
+    );
+}
+
+#[tokio::test]
 async fn malformed_input_is_refused_before_anybody_is_asked() {
     let cases = [
         ("EphemeralJobData", "not base64!", "not standard base64"),

@@ -56,6 +56,8 @@ pub(crate) struct Bench {
     pub(crate) payload: EphemeralJobData,
     pub(crate) path: String,
     pub(crate) extra_env: BTreeMap<String, String>,
+    /// The payload comes with the claim and is not in the environment.
+    pub(crate) payload_at_claim: bool,
     dir: tempfile::TempDir,
 }
 
@@ -85,6 +87,7 @@ impl Bench {
             payload,
             path: search_path(),
             extra_env: BTreeMap::new(),
+            payload_at_claim: false,
             dir,
         };
         bench.write("main.tf", configuration);
@@ -129,6 +132,9 @@ impl Bench {
             ("EphemeralAttemptUrl".to_owned(), self.server.attempt_url()),
             ("EphemeralAttemptToken".to_owned(), server::TOKEN.to_owned()),
         ]);
+        if self.payload_at_claim {
+            env.remove("EphemeralJobData");
+        }
         env.extend(self.extra_env.clone());
         env
     }
@@ -151,6 +157,8 @@ impl Bench {
     pub(crate) async fn run(&mut self, step: StepType) -> Exit {
         self.payload.step_type = step;
         self.server.next_attempt();
+        let job_data = self.payload_at_claim.then(|| self.payload.encode());
+        self.server.with(|memory| memory.job_data = job_data);
         finish(self.spawn()).await
     }
 }

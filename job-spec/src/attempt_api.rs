@@ -12,13 +12,16 @@
 //! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none |
 //! | `POST result` | [`StepResult`] | 204, also for the same report again; 409 another report is stored; 410 |
 
+use std::fmt;
+
+use config_core::keys;
 use serde::{Deserialize, Serialize};
 
 /// Environment variable with the address of the attempt at the api-server, without a slash at the end.
-pub const ATTEMPT_URL_ENV: &str = "EphemeralAttemptUrl";
+pub const ATTEMPT_URL_ENV: &str = keys::EPHEMERAL_ATTEMPT_URL;
 
 /// Environment variable with the attempt's token.
-pub const ATTEMPT_TOKEN_ENV: &str = "EphemeralAttemptToken";
+pub const ATTEMPT_TOKEN_ENV: &str = keys::EPHEMERAL_ATTEMPT_TOKEN;
 
 /// The executor's first call: it takes the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +33,8 @@ pub struct ClaimRequest {
     pub host: String,
 }
 
-/// What the executor needs beyond its payload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the executor needs beyond what it finds in its environment; `Debug` does not show the payload.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {
     /// Address of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); user name is the
@@ -43,6 +46,22 @@ pub struct ClaimResponse {
     pub plan_expected: bool,
     /// Names of variables (of both categories) whose values must not appear in the log.
     pub sensitive: Vec<String>,
+    /// The payload in the form of `EphemeralJobData`, where it was not handed over in the environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_data: Option<String>,
+}
+
+impl fmt::Debug for ClaimResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { state_url, attempt_id, plan_expected, sensitive, job_data } = self;
+        f.debug_struct("ClaimResponse")
+            .field("state_url", state_url)
+            .field("attempt_id", attempt_id)
+            .field("plan_expected", plan_expected)
+            .field("sensitive", sensitive)
+            .field("job_data", &job_data.as_ref().map(|data| format!("<{} bytes>", data.len())))
+            .finish()
+    }
 }
 
 /// A position in the attempt's log.

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use job_spec::AttemptAccess;
 use k8s_backend::{BackendError, ErrorKind};
-use k8s_openapi::api::batch::v1::Job as KubernetesJob;
 
 use super::Action;
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
     model::{Attempt, Job, Step, StepStatus},
+    prepared::Prepared,
     services::{Services, chain},
     store::{NewAttempt, StoreError},
     token::{TokenHash, new_token},
@@ -86,16 +86,16 @@ impl Actor {
                 return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;
             }
         };
-        let object = job_spec::render(&plan);
+        let prepared = Prepared::of(&plan);
         store
             .create_attempt(NewAttempt {
                 id,
                 job_id: job.id,
                 step_id: step.id.clone(),
                 number,
-                kubernetes_job: object.metadata.name.clone().unwrap_or_default(),
+                kubernetes_job: prepared.name().to_owned(),
                 token_hash: TokenHash::of(&token),
-                job_object: serde_json::to_vec(&object).expect("a Kubernetes Job is plain data"),
+                prepared,
                 not_before,
             })
             .await
@@ -104,10 +104,8 @@ impl Actor {
     /// Hands the stored Kubernetes Job to the backend.
     async fn submit(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
         let store = &self.services.store;
-        let object = store.job_object(&attempt.id).await?;
-        let object: KubernetesJob = serde_json::from_slice(&object)
-            .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {}", attempt.id)))?;
-        match self.services.backend.submit(&object.into()).await {
+        let submission = store.prepared(&attempt.id).await?.into_submission();
+        match self.services.backend.submit(&submission).await {
             Ok(submitted) => {
                 tracing::info!(
                     job = job.id,

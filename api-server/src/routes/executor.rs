@@ -44,6 +44,7 @@ pub(super) async fn claim(
 async fn claim_response(services: &Services, attempt: AttemptAuth) -> Result<ClaimResponse, Problem> {
     let job = services.store.job(attempt.job_id).await?;
     let variables = services.store.variables(&attempt.workspace_id).await?;
+    let prepared = services.store.prepared(&attempt.id).await?;
     Ok(ClaimResponse {
         state_url: services.state_url(&attempt.workspace_id),
         plan_expected: job
@@ -56,6 +57,7 @@ async fn claim_response(services: &Services, attempt: AttemptAuth) -> Result<Cla
             .map(|variable| variable.key)
             .collect(),
         attempt_id: attempt.id,
+        job_data: prepared.job_data,
     })
 }
 

@@ -14,7 +14,6 @@ use job_spec::{
     AttemptAccess,
     attempt_api::{PhaseTiming, StepOutcome},
 };
-use k8s_openapi::api::batch::v1::Job as KubernetesJob;
 use serde::{Deserialize, Serialize};
 
 use super::{AppState, catalog::Items};
@@ -128,9 +127,8 @@ pub(super) async fn kubernetes_job(
     State(services): State<Arc<Services>>,
     Path(attempt): Path<String>,
 ) -> Result<Response, Problem> {
-    let object = services.store.job_object(&attempt).await?;
-    let job: KubernetesJob = serde_json::from_slice(&object).map_err(std::io::Error::from)?;
-    let yaml = serde_saphyr::to_string(&job_spec::redacted(&job)).map_err(std::io::Error::other)?;
+    let prepared = services.store.prepared(&attempt).await?;
+    let yaml = serde_saphyr::to_string(&job_spec::redacted(&prepared.job)).map_err(std::io::Error::other)?;
     Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
 }
 

@@ -6,6 +6,7 @@ use sqlx::Sqlite;
 use super::{Store, StoreError, Trying as _, now};
 use crate::{
     model::{Attempt, AttemptPhase, AttemptStatus, StepStatus},
+    prepared::Prepared,
     token::TokenHash,
 };
 
@@ -24,8 +25,8 @@ pub struct NewAttempt {
     pub kubernetes_job: String,
     /// Hash of the attempt's token.
     pub token_hash: TokenHash,
-    /// The rendered `batch/v1` Job as JSON.
-    pub job_object: Vec<u8>,
+    /// What is made of it.
+    pub prepared: Prepared,
     /// The submit is not tried before this time.
     pub not_before: Option<Timestamp>,
 }
@@ -36,8 +37,9 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn create_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
-        let NewAttempt { id, job_id, step_id, number, kubernetes_job, token_hash, job_object, not_before } =
+        let NewAttempt { id, job_id, step_id, number, kubernetes_job, token_hash, prepared, not_before } =
             new;
+        let prepared = serde_json::to_vec(&prepared).expect("Kubernetes objects are plain data");
         let mut tx = self.write().await?;
         sqlx::query(
             "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed, phase,
@@ -50,7 +52,7 @@ impl Store {
         .bind(number)
         .bind(&kubernetes_job)
         .bind(token_hash.0)
-        .bind(self.secrets.seal(&job_context(&id), &job_object))
+        .bind(self.secrets.seal(&job_context(&id), &prepared))
         .bind(AttemptPhase::Prepared.as_str())
         .bind(not_before.map(|time| time.to_string()))
         .bind(AttemptStatus::Pending.as_str())
@@ -68,11 +70,12 @@ impl Store {
         tx.commit().await.trying("store an attempt")
     }
 
-    /// Reads the Kubernetes Job of an attempt, as JSON.
+    /// Reads what was made of an attempt.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it does not open.
-    pub async fn job_object(&self, attempt_id: &str) -> Result<Vec<u8>, StoreError> {
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it does not open,
+    /// [`StoreError::Corrupt`] when it cannot be read.
+    pub async fn prepared(&self, attempt_id: &str) -> Result<Prepared, StoreError> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT job_object_sealed FROM attempts WHERE id = ?")
                 .bind(attempt_id)
@@ -80,7 +83,9 @@ impl Store {
                 .await
                 .trying("read a Kubernetes Job")?;
         let sealed = sealed.ok_or_else(|| not_found(attempt_id))?;
-        Ok(self.secrets.open(&job_context(attempt_id), &sealed)?)
+        let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
+        serde_json::from_slice(&prepared)
+            .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {attempt_id}")))
     }
 
     /// Notes that the backend has the Kubernetes Job.

@@ -147,6 +147,29 @@ fn files_with(folder: &Path, needle: &[u8], looked_at: &mut usize) -> Vec<std::p
 }
 
 #[tokio::test]
+async fn a_payload_reaches_its_executor_in_a_secret_of_the_job_or_with_the_claim() {
+    if !terraform_is_here() {
+        return;
+    }
+    for (delivery, in_job) in [("secret", "secretKeyRef"), ("claim", "EphemeralAttemptUrl")] {
+        let server = Server::start_with_environment(&[("ExecutorEphemeralPayloadDelivery", delivery)]);
+        let workspace =
+            server.workspace("variable \"region\" {}\noutput \"region\" { value = var.region }\n").await;
+        workspace.variable("TERRAFORM", "region", "eu-central-1", false).await;
+        let template = workspace.template(&["terraformApply"]).await;
+        let id = workspace.job(&template).await;
+        let applied = server.wait_for_status(id, "completed").await;
+        assert_eq!(workspace.state().await["outputs"]["region"]["value"], "eu-central-1");
+        let address = format!("/v1/attempts/{}/kubernetes-job", attempt(&applied, 0)["id"].as_str().unwrap());
+        let yaml = server.text(&address).await;
+        assert!(yaml.contains(in_job), "{yaml}");
+        // A payload in clear would be shown redacted, with its length.
+        assert!(!yaml.contains("name: EphemeralJobData\n          value:"), "{yaml}");
+        assert_eq!(yaml.contains("EphemeralJobData"), delivery == "secret", "{yaml}");
+    }
+}
+
+#[tokio::test]
 async fn a_log_is_followed_live_and_from_any_offset() {
     if !terraform_is_here() {
         return;

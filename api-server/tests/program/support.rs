@@ -41,27 +41,33 @@ pub(crate) struct Server {
     pub(crate) folder: TempDir,
     pub(crate) base: String,
     pub(crate) token: String,
+    environment: Vec<(&'static str, &'static str)>,
     client: reqwest::Client,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with_environment(&[])
+    }
+
+    /// Starts one with more variables in its environment.
+    pub(crate) fn start_with_environment(environment: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (program, base) = launch(folder.path(), "127.0.0.1:0", &[]);
+        let (program, base) = launch(folder.path(), "127.0.0.1:0", &[], environment);
         let token = std::fs::read_to_string(folder.path().join("data/admin-token")).unwrap();
-        Self::running(folder, program, base, token)
+        Self { environment: environment.to_vec(), ..Self::running(folder, program, base, token) }
     }
 
     /// Starts one with further options; its administrator's token must be known already.
     pub(crate) fn start_with(folder: TempDir, token: &str, options: &[&str]) -> Self {
-        let (program, base) = launch(folder.path(), "127.0.0.1:0", options);
+        let (program, base) = launch(folder.path(), "127.0.0.1:0", options, &[]);
         Self::running(folder, program, base, token.to_owned())
     }
 
     fn running(folder: TempDir, program: Program, base: String, token: String) -> Self {
         // Of all tests of this process the first one installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { folder, base, token, program, client: reqwest::Client::new() }
+        Self { folder, base, token, program, environment: Vec::new(), client: reqwest::Client::new() }
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -72,7 +78,7 @@ impl Server {
     pub(crate) fn kill_and_start_again(&mut self) {
         self.program.kill();
         let address = self.base.trim_start_matches("http://").to_owned();
-        let (program, base) = launch(self.folder.path(), &address, &[]);
+        let (program, base) = launch(self.folder.path(), &address, &[], &self.environment);
         assert_eq!(base, self.base);
         self.program = program;
         // The old client holds connections to the server that is gone.
@@ -217,7 +223,7 @@ pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
 }
 
 /// Starts the program and waits for the line that says its address.
-fn launch(folder: &Path, listen: &str, options: &[&str]) -> (Program, String) {
+fn launch(folder: &Path, listen: &str, options: &[&str], environment: &[(&str, &str)]) -> (Program, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
         program.with_file_name("executor").is_file(),
@@ -233,6 +239,7 @@ fn launch(folder: &Path, listen: &str, options: &[&str]) -> (Program, String) {
         .env("HOME", folder)
         .env("TMPDIR", folder)
         .env("RUST_LOG", "info")
+        .envs(environment.iter().copied())
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

@@ -2,7 +2,9 @@
 //!
 //! Data only, for the reference page; what a value means is decided where it is read.
 
-use super::{EPHEMERAL_FLAG_BATCH, EPHEMERAL_JOB_DATA, Place, Setting};
+use super::{
+    EPHEMERAL_ATTEMPT_TOKEN, EPHEMERAL_ATTEMPT_URL, EPHEMERAL_FLAG_BATCH, EPHEMERAL_JOB_DATA, Place, Setting,
+};
 
 pub(super) const SETTINGS: &[Setting] = &[
     Setting {
@@ -25,6 +27,28 @@ pub(super) const SETTINGS: &[Setting] = &[
         example: "eyJqb2JJZCI6IjQyIiwi…",
         since: "0.1.0",
         permission: false,
-        summary: "The payload: everything that the executor needs to run the step.",
+        summary: "The payload: everything that the executor needs to run the step. Where it is absent, the executor asks for it when it claims its attempt.",
+    },
+    Setting {
+        name: EPHEMERAL_ATTEMPT_URL,
+        place: Place::Executor,
+        permission: false,
+        also: &[],
+        grammar: "`http://` or `https://` address",
+        default: None,
+        example: "https://api.example.com/executor/v1/attempts/019a…",
+        since: "0.1.0",
+        summary: "The address of the attempt at the api-server.",
+    },
+    Setting {
+        name: EPHEMERAL_ATTEMPT_TOKEN,
+        place: Place::Executor,
+        permission: false,
+        also: &[],
+        grammar: "printable ASCII characters",
+        default: None,
+        example: "attempt-…",
+        since: "0.1.0",
+        summary: "The attempt's token, good for this attempt alone and only as long as it is live.",
     },
 ];

@@ -3,7 +3,7 @@
 use config_core::EnvSnapshot;
 use job_spec::EphemeralJobData;
 
-use super::{Input, check_id};
+use super::{Given, check_id};
 use crate::chain::chain;
 
 fn payload(workspace: &str) -> String {
@@ -29,12 +29,12 @@ fn environment(changes: &[(&str, Option<&str>)]) -> EnvSnapshot {
 
 #[test]
 fn a_complete_environment_is_read_and_its_debug_text_hides_the_token() {
-    let input = Input::load(&environment(&[])).unwrap();
+    let input = Given::load(&environment(&[])).unwrap();
     assert_eq!(input.url, "http://127.0.0.1:1/executor/v1/attempts/a");
     assert_eq!(input.temp.to_str(), Some("/tmp"));
     assert!(input.color);
     assert!(!format!("{input:?}").contains("attempt-token"));
-    assert!(!Input::load(&environment(&[("TerrakubeEnableColorOutput", Some("False"))])).unwrap().color);
+    assert!(!Given::load(&environment(&[("TerrakubeEnableColorOutput", Some("False"))])).unwrap().color);
 }
 
 #[test]
@@ -50,19 +50,35 @@ fn every_fault_is_named() {
         ("TMPDIR", Some("tmp"), "environment variable TMPDIR is \"tmp\", expected an absolute path"),
     ];
     for (name, value, expected) in cases {
-        let error = Input::load(&environment(&[(name, value)])).unwrap_err();
+        let error = Given::load(&environment(&[(name, value)])).unwrap_err();
         assert_eq!(chain(&error), expected);
     }
-    let bad = Input::load(&environment(&[("EphemeralJobData", Some("%%%"))])).unwrap_err();
+    let bad = Given::load(&environment(&[("EphemeralJobData", Some("%%%"))])).unwrap_err();
     assert!(chain(&bad).starts_with("the payload cannot be read: EphemeralJobData is not standard base64"));
-    let bad = Input::load(&environment(&[("EphemeralFlagBatch", None)])).unwrap_err();
+    let bad = Given::load(&environment(&[("EphemeralFlagBatch", None)])).unwrap_err();
     assert!(chain(&bad).contains("EphemeralFlagBatch"), "{}", chain(&bad));
+}
+
+#[test]
+fn a_payload_of_the_claim_is_checked_like_one_of_the_environment_which_wins() {
+    let claimed = |of_environment: Option<&str>, of_claim: Option<&str>| {
+        let env = environment(&[("EphemeralJobData", of_environment)]);
+        let input = Given::load(&env).unwrap().claimed(of_claim);
+        input.map(|input| input.payload.workspace_id).map_err(|error| chain(&error))
+    };
+    let (mine, other) = (payload("ws-1"), payload("ws-2"));
+    assert_eq!(claimed(None, Some(&other)).as_deref(), Ok("ws-2"));
+    assert_eq!(claimed(Some(&mine), Some(&other)).as_deref(), Ok("ws-1"));
+    assert_eq!(claimed(Some(&mine), None).as_deref(), Ok("ws-1"));
+    assert!(claimed(None, None).unwrap_err().contains("neither in environment variable EphemeralJobData"));
+    assert!(claimed(None, Some("%")).unwrap_err().contains("not standard base64"));
+    assert!(claimed(None, Some(&payload("../x"))).unwrap_err().starts_with("workspaceId is \"../x\""));
 }
 
 #[test]
 fn an_id_that_could_leave_its_folder_is_refused() {
     let text = payload("../other");
-    let error = Input::load(&environment(&[("EphemeralJobData", Some(&text))])).unwrap_err();
+    let error = Given::load(&environment(&[("EphemeralJobData", Some(&text))])).unwrap_err();
     assert_eq!(
         error.to_string(),
         "workspaceId is \"../other\", expected 1 to 63 letters, digits, dashes or underscores"

@@ -29,6 +29,8 @@ pub(crate) struct Memory {
     // Behaviour.
     pub(crate) plan_expected: bool,
     pub(crate) sensitive: Vec<String>,
+    /// Payload in the answer to the claim.
+    pub(crate) job_data: Option<String>,
     /// Answer to every claim instead of success.
     pub(crate) refuse_claim: Option<u16>,
     /// Everything but the claim is answered with 503.
@@ -223,6 +225,7 @@ fn claim(memory: &mut Memory, body: &Bytes, state_url: String) -> Response {
         attempt_id: ATTEMPT.to_owned(),
         plan_expected: memory.plan_expected,
         sensitive: memory.sensitive.clone(),
+        job_data: memory.job_data.clone(),
     })
     .into_response()
 }
