@@ -1,46 +1,77 @@
-//! Merges raw layers: for every setting the strongest source wins, and its origin with it.
+//! Merges raw layers through the `config` crate.
 //!
-//! Says nothing about values; `settings.rs` checks them.
+//! Says nothing about values; `settings.rs` checks them. Our own [`config::Source`] hands over ready nested tables,
+//! because the sources of that crate change the case of names and split label keys at their dots. Each leaf is itself
+//! a table of value and origin, so the origin of the winner comes out of the merge together with it.
 
 use std::collections::BTreeMap;
 
-use crate::source::{RawLayer, Sourced, Target};
+use config::{Config, ConfigBuilder, ConfigError, Map, Source, Value, ValueKind, builder::DefaultState};
+use serde::Deserialize;
+
+use crate::source::{Origin, RawLayer, Sourced, Target};
+
+const NODE_SELECTOR: &str = "node_selector";
 
 /// All settings after merging, as text.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Merged {
     pub(crate) namespace: Sourced<String>,
     pub(crate) image: Sourced<String>,
     pub(crate) secret: Sourced<String>,
     pub(crate) payload_delivery: Sourced<String>,
+    #[serde(default)]
     pub(crate) node_selector: BTreeMap<String, Sourced<String>>,
 }
 
 /// Merges layers, weakest first; the first one must hold every setting that is not a map.
 pub(crate) fn merge(layers: Vec<RawLayer>) -> Merged {
-    let entries = layers.into_iter().flat_map(|layer| layer.entries);
-    // Of two entries with one key a map keeps the later one.
-    let mut strongest: BTreeMap<Target, Sourced<String>> = entries.collect();
-    let mut take = |target| strongest.remove(&target).expect("the defaults hold every setting");
-    Merged {
-        namespace: take(Target::Namespace),
-        image: take(Target::Image),
-        secret: take(Target::Secret),
-        payload_delivery: take(Target::PayloadDelivery),
-        node_selector: strongest
-            .into_iter()
-            .filter_map(|(target, found)| match target {
-                Target::NodeSelector(label) => Some((label, found)),
-                Target::Namespace | Target::Image | Target::Secret | Target::PayloadDelivery => None,
-            })
-            .collect(),
+    layers
+        .into_iter()
+        .fold(Config::builder(), ConfigBuilder::<DefaultState>::add_source)
+        .build()
+        .and_then(Config::try_deserialize)
+        .expect("every layer is made of ready tables, and the defaults hold every setting")
+}
+
+impl Source for RawLayer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
     }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let mut root = Map::new();
+        let mut node_selector = Map::new();
+        for (target, sourced) in &self.entries {
+            let leaf = leaf(sourced);
+            match target {
+                Target::Namespace => root.insert("namespace".to_owned(), leaf),
+                Target::Image => root.insert("image".to_owned(), leaf),
+                Target::Secret => root.insert("secret".to_owned(), leaf),
+                Target::PayloadDelivery => root.insert("payload_delivery".to_owned(), leaf),
+                Target::NodeSelector(label) => node_selector.insert(label.clone(), leaf),
+            };
+        }
+        if !node_selector.is_empty() {
+            root.insert(NODE_SELECTOR.to_owned(), node_selector.into());
+        }
+        Ok(root)
+    }
+}
+
+fn leaf(sourced: &Sourced<String>) -> Value {
+    let Sourced { value, origin: Origin { source, key } } = sourced;
+    let text = |text: &str| Value::new(None, ValueKind::String(text.to_owned()));
+    let origin =
+        Map::from_iter([("source".to_owned(), text(source.as_str())), ("key".to_owned(), text(key))]);
+    Map::from_iter([("value".to_owned(), text(value)), ("origin".to_owned(), origin.into())]).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Origin, SourceName};
+    use crate::SourceName;
 
     fn layer(source: SourceName, entries: &[(Target, &str)]) -> RawLayer {
         let mut layer = RawLayer::default();
