@@ -25,7 +25,7 @@ pub use key_values::KeyValues;
 pub use names::Names;
 pub use quantity::Quantity;
 pub use seconds::Seconds;
-pub use security::{ContainerSecurity, PodSecurity};
+pub use security::{ContainerSecurity, PodSecurity, SeccompProfile};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
 pub use yaml::{Yaml, kind_in_words};
 

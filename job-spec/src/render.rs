@@ -78,7 +78,7 @@ pub fn render(plan: &JobPlan) -> Job {
         env,
         volumes,
         resources,
-        security: *container_security,
+        security: container_security,
     });
     let pod = pod::render(pod, parts, container, volumes, grace_period);
     let spec = JobSpec {

@@ -111,7 +111,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
     );
     checks.env_vars(env_vars);
     let parts = checks.parts(yaml);
-    let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), *container_security);
+    let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), container_security);
 
     // A name that is absent here has left a problem behind.
     match (namespace, image, payload, Problems::from_vec(checks.problems)) {
@@ -127,7 +127,7 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             labels,
             volumes,
             resources: resources.clone(),
-            container_security: *container_security,
+            container_security: container_security.clone(),
             env_from_config_maps,
             env_vars: env_vars.clone(),
             payload,

@@ -59,7 +59,8 @@ proptest! {
         let of_pod = pod.security_context.as_ref().unwrap();
         prop_assert_eq!(of_pod.run_as_non_root, Some(true));
         prop_assert!(of_pod.run_as_user.is_some_and(|user| user > 0));
-        prop_assert_eq!(of_pod.seccomp_profile.as_ref().map(|profile| profile.type_.as_str()), Some("RuntimeDefault"));
+        let wanted = if workspace.contains_key(keys::CONFIG_POD_SECURITY_CONTEXT) { "Localhost" } else { "RuntimeDefault" };
+        prop_assert_eq!(of_pod.seccomp_profile.as_ref().map(|profile| profile.type_.as_str()), Some(wanted));
         let of_container = container.security_context.as_ref().unwrap();
         prop_assert_eq!(of_container.allow_privilege_escalation, Some(false));
         let dropped = of_container.capabilities.as_ref().and_then(|capabilities| capabilities.drop.clone());

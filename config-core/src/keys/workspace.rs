@@ -99,8 +99,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         place: Place::Workspace,
         also: &[],
         grammar: "`key=value;key=value`; `fsGroup`, `runAsGroup` and `runAsUser` take a number from 0 to 2147483647, \
-                  `runAsNonRoot` takes `true` or `false`",
-        default: Some("fsGroup=1000;runAsGroup=1000;runAsNonRoot=true;runAsUser=1002"),
+                  `supplementalGroups` takes such numbers separated by `,`, `runAsNonRoot` takes `true` or `false`, `seccompProfile` \
+                  takes `RuntimeDefault`, `Unconfined` or `Localhost/<path>`",
+        default: Some(
+            "fsGroup=1000;runAsGroup=1000;runAsNonRoot=true;runAsUser=1002;seccompProfile=RuntimeDefault",
+        ),
         example: "runAsUser=2000;fsGroup=2000",
         since: "0.1.0",
         permission: false,
@@ -110,12 +113,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: CONFIG_SECURITY_CONTEXT,
         place: Place::Workspace,
         also: &[],
-        grammar: "`key=value;key=value`; `allowPrivilegeEscalation` and `readOnlyRootFilesystem` take `true` or `false`",
+        grammar: "`key=value;key=value`; `allowPrivilegeEscalation` and `readOnlyRootFilesystem` take `true` or `false`, \
+                  `addCapabilities` takes names of Linux without `CAP_`, separated by `,`",
         default: Some("allowPrivilegeEscalation=false;readOnlyRootFilesystem=false"),
         example: "readOnlyRootFilesystem=true",
         since: "0.1.0",
         permission: false,
-        summary: "What the container may do. With a read-only root file system, `/tmp` is an empty folder that may be written.",
+        summary: "What the container may do. It drops every capability but those of `addCapabilities`. With a read-only root file system, `/tmp` is an empty folder that may be written.",
     },
     Setting {
         name: CPU_REQUEST,

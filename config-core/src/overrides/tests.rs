@@ -146,7 +146,7 @@ fn security_settings_are_read_and_their_faults_named() {
     assert_eq!(
         parse(&[("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "runAsUser=1")]).unwrap_err(),
         ["workspace variable EPHEMERAL_CONFIG_SECURITY_CONTEXT: found \"runAsUser=1\", expected one of \
-             allowPrivilegeEscalation, readOnlyRootFilesystem, not \"runAsUser\""]
+             addCapabilities, allowPrivilegeEscalation, readOnlyRootFilesystem, not \"runAsUser\""]
     );
 }
 

@@ -8,12 +8,19 @@ use std::{fmt, str::FromStr};
 use super::{EntryError, ListError, items};
 use crate::unknown;
 
+mod container;
+mod seccomp;
+
+pub use container::ContainerSecurity;
+pub use seccomp::SeccompProfile;
+
 /// User and group ids end where a signed 32-bit number ends.
 const LARGEST_ID: u32 = i32::MAX.unsigned_abs();
 
-/// As whom the pod runs: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`.
+/// As whom the pod runs: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`, `seccompProfile`, `supplementalGroups`.
 ///
-/// Ids are numbers from 0 to 2147483647, `runAsNonRoot` is `true` or `false` in any case. Spaces around the parts are
+/// Ids are numbers from 0 to 2147483647, supplemental groups such numbers separated by `,`; `runAsNonRoot` is `true` or
+/// `false` in any case; a seccomp profile is `RuntimeDefault`, `Unconfined` or `Localhost/` and a path. Spaces around the parts are
 /// dropped, empty items skipped, of two items with one key the later one holds.
 ///
 /// ```
@@ -24,45 +31,31 @@ const LARGEST_ID: u32 = i32::MAX.unsigned_abs();
 /// let error = "runAsUsr=2000".parse::<PodSecurity>().expect_err("no such key");
 /// assert_eq!(
 ///     error.to_string(),
-///     "entry \"runAsUsr=2000\": expected one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, not \"runAsUsr\"; did you \
-///      mean \"runAsUser\"?"
+///     "entry \"runAsUsr=2000\": expected one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, seccompProfile, \
+///      supplementalGroups, not \"runAsUsr\"; did you mean \"runAsUser\"?"
 /// );
 /// # Ok::<(), config_core::value::ListError>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PodSecurity {
     fs_group: Option<u32>,
     run_as_group: Option<u32>,
     run_as_non_root: Option<bool>,
     run_as_user: Option<u32>,
-}
-
-/// What the container may do: `allowPrivilegeEscalation`, `readOnlyRootFilesystem`, each `true` or `false`.
-///
-/// The form is that of [`PodSecurity`].
-///
-/// ```
-/// use config_core::value::ContainerSecurity;
-/// let security: ContainerSecurity = "readOnlyRootFilesystem=true".parse()?;
-/// assert_eq!(security.read_only_root_filesystem(), Some(true));
-/// assert_eq!(security.allow_privilege_escalation(), None);
-/// # Ok::<(), config_core::value::ListError>(())
-/// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ContainerSecurity {
-    allow_privilege_escalation: Option<bool>,
-    read_only_root_filesystem: Option<bool>,
+    seccomp_profile: Option<SeccompProfile>,
+    supplemental_groups: Option<Vec<u32>>,
 }
 
 const FS_GROUP: &str = "fsGroup";
 const RUN_AS_GROUP: &str = "runAsGroup";
 const RUN_AS_NON_ROOT: &str = "runAsNonRoot";
 const RUN_AS_USER: &str = "runAsUser";
-const ALLOW_PRIVILEGE_ESCALATION: &str = "allowPrivilegeEscalation";
-const READ_ONLY_ROOT_FILESYSTEM: &str = "readOnlyRootFilesystem";
+const SECCOMP_PROFILE: &str = "seccompProfile";
+const SUPPLEMENTAL_GROUPS: &str = "supplementalGroups";
 
 impl PodSecurity {
-    const KEYS: [&str; 4] = [FS_GROUP, RUN_AS_GROUP, RUN_AS_NON_ROOT, RUN_AS_USER];
+    const KEYS: [&str; 6] =
+        [FS_GROUP, RUN_AS_GROUP, RUN_AS_NON_ROOT, RUN_AS_USER, SECCOMP_PROFILE, SUPPLEMENTAL_GROUPS];
 
     /// Returns the group that owns the volumes.
     #[must_use]
@@ -87,21 +80,18 @@ impl PodSecurity {
     pub const fn run_as_user(&self) -> Option<u32> {
         self.run_as_user
     }
-}
 
-impl ContainerSecurity {
-    const KEYS: [&str; 2] = [ALLOW_PRIVILEGE_ESCALATION, READ_ONLY_ROOT_FILESYSTEM];
-
-    /// Returns whether a process may gain more rights than its parent.
+    /// Returns which system calls the processes may make.
     #[must_use]
-    pub const fn allow_privilege_escalation(&self) -> Option<bool> {
-        self.allow_privilege_escalation
+    pub const fn seccomp_profile(&self) -> Option<&SeccompProfile> {
+        self.seccomp_profile.as_ref()
     }
 
-    /// Returns whether the file system of the image is read-only.
+    /// Returns the groups of the processes beside the one that they run as; if there are any, in the order in which they were
+    /// written.
     #[must_use]
-    pub const fn read_only_root_filesystem(&self) -> Option<bool> {
-        self.read_only_root_filesystem
+    pub fn supplemental_groups(&self) -> Option<&[u32]> {
+        self.supplemental_groups.as_deref()
     }
 }
 
@@ -117,7 +107,9 @@ impl FromStr for PodSecurity {
                 FS_GROUP => security.fs_group = Some(id(entry, value)?),
                 RUN_AS_GROUP => security.run_as_group = Some(id(entry, value)?),
                 RUN_AS_NON_ROOT => security.run_as_non_root = Some(boolean(entry, value)?),
-                _ => security.run_as_user = Some(id(entry, value)?),
+                RUN_AS_USER => security.run_as_user = Some(id(entry, value)?),
+                SECCOMP_PROFILE => security.seccomp_profile = Some(SeccompProfile::parse(entry, value)?),
+                _ => security.supplemental_groups = Some(list(entry, value, "group", id)?),
             }
             Ok(())
         });
@@ -125,25 +117,6 @@ impl FromStr for PodSecurity {
             let error = EntryError::new("runAsUser=0", "another user than 0 beside runAsNonRoot=true");
             errors.push(error.with_hint("write runAsNonRoot=false to run as root"));
         }
-        ListError::none_or(errors, security)
-    }
-}
-
-impl FromStr for ContainerSecurity {
-    type Err = ListError;
-
-    /// # Errors
-    /// Every item with an unknown key or a value that is neither `true` nor `false`.
-    fn from_str(text: &str) -> Result<Self, ListError> {
-        let mut security = Self::default();
-        let errors = read(text, &Self::KEYS, |entry, key, value| {
-            let value = boolean(entry, value)?;
-            match key {
-                ALLOW_PRIVILEGE_ESCALATION => security.allow_privilege_escalation = Some(value),
-                _ => security.read_only_root_filesystem = Some(value),
-            }
-            Ok(())
-        });
         ListError::none_or(errors, security)
     }
 }
@@ -172,6 +145,18 @@ fn read(
         .collect()
 }
 
+/// Reads a list inside an item, separated by `,`; the first faulty part is the error.
+fn list<T>(
+    entry: &str,
+    text: &str,
+    what: &str,
+    mut take: impl FnMut(&str, &str) -> Result<T, EntryError>,
+) -> Result<Vec<T>, EntryError> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let list = parts.map(|part| take(entry, part)).collect::<Result<Vec<T>, _>>()?;
+    if list.is_empty() { Err(EntryError::new(entry, format!("at least one {what}"))) } else { Ok(list) }
+}
+
 fn id(entry: &str, value: &str) -> Result<u32, EntryError> {
     value
         .parse()
@@ -190,7 +175,16 @@ fn boolean(entry: &str, value: &str) -> Result<bool, EntryError> {
 
 impl fmt::Display for PodSecurity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fs_group, run_as_group, run_as_non_root, run_as_user } = self;
+        let Self {
+            fs_group,
+            run_as_group,
+            run_as_non_root,
+            run_as_user,
+            seccomp_profile,
+            supplemental_groups,
+        } = self;
+        let groups =
+            supplemental_groups.as_ref().map(|groups| groups.iter().map(u32::to_string).collect::<Vec<_>>());
         write_items(
             f,
             [
@@ -198,19 +192,8 @@ impl fmt::Display for PodSecurity {
                 (RUN_AS_GROUP, run_as_group.map(|id| id.to_string())),
                 (RUN_AS_NON_ROOT, run_as_non_root.map(|value| value.to_string())),
                 (RUN_AS_USER, run_as_user.map(|id| id.to_string())),
-            ],
-        )
-    }
-}
-
-impl fmt::Display for ContainerSecurity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { allow_privilege_escalation, read_only_root_filesystem } = self;
-        write_items(
-            f,
-            [
-                (ALLOW_PRIVILEGE_ESCALATION, allow_privilege_escalation.map(|value| value.to_string())),
-                (READ_ONLY_ROOT_FILESYSTEM, read_only_root_filesystem.map(|value| value.to_string())),
+                (SECCOMP_PROFILE, seccomp_profile.as_ref().map(ToString::to_string)),
+                (SUPPLEMENTAL_GROUPS, groups.map(|groups| groups.join(","))),
             ],
         )
     }

@@ -32,7 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) env: Vec<EnvVar>,
     pub(super) volumes: &'a [PlannedVolume],
     pub(super) resources: &'a Resources,
-    pub(super) security: ContainerSecurity,
+    pub(super) security: &'a ContainerSecurity,
 }
 
 pub(super) fn render(parts: Parts<'_>) -> Container {
@@ -66,10 +66,13 @@ fn env_from(secrets: &[SecretName], config_maps: &[ConfigMapName]) -> Vec<EnvFro
     config_maps.chain(secrets).collect()
 }
 
-fn security_context(security: ContainerSecurity) -> SecurityContext {
+fn security_context(security: &ContainerSecurity) -> SecurityContext {
+    let added: Vec<String> = security.add_capabilities().map(str::to_owned).collect();
+    let capabilities =
+        Capabilities { add: (!added.is_empty()).then_some(added), drop: Some(vec!["ALL".to_owned()]) };
     SecurityContext {
         allow_privilege_escalation: Some(security.allow_privilege_escalation().unwrap_or(false)),
-        capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
+        capabilities: Some(capabilities),
         read_only_root_filesystem: security.read_only_root_filesystem(),
         ..SecurityContext::default()
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use config_core::value::{
-    HostAlias as ParsedHostAlias, HostAliases, PodSecurity, Seconds, TaintEffect, TaintMatch,
-    Toleration as ParsedToleration,
+    HostAlias as ParsedHostAlias, HostAliases, PodSecurity, SeccompProfile as Profile, Seconds, TaintEffect,
+    TaintMatch, Toleration as ParsedToleration,
 };
 use k8s_openapi::api::core::v1::{
     Container, HostAlias, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, Toleration,
@@ -55,7 +55,7 @@ pub(super) fn render(
         priority_class_name: priority_class.as_ref().map(|name| name.as_str().to_owned()),
         restart_policy: Some("Never".to_owned()),
         runtime_class_name: runtime_class.as_ref().map(|name| name.as_str().to_owned()),
-        security_context: Some(security_context(*security)),
+        security_context: Some(security_context(security)),
         service_account_name: service_account.as_ref().map(|name| name.as_str().to_owned()),
         termination_grace_period_seconds: Some(grace_period.get().into()),
         tolerations: tolerations.as_ref().map(|list| list.iter().map(toleration).collect()),
@@ -78,13 +78,20 @@ fn references(secrets: &[SecretName]) -> Option<Vec<LocalObjectReference>> {
     (!secrets.is_empty()).then(|| references.collect())
 }
 
-fn security_context(security: PodSecurity) -> PodSecurityContext {
+fn security_context(security: &PodSecurity) -> PodSecurityContext {
+    let profile = security.seccomp_profile().unwrap_or(&Profile::RuntimeDefault);
     PodSecurityContext {
         fs_group: Some(security.fs_group().map_or(GROUP, i64::from)),
         run_as_group: Some(security.run_as_group().map_or(GROUP, i64::from)),
         run_as_non_root: Some(security.run_as_non_root().unwrap_or(true)),
         run_as_user: Some(security.run_as_user().map_or(USER, i64::from)),
-        seccomp_profile: Some(SeccompProfile { localhost_profile: None, type_: "RuntimeDefault".to_owned() }),
+        seccomp_profile: Some(SeccompProfile {
+            localhost_profile: profile.localhost_profile().map(str::to_owned),
+            type_: profile.type_name().to_owned(),
+        }),
+        supplemental_groups: security
+            .supplemental_groups()
+            .map(|groups| groups.iter().copied().map(i64::from).collect()),
         ..PodSecurityContext::default()
     }
 }

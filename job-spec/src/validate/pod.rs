@@ -44,7 +44,7 @@ impl Checks<'_> {
                 ServiceAccountName::new,
             ),
             tolerations: tolerations.clone(),
-            security: *pod_security,
+            security: pod_security.clone(),
         }
     }
 }

@@ -17,7 +17,7 @@ impl Checks<'_> {
         &mut self,
         config_map: Option<&ConfigMapMount>,
         plugin_cache: Option<&PluginCache>,
-        security: ContainerSecurity,
+        security: &ContainerSecurity,
     ) -> Vec<PlannedVolume> {
         let mut volumes = Vec::new();
         if security.read_only_root_filesystem() == Some(true) {

@@ -64,8 +64,13 @@ fn more_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>
         prop::option::of((NAME, NAME).prop_map(|(left, right)| format!("{left},{right}"))),
         prop::option::of("[A-Z]{1,4}=[a-z$()]{0,8}"),
         amount,
-        prop::option::of(Just("readOnlyRootFilesystem=true".to_owned())),
-        prop::option::of((1..=i32::MAX).prop_map(|user| format!("runAsUser={user}"))),
+        prop::option::of(
+            prop::sample::select(&["readOnlyRootFilesystem=true", "addCapabilities=CHOWN"])
+                .prop_map(str::to_owned),
+        ),
+        prop::option::of((1..=i32::MAX).prop_map(|user| {
+            format!("runAsUser={user};supplementalGroups=7,{user};seccompProfile=Localhost/a")
+        })),
         prop::option::of(NAME),
         pod_variables(),
     )

@@ -1,4 +1,4 @@
-//! The accepted and refused forms of security settings.
+//! The accepted and refused forms of the pod's security settings.
 
 use proptest::prelude::*;
 
@@ -10,8 +10,8 @@ fn accepted_forms_of_the_pod_and_how_they_print() {
         ("nothing", "", ""),
         (
             "every key",
-            "runAsUser=1;runAsNonRoot=true;runAsGroup=2;fsGroup=3",
-            "fsGroup=3;runAsGroup=2;runAsNonRoot=true;runAsUser=1",
+            "supplementalGroups=5,4;seccompProfile=Unconfined;runAsUser=1;runAsNonRoot=true;runAsGroup=2;fsGroup=3",
+            "fsGroup=3;runAsGroup=2;runAsNonRoot=true;runAsUser=1;seccompProfile=Unconfined;supplementalGroups=5,4",
         ),
         ("spaces and empty items", " ; fsGroup = 7 ;; ", "fsGroup=7"),
         ("a boolean in any case", "runAsNonRoot=FALSE", "runAsNonRoot=false"),
@@ -19,6 +19,13 @@ fn accepted_forms_of_the_pod_and_how_they_print() {
         ("the largest id", "runAsUser=2147483647", "runAsUser=2147483647"),
         ("root by choice", "runAsUser=0;runAsNonRoot=false", "runAsNonRoot=false;runAsUser=0"),
         ("root alone", "runAsUser=0", "runAsUser=0"),
+        ("a list inside an item", "supplementalGroups= 7 ,, 0,", "supplementalGroups=7,0"),
+        ("the profile of the runtime", "seccompProfile= RuntimeDefault", "seccompProfile=RuntimeDefault"),
+        (
+            "a profile of the node",
+            "seccompProfile=Localhost/profiles/a=b.json",
+            "seccompProfile=Localhost/profiles/a=b.json",
+        ),
     ];
     for (name, text, printed) in cases {
         assert_eq!(text.parse::<PodSecurity>().map(|s| s.to_string()).as_deref(), Ok(printed), "{name}");
@@ -35,7 +42,7 @@ fn user_0_alone_means_that_root_is_wanted() {
 
 #[test]
 fn refused_forms_of_the_pod_and_their_messages() {
-    let keys = "one of fsGroup, runAsGroup, runAsNonRoot, runAsUser";
+    let keys = "one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, seccompProfile, supplementalGroups";
     let cases = [
         ("no value", "fsGroup", "entry \"fsGroup\": expected key=value".to_owned()),
         (
@@ -88,28 +95,44 @@ fn refused_forms_of_the_pod_and_their_messages() {
 }
 
 #[test]
-fn forms_of_the_container() {
+fn refused_lists_of_groups() {
     let cases = [
-        ("", ""),
-        ("allowPrivilegeEscalation=True", "allowPrivilegeEscalation=true"),
-        (
-            "readOnlyRootFilesystem=true; allowPrivilegeEscalation=false",
-            "allowPrivilegeEscalation=false;readOnlyRootFilesystem=true",
-        ),
+        ("", "at least one group"),
+        (",", "at least one group"),
+        ("1,x", "a number from 0 to 2147483647, not \"x\""),
+        ("1 2", "a number from 0 to 2147483647, not \"1 2\""),
+        ("2147483648", "a number from 0 to 2147483647, not \"2147483648\""),
     ];
-    for (text, printed) in cases {
-        assert_eq!(text.parse::<ContainerSecurity>().map(|s| s.to_string()).as_deref(), Ok(printed));
+    for (value, expected) in cases {
+        let text = format!("supplementalGroups={value}");
+        let message = format!("entry {text:?}: expected {expected}");
+        assert_eq!(text.parse::<PodSecurity>().unwrap_err().to_string(), message);
     }
-    let refused = [
-        ("readOnlyRootFilesystem=1", "entry \"readOnlyRootFilesystem=1\": expected true or false, not \"1\""),
-        (
-            "readOnlyRootFileSystem=true",
-            "entry \"readOnlyRootFileSystem=true\": expected one of allowPrivilegeEscalation, readOnlyRootFilesystem, not \
-             \"readOnlyRootFileSystem\"; did you mean \"readOnlyRootFilesystem\"?",
-        ),
+}
+
+#[test]
+fn refused_seccomp_profiles() {
+    let form = "RuntimeDefault, Unconfined or Localhost/<path>";
+    let below = "write Localhost/ and the path of the profile below the kubelet's folder of profiles";
+    let path = "a relative path without `..` after Localhost/";
+    let cases = [
+        ("", format!("{form}, not \"\"")),
+        ("None", format!("{form}, not \"None\"")),
+        ("runtimeDefault", format!("{form}, not \"runtimeDefault\"; did you mean \"RuntimeDefault\"?")),
+        ("unconfined", format!("{form}, not \"unconfined\"; did you mean \"Unconfined\"?")),
+        ("Unconfined/", format!("{form}, not \"Unconfined/\"; did you mean \"Unconfined\"?")),
+        ("Localhost", format!("{form}, not \"Localhost\"; {below}")),
+        ("localhost/a.json", format!("{form}, not \"localhost/a.json\"; {below}")),
+        ("Localhost/", format!("{path}, not \"\"")),
+        ("Localhost//a.json", format!("{path}, not \"/a.json\"")),
+        ("Localhost/../a.json", format!("{path}, not \"../a.json\"")),
+        ("Localhost/a/..", format!("{path}, not \"a/..\"")),
+        ("Localhost/a\nb", format!("{path}, not \"a\\nb\"")),
     ];
-    for (text, message) in refused {
-        assert_eq!(text.parse::<ContainerSecurity>().unwrap_err().to_string(), message);
+    for (value, expected) in cases {
+        let text = format!("seccompProfile={value}");
+        let message = format!("entry {text:?}: expected {expected}");
+        assert_eq!(text.parse::<PodSecurity>().unwrap_err().to_string(), message);
     }
 }
 
@@ -121,18 +144,22 @@ proptest! {
     #[test]
     fn any_text_is_read_or_refused_without_a_panic(text in ".*|((fsGroup|runAsUser|runAsNonRoot)=(true|[0-9]{0,12});?){0,4}") {
         let _ = text.parse::<PodSecurity>();
-        let _ = text.parse::<ContainerSecurity>();
     }
 
     #[test]
     fn what_prints_reads_as_itself(
-        ids in (id(), id(), prop::option::of(1..=LARGEST_ID)), flags in any::<[Option<bool>; 3]>(),
+        ids in (id(), id(), prop::option::of(1..=LARGEST_ID)),
+        run_as_non_root in any::<Option<bool>>(),
+        seccomp_profile in prop::option::of(prop_oneof![
+            Just(SeccompProfile::RuntimeDefault),
+            Just(SeccompProfile::Unconfined),
+            "[a-z.=]{1,3}(/[a-z=]{1,3})?".prop_filter("no `..`", |path| !path.contains("..")).prop_map(SeccompProfile::Localhost),
+        ]),
+        supplemental_groups in prop::option::of(prop::collection::vec(0..=LARGEST_ID, 1..4)),
     ) {
         let (fs_group, run_as_group, run_as_user) = ids;
-        let [run_as_non_root, allow_privilege_escalation, read_only_root_filesystem] = flags;
-        let pod = PodSecurity { fs_group, run_as_group, run_as_non_root, run_as_user };
+        let pod =
+            PodSecurity { fs_group, run_as_group, run_as_non_root, run_as_user, seccomp_profile, supplemental_groups };
         prop_assert_eq!(pod.to_string().parse::<PodSecurity>(), Ok(pod));
-        let container = ContainerSecurity { allow_privilege_escalation, read_only_root_filesystem };
-        prop_assert_eq!(container.to_string().parse::<ContainerSecurity>(), Ok(container));
     }
 }
