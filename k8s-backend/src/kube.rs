@@ -1,32 +1,43 @@
 //! Runs Jobs on a cluster.
 //!
 //! Needs the verbs get, list, watch, create and delete on `jobs` of the API group `batch` in one namespace, and nothing
-//! else. Pods are not read, so most failures are told without an exit code, unless the Job has a pod failure policy.
+//! else; to deliver Secrets with Jobs also create on `secrets`. Pods are not read, so most failures are told without an exit
+//! code, unless the Job has a pod failure policy.
 //!
 //! The cluster is the memory of this backend: a Job that was deleted (by [`cancel`](crate::JobBackend::cancel), by its
-//! `ttlSecondsAfterFinished`, by somebody) is unknown afterwards.
+//! `ttlSecondsAfterFinished`, by somebody) is unknown afterwards. All watchers share one watch over the Jobs with our label
+//! ([`labels::MANAGED_BY`]); a submitted Job gets it if it has none.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::stream::BoxStream;
 use job_spec::labels;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use kube::{
-    Api, Client,
+    Api, Client, Config,
     api::{DeleteParams, PostParams, Preconditions},
-    runtime::{WatchStreamExt as _, watcher},
 };
 
-use self::convert_error::convert;
+use self::{
+    convert_error::convert,
+    requests::{bounded, find, says_absent},
+    shared::Shared,
+};
 use crate::{
     backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
-    identity::{self, OtherJob},
+    identity::{self, OtherJob, Problems},
     phase,
     submission::Submission,
 };
 
+mod connect;
 mod convert_error;
 mod follow;
+mod requests;
+mod secret;
+mod shared;
 
 /// The name under which the cluster notes what we wrote.
 const FIELD_MANAGER: &str = "ephemeral-agents";
@@ -45,7 +56,9 @@ pub struct ConnectError {
 #[derive(Clone)]
 pub struct KubeBackend {
     jobs: Api<Job>,
+    secrets: Api<Secret>,
     namespace: String,
+    shared: Arc<Shared>,
 }
 
 impl std::fmt::Debug for KubeBackend {
@@ -61,67 +74,110 @@ impl KubeBackend {
     /// # Errors
     /// [`ConnectError`] when there is no usable configuration.
     pub async fn connect(namespace: impl Into<String>) -> Result<Self, ConnectError> {
-        // Its text holds its causes already; walking the chain would say them twice.
-        let client =
-            Client::try_default().await.map_err(|error| ConnectError { source: error.to_string().into() })?;
+        // The text of an error holds its causes already; walking the chain would say them twice.
+        let problem = |error: String| ConnectError { source: error.into() };
+        let config = Config::infer().await.map_err(|error| problem(error.to_string()))?;
+        let client = connect::client(config).map_err(|error| problem(error.to_string()))?;
         Ok(Self::new(client, namespace))
     }
 
     /// Makes a backend of a client, for one namespace. No request is sent.
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();
-        Self { jobs: Api::namespaced(client, &namespace), namespace }
+        let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+        let secrets = Api::namespaced(client, &namespace);
+        let shared = Arc::new(Shared::new(jobs.clone(), namespace.clone()));
+        Self { jobs, secrets, namespace, shared }
     }
 
-    /// Decides about a name that is taken: by the same Job, or by another.
-    async fn compare(&self, name: &str, asked: &str) -> Result<Submitted, BackendError> {
-        let error = |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, name, source);
-        let found = self.jobs.get_opt(name).await.map_err(|cause| convert(Action::Submit, name, cause))?;
-        let Some(found) = found else {
-            return Err(error(
-                ErrorKind::Unavailable,
-                "the Job that had this name was deleted just now".into(),
-            ));
-        };
-        match identity::annotated_hash(&found) {
-            Some(there) if there == asked => Ok(Submitted::AlreadyThere),
-            there => {
-                let there = there.unwrap_or("none");
-                Err(error(ErrorKind::Conflict, OtherJob::new(there, asked).into()))
+    /// Makes the Job, or finds that it is there.
+    async fn make(&self, job: &Job, name: &str, hash: &str) -> Result<(Submitted, Job), BackendError> {
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        match bounded(self.jobs.create(&params, job)).await {
+            Ok(made) => Ok((Submitted::Created, made)),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                Ok((Submitted::AlreadyThere, self.same(name, hash).await?))
             }
+            Err(error) => Err(convert(Action::Submit, name, error)),
         }
     }
+
+    /// Returns the Job that has a name, if it is the one that was submitted.
+    async fn same(&self, name: &str, asked: &str) -> Result<Job, BackendError> {
+        let error = |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, name, source);
+        let Some(found) = find(&self.jobs, Action::Submit, name).await? else {
+            let text = "the Job that had this name was deleted just now";
+            return Err(error(ErrorKind::Unavailable, text.into()));
+        };
+        match identity::annotated_hash(&found) {
+            Some(there) if there == asked => Ok(found),
+            there => Err(error(ErrorKind::Conflict, OtherJob::new(there.unwrap_or("none"), asked).into())),
+        }
+    }
+
+    /// Makes the Secret of a Job that waits for it.
+    async fn deliver(&self, secret: &Secret, submitted: Submitted, job: &Job) -> Result<(), BackendError> {
+        // One that is over or on its way out reads no Secret any more.
+        if phase::of(job).is_terminal() || job.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let delivered = secret::deliver(&self.secrets, secret, job).await;
+        if let Err(error) = &delivered
+            && error.kind != ErrorKind::Unavailable
+            && submitted == Submitted::Created
+        {
+            secret::take_back(&self.jobs, job).await;
+        }
+        delivered
+    }
+}
+
+/// Returns what is wrong with a submission before the server has seen it.
+fn problems_of(submission: &Submission) -> Vec<String> {
+    let mut problems: Vec<_> = identity::name_of(&submission.job).err().into_iter().collect();
+    problems.extend(submission.secret_problems());
+    let labels = submission.job.metadata.labels.as_ref();
+    if let Some(other) =
+        labels.and_then(|it| it.get(labels::MANAGED_BY)).filter(|it| *it != labels::MANAGED_BY_VALUE)
+    {
+        problems.push(format!(
+            "metadata.labels has {:?}: {other:?}, expected {:?} or none: Jobs are watched by it",
+            labels::MANAGED_BY,
+            labels::MANAGED_BY_VALUE
+        ));
+    }
+    problems
+}
+
+/// Returns the Job with the marks by which it is found again.
+fn marked(job: &Job, hash: &str) -> Job {
+    let mut marked = job.clone();
+    // The server fills in defaults, so that only the annotation can tell later whether it is the same Job.
+    let annotations = marked.metadata.annotations.get_or_insert_default();
+    annotations.insert(labels::SPEC_HASH.to_owned(), hash.to_owned());
+    let labels = marked.metadata.labels.get_or_insert_default();
+    labels.insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned());
+    marked
 }
 
 #[async_trait]
 impl JobBackend for KubeBackend {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
-        let job = &submission.job;
-        if submission.secret.is_some() {
-            let text = "a Secret was submitted with the Job, and this backend cannot make Secrets yet";
-            return Err(BackendError::new(ErrorKind::Invalid, Action::Submit, submission.given_name(), text));
+        let name = submission.given_name();
+        let problems = problems_of(submission);
+        if !problems.is_empty() {
+            return Err(BackendError::new(ErrorKind::Invalid, Action::Submit, name, Problems(problems)));
         }
-        let name = identity::name_of(job).map_err(|problem| {
-            let given = job.metadata.name.clone().unwrap_or_default();
-            BackendError::new(ErrorKind::Invalid, Action::Submit, given, problem)
-        })?;
-        let hash = identity::spec_hash(job);
-        let mut marked = job.clone();
-        // The server fills in defaults, so that only the annotation can tell later whether it is the same Job.
-        let annotations = marked.metadata.annotations.get_or_insert_default();
-        annotations.insert(labels::SPEC_HASH.to_owned(), hash.clone());
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match self.jobs.create(&params, &marked).await {
-            Ok(_) => Ok(Submitted::Created),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => self.compare(name, &hash).await,
-            Err(error) => Err(convert(Action::Submit, name, error)),
+        let hash = identity::spec_hash(&submission.job);
+        let (submitted, job) = self.make(&marked(&submission.job, &hash), name, &hash).await?;
+        if let Some(secret) = &submission.secret {
+            self.deliver(secret, submitted, &job).await?;
         }
+        Ok(submitted)
     }
 
     fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>> {
-        let only_this = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        let events = watcher(self.jobs.clone(), only_this).default_backoff().boxed();
-        follow::follow(name.to_owned(), events)
+        follow::follow(Arc::clone(&self.shared), name.to_owned())
     }
 
     /// Deletes the Job in the foreground: it stays visible until its pod is gone.
@@ -132,15 +188,16 @@ impl JobBackend for KubeBackend {
         let failed = |error| convert(Action::Cancel, name, error);
         let mut last = None;
         for _ in 0..DELETE_TRIES {
-            let Some(job) = self.jobs.get_opt(name).await.map_err(failed)? else { return Ok(()) };
+            let Some(job) = find(&self.jobs, Action::Cancel, name).await? else { return Ok(()) };
             if phase::of(&job).is_terminal() || phase::waits_for_its_pod(&job) {
                 return Ok(());
             }
             let as_seen =
                 Preconditions { resource_version: job.metadata.resource_version, uid: job.metadata.uid };
-            match self.jobs.delete(name, &DeleteParams::foreground().preconditions(as_seen)).await {
+            let params = DeleteParams::foreground().preconditions(as_seen);
+            match bounded(self.jobs.delete(name, &params)).await {
                 Ok(_) => return Ok(()),
-                Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+                Err(kube::Error::Api(status)) if says_absent(&status, name) => return Ok(()),
                 Err(error @ kube::Error::Api(_)) if is_conflict(&error) => last = Some(error),
                 Err(error) => return Err(failed(error)),
             }

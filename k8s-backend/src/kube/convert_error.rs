@@ -2,16 +2,20 @@
 //!
 //! The client's errors print their cause inside their own text and expose it as source too; here each thing is said once.
 
-use kube::{core::Status, runtime::watcher};
+use kube::{
+    core::{Status, response::StatusCause},
+    runtime::watcher,
+};
 
 use crate::error::{Action, BackendError, BoxError, ErrorKind};
 
 /// The API server said no.
 #[derive(Debug, thiserror::Error)]
-#[error("the API server answered {code}: {message}")]
+#[error("the API server answered {code}: {message}{advice}")]
 struct Refused {
     code: u16,
     message: String,
+    advice: String,
 }
 
 /// There was no answer, or none that can be read; the request may have been carried out.
@@ -53,20 +57,53 @@ pub(super) fn convert_watch(job: &str, error: watcher::Error) -> Option<BackendE
 }
 
 fn refused(action: Action, job: &str, status: Status) -> BackendError {
-    let Status { code, message, reason, .. } = status;
+    let Status { code, message, reason, details, .. } = status;
     let kind = match code {
-        404 if action == Action::Watch => ErrorKind::NotFound,
         409 if reason == "AlreadyExists" => ErrorKind::Conflict,
         400 | 413 | 415 | 422 => ErrorKind::Invalid,
         // A quota is room, not a right: it may be free in a moment.
         403 if message.contains("exceeded quota") => ErrorKind::Unavailable,
         401 | 403 => ErrorKind::Forbidden,
-        // A missing namespace may be made, another writer's conflict passes, a server in trouble recovers.
+        // A missing namespace may be made, another writer's conflict passes, a server in trouble recovers. A 404 about the Job
+        // itself does not come here.
         404 | 408 | 409 | 410 | 429 | 500..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
     let message = if message.is_empty() { reason } else { message };
-    BackendError::new(kind, action, job, Refused { code, message: message.trim_end().to_owned() })
+    let causes = details.map(|details| details.causes).unwrap_or_default();
+    let advice = match code {
+        401 => "; the token of this program is not valid (any more)".to_owned(),
+        403 => missing_rule(&message).unwrap_or_default(),
+        _ => unsaid(&message, &causes),
+    };
+    BackendError::new(kind, action, job, Refused { code, message: message.trim_end().to_owned(), advice })
+}
+
+/// Returns the causes that the message leaves out, each with its field.
+fn unsaid(message: &str, causes: &[StatusCause]) -> String {
+    let rest = causes.iter().filter(|cause| !message.contains(&cause.message));
+    let said =
+        rest.map(
+            |StatusCause { field, message, .. }| {
+                if field.is_empty() { format!("; {message}") } else { format!("; {field}: {message}") }
+            },
+        );
+    said.collect()
+}
+
+/// Returns the rule that a Role lacks. The server names it in a fixed sentence (fixture `forbidden-403`):
+/// `cannot VERB resource "R" in API group "G" in the namespace "N"`.
+fn missing_rule(message: &str) -> Option<String> {
+    let (_, right) = message.split_once(" cannot ")?;
+    let (verb, rest) = right.split_once(" resource \"")?;
+    let (resource, rest) = rest.split_once("\" in API group \"")?;
+    let (group, rest) = rest.split_once('"')?;
+    let namespace = rest.strip_prefix(" in the namespace \"").and_then(|rest| rest.split('"').next());
+    let role =
+        namespace.map_or_else(|| "a ClusterRole".to_owned(), |it| format!("its Role in namespace {it:?}"));
+    Some(format!(
+        "; the right to {verb} {resource} is missing, add to {role}: {{apiGroups: [{group:?}], resources: [{resource:?}], verbs: [{verb:?}]}}"
+    ))
 }
 
 #[cfg(test)]
@@ -87,7 +124,7 @@ mod tests {
             (Action::Submit, 403, "Forbidden", "jobs.batch is forbidden", ErrorKind::Forbidden),
             (Action::Submit, 403, "Forbidden", "exceeded quota: jobs", ErrorKind::Unavailable),
             (Action::Submit, 404, "NotFound", "namespaces \"terrakube\" not found", ErrorKind::Unavailable),
-            (Action::Watch, 404, "NotFound", "not found", ErrorKind::NotFound),
+            (Action::Watch, 404, "NotFound", "page not found", ErrorKind::Unavailable),
             (
                 Action::Submit,
                 409,
@@ -129,5 +166,73 @@ mod tests {
         );
         let away = watcher::Error::WatchStartFailed(kube::Error::Service("connection refused".into()));
         assert_eq!(convert_watch("job-1", away).unwrap().kind, ErrorKind::Unavailable);
+    }
+
+    /// Reads a recorded refusal, as the client does.
+    fn recorded(situation: &str, what: &str) -> String {
+        let path = format!("{}/tests/fixtures/requests/{situation}.ndjson", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let step = lines.into_iter().find(|step| step["what"] == what).unwrap();
+        let status: Status = serde_json::from_value(step["answer"]["body"].clone()).unwrap();
+        let error = convert(Action::Submit, "job-1", kube::Error::Api(status.boxed()));
+        format!("{:?}: {}", error.kind, error.source)
+    }
+
+    #[test]
+    fn a_missing_right_comes_with_the_rule_that_grants_it() {
+        let text = recorded("forbidden-403", "10-create-job-other-namespace");
+        let rule = "; the right to create jobs is missing, add to its Role in namespace \"default\": \
+            {apiGroups: [\"batch\"], resources: [\"jobs\"], verbs: [\"create\"]}";
+        assert!(
+            text.starts_with("Forbidden: the API server answered 403: jobs.batch is forbidden")
+                && text.ends_with(rule),
+            "{text}"
+        );
+        let text = recorded("forbidden-403", "08-list-jobs-all-namespaces");
+        assert!(text.contains("add to a ClusterRole"), "{text}");
+    }
+
+    #[test]
+    fn refusals_keep_the_words_of_the_server() {
+        for (situation, what, expected) in [
+            (
+                "quota-count-jobs-403",
+                "02-create-second",
+                "Unavailable: the API server answered 403: jobs.batch \"job-1304-100-1\" is forbidden: exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: count/jobs.batch=1",
+            ),
+            (
+                "admission-policy-422",
+                "03-create-denied",
+                "Invalid: the API server answered 422: jobs.batch \"job-1307-100-1\" is forbidden: ValidatingAdmissionPolicy 'approved-images' with binding 'approved-images' denied request: image localhost/busybox:1 is not from registry.example.com",
+            ),
+            (
+                "admission-webhook-down-500",
+                "02-create",
+                "Unavailable: the API server answered 500: Internal error occurred: failed calling webhook \"image-policy.example.com\": failed to call webhook: Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": service \"image-policy\" not found",
+            ),
+            (
+                "namespace-terminating-403",
+                "04-create",
+                "Forbidden: the API server answered 403: jobs.batch \"job-1310-100-1\" is forbidden: unable to create new content in namespace team-leaving because it is being terminated",
+            ),
+        ] {
+            assert_eq!(recorded(situation, what), expected);
+        }
+    }
+
+    #[test]
+    fn every_cause_of_an_invalid_job_is_shown_with_its_field() {
+        let text = recorded("invalid-spec-422", "01-several-causes");
+        for field in [
+            "metadata.labels: Invalid",
+            "spec.backoffLimit: Invalid",
+            "env[2].name: Invalid",
+            "containers[0].name",
+        ] {
+            assert!(text.contains(field), "{field} in {text}");
+        }
+        let causes = [serde_json::from_str(r#"{"field": "spec.x", "message": "too long"}"#).unwrap()];
+        assert_eq!(unsaid("it is invalid", &causes), "; spec.x: too long");
     }
 }

@@ -218,6 +218,10 @@ impl Harness for KubeHarness {
     }
 
     async fn start(&self, name: &str) {
+        // The kubelet starts no container whose Secret is not there.
+        let wanted = self.server.object("jobs", name).unwrap();
+        let reads_secret = wanted.pointer("/spec/template/spec/volumes").is_some();
+        assert!(!reads_secret || self.server.object("secrets", name).is_some(), "it did not get its Secret");
         self.server.start_pod(name);
     }
 
@@ -246,8 +250,12 @@ impl Harness for KubeHarness {
         None
     }
 
-    async fn secret_is_left(&self, _name: &str) -> Option<bool> {
-        None
+    async fn secret_is_left(&self, name: &str) -> Option<bool> {
+        let job = self.server.object("jobs", name).unwrap_or_default();
+        if job["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
+            self.server.collect(name);
+        }
+        Some(self.server.object("secrets", name).is_some())
     }
 
     fn remembers_cancelled(&self) -> bool {

@@ -1,46 +1,88 @@
 //! Stories recorded from a real API server, and what a watcher is told of them.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::{
+    KubeBackend,
+    backend::JobBackend as _,
+    testing::{ApiServer, Trouble, Verb},
+};
 
 #[derive(Deserialize)]
 struct Line {
     #[serde(rename = "type")]
     kind: String,
-    object: Job,
+    object: Value,
 }
 
-fn recorded(situation: &str) -> Vec<Event<Job>> {
+/// One recorded event.
+struct Step {
+    deleted: bool,
+    job: Value,
+}
+
+fn recorded(situation: &str) -> Vec<Step> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{situation}.ndjson"));
     let text = fs::read_to_string(path).unwrap();
     let events = text.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
-    events
-        .map(
-            |line| {
-                if line.kind == "DELETED" { Event::Delete(line.object) } else { Event::Apply(line.object) }
-            },
-        )
-        .collect()
+    let steps = events.map(|Line { kind, object: mut job }| {
+        // The recordings were made before Jobs had this label, or were cut.
+        job["metadata"]["labels"] = json!({labels::MANAGED_BY: labels::MANAGED_BY_VALUE});
+        Step { deleted: kind == "DELETED", job }
+    });
+    steps.collect()
 }
 
-/// Plays events to a watcher; the watch goes silent after them.
-async fn told(events: Vec<Event<Job>>) -> Vec<String> {
-    let events = stream::iter(events.into_iter().map(Ok)).chain(stream::once(async {
-        Err(watcher::Error::WatchStartFailed(kube::Error::Service("played to the end".into())))
-    }));
-    let phases = follow("job-1".to_owned(), events.boxed());
-    phases
-        .map(|phase| match phase {
+impl Step {
+    fn name(&self) -> &str {
+        self.job["metadata"]["name"].as_str().unwrap()
+    }
+
+    fn happen(&self, server: &ApiServer) {
+        if self.deleted {
+            server.remove("jobs", self.name());
+        } else {
+            server.put("jobs", self.job.clone());
+        }
+    }
+}
+
+/// Everything that a watcher is told until it is silent.
+async fn hear(phases: &mut BoxStream<'static, News>) -> Vec<String> {
+    let mut told = Vec::new();
+    while let Ok(Some(phase)) = tokio::time::timeout(Duration::from_mins(5), phases.next()).await {
+        told.push(match phase {
             Ok(JobPhase::Pending { waiting }) => format!("pending: {waiting}"),
             Ok(JobPhase::Running) => "running".to_owned(),
             Ok(JobPhase::Ended(cause)) => format!("ended: {cause}"),
             Err(error) => format!("{:?}", error.kind),
-        })
-        .collect()
-        .await
+        });
+    }
+    told
+}
+
+/// Lets events happen on a server, one by one, and returns what a watcher is told of them.
+async fn told(steps: Vec<Step>) -> Vec<String> {
+    told_with(steps, |_, _| {}).await
+}
+
+/// The same, with something that happens to the server before each event.
+async fn told_with(steps: Vec<Step>, before: impl Fn(&ApiServer, usize)) -> Vec<String> {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    steps[0].happen(&server);
+    let mut phases = backend.watch(steps[0].name());
+    let mut told = hear(&mut phases).await;
+    for (number, step) in steps.iter().enumerate().skip(1) {
+        before(&server, number);
+        step.happen(&server);
+        told.extend(hear(&mut phases).await);
+    }
+    told
 }
 
 const NEW: &str = "pending: the cluster has not taken the Job up yet";
@@ -48,7 +90,7 @@ const STARTING: &str = "pending: the pod is not ready yet";
 const NO_POD: &str = "pending: the Job has no pod";
 const ENDING: &str = "pending: the Job is being ended";
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn recorded_stories_are_told_in_order_to_their_end() {
     const NEVER: &str = "ended: deadline exceeded before it started: the Job has no pod";
     let hidden = "ended: failed with an exit code that is not visible";
@@ -69,40 +111,108 @@ async fn recorded_stories_are_told_in_order_to_their_end() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_that_vanishes_without_its_pod_is_no_end() {
     let expected = [NEW, STARTING, "running", "NotFound"];
     assert_eq!(told(recorded("delete-background-traps-term")).await, expected);
 }
 
-#[tokio::test]
-async fn a_job_that_is_not_listed_is_not_found() {
-    assert_eq!(told(vec![Event::Init, Event::InitDone]).await, ["NotFound"]);
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_not_there_is_not_found() {
+    let backend = KubeBackend::new(ApiServer::new("terrakube").client(), "terrakube");
+    assert_eq!(hear(&mut backend.watch("job-1")).await, ["NotFound"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn what_happens_while_the_watch_is_cut_is_told_afterwards() {
+    for situation in
+        ["success", "exit-code-7", "delete-foreground-traps-term", "delete-background-traps-term"]
+    {
+        let whole = told(recorded(situation)).await;
+        let cut = told_with(recorded(situation), |server, _| server.cut_watches()).await;
+        assert_eq!(cut, whole, "{situation}");
+        // What was lost for good is skipped, but the end is the end.
+        let expired = told_with(recorded(situation), |server, _| server.restart()).await;
+        assert_eq!(expired.last(), whole.last(), "{situation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_falls_into_a_gap_of_the_watch_is_found_by_the_next_list() {
-    let mut events = recorded("delete-foreground-traps-term");
-    events.truncate(5);
-    events.extend([Event::Init, Event::InitDone]);
-    assert_eq!(told(events).await.last().unwrap(), "ended: deleted");
+    let mut steps = recorded("delete-foreground-traps-term");
+    let last = steps.iter().position(|step| step.deleted).unwrap();
+    steps.truncate(last + 1);
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    steps[0].happen(&server);
+    let mut phases = backend.watch(steps[0].name());
+    hear(&mut phases).await;
+    server.cut_watches();
+    for step in &steps[1..] {
+        step.happen(&server);
+    }
+    server.restart();
+    // Nobody saw that the deletion waited for the pod.
+    assert_eq!(hear(&mut phases).await, ["NotFound"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn another_job_under_the_name_is_not_taken_for_the_one_that_is_watched() {
-    let mut events = recorded("delete-foreground-traps-term");
-    events.retain(|event| !matches!(event, Event::Delete(_)));
-    assert_eq!(told(events).await, [NEW, STARTING, "running", "ended: deleted"]);
+    let mut steps = recorded("delete-foreground-traps-term");
+    steps.retain(|step| !step.deleted);
+    assert_eq!(told(steps).await, [NEW, STARTING, "running", "ended: deleted"]);
 }
 
-#[tokio::test]
-async fn a_second_list_repeats_nothing() {
-    let mut events = recorded("success");
-    let again = recorded("success").into_iter().nth(2).into_iter().filter_map(|event| match event {
-        Event::Apply(job) => Some(Event::InitApply(job)),
-        _ => None,
+#[tokio::test(start_paused = true)]
+async fn an_old_list_takes_nothing_back() {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    // The watch is open and then falls behind: it does not know the Job that the server knows.
+    assert_eq!(hear(&mut backend.watch("nobody")).await, ["NotFound"]);
+    server.delay_events(Duration::from_mins(20));
+    for step in recorded("success").iter().take(3) {
+        step.happen(&server);
+    }
+    let mut phases = backend.watch(recorded("success")[0].name());
+    assert_eq!(hear(&mut phases).await, ["running"]);
+    tokio::time::sleep(Duration::from_mins(30)).await; // bounded poll
+    assert_eq!(hear(&mut phases).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_whose_label_is_taken_away_has_not_gone() {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    let mut job = recorded("success").swap_remove(2);
+    job.happen(&server);
+    let mut phases = backend.watch(job.name());
+    assert_eq!(hear(&mut phases).await, ["running"]);
+    job.job["metadata"]["labels"] = json!({});
+    job.happen(&server);
+    assert_eq!(hear(&mut phases).await, ["Unavailable"]);
+    assert_eq!(hear(&mut backend.watch(job.name())).await, ["NotFound"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_watchers_are_one_watch() {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    let job = &recorded("success")[2];
+    for number in 0..1000 {
+        let mut one = job.job.clone();
+        one["metadata"]["name"] = json!(format!("job-{number}"));
+        server.put("jobs", one);
+    }
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
+    server.trouble(move |request| {
+        log.lock().unwrap().push(request.verb);
+        Trouble::default()
     });
-    let again: Vec<_> = [Event::Init].into_iter().chain(again).chain([Event::InitDone]).collect();
-    events.splice(3..3, again);
-    assert_eq!(told(events).await, [NEW, STARTING, "running", "ended: completed"]);
+    let watchers: Vec<_> = (0..1000).map(|number| backend.watch(&format!("job-{number}"))).collect();
+    for mut phases in watchers {
+        assert_eq!(phases.next().await.unwrap().unwrap(), JobPhase::Running);
+    }
+    // Two pages, then the watch.
+    assert_eq!(*asked.lock().unwrap(), [Verb::List, Verb::List, Verb::Watch]);
 }

@@ -1,6 +1,6 @@
 //! The promises about the Secret of a Job. A backend that takes none must say so.
 
-use super::{Behaviour, Harness, NAME, read_to_end, read_until, run, within};
+use super::{Behaviour, Harness, NAME, next, read_to_end, read_until, run, within};
 use crate::{
     backend::{Cause, JobPhase, Submitted},
     error::ErrorKind,
@@ -42,8 +42,9 @@ pub async fn a_secret_reaches_its_container_and_goes_with_the_job(harness: &dyn 
 /// A Job that is ended by hand leaves no Secret either.
 pub async fn the_secret_of_a_cancelled_job_goes_too(harness: &dyn Harness) {
     if run_with_secret(harness).await {
+        let mut phases = harness.backend().watch(NAME);
+        next(&mut phases).await.expect("it is known");
         harness.backend().cancel(NAME).await.expect("a running Job can be cancelled");
-        let phases = harness.backend().watch(NAME);
         harness.let_go(NAME).await;
         read_to_end(phases).await;
         assert_eq!(harness.secret_is_left(NAME).await, Some(false));

@@ -1,0 +1,133 @@
+//! The connection to a cluster: how long it waits, how often it asks again, and with whose token.
+//!
+//! | trouble | what is done |
+//! |---|---|
+//! | nobody answers | 10 s to connect, 30 s to the head of an answer; a stream that says nothing for 150 s is dead |
+//! | 429, 503, 504 | asked again up to 4 times, when `Retry-After` says so (at most 30 s later) |
+//! | 401 | the token is read again, and the request sent once more: tokens in files are replaced while we run |
+//!
+//! Everything else goes to the caller; `Retrying` asks again there.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use kube::{
+    Client, Config,
+    client::{Body, retry::RetryPolicy},
+};
+use tokio::time::Instant;
+use tower::retry::Retry;
+
+use crate::BoxError;
+
+const CONNECT: Duration = Duration::from_secs(10);
+const WRITE: Duration = Duration::from_secs(30);
+const HEAD: Duration = Duration::from_secs(30);
+/// Longer than the server lets a watch last, which it ends by itself.
+const SILENCE: Duration = Duration::from_secs(150);
+/// The server may ask for more patience than this; then it is asked too early, which it can say again.
+const LONGEST_RETRY_AFTER: u64 = 30;
+/// A token that is refused is not read again more often.
+const RENEW_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+
+/// Makes a client with our manners.
+pub(super) fn client(mut config: Config) -> kube::Result<Client> {
+    config.connect_timeout = Some(CONNECT);
+    config.write_timeout = Some(WRITE);
+    config.read_timeout = Some(SILENCE);
+    // Else the time that a pooled connection lay idle would count.
+    config.reset_reader_on_write = true;
+    config.default_retry = false;
+    let agent = concat!("ephemeral-agents/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
+    let namespace = config.default_namespace.clone();
+    let connection = Connection {
+        current: Arc::new(Mutex::new(Current { client: Client::try_from(config.clone())?, renewed: None })),
+        config: Arc::new(config),
+    };
+    let service = tower::service_fn(move |request| connection.clone().send(request));
+    let policy = RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(8), 4, true)
+        .expect("the shortest delay is shorter than the longest");
+    Ok(Client::new(Retry::new(policy, service), namespace))
+}
+
+/// A client that can be replaced by one that has read its token again.
+#[derive(Clone)]
+struct Connection {
+    config: Arc<Config>,
+    current: Arc<Mutex<Current>>,
+}
+
+struct Current {
+    client: Client,
+    renewed: Option<Instant>,
+}
+
+impl Connection {
+    async fn send(self, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+        let started = Instant::now();
+        let again = copy(&request);
+        let client = self.current.lock().unwrap_or_else(PoisonError::into_inner).client.clone();
+        let answer = within_head(client.send(request)).await?;
+        if answer.status() == StatusCode::UNAUTHORIZED
+            && let Some(again) = again
+            && let Some(client) = self.renewed(started).await?
+        {
+            return within_head(client.send(again)).await;
+        }
+        Ok(answer)
+    }
+
+    /// Returns a client with the token of now; `None` if it was read just before `started`.
+    async fn renewed(&self, started: Instant) -> Result<Option<Client>, BoxError> {
+        let recent = |renewed: Instant| started.saturating_duration_since(renewed) < RENEW_AT_MOST_EVERY;
+        {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            match current.renewed {
+                // Somebody else renewed it while this request was under way.
+                Some(renewed) if renewed >= started => return Ok(Some(current.client.clone())),
+                Some(renewed) if recent(renewed) => return Ok(None),
+                _ => {}
+            }
+        }
+        tracing::info!("the API server refused our token, reading it again");
+        let config = Config::clone(&self.config);
+        // It reads files, and may run a program that hands out tokens.
+        let client = tokio::task::spawn_blocking(move || Client::try_from(config)).await??;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Current { client: client.clone(), renewed: Some(Instant::now()) };
+        Ok(Some(client))
+    }
+}
+
+/// Awaits the head of an answer. What follows may take its time: a watch is an answer of minutes.
+async fn within_head(
+    answer: impl Future<Output = kube::Result<Response<Body>>> + Send,
+) -> Result<Response<Body>, BoxError> {
+    let mut answer = match tokio::time::timeout(HEAD, answer).await {
+        Ok(answer) => answer?,
+        Err(_) => return Err(format!("no answer within {} s", HEAD.as_secs()).into()),
+    };
+    let patience =
+        answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    if patience.is_some_and(|seconds: u64| seconds > LONGEST_RETRY_AFTER) {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(LONGEST_RETRY_AFTER));
+    }
+    Ok(answer)
+}
+
+/// Copies a request whose body is no stream, which ours never are.
+fn copy(request: &Request<Body>) -> Option<Request<Body>> {
+    let mut copy = Request::new(request.body().try_clone()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    *copy.extensions_mut() = request.extensions().clone();
+    Some(copy)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! A real client over a real connection, against the API server in memory.
+
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::{Api, api::ListParams};
+
+use super::*;
+use crate::testing::{ApiServer, Seen, Trouble};
+
+fn config(url: &str) -> Config {
+    Config::new(url.parse().unwrap())
+}
+
+async fn list(client: &Client) -> kube::Result<usize> {
+    let jobs: Api<Job> = Api::namespaced(client.clone(), "terrakube");
+    Ok(jobs.list(&ListParams::default()).await?.items.len())
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_read_again() {
+    let server = ApiServer::new("terrakube");
+    let listening = server.listen().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "first").unwrap();
+    server.accept_only_token("first");
+    let mut config = config(&listening.url());
+    config.auth_info.token_file = Some(token.to_str().unwrap().to_owned());
+    let client = client(config).unwrap();
+    assert_eq!(list(&client).await.unwrap(), 0);
+
+    server.accept_only_token("second");
+    fs::write(&token, "second").unwrap();
+    assert_eq!(list(&client).await.unwrap(), 0);
+
+    // A token that stays wrong is an answer, not a reason to ask for ever.
+    server.accept_only_token("third");
+    let kube::Error::Api(status) = list(&client).await.unwrap_err() else { unreachable!("an answer came") };
+    assert_eq!(status.code, 401);
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_when_it_says() {
+    let server = ApiServer::new("terrakube");
+    let listening = server.listen().await.unwrap();
+    let client = client(config(&listening.url())).unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    server.trouble(move |_| {
+        let times = count.fetch_add(1, Ordering::Relaxed);
+        if times == 0 { Trouble::refused(429) } else { Trouble::default() }
+    });
+    let started = Instant::now();
+    assert_eq!(list(&client).await.unwrap(), 0);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert!(started.elapsed() >= Duration::from_secs(1), "Retry-After was 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_is_given_up() {
+    let answer = within_head(std::future::pending()).await;
+    assert_eq!(answer.unwrap_err().to_string(), "no answer within 30 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_hours_is_asked_again_sooner() {
+    let mut busy = Response::new(Body::empty());
+    busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("7200"));
+    let answer = within_head(async { Ok(busy) }).await.unwrap();
+    assert_eq!(answer.headers()[header::RETRY_AFTER], "30");
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_no_answer() {
+    let server = ApiServer::new("terrakube");
+    let listening = server.listen().await.unwrap();
+    let client = client(config(&listening.url())).unwrap();
+    server.trouble(|_| Trouble { seen: Seen::Cut, ..Trouble::default() });
+    let error = list(&client).await.unwrap_err();
+    assert!(!matches!(error, kube::Error::Api(_)), "{error:?}");
+    server.no_trouble();
+    assert_eq!(list(&client).await.unwrap(), 0);
+}
