@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use config_core::{EnvSnapshot, EphemeralSettings, SettingsFile};
-use k8s_backend::{JobBackend, KubeBackend, LocalBackend, LocalOptions};
+use k8s_backend::{JobBackend, KubeBackend, LocalBackend, LocalOptions, Patience, Retrying};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +143,8 @@ async fn open_backend(
         }
         Backend::Kubernetes => {
             let backend = KubeBackend::connect(&settings.namespace.value).await;
-            Ok(Arc::new(backend.context("there is no Kubernetes cluster to talk to")?))
+            let backend = backend.context("there is no Kubernetes cluster to talk to")?;
+            Ok(Arc::new(Retrying::new(backend, Patience::default())))
         }
     }
 }

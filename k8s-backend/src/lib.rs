@@ -47,6 +47,7 @@ mod identity;
 mod kube;
 mod local;
 mod phase;
+mod retrying;
 mod submission;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -60,5 +61,6 @@ pub use self::{
         ConfigProblem, DEFAULT_PATIENCE, ImageProblem, Observer, Refuser, Retry, Verdict, Waiting, judge,
         observe,
     },
+    retrying::{Patience, Retrying},
     submission::Submission,
 };

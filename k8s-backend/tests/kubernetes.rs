@@ -1,7 +1,5 @@
 //! What is special about the Kubernetes backend: lost answers, Secrets with an owner, labels.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
 use std::error::Error as _;
 
 use futures::StreamExt as _;

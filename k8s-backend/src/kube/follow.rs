@@ -27,7 +27,8 @@ pub(super) fn follow(shared: Arc<Shared>, name: String) -> BoxStream<'static, Ne
         let (news, follower) = match stage {
             // The watch begins only when somebody listens, which is also when there is a runtime for sure.
             Stage::New(shared, name) => {
-                let mut follower = Follower { by: shared.subscribe(&name), seen: None, observer: Observer::default() };
+                let mut follower =
+                    Follower { by: shared.subscribe(&name), seen: None, observer: Observer::default() };
                 (follower.first().await, follower)
             }
             Stage::Following(mut follower) => (follower.next().await, *follower),
