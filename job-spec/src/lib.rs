@@ -43,6 +43,7 @@
 
 pub mod attempt_api;
 mod exit_code;
+mod explain;
 pub mod labels;
 pub mod names;
 mod payload;
@@ -53,6 +54,7 @@ mod request;
 mod validate;
 
 pub use exit_code::ExitCode;
+pub use explain::{Explanation, Field, Preview, explain, preview};
 pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonFault, PayloadError, StepType};
 pub use plan::JobPlan;
 pub use redact::redacted;

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use config_core::keys;
 use job_spec::{
-    AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, attempt_api, labels, redacted, render,
+    AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, attempt_api, explain, labels, redacted,
+    render,
 };
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
@@ -44,6 +45,16 @@ proptest! {
         let payload = payload_of(&key, "s");
         let bytes = |()| serde_json::to_vec(&render(&plan_of(&key, &workspace, &payload, "t"))).unwrap();
         prop_assert_eq!(bytes(()), bytes(()));
+    }
+
+    #[test]
+    fn every_field_of_every_job_is_explained(key in key(), workspace in workspace()) {
+        let plan = plan_of(&key, &workspace, &payload_of(&key, "s"), "t");
+        let explanation = explain(&plan);
+        prop_assert_eq!(&explanation.job, &redacted(&render(&plan)));
+        for field in &explanation.fields {
+            prop_assert_ne!(field.reason, Some("nobody is known to have decided it"), "{}", field.path);
+        }
     }
 
     #[test]

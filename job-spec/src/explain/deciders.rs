@@ -1,0 +1,221 @@
+//! Who decides which field of a Job: a table from paths to deciders.
+//!
+//! A test holds the table against every golden and every arbitrary Job: each leaf has a decider.
+
+use config_core::{Origin, SourceName, keys};
+
+use super::leaves::Segment;
+use crate::{
+    JobPlan,
+    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    labels,
+};
+
+/// Who decided a field, and why where nobody was asked.
+pub(super) struct Decision {
+    pub(super) origin: Origin,
+    pub(super) reason: Option<&'static str>,
+}
+
+/// A way to find out who decided a field.
+enum Decider {
+    /// The setting of this name, or its default.
+    Setting(&'static str),
+    /// The first of these settings that has a value, or the default of the last one.
+    FirstOf(&'static [&'static str]),
+    /// One item `key=…` of the setting of this name, or a default.
+    ItemOf(&'static str, &'static str),
+    /// The attempt that the Job is of.
+    Request,
+    /// This crate, for a reason.
+    Always(&'static str),
+    /// One of our labels, or one of the workspace.
+    Label,
+    /// One label of the node selector.
+    NodeLabel,
+}
+
+use Decider::{Always, FirstOf, ItemOf, Label, NodeLabel, Request, Setting};
+
+/// Paths of fields of a Job and who decides them; the first match counts. `*` stands for one segment, `**` at the end
+/// for any number of them.
+const JOB: &[(&str, Decider)] = &[
+    ("apiVersion", Always("what an attempt is")),
+    ("kind", Always("what an attempt is")),
+    ("metadata|name", Request),
+    ("metadata|namespace", Setting(keys::EXECUTOR_EPHEMERAL_NAMESPACE)),
+    ("metadata|labels|*", Label),
+    (
+        "metadata|annotations|ephemeral-agents.dev/spec-hash",
+        Always("tells this Job from another one of its name"),
+    ),
+    ("metadata|annotations|*", Setting(keys::CONFIG_ANNOTATIONS)),
+    ("spec|activeDeadlineSeconds", Setting(keys::CONFIG_DEADLINE)),
+    ("spec|backoffLimit", Always("a step runs once")),
+    ("spec|podFailurePolicy|**", Always("the cluster writes down why the pod failed")),
+    ("spec|podReplacementPolicy", Always("no second pod beside one that is still stopping")),
+    ("spec|ttlSecondsAfterFinished", Setting(keys::CONFIG_TTL)),
+    ("spec|template|metadata|labels|*", Label),
+    ("spec|template|metadata|annotations|*", Setting(keys::CONFIG_POD_ANNOTATIONS)),
+];
+
+/// The same for the pod, below `spec.template.spec`.
+const POD: &[(&str, Decider)] = &[
+    ("affinity|**", Setting(keys::CONFIG_AFFINITY)),
+    ("automountServiceAccountToken", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
+    ("enableServiceLinks", Always("no variables of unrelated services in terraform's environment")),
+    ("hostAliases|**", Setting(keys::CONFIG_HOST_ALIASES)),
+    ("imagePullSecrets|**", Setting(keys::CONFIG_IMAGE_PULL_SECRETS)),
+    ("nodeSelector|*", NodeLabel),
+    ("priorityClassName", Setting(keys::CONFIG_PRIORITY_CLASS)),
+    ("restartPolicy", Always("a step runs once")),
+    ("runtimeClassName", Setting(keys::CONFIG_RUNTIME_CLASS)),
+    ("securityContext|fsGroup", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "fsGroup")),
+    ("securityContext|runAsGroup", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsGroup")),
+    ("securityContext|runAsNonRoot", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsNonRoot")),
+    ("securityContext|runAsUser", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsUser")),
+    ("securityContext|seccompProfile|**", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "seccompProfile")),
+    ("serviceAccountName", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
+    ("terminationGracePeriodSeconds", Setting(keys::CONFIG_GRACE_PERIOD)),
+    ("tolerations|**", Setting(keys::CONFIG_TOLERATIONS)),
+    ("topologySpreadConstraints|**", Setting(keys::CONFIG_TOPOLOGY_SPREAD)),
+    ("volumes|tmp|**", Always("a read-only root file system needs a place for temporary files")),
+    ("volumes|config-volume|**", Setting(keys::CONFIG_MAP_NAME)),
+    ("volumes|tf-plugin-volume|**", Setting(keys::PVC_CLAIM_NAME)),
+];
+
+/// The same for the executor's container.
+const CONTAINER: &[(&str, Decider)] = &[
+    ("name", Always("the pod failure policy names it")),
+    ("image", FirstOf(&[keys::CONFIG_IMAGE, keys::EXECUTOR_EPHEMERAL_IMAGE])),
+    ("imagePullPolicy", Setting(keys::CONFIG_IMAGE_PULL_POLICY)),
+    ("env|EphemeralFlagBatch|**", Always("an executor has no mode but batch")),
+    ("env|EphemeralJobData|**", Setting(keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY)),
+    ("env|EphemeralAttemptUrl|**", Request),
+    ("env|EphemeralAttemptToken|**", Request),
+    ("env|**", Setting(keys::JOB_ENV_VARS)),
+    ("envFrom|*|secretRef|**", Setting(keys::EXECUTOR_EPHEMERAL_SECRET)),
+    ("envFrom|*|configMapRef|**", Setting(keys::CONFIG_ENVFROM_CONFIG_MAP)),
+    ("resources|requests|cpu", Setting(keys::CPU_REQUEST)),
+    ("resources|requests|memory", Setting(keys::MEMORY_REQUEST)),
+    ("resources|requests|ephemeral-storage", Setting(keys::STORAGE_REQUEST)),
+    ("resources|limits|cpu", Setting(keys::CPU_LIMIT)),
+    ("resources|limits|memory", Setting(keys::MEMORY_LIMIT)),
+    ("resources|limits|ephemeral-storage", Setting(keys::STORAGE_LIMIT)),
+    (
+        "securityContext|allowPrivilegeEscalation",
+        ItemOf(keys::CONFIG_SECURITY_CONTEXT, "allowPrivilegeEscalation"),
+    ),
+    (
+        "securityContext|readOnlyRootFilesystem",
+        ItemOf(keys::CONFIG_SECURITY_CONTEXT, "readOnlyRootFilesystem"),
+    ),
+    ("securityContext|capabilities|add|**", ItemOf(keys::CONFIG_SECURITY_CONTEXT, "addCapabilities")),
+    ("securityContext|capabilities|drop|**", Always("an executor needs no privilege")),
+    ("terminationMessagePolicy", Always("the last log lines survive in the pod's status")),
+    ("volumeMounts|tmp|**", Always("a read-only root file system needs a place for temporary files")),
+    ("volumeMounts|config-volume|**", FirstOf(&[keys::CONFIG_MAP_MOUNT_PATH, keys::CONFIG_MAP_NAME])),
+    ("volumeMounts|tf-plugin-volume|**", Setting(keys::TF_PLUGIN_CACHE_DIR)),
+];
+
+const OF_POD: [&str; 3] = ["spec", "template", "spec"];
+const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate::EXECUTOR_CONTAINER];
+
+/// Finds out who decided a field; `None` for a field that no Job of ours has.
+pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
+    let tables: [(&[&str], &[(&str, Decider)]); 3] = [(&OF_CONTAINER, CONTAINER), (&OF_POD, POD), (&[], JOB)];
+    tables
+        .iter()
+        .filter_map(|(prefix, table)| Some((below(path, prefix)?, table)))
+        .find_map(|(rest, table)| table.iter().find(|(pattern, _)| matches(pattern, rest)))
+        .and_then(|(_, decider)| decider.of(plan, path))
+}
+
+fn below<'p>(path: &'p [Segment], prefix: &[&str]) -> Option<&'p [Segment]> {
+    let (head, rest) = path.split_at_checked(prefix.len())?;
+    head.iter().map(Segment::text).eq(prefix.iter().copied()).then_some(rest)
+}
+
+fn matches(pattern: &str, path: &[Segment]) -> bool {
+    let mut path = path.iter();
+    for part in pattern.split('|') {
+        match (part, path.next()) {
+            ("**", _) => return true,
+            (_, None) => return false,
+            (part, Some(segment)) => {
+                if part != "*" && part != segment.text() {
+                    return false;
+                }
+            }
+        }
+    }
+    path.next().is_none()
+}
+
+impl Decider {
+    fn of(&self, plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
+        let by = |origin| Some(Decision { origin, reason: None });
+        let last = path.last().map(Segment::text).unwrap_or_default();
+        match *self {
+            Setting(key) => by(of_setting(plan, key)),
+            FirstOf(settings) => {
+                let set = settings.iter().find(|key| plan.origins.get(key).is_some());
+                by(of_setting(plan, set.or(settings.last())?))
+            }
+            ItemOf(key, item) => by(if has_item(plan, item) { of_setting(plan, key) } else { default(item) }),
+            Request => by(Origin::new(SourceName::Request, request_part(path))),
+            Always(reason) => Some(Decision { origin: default(last), reason: Some(reason) }),
+            Label => by(match plan.labels.iter().find(|(key, _)| key.as_str() == last) {
+                Some((_, value)) => value.origin.clone(),
+                None if last == labels::MANAGED_BY => default(last),
+                None => Origin::new(SourceName::Request, last),
+            }),
+            NodeLabel => {
+                let mut selector = plan.pod.node_selector.iter();
+                by(selector.find(|(key, _)| key.as_str() == last)?.1.origin.clone())
+            }
+        }
+    }
+}
+
+fn of_setting(plan: &JobPlan, key: &str) -> Origin {
+    plan.origins.get(key).cloned().unwrap_or_else(|| default(key))
+}
+
+fn default(key: &str) -> Origin {
+    Origin::new(SourceName::Default, key)
+}
+
+/// Tells whether the security settings of the workspace hold this item.
+fn has_item(plan: &JobPlan, item: &str) -> bool {
+    let printed = [plan.pod.security.to_string(), plan.container_security.to_string()];
+    // Where user 0 is asked for, `runAsNonRoot` follows from it.
+    let implied = item == "runAsNonRoot" && plan.pod.security.run_as_user() == Some(0);
+    implied
+        || printed
+            .iter()
+            .flat_map(|list| list.split(';'))
+            .any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == item))
+}
+
+fn request_part(path: &[Segment]) -> &str {
+    let named = [ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV];
+    let part = path.iter().map(Segment::text).find(|text| named.contains(text));
+    part.or(path.last().map(Segment::text)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_segment_by_segment() {
+        let path: Vec<Segment> = ["a", "b/c", "d"].map(|text| Segment::Key(text.to_owned())).into();
+        for pattern in ["a|b/c|d", "a|*|d", "*|*|*", "**", "a|**", "a|b/c|d|**"] {
+            assert!(matches(pattern, &path), "{pattern}");
+        }
+        for pattern in ["a", "a|b/c", "a|b|d", "a|b/c|d|*", "*", "a|*|*|*"] {
+            assert!(!matches(pattern, &path), "{pattern}");
+        }
+    }
+}

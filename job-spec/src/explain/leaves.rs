@@ -1,0 +1,94 @@
+//! A JSON document as a list of its leaves, each with its path.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// A field of an object, or a key of a map.
+    Key(String),
+    /// An item of a list, by its `name` where it has one, else by its number.
+    Item(String),
+}
+
+impl Segment {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Key(text) | Self::Item(text) => text,
+        }
+    }
+}
+
+/// Visits every value that is neither an object nor a list with something in it, in the order of the document.
+pub(super) fn visit(document: &Value, take: &mut impl FnMut(&[Segment], &Value)) {
+    walk(&mut Vec::new(), document, take);
+}
+
+fn walk(path: &mut Vec<Segment>, value: &Value, take: &mut impl FnMut(&[Segment], &Value)) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (key, value) in fields {
+                path.push(Segment::Key(key.clone()));
+                walk(path, value, take);
+                path.pop();
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for (index, item) in items.iter().enumerate() {
+                path.push(Segment::Item(name_of(item).unwrap_or_else(|| index.to_string())));
+                walk(path, item, take);
+                path.pop();
+            }
+        }
+        _ => take(path, value),
+    }
+}
+
+fn name_of(item: &Value) -> Option<String> {
+    Some(item.get("name")?.as_str()?.to_owned())
+}
+
+/// Writes a path as people write it: `spec.template.spec.containers[executor].image`.
+pub(super) fn display(path: &[Segment]) -> String {
+    let mut text = String::new();
+    for segment in path {
+        let _ = match segment {
+            Segment::Item(item) => write!(text, "[{item}]"),
+            Segment::Key(key) if key.contains(['.', '/']) => write!(text, "[{key:?}]"),
+            Segment::Key(key) if text.is_empty() => write!(text, "{key}"),
+            Segment::Key(key) => write!(text, ".{key}"),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_leaf_is_visited_once_with_its_path() {
+        let document = json!({
+            "a": { "b.c/d": "1", "empty": {} },
+            "list": [{ "name": "x", "value": null }, 7, [], [true]],
+        });
+        let mut found = Vec::new();
+        visit(&document, &mut |path, value| found.push(format!("{}={value}", display(path))));
+        assert_eq!(
+            found,
+            [
+                "a[\"b.c/d\"]=\"1\"",
+                "a.empty={}",
+                "list[x].name=\"x\"",
+                "list[x].value=null",
+                "list[1]=7",
+                "list[2]=[]",
+                "list[3][0]=true"
+            ]
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! Who decided what, for Jobs with much in them.
+
+use std::collections::BTreeMap;
+
+use config_core::{EnvSnapshot, EphemeralSettings};
+
+use super::*;
+use crate::{AttemptAccess, AttemptKey, EphemeralJobData, validate};
+
+fn payload() -> EphemeralJobData {
+    serde_json::from_value(serde_json::json!({
+        "type": "terraformPlan",
+        "organizationId": "org-7", "workspaceId": "ws-8", "jobId": "42", "stepId": "step-9", "accessToken": "hunter2",
+    }))
+    .unwrap()
+}
+
+fn with_request<T>(variables: &[(&str, &str)], use_it: impl FnOnce(&Variables, &JobRequest<'_>) -> T) -> T {
+    let env: EnvSnapshot = [
+        ("ExecutorEphemeralNamespace", "runs"),
+        ("JAVA_TOOL_OPTIONS", "-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd"),
+    ]
+    .into_iter()
+    .collect();
+    let request = JobRequest {
+        key: AttemptKey {
+            organization_id: "org-7".to_owned(),
+            workspace_id: "ws-8".to_owned(),
+            job_id: 42,
+            step_number: 100,
+            attempt: 3,
+        },
+        settings: &EphemeralSettings::load(&env).unwrap(),
+        overrides: &WorkspaceOverrides::default(),
+        payload: &payload(),
+        access: Some(AttemptAccess {
+            url: "https://api.example.com/a".to_owned(),
+            token: "s3cret".to_owned(),
+        }),
+    };
+    use_it(&variables.iter().copied().collect(), &request)
+}
+
+/// Path to origin (and reason) of every field.
+fn origins(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+    with_request(variables, |variables, request| {
+        let overrides = WorkspaceOverrides::parse(variables, request.payload.step_type.kind()).unwrap();
+        let plan = validate(&JobRequest { overrides: &overrides, ..request.clone() }).unwrap();
+        let reason = |field: &Field| field.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        explain(&plan)
+            .fields
+            .iter()
+            .map(|field| (field.path.clone(), format!("{}{}", field.origin, reason(field))))
+            .collect()
+    })
+}
+
+#[test]
+fn a_field_names_the_setting_that_decided_it_or_its_default() {
+    let origins = origins(&[
+        ("EPHEMERAL_CONFIG_LABELS", "team=a"),
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "a/b=c"),
+        ("EPHEMERAL_CPU_LIMIT", "2"),
+        ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
+        ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "runAsUser=0"),
+        ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+        ("EPHEMERAL_JOB_ENV_VARS", "A=1"),
+        ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "m"),
+        ("EPHEMERAL_CONFIG_DEADLINE", "1h"),
+        ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists"),
+    ]);
+    let pod = "spec.template.spec";
+    let container = "spec.template.spec.containers[executor]";
+    for (path, expected) in [
+        ("metadata.name".to_owned(), "job request name"),
+        ("metadata.namespace".to_owned(), "environment variable ExecutorEphemeralNamespace"),
+        ("metadata.labels.team".to_owned(), "workspace variable EPHEMERAL_CONFIG_LABELS"),
+        ("metadata.labels.workspaceId".to_owned(), "job request workspaceId"),
+        ("spec.template.metadata.labels.team".to_owned(), "workspace variable EPHEMERAL_CONFIG_LABELS"),
+        ("metadata.annotations[\"a/b\"]".to_owned(), "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS"),
+        ("spec.backoffLimit".to_owned(), "built-in default backoffLimit (a step runs once)"),
+        ("spec.activeDeadlineSeconds".to_owned(), "workspace variable EPHEMERAL_CONFIG_DEADLINE"),
+        ("spec.ttlSecondsAfterFinished".to_owned(), "built-in default EPHEMERAL_CONFIG_TTL"),
+        (
+            format!("{pod}.nodeSelector.diskType"),
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.diskType",
+        ),
+        (format!("{pod}.tolerations[0].key"), "workspace variable EPHEMERAL_CONFIG_TOLERATIONS"),
+        (
+            format!("{pod}.securityContext.runAsUser"),
+            "workspace variable EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        ),
+        (
+            format!("{pod}.securityContext.runAsNonRoot"),
+            "workspace variable EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        ),
+        (format!("{pod}.securityContext.fsGroup"), "built-in default fsGroup"),
+        (
+            format!("{pod}.volumes[config-volume].configMap.name"),
+            "workspace variable EPHEMERAL_CONFIG_MAP_NAME",
+        ),
+        (format!("{container}.image"), "built-in default ExecutorEphemeralImage"),
+        (format!("{container}.resources.limits.cpu"), "workspace variable EPHEMERAL_CPU_LIMIT_PLAN"),
+        (format!("{container}.env[A].value"), "workspace variable EPHEMERAL_JOB_ENV_VARS"),
+        (
+            format!("{container}.env[EphemeralJobData].value"),
+            "built-in default ExecutorEphemeralPayloadDelivery",
+        ),
+        (format!("{container}.env[EphemeralAttemptToken].value"), "job request EphemeralAttemptToken"),
+        (
+            format!("{container}.envFrom[0].configMapRef.name"),
+            "workspace variable EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+        ),
+        (format!("{container}.envFrom[1].secretRef.name"), "built-in default ExecutorEphemeralSecret"),
+        (
+            format!("{container}.securityContext.readOnlyRootFilesystem"),
+            "workspace variable EPHEMERAL_CONFIG_SECURITY_CONTEXT",
+        ),
+        (
+            format!("{container}.securityContext.allowPrivilegeEscalation"),
+            "built-in default allowPrivilegeEscalation",
+        ),
+        (
+            format!("{container}.volumeMounts[config-volume].mountPath"),
+            "workspace variable EPHEMERAL_CONFIG_MAP_NAME",
+        ),
+    ] {
+        assert_eq!(origins.get(&path).map(String::as_str), Some(expected), "{path} in {origins:#?}");
+    }
+    assert!(origins.values().all(|origin| !origin.contains(UNKNOWN)), "{origins:#?}");
+}
+
+#[test]
+fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
+    let preview = with_request(
+        &[
+            ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X"),
+            ("EPHEMERAL_CPU_LIMTI", "1"),
+            ("EPHEMERAL_CONFIG_LABELS", "workspaceId=mine"),
+            ("EPHEMERAL_MEMORY_LIMIT", "1Gi"),
+        ],
+        preview,
+    );
+    let keys: Vec<&str> = preview.refused.iter().map(|problem| problem.origin.key.as_str()).collect();
+    assert_eq!(keys, ["EPHEMERAL_CONFIG_LABELS", "EPHEMERAL_CONFIG_TOLERATIONS", "EPHEMERAL_CPU_LIMTI"]);
+    let fields = preview.explanation.unwrap().fields;
+    assert!(fields.iter().any(|field| field.path.ends_with("limits.memory") && field.value == "1Gi"));
+    assert!(fields.iter().all(|field| !field.path.contains("tolerations")));
+}
+
+#[test]
+fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
+    let preview = with_request(&[], |variables, request| {
+        let key = AttemptKey { workspace_id: "another".to_owned(), ..request.key.clone() };
+        preview(variables, &JobRequest { key, ..request.clone() })
+    });
+    assert_eq!(preview.explanation, None);
+    assert_eq!(preview.refused[0].origin.key, "EphemeralJobData.workspaceId");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let shown = with_request(&[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")], |variables, request| {
+        serde_json::to_string(&preview(variables, request)).unwrap()
+    });
+    for secret in ["hunter2", "s3cret", "t0ken", &payload().encode()] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert!(shown.contains("<redacted: 6 bytes>"), "{shown}");
+}
