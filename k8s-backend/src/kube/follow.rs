@@ -101,6 +101,9 @@ impl Follower {
                 if let Some(job) = job.filter(|_| !is_other) {
                     self.seen = Some(job);
                 }
+                if self.seen.as_ref().is_some_and(|seen| phase::waits_for_its_pod(seen)) {
+                    return Some(self.gone());
+                }
                 self.confirm_end().await
             }
             (job, Fate::NotListed) => {
@@ -114,11 +117,7 @@ impl Follower {
 
     /// A Job that the watch does not see any more has gone, unless the list was too old, or somebody took our label away.
     async fn confirm_end(&mut self) -> Option<News> {
-        if self
-            .seen
-            .as_ref()
-            .is_some_and(|seen| phase::of(seen).is_terminal() || phase::waits_for_its_pod(seen))
-        {
+        if self.seen.as_ref().is_some_and(|seen| phase::of(seen).is_terminal()) {
             return Some(self.gone());
         }
         match self.ask().await {

@@ -1,0 +1,49 @@
+//! Random schedules of faults against the API server in memory: no Job is lost, none is made twice, every watcher ends.
+//!
+//! `FAULT_SCHEDULES` is how many are played (300 without it), `FAULT_SEED` plays one alone. A failure names its seed. Time is
+//! that of the test, so that waiting costs nothing.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
+
+#[path = "faults/driver.rs"]
+mod driver;
+#[path = "faults/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use world::World;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, expected a number")))
+}
+
+/// Plays one schedule to its end.
+fn play(seed: u64) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    // The pauses between tries are random, too.
+    fastrand::seed(seed);
+    runtime.block_on(async {
+        let mut world = World::new(seed);
+        world.go_wrong().await;
+        world.recover();
+        let ended = timeout(Duration::from_hours(4), world.wait_for_all()).await;
+        assert!(ended.is_ok(), "seed {seed}: a watcher did not end: {}", world.report());
+        world.check();
+    });
+}
+
+#[test]
+fn no_job_is_lost_none_is_made_twice_and_every_watcher_ends() {
+    if let Some(seed) = number("FAULT_SEED") {
+        return play(seed);
+    }
+    for seed in 0..number("FAULT_SCHEDULES").unwrap_or(300) {
+        let played = std::panic::catch_unwind(|| play(seed));
+        assert!(played.is_ok(), "a schedule failed; play it alone with FAULT_SEED={seed}");
+    }
+}

@@ -1,0 +1,96 @@
+//! What drives a Job: submits it until it is there, and watches it to its end, as a program does that keeps a record.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::StreamExt as _;
+use k8s_backend::{BackendError, Cause, ErrorKind, JobBackend, JobPhase, testing::conformance::sample_job};
+use tokio::time::Instant;
+
+/// What survives a restart of the program.
+pub(crate) type Ledger = Arc<Mutex<BTreeMap<String, Record>>>;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Record {
+    /// When the submit was answered.
+    pub(crate) submitted: Option<Instant>,
+    /// Whether somebody wants it cancelled, and whether that was answered.
+    pub(crate) to_cancel: bool,
+    pub(crate) cancelled: bool,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) fault: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ended(Cause),
+    NotFound,
+}
+
+/// Drives one Job on from where the ledger says it is.
+pub(crate) async fn drive(backend: Arc<dyn JobBackend>, ledger: Ledger, name: String) {
+    let note = |change: &dyn Fn(&mut Record)| change(ledger.lock().unwrap().entry(name.clone()).or_default());
+    let record = ledger.lock().unwrap()[&name].clone();
+    if record.submitted.is_none() {
+        while let Err(error) = backend.submit(&sample_job(&name).into()).await {
+            if let Err(fault) = only_for_now(&error).await {
+                return note(&|record| record.fault = Some(fault.clone()));
+            }
+        }
+        note(&|record| record.submitted = Some(Instant::now()));
+    }
+    if record.to_cancel && !record.cancelled {
+        while let Err(error) = backend.cancel(&name).await {
+            if let Err(fault) = only_for_now(&error).await {
+                return note(&|record| record.fault = Some(fault.clone()));
+            }
+        }
+        note(&|record| record.cancelled = true);
+    }
+    match watch(&*backend, &name).await {
+        Ok(outcome) => note(&|record| record.outcome = Some(outcome.clone())),
+        Err(fault) => note(&|record| record.fault = Some(fault.clone())),
+    }
+}
+
+async fn watch(backend: &dyn JobBackend, name: &str) -> Result<Outcome, String> {
+    loop {
+        let mut phases = backend.watch(name);
+        let mut last: Option<JobPhase> = None;
+        loop {
+            match phases.next().await {
+                Some(Ok(JobPhase::Ended(cause))) => {
+                    return match phases.next().await {
+                        None => Ok(Outcome::Ended(cause)),
+                        Some(more) => Err(format!("after the end came {more:?}")),
+                    };
+                }
+                Some(Ok(phase)) => {
+                    let steps_back = last == Some(JobPhase::Running) && phase != JobPhase::Running;
+                    if steps_back || last.as_ref() == Some(&phase) {
+                        return Err(format!("after {last:?} came {phase:?}"));
+                    }
+                    last = Some(phase);
+                }
+                Some(Err(error)) if error.kind == ErrorKind::NotFound => return Ok(Outcome::NotFound),
+                Some(Err(error)) => {
+                    only_for_now(&error).await?;
+                    break;
+                }
+                None => return Err("a watch ended without an end".to_owned()),
+            }
+        }
+    }
+}
+
+/// Waits a little after an error that will pass.
+async fn only_for_now(error: &BackendError) -> Result<(), String> {
+    if error.kind != ErrorKind::Unavailable {
+        return Err(format!("{:?}: {error}: {}", error.kind, error.source));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await; // bounded poll
+    Ok(())
+}
