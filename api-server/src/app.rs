@@ -73,6 +73,7 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
         logs: Logs::new(&data.folder("logs")?),
         settings,
         api_url,
+        pod_start_patience: options.pod_start_patience,
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await

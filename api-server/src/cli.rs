@@ -2,7 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -57,6 +57,11 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
 
+    /// How long an executor may wait for one and the same thing before it starts (an image, room on a node, a Secret…), as in
+    /// `90s` or `10m`. Then its step fails with the reason; nothing has run, so the job can be started again.
+    #[arg(long, env = "PodStartPatience", value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub pod_start_patience: Duration,
+
     /// File with the key for encryption at rest: 32 bytes in base64. [default: DATA_DIR/encryption-key, made at first start]
     #[arg(long)]
     pub encryption_key_file: Option<PathBuf>,
@@ -64,6 +69,12 @@ pub struct Serve {
     /// File with the administrator's token, at least 16 characters. [default: DATA_DIR/admin-token, made at first start]
     #[arg(long)]
     pub admin_token_file: Option<PathBuf>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let expected = || format!("{text:?} is no time, expected a number with a unit, as in 90s or 10m");
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
+    Duration::try_from(parsed).map_err(|_| expected())
 }
 
 /// Where Kubernetes Jobs run.

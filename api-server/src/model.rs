@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use job_spec::StepType;
+use k8s_backend::{Cause, Waiting};
 use serde::{Deserialize, Serialize};
 
 /// Makes an enumeration whose members are stored and sent as fixed texts.
@@ -257,6 +258,28 @@ pub struct Step {
     pub attempts: Vec<Attempt>,
 }
 
+/// What a Kubernetes Job waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingSince {
+    /// The thing, as the backend told it last.
+    pub waiting: Waiting,
+    /// Since when it waits for a thing of this kind.
+    pub since: Timestamp,
+}
+
+impl WaitingSince {
+    /// Returns what is known after the backend has told again what it waits for: the words are new, the time is that of the
+    /// first of its kind.
+    #[must_use]
+    pub fn after(before: Option<&Self>, waiting: &Waiting, now: Timestamp) -> Self {
+        let since = match before {
+            Some(before) if before.waiting.is_same_kind(waiting) => before.since,
+            _ => now,
+        };
+        Self { waiting: waiting.clone(), since }
+    }
+}
+
 /// One try at a step: one Kubernetes Job, one executor process.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -283,7 +306,9 @@ pub struct Attempt {
     /// What its executor reported.
     pub result: Option<job_spec::attempt_api::StepResult>,
     /// Why its Kubernetes Job ended, as the backend saw it.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
+    /// What its Kubernetes Job waits for, if it does not run yet.
+    pub waiting: Option<WaitingSince>,
     /// Where it stands.
     pub status: AttemptStatus,
     /// One sentence for people.
@@ -292,4 +317,21 @@ pub struct Attempt {
     pub created_at: Timestamp,
     /// When it was over.
     pub ended_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[test]
+    fn waiting_for_one_kind_of_thing_counts_from_its_first_sight() {
+        let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5));
+        let no_node = |words: &str| Waiting::Unschedulable { message: words.to_owned() };
+        let seen = WaitingSince::after(None, &no_node("0/1 nodes are available"), first);
+        let again = WaitingSince::after(Some(&seen), &no_node("0/2 nodes are available"), later);
+        assert_eq!((again.since, &again.waiting), (first, &no_node("0/2 nodes are available")));
+        assert_eq!(WaitingSince::after(Some(&again), &Waiting::Starting, later).since, later);
+    }
 }

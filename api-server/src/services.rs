@@ -1,6 +1,6 @@
 //! What the parts of the server share: store, files, backend and settings.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use config_core::EphemeralSettings;
 use k8s_backend::JobBackend;
@@ -22,6 +22,8 @@ pub struct Services {
     pub settings: EphemeralSettings,
     /// This server's address as executors reach it, without a slash at the end.
     pub api_url: String,
+    /// How long a Kubernetes Job may wait for one and the same thing before its container starts.
+    pub pod_start_patience: Duration,
     /// Workspaces may name a folder of this machine as their source: only where executors run here too.
     pub local_sources: bool,
 }

@@ -38,6 +38,10 @@ impl Actor {
             Action::Submit { attempt } => self.submit(job, attempt_of(job, &attempt)?).await,
             Action::Fence { attempt } => store.fence_unclaimed(&attempt).await,
             Action::CancelKubernetesJob { attempt } => self.cancel(job, attempt_of(job, &attempt)?).await,
+            Action::GiveUp { attempt, cause } => {
+                tracing::warn!(job = job.id, attempt, %cause, "given up");
+                store.give_up(&attempt, &cause).await
+            }
             Action::EndAttempt { attempt, status, message, fence } => {
                 store.end_attempt(attempt_of(job, &attempt)?, status, message.as_deref(), fence).await?;
                 self.services.logs.notify();

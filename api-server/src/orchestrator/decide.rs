@@ -4,10 +4,15 @@
 //! server that was killed at any instruction decides the same as one that ran on. One action at a time: the driver
 //! carries it out and asks again.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use job_spec::{StepType, attempt_api::StepOutcome};
+use k8s_backend::{Cause, Verdict};
 
-use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WorkspaceHold};
+use crate::model::{
+    Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
+};
 
 /// How many attempts a step gets while none of them was ever claimed by an executor.
 pub const MAX_UNCLAIMED_ATTEMPTS: u32 = 3;
@@ -45,6 +50,14 @@ pub enum Action {
     CancelKubernetesJob {
         /// Id of the attempt.
         attempt: String,
+    },
+    /// Give the attempt up, because its Kubernetes Job cannot start: nobody can claim it any more. Does nothing if an
+    /// executor has.
+    GiveUp {
+        /// Id of the attempt.
+        attempt: String,
+        /// Why.
+        cause: Cause,
     },
     /// Close the attempt. Does nothing if it was claimed or reported meanwhile.
     EndAttempt {
@@ -87,9 +100,9 @@ pub enum Next {
     Done,
 }
 
-/// Decides what to do next about a job.
+/// Decides what to do next about a job. `patience` is how long a Kubernetes Job may wait for one thing before it starts.
 #[must_use]
-pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp) -> Next {
+pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, patience: Duration) -> Next {
     if job.status.is_final() {
         return Next::Done;
     }
@@ -106,7 +119,7 @@ pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp) -> Next {
     match job.steps.iter().find(|step| step.status != StepStatus::Completed) {
         None => end_job(JobStatus::Completed, None),
         Some(step) if step.step_type == StepType::Approval => decide_approval(step, job.cancel_requested),
-        Some(step) => decide_step(step, job.cancel_requested, now),
+        Some(step) => decide_step(step, job.cancel_requested, now, patience),
     }
 }
 
@@ -135,12 +148,12 @@ fn decide_approval(step: &Step, cancel_requested: bool) -> Next {
     }
 }
 
-fn decide_step(step: &Step, cancel_requested: bool, now: Timestamp) -> Next {
+fn decide_step(step: &Step, cancel_requested: bool, now: Timestamp, patience: Duration) -> Next {
     match step.attempts.last() {
         None if cancel_requested => end_job(JobStatus::Cancelled, None),
         None => create_attempt(step, 1, None),
         Some(attempt) if attempt.phase == AttemptPhase::Ended => after_attempt(step, attempt, now),
-        Some(attempt) => decide_attempt(step.step_type, attempt, cancel_requested, now),
+        Some(attempt) => decide_attempt(step.step_type, attempt, cancel_requested, now, patience),
     }
 }
 
@@ -166,7 +179,13 @@ fn after_attempt(step: &Step, attempt: &Attempt, now: Timestamp) -> Next {
 }
 
 /// Decides about an attempt that is not over.
-fn decide_attempt(step_type: StepType, attempt: &Attempt, cancel_requested: bool, now: Timestamp) -> Next {
+fn decide_attempt(
+    step_type: StepType,
+    attempt: &Attempt,
+    cancel_requested: bool,
+    now: Timestamp,
+    patience: Duration,
+) -> Next {
     let claimed = attempt.claimed_at.is_some();
     if let Some(result) = &attempt.result {
         let status = match result.outcome {
@@ -180,15 +199,7 @@ fn decide_attempt(step_type: StepType, attempt: &Attempt, cancel_requested: bool
         return end_attempt(attempt, AttemptStatus::Failed, Some(refusal.clone()));
     }
     if let Some(cause) = &attempt.cause {
-        let harmless = !claimed || !step_type.changes_infrastructure();
-        let status =
-            if cancel_requested && harmless { AttemptStatus::Cancelled } else { AttemptStatus::Lost };
-        return Next::Do(Action::EndAttempt {
-            attempt: attempt.id.clone(),
-            status,
-            message: Some(without_report(cause, claimed)),
-            fence: harmless,
-        });
+        return after_kubernetes_job(step_type, attempt, cause, cancel_requested, now);
     }
     if cancel_requested {
         return cancel_attempt(attempt, claimed, now);
@@ -198,7 +209,46 @@ fn decide_attempt(step_type: StepType, attempt: &Attempt, cancel_requested: bool
             Some(at) if at > now => Next::Wait(Some(at)),
             _ => Next::Do(Action::Submit { attempt: attempt.id.clone() }),
         },
+        AttemptPhase::Submitted if !claimed => wait_for_start(attempt, now, patience),
         AttemptPhase::Submitted | AttemptPhase::Ended => Next::Wait(None),
+    }
+}
+
+/// Decides about an attempt whose Kubernetes Job has ended, or was given up.
+fn after_kubernetes_job(
+    step_type: StepType,
+    attempt: &Attempt,
+    cause: &Cause,
+    cancel_requested: bool,
+    now: Timestamp,
+) -> Next {
+    let claimed = attempt.claimed_at.is_some();
+    let given_up = matches!(cause, Cause::CannotStart { .. });
+    if given_up && !attempt.cancel_sent {
+        return send_cancel(attempt, now);
+    }
+    let harmless = !claimed || !step_type.changes_infrastructure();
+    let status = match (cancel_requested && harmless, given_up) {
+        (true, _) => AttemptStatus::Cancelled,
+        // What it waited for is not there; the next attempt would wait for the same.
+        (false, true) => AttemptStatus::Failed,
+        (false, false) => AttemptStatus::Lost,
+    };
+    Next::Do(Action::EndAttempt {
+        attempt: attempt.id.clone(),
+        status,
+        message: Some(without_report(cause, claimed)),
+        fence: harmless,
+    })
+}
+
+/// Waits for an executor as long as is sensible.
+fn wait_for_start(attempt: &Attempt, now: Timestamp, patience: Duration) -> Next {
+    let Some(WaitingSince { waiting, since }) = &attempt.waiting else { return Next::Wait(None) };
+    match k8s_backend::judge(waiting, *since, now, patience) {
+        Verdict::Unlimited => Next::Wait(None),
+        Verdict::Until(time) => Next::Wait(Some(time)),
+        Verdict::GiveUp(cause) => Next::Do(Action::GiveUp { attempt: attempt.id.clone(), cause }),
     }
 }
 
@@ -208,10 +258,7 @@ fn cancel_attempt(attempt: &Attempt, claimed: bool, now: Timestamp) -> Next {
         return Next::Do(Action::Fence { attempt: attempt.id.clone() });
     }
     if !attempt.cancel_sent {
-        return match attempt.retry_at {
-            Some(at) if at > now => Next::Wait(Some(at)),
-            _ => Next::Do(Action::CancelKubernetesJob { attempt: attempt.id.clone() }),
-        };
+        return send_cancel(attempt, now);
     }
     if claimed {
         return Next::Wait(None);
@@ -219,11 +266,22 @@ fn cancel_attempt(attempt: &Attempt, claimed: bool, now: Timestamp) -> Next {
     end_attempt(attempt, AttemptStatus::Cancelled, Some("cancelled before an executor took it".to_owned()))
 }
 
-fn without_report(cause: &str, claimed: bool) -> String {
-    if claimed {
+fn send_cancel(attempt: &Attempt, now: Timestamp) -> Next {
+    match attempt.retry_at {
+        Some(at) if at > now => Next::Wait(Some(at)),
+        _ => Next::Do(Action::CancelKubernetesJob { attempt: attempt.id.clone() }),
+    }
+}
+
+fn without_report(cause: &Cause, claimed: bool) -> String {
+    let what = if claimed {
         format!("the executor ended without a report: {cause}")
     } else {
-        format!("no executor took the attempt: {cause}")
+        format!("no executor took the attempt, so nothing was changed: {cause}")
+    };
+    match cause.advice() {
+        Some(advice) => format!("{what} (what to do: {advice})"),
+        None => what,
     }
 }
 

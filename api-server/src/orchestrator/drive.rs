@@ -11,7 +11,7 @@ use super::{Next, act::Actor, decide};
 use crate::{
     model::{AttemptPhase, Job},
     services::{Services, chain},
-    store::StoreError,
+    store::{Store, StoreError},
 };
 
 /// How long to wait when the store does not answer.
@@ -32,6 +32,8 @@ pub(super) struct JobDriver {
 /// The watch over the Kubernetes Job of the current attempt.
 struct Watching {
     attempt_id: String,
+    /// Whether the backend has said something in this watch.
+    told: bool,
     phases: BoxStream<'static, Result<JobPhase, BackendError>>,
 }
 
@@ -68,9 +70,10 @@ impl JobDriver {
     /// Acts until there is nothing to do now.
     async fn settle(&mut self) -> Result<Settled, StoreError> {
         loop {
-            let job = self.services.store.job(self.job_id).await?;
+            let mut job = self.services.store.job(self.job_id).await?;
             let hold = self.services.store.workspace_hold(&job).await?;
-            match decide(&job, hold, Timestamp::now()) {
+            self.forget_old_news(&mut job);
+            match decide(&job, hold, Timestamp::now(), self.services.pod_start_patience) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
                     Actor { services: Arc::clone(&self.services) }.act(&job, action).await?;
@@ -80,6 +83,18 @@ impl JobDriver {
                     return Ok(Settled::Wait(earlier(until, self.watch_not_before)));
                 }
                 Next::Done => return Ok(Settled::Done),
+            }
+        }
+    }
+
+    /// What an earlier program saw a Kubernetes Job wait for may have come while nobody looked: it counts again when the
+    /// backend has said so again.
+    fn forget_old_news(&self, job: &mut Job) {
+        let told =
+            self.watching.as_ref().filter(|watching| watching.told).map(|watching| &watching.attempt_id);
+        for attempt in job.steps.iter_mut().flat_map(|step| &mut step.attempts) {
+            if told != Some(&attempt.id) {
+                attempt.waiting = None;
             }
         }
     }
@@ -105,6 +120,7 @@ impl JobDriver {
         self.watch_not_before = None;
         self.watching = Some(Watching {
             attempt_id: attempt.id.clone(),
+            told: false,
             phases: self.services.backend.watch(&attempt.kubernetes_job),
         });
     }
@@ -126,18 +142,18 @@ impl JobDriver {
 
     /// Stores what the backend tells.
     async fn observed(&mut self, phase: Option<Result<JobPhase, BackendError>>) {
-        let Some(watching) = &self.watching else { return };
+        let Some(watching) = &mut self.watching else { return };
+        watching.told = true;
         let attempt_id = watching.attempt_id.clone();
         let store = &self.services.store;
         let stored = match &phase {
             Some(Ok(JobPhase::Pending { waiting })) => {
-                let message = waiting_message(waiting);
-                store.set_job_message(self.job_id, message.as_deref()).await
+                note_waiting(store, (self.job_id, &attempt_id), Some(waiting)).await
             }
-            Some(Ok(JobPhase::Running)) => store.set_job_message(self.job_id, None).await,
-            Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, &cause.to_string()).await,
+            Some(Ok(JobPhase::Running)) => note_waiting(store, (self.job_id, &attempt_id), None).await,
+            Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, cause).await,
             Some(Err(error)) if error.kind == ErrorKind::NotFound => {
-                store.record_cause(&attempt_id, &Cause::Vanished.to_string()).await
+                store.record_cause(&attempt_id, &Cause::Vanished).await
             }
             Some(Err(error)) => {
                 tracing::warn!(job = self.job_id, error = chain(error), "a watch broke, opening it again");
@@ -157,6 +173,16 @@ impl JobDriver {
             );
         }
     }
+}
+
+/// Notes what a Kubernetes Job waits for, in the attempt for [`decide()`] and in the job for people.
+async fn note_waiting(
+    store: &Store,
+    (job_id, attempt_id): (i64, &str),
+    waiting: Option<&Waiting>,
+) -> Result<(), StoreError> {
+    store.record_waiting(attempt_id, waiting, Timestamp::now()).await?;
+    store.set_job_message(job_id, waiting.and_then(waiting_message).as_deref()).await
 }
 
 /// What people are told about a Kubernetes Job that does not run yet, with what they can do about it.

@@ -14,6 +14,7 @@ use job_spec::{
     AttemptAccess,
     attempt_api::{PhaseTiming, StepOutcome},
 };
+use k8s_backend::Cause;
 use serde::{Deserialize, Serialize};
 
 use super::{AppState, catalog::Items};
@@ -174,7 +175,10 @@ struct AttemptView {
     number: u32,
     kubernetes_job: String,
     status: AttemptStatus,
+    /// Why its Kubernetes Job ended, in words and as a type, and what to change about it.
     cause: Option<String>,
+    cause_detail: Option<Cause>,
+    advice: Option<&'static str>,
     /// What the executor itself said; it may come late, after the attempt was given up as lost.
     reported: Option<StepOutcome>,
     message: Option<String>,
@@ -250,7 +254,9 @@ impl From<Attempt> for AttemptView {
             number: attempt.number,
             kubernetes_job: attempt.kubernetes_job,
             status: attempt.status,
-            cause: attempt.cause,
+            cause: attempt.cause.as_ref().map(ToString::to_string),
+            advice: attempt.cause.as_ref().and_then(Cause::advice),
+            cause_detail: attempt.cause,
             reported: attempt.result.as_ref().map(|result| result.outcome),
             message: attempt.message,
             created_at: attempt.created_at,

@@ -1,11 +1,12 @@
 //! What the orchestrator does to attempts: written before their Kubernetes Job exists, fenced when they are over.
 
 use jiff::Timestamp;
+use k8s_backend::{Cause, Waiting};
 use sqlx::Sqlite;
 
-use super::{Store, StoreError, Trying as _, now};
+use super::{Store, StoreError, Trying as _, now, rows::waiting_of};
 use crate::{
-    model::{Attempt, AttemptPhase, AttemptStatus, StepStatus},
+    model::{Attempt, AttemptPhase, AttemptStatus, StepStatus, WaitingSince},
     prepared::Prepared,
     token::TokenHash,
 };
@@ -161,12 +162,59 @@ impl Store {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn record_cause(&self, attempt_id: &str, cause: &str) -> Result<(), StoreError> {
+    pub async fn record_cause(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
         self.change(
             "note the end of a Kubernetes Job",
             sqlx::query("UPDATE attempts SET cause = coalesce(cause, ?) WHERE id = ?")
-                .bind(cause.to_owned())
+                .bind(to_json(cause))
                 .bind(attempt_id.to_owned()),
+        )
+        .await
+    }
+
+    /// Notes what the Kubernetes Job waits for, or that it waits no more. As long as it is a thing of one kind, the time stands
+    /// at which that was first seen.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn record_waiting(
+        &self,
+        attempt_id: &str,
+        waiting: Option<&Waiting>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let before: Option<(Option<String>, Option<String>)> =
+            sqlx::query_as("SELECT waiting, waiting_since FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_optional(&mut *tx)
+                .await
+                .trying("read what an attempt waits for")?;
+        let (text, since) = before.ok_or_else(|| not_found(attempt_id))?;
+        let before = waiting_of(text.as_deref(), since.as_deref())?;
+        let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
+        sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")
+            .bind(next.as_ref().map(|next| to_json(&next.waiting)))
+            .bind(next.as_ref().map(|next| next.since.to_string()))
+            .bind(attempt_id)
+            .execute(&mut *tx)
+            .await
+            .trying("note what an attempt waits for")?;
+        tx.commit().await.trying("note what an attempt waits for")
+    }
+
+    /// Gives an attempt up that nobody has claimed: from now on nobody can, and this is why it ends.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn give_up(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
+        self.change(
+            "give an attempt up",
+            sqlx::query(
+                "UPDATE attempts SET live = FALSE, cause = coalesce(cause, ?) WHERE id = ? AND claimed_at IS NULL",
+            )
+            .bind(to_json(cause))
+            .bind(attempt_id.to_owned()),
         )
         .await
     }
@@ -230,6 +278,10 @@ impl Store {
         query.execute(&self.pool).await.trying(action)?;
         Ok(())
     }
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("causes are plain data")
 }
 
 fn job_context(attempt_id: &str) -> String {

@@ -5,10 +5,13 @@
 use std::collections::HashMap;
 
 use job_spec::StepType;
+use k8s_backend::Cause;
 use sqlx::{FromRow, Sqlite, Transaction};
 
 use super::{StoreError, Trying as _, parse_time, parse_time_opt};
-use crate::model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WorkspaceHold};
+use crate::model::{
+    Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
+};
 
 /// The statuses of jobs that are not final, for use in SQL.
 pub(super) const OPEN: &str = "('pending', 'running', 'waitingApproval')";
@@ -55,6 +58,8 @@ struct AttemptRow {
     claimed_at: Option<String>,
     result: Option<String>,
     cause: Option<String>,
+    waiting: Option<String>,
+    waiting_since: Option<String>,
     status: String,
     message: Option<String>,
     created_at: String,
@@ -65,7 +70,7 @@ impl AttemptRow {
     async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
         sqlx::query_as(
             "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal, cancel_sent,
-                    claimed_at, result, cause, status, message, created_at, ended_at
+                    claimed_at, result, cause, waiting, waiting_since, status, message, created_at, ended_at
              FROM attempts WHERE job_id = ? ORDER BY number",
         )
         .bind(job_id)
@@ -172,6 +177,21 @@ impl StepRow {
     }
 }
 
+/// An earlier version stored the words of a cause alone.
+fn cause_of(text: &str) -> Cause {
+    serde_json::from_str(text).unwrap_or_else(|_| Cause::Lost { message: text.to_owned() })
+}
+
+/// Reads what an attempt waits for. What a newer version may have stored is only asked for again, so it is no error.
+pub(super) fn waiting_of(
+    waiting: Option<&str>,
+    since: Option<&str>,
+) -> Result<Option<WaitingSince>, StoreError> {
+    let waiting = waiting.and_then(|text| serde_json::from_str(text).ok());
+    let since = parse_time_opt(since)?;
+    Ok(waiting.zip(since).map(|(waiting, since)| WaitingSince { waiting, since }))
+}
+
 impl TryFrom<AttemptRow> for Attempt {
     type Error = StoreError;
 
@@ -190,6 +210,8 @@ impl TryFrom<AttemptRow> for Attempt {
             claimed_at,
             result,
             cause,
+            waiting,
+            waiting_since,
             status,
             message,
             created_at,
@@ -209,7 +231,8 @@ impl TryFrom<AttemptRow> for Attempt {
                 .map(|text| serde_json::from_str(&text))
                 .transpose()
                 .map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?,
-            cause,
+            cause: cause.map(|text| cause_of(&text)),
+            waiting: waiting_of(waiting.as_deref(), waiting_since.as_deref())?,
             status: AttemptStatus::parse(&status).map_err(StoreError::Corrupt)?,
             message,
             created_at: parse_time(&created_at)?,

@@ -1,6 +1,8 @@
 //! Claim, fence, retry, unknown: each step happens once, whatever the cluster does.
 
-use k8s_backend::{Cause, JobPhase};
+use std::time::Duration;
+
+use k8s_backend::{Cause, ImageProblem, JobPhase, Waiting};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -98,6 +100,28 @@ async fn an_apply_whose_pod_was_lost_before_it_was_claimed_is_tried_again_under_
     let first = &seen["steps"][0]["attempts"][0];
     assert_eq!(first["status"], "lost");
     assert_eq!(first["cause"], "disrupted: node lost");
+}
+
+#[tokio::test]
+async fn an_attempt_that_cannot_start_is_given_up_with_the_words_of_the_cluster() {
+    let world = World::with_pod_start_patience(Duration::from_secs(3)).await;
+    let job = world.job(&["terraformApply"]).await;
+    let name = name(job, 100, 1);
+    world.submitted(&name).await;
+    let message = "registry.example.org/terraform/executor:9.9.9: not found".to_owned();
+    world.backend.wait(&name, Waiting::ImagePull { problem: ImageProblem::NotFound, message });
+    let waiting = world.wait_for(job, "a message", |job| job["message"].is_string()).await;
+    assert!(waiting["message"].as_str().unwrap().contains("executor:9.9.9: not found"), "{waiting:#}");
+
+    let seen = world.wait_for_status(job, "failed").await;
+    assert!(seen["message"].as_str().unwrap().contains("push the image"), "{seen:#}");
+    let attempts = seen["steps"][0]["attempts"].as_array().unwrap();
+    assert_eq!(attempts.len(), 1, "the next one would wait for the same");
+    assert_eq!(attempts[0]["status"], "failed");
+    assert_eq!(attempts[0]["causeDetail"]["type"], "cannotStart", "{seen:#}");
+    assert!(world.backend.is_cancelled(&name));
+    // Should its pod start after all, it does nothing.
+    assert_eq!(Executor::of(&world.backend, &name).claim("late").await.0, StatusCode::GONE);
 }
 
 #[tokio::test]

@@ -41,10 +41,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_pod_start_patience(PATIENCE).await
+    }
+
+    pub(crate) async fn with_pod_start_patience(patience: Duration) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let backend = Arc::new(InMemoryBackend::new());
-        let (base, shutdown) = serve(folder.path(), &backend).await;
+        let (base, shutdown) = serve(folder.path(), &backend, patience).await;
         let client = reqwest::Client::new();
         let mut world = Self {
             backend,
@@ -65,7 +69,7 @@ impl World {
     /// Stops the server and starts another one on the same data.
     pub(crate) async fn start_again(&mut self) {
         self.shutdown.cancel();
-        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend).await;
+        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend, PATIENCE).await;
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -152,7 +156,11 @@ impl Drop for World {
     }
 }
 
-async fn serve(folder: &Path, backend: &Arc<InMemoryBackend>) -> (String, CancellationToken) {
+async fn serve(
+    folder: &Path,
+    backend: &Arc<InMemoryBackend>,
+    patience: Duration,
+) -> (String, CancellationToken) {
     let secrets = SecretBox::new([3; 32]);
     let store = Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap();
     store.put_token("admin", &TokenHash::of(TOKEN)).await.unwrap();
@@ -168,6 +176,7 @@ async fn serve(folder: &Path, backend: &Arc<InMemoryBackend>) -> (String, Cancel
         backend: Arc::clone(backend) as Arc<dyn JobBackend>,
         settings: EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
         api_url: base.clone(),
+        pod_start_patience: patience,
         local_sources: false,
     });
     let shutdown = CancellationToken::new();

@@ -1,11 +1,13 @@
 //! Tables for single decisions, and a model that plays whole jobs with every kind of bad luck.
 
 use job_spec::attempt_api::StepResult;
+use k8s_backend::{Refuser, Retry, Waiting};
 use proptest::prelude::*;
 
 use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn step(number: u32, step_type: StepType) -> Step {
     Step {
@@ -55,6 +57,7 @@ fn attempt(number: u32) -> Attempt {
         claimed_at: None,
         result: None,
         cause: None,
+        waiting: None,
         status: AttemptStatus::Pending,
         message: None,
         created_at: NOW,
@@ -85,7 +88,7 @@ fn applying(attempt: Attempt) -> Job {
 }
 
 fn action(job: &Job) -> Action {
-    match decide(job, WorkspaceHold::This, NOW) {
+    match decide(job, WorkspaceHold::This, NOW, PATIENCE) {
         Next::Do(action) => action,
         other => panic!("expected an action, got {other:?}"),
     }
@@ -94,8 +97,8 @@ fn action(job: &Job) -> Action {
 #[test]
 fn a_pending_job_waits_for_its_workspace() {
     let job = Job { status: JobStatus::Pending, ..job() };
-    assert_eq!(decide(&job, WorkspaceHold::Other, NOW), Next::Wait(None));
-    assert_eq!(decide(&job, WorkspaceHold::Free, NOW), Next::Do(Action::StartJob));
+    assert_eq!(decide(&job, WorkspaceHold::Other, NOW, PATIENCE), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::Free, NOW, PATIENCE), Next::Do(Action::StartJob));
 }
 
 #[test]
@@ -113,12 +116,12 @@ fn an_approval_waits_for_a_person_without_an_attempt() {
     assert_eq!(action(&job), Action::AskApproval { step: "step-150".to_owned() });
     job.steps[1].status = StepStatus::WaitingApproval;
     job.status = JobStatus::WaitingApproval;
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
 }
 
 #[test]
 fn an_apply_that_was_never_claimed_is_tried_again() {
-    let lost = Attempt { cause: Some("lost".to_owned()), ..attempt(1) };
+    let lost = Attempt { cause: Some(Cause::Lost { message: "gone".to_owned() }), ..attempt(1) };
     let job = applying(lost.clone());
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
     let ended = Attempt { phase: AttemptPhase::Ended, live: false, status: AttemptStatus::Lost, ..lost };
@@ -150,7 +153,7 @@ fn a_report_counts_more_than_how_the_kubernetes_job_ended() {
     let reported = Attempt {
         claimed_at: Some(NOW),
         result: Some(report(StepOutcome::Completed)),
-        cause: Some("killed by signal 9".to_owned()),
+        cause: Some(Cause::Signal(9)),
         ..attempt(1)
     };
     assert!(matches!(
@@ -161,7 +164,7 @@ fn a_report_counts_more_than_how_the_kubernetes_job_ended() {
 
 #[test]
 fn a_completed_kubernetes_job_without_a_report_proves_nothing() {
-    let silent = Attempt { claimed_at: Some(NOW), cause: Some("completed".to_owned()), ..attempt(1) };
+    let silent = Attempt { claimed_at: Some(NOW), cause: Some(Cause::Completed), ..attempt(1) };
     assert!(matches!(action(&applying(silent)), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
 }
 
@@ -180,7 +183,7 @@ fn a_cancel_fences_an_unclaimed_attempt_before_it_asks_the_backend() {
 fn a_cancel_of_a_claimed_attempt_waits_for_its_report() {
     let mut job = applying(Attempt { claimed_at: Some(NOW), cancel_sent: true, ..attempt(1) });
     job.cancel_requested = true;
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
     job.steps[2].attempts[0].result = Some(report(StepOutcome::Cancelled));
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
 }
@@ -189,8 +192,11 @@ fn a_cancel_of_a_claimed_attempt_waits_for_its_report() {
 fn a_submit_that_failed_waits_for_its_time() {
     let later = NOW + SignedDuration::from_secs(5);
     let waiting = Attempt { phase: AttemptPhase::Prepared, retry_at: Some(later), ..attempt(1) };
-    assert_eq!(decide(&applying(waiting.clone()), WorkspaceHold::This, NOW), Next::Wait(Some(later)));
-    let due = decide(&applying(waiting), WorkspaceHold::This, later);
+    assert_eq!(
+        decide(&applying(waiting.clone()), WorkspaceHold::This, NOW, PATIENCE),
+        Next::Wait(Some(later))
+    );
+    let due = decide(&applying(waiting), WorkspaceHold::This, later, PATIENCE);
     assert_eq!(due, Next::Do(Action::Submit { attempt: "attempt-1".to_owned() }));
 }
 
@@ -208,6 +214,51 @@ fn a_refused_kubernetes_job_fails_the_step_with_the_words_of_the_backend() {
     );
 }
 
+fn stuck(since: Timestamp) -> Attempt {
+    let waiting = Waiting::NotCreated { by: Refuser::Quota, message: "exceeded quota: pods".to_owned() };
+    Attempt { waiting: Some(WaitingSince { waiting, since }), ..attempt(1) }
+}
+
+#[test]
+fn an_attempt_whose_pod_does_not_start_is_given_up_when_patience_ends() {
+    let patience = SignedDuration::try_from(PATIENCE).unwrap();
+    let job = applying(stuck(NOW));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(Some(NOW + patience)));
+    let late = decide(&job, WorkspaceHold::This, NOW + patience, PATIENCE);
+    let Next::Do(Action::GiveUp { attempt, cause }) = late else { unreachable!("{late:?}") };
+    assert_eq!((attempt.as_str(), cause.retry()), ("attempt-1", Retry::Safe));
+
+    // From then on it cannot be claimed. Its Kubernetes Job is ended, then the step, with the cluster's words and advice.
+    let given_up = Attempt { live: false, cause: Some(cause), ..stuck(NOW) };
+    assert!(matches!(action(&applying(given_up.clone())), Action::CancelKubernetesJob { .. }));
+    let cancelled = Attempt { cancel_sent: true, ..given_up };
+    let ended = action(&applying(cancelled.clone()));
+    let Action::EndAttempt { status: AttemptStatus::Failed, message: Some(message), fence: true, .. } = ended
+    else {
+        unreachable!("{ended:?}")
+    };
+    assert!(
+        message.contains("exceeded quota: pods") && message.contains("raise the ResourceQuota"),
+        "{message}"
+    );
+    let over = Attempt { phase: AttemptPhase::Ended, status: AttemptStatus::Failed, ..cancelled };
+    assert!(matches!(action(&applying(over)), Action::EndStep { status: StepStatus::Failed, .. }));
+}
+
+#[test]
+fn a_claimed_attempt_is_never_given_up_for_what_it_waited_for() {
+    let claimed = Attempt { claimed_at: Some(NOW), ..stuck(NOW - SignedDuration::from_hours(1)) };
+    assert_eq!(decide(&applying(claimed), WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
+}
+
+#[test]
+fn an_attempt_that_was_given_up_and_cancelled_is_cancelled() {
+    let cause = Cause::CannotStart { waiting: Waiting::NoPod };
+    let given_up = Attempt { live: false, cause: Some(cause), cancel_sent: true, ..stuck(NOW) };
+    let job = Job { cancel_requested: true, ..applying(given_up) };
+    assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
+}
+
 /// What the world does while the orchestrator has nothing to do, or between two of its actions.
 #[derive(Debug, Clone, Copy)]
 enum Luck {
@@ -215,6 +266,8 @@ enum Luck {
     ReportCompleted,
     ReportFailed,
     KubernetesJobEnds,
+    /// The backend sees the Kubernetes Job wait for something.
+    Waits,
     Cancel,
     Approve,
     Reject,
@@ -229,6 +282,7 @@ fn luck() -> impl Strategy<Value = Luck> {
         3 => Just(Luck::ReportCompleted),
         1 => Just(Luck::ReportFailed),
         2 => Just(Luck::KubernetesJobEnds),
+        3 => Just(Luck::Waits),
         1 => Just(Luck::Cancel),
         3 => Just(Luck::Approve),
         1 => Just(Luck::Reject),
@@ -277,9 +331,15 @@ impl World {
             Luck::KubernetesJobEnds => {
                 let Some((_, attempt)) = self.current() else { return };
                 if attempt.phase == AttemptPhase::Submitted {
-                    attempt.cause.get_or_insert_with(|| "exit code 137".to_owned());
+                    attempt.cause.get_or_insert(Cause::ExitCode(Some(137)));
                     let id = attempt.id.clone();
                     self.alive.retain(|alive| *alive != id);
+                }
+            }
+            Luck::Waits => {
+                let Some((_, attempt)) = self.current() else { return };
+                if attempt.phase == AttemptPhase::Submitted {
+                    attempt.waiting.get_or_insert(WaitingSince { waiting: Waiting::NoPod, since: now });
                 }
             }
             Luck::Cancel => self.job.cancel_requested |= !self.job.status.is_final(),
@@ -314,7 +374,7 @@ impl World {
     fn step_once(&mut self) -> Next {
         let hold =
             if self.job.status == JobStatus::Pending { WorkspaceHold::Free } else { WorkspaceHold::This };
-        let next = decide(&self.job, hold, self.now);
+        let next = decide(&self.job, hold, self.now, PATIENCE);
         if let Next::Do(action) = &next
             && !std::mem::take(&mut self.crash)
         {
@@ -353,6 +413,13 @@ impl World {
             Action::Fence { attempt } => {
                 let attempt = self.attempt(&attempt);
                 attempt.live &= attempt.claimed_at.is_some();
+            }
+            Action::GiveUp { attempt, cause } => {
+                let attempt = self.attempt(&attempt);
+                if attempt.claimed_at.is_none() {
+                    attempt.live = false;
+                    attempt.cause.get_or_insert(cause);
+                }
             }
             Action::CancelKubernetesJob { attempt } => self.attempt(&attempt).cancel_sent = true,
             Action::EndAttempt { attempt: id, status, message, fence } => {
