@@ -16,6 +16,10 @@ use tokio::time::timeout;
 
 use world::World;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how many schedules are played is the caller's choice, not the program's"
+)]
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}, expected a number")))
