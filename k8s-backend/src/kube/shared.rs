@@ -11,7 +11,7 @@ use std::{
 
 use futures::StreamExt as _;
 use job_spec::labels;
-use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::{batch::v1::Job, core::v1::PodTemplateSpec};
 use kube::{
     Api,
     runtime::{
@@ -273,13 +273,10 @@ impl Drop for Subscription {
     }
 }
 
-/// Drops what no phase is made of and what may be secret: a payload of 128 KiB in the environment would be kept for every Job.
+/// Drops what no phase is made of and what may be secret: the pod, with a payload of up to 128 KiB, would be kept for every Job.
 pub(super) fn prune(job: &mut Job) {
     job.metadata.managed_fields = None;
-    let Some(pod) = job.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) else { return };
-    for container in pod.containers.iter_mut().chain(pod.init_containers.iter_mut().flatten()) {
-        container.env = None;
-        container.command = None;
-        container.args = None;
+    if let Some(spec) = &mut job.spec {
+        spec.template = PodTemplateSpec::default();
     }
 }
