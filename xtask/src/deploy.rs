@@ -4,9 +4,9 @@
 //! can be typed again by hand, and this program needs neither a client nor an async runtime for it. What is applied is
 //! said by [`crate::manifests`] alone. Reading order: [`run`], [`secrets`], [`rollout`] (with [`diagnosis`]), [`undeploy`].
 
-mod cluster;
+pub(crate) mod cluster;
 mod diagnosis;
-mod kubectl;
+pub(crate) mod kubectl;
 mod rollout;
 mod secrets;
 pub(crate) mod undeploy;
@@ -159,6 +159,6 @@ fn say_how_to_reach(kubectl: &Kubectl<'_>, settings: &Settings) {
 }
 
 /// Reads an answer in JSON.
-fn json(text: &str) -> anyhow::Result<Value> {
+pub(crate) fn json(text: &str) -> anyhow::Result<Value> {
     serde_json::from_str(text).context("kubectl answered something else than JSON")
 }

@@ -91,8 +91,13 @@ struct Profile {
 
 /// Finds where cargo put a program, in the messages of a build.
 pub(crate) fn find_program(messages: &str, name: &str) -> Option<PathBuf> {
+    find_target(messages, name, "bin")
+}
+
+/// Finds what cargo has built for a target of this kind (`bin`, `example`).
+pub(crate) fn find_target(messages: &str, name: &str, kind: &str) -> Option<PathBuf> {
     messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()).find_map(|message| {
-        let is_program = message.target.kind.iter().any(|kind| kind == "bin") && !message.profile.test;
+        let is_program = message.target.kind.iter().any(|own| own == kind) && !message.profile.test;
         if is_program && message.target.name == name { message.executable } else { None }
     })
 }

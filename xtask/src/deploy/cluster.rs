@@ -15,7 +15,7 @@ pub(crate) struct Target {
 }
 
 /// Finds `kubectl` and the cluster, and says which cluster that is.
-pub(super) fn reach<'a>(environment: &'a Environment, target: &Target) -> anyhow::Result<Kubectl<'a>> {
+pub(crate) fn reach<'a>(environment: &'a Environment, target: &Target) -> anyhow::Result<Kubectl<'a>> {
     if environment.find_program("kubectl").is_none() {
         bail!(
             "kubectl is not on the PATH: https://kubernetes.io/docs/tasks/tools/; \
@@ -66,7 +66,7 @@ fn list(names: &[&str]) -> String {
 /// Tells whether the namespace is there.
 ///
 /// Who may work in a namespace may not always look at it; that it is there is known then, because somebody gave that right.
-pub(super) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result<bool> {
+pub(crate) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result<bool> {
     let answer = kubectl.ask(&["get", "namespace", name, "--ignore-not-found", "-o", "name"])?;
     if answer.status.success() {
         return Ok(!answer.output.trim().is_empty());
@@ -78,7 +78,7 @@ pub(super) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result
 }
 
 /// Tells whether an object is there and was made by a deployment of ours.
-pub(super) fn is_ours(
+pub(crate) fn is_ours(
     kubectl: &Kubectl<'_>,
     reference: &str,
     namespace: Option<&str>,
@@ -91,7 +91,7 @@ pub(super) fn is_ours(
 }
 
 /// Tells whether the cluster has noted our name among those who wrote the object.
-pub(super) fn is_written_by_us(object: &Value) -> bool {
+pub(crate) fn is_written_by_us(object: &Value) -> bool {
     let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     managers.into_iter().flatten().any(|entry| entry["manager"] == "ephemeral-agents")
 }

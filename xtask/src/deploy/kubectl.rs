@@ -8,14 +8,14 @@ use crate::{
 };
 
 /// The name under which the cluster notes what we wrote; `undeploy` removes what carries it.
-pub(super) const FIELD_MANAGER: &str = "--field-manager=ephemeral-agents";
+pub(crate) const FIELD_MANAGER: &str = "--field-manager=ephemeral-agents";
 
 /// A `kubectl` that speaks to one cluster.
 #[derive(Debug)]
-pub(super) struct Kubectl<'a> {
-    pub(super) environment: &'a Environment,
+pub(crate) struct Kubectl<'a> {
+    pub(crate) environment: &'a Environment,
     /// Stand before every argument.
-    pub(super) options: Vec<String>,
+    pub(crate) options: Vec<String>,
 }
 
 impl Kubectl<'_> {
@@ -24,18 +24,23 @@ impl Kubectl<'_> {
         Cmd::new("kubectl", options.chain(arguments.iter().copied()))
     }
 
+    /// The context that it speaks to.
+    pub(crate) fn context(&self) -> &str {
+        self.options.last().map_or("", String::as_str)
+    }
+
     /// Returns a command as somebody would type it.
-    pub(super) fn typed(&self, arguments: &[&str]) -> String {
+    pub(crate) fn typed(&self, arguments: &[&str]) -> String {
         self.command(arguments).to_string()
     }
 
     /// Asks without a word; what the answer means is the caller's business.
-    pub(super) fn ask(&self, arguments: &[&str]) -> anyhow::Result<Answer> {
+    pub(crate) fn ask(&self, arguments: &[&str]) -> anyhow::Result<Answer> {
         self.command(arguments).ask(self.environment)
     }
 
     /// Says what it runs, runs it, and returns the answer, whatever it is.
-    pub(super) fn said(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<Answer> {
+    pub(crate) fn said(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<Answer> {
         let command = self.command(arguments);
         self.environment.ui.command(&command.to_string());
         match input {
@@ -45,7 +50,7 @@ impl Kubectl<'_> {
     }
 
     /// Says what it runs, and fails if that fails.
-    pub(super) fn tell(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<String> {
+    pub(crate) fn tell(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<String> {
         let answer = self.said(arguments, input)?;
         if !answer.status.success() {
             bail!("`{}` failed: {}", self.typed(arguments), answer.errors.trim());
@@ -54,7 +59,7 @@ impl Kubectl<'_> {
     }
 
     /// Reads one object; `None` if it is not there.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         reference: &str,
         namespace: Option<&str>,

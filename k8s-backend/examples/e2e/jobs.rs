@@ -1,0 +1,97 @@
+//! The Jobs of the scenarios: what the product renders, with a shell script in place of the executor.
+
+use anyhow::Context as _;
+use config_core::{EnvSnapshot, EphemeralSettings, StepKind, Variables, WorkspaceOverrides};
+use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
+use k8s_openapi::api::{
+    batch::v1::{Job, JobSpec},
+    core::v1::{Container, PodSpec},
+};
+use serde_json::json;
+
+/// Renders the Job of a step of this job whose payload carries `filler`, as the api-server would.
+///
+/// # Errors
+/// Every problem that the product finds.
+pub(crate) fn rendered(namespace: &str, image: &str, job_id: u64, filler: &str) -> anyhow::Result<Job> {
+    let environment: EnvSnapshot =
+        [("ExecutorEphemeralNamespace", namespace), ("ExecutorEphemeralImage", image)].into_iter().collect();
+    let settings = EphemeralSettings::load(&environment)?;
+    let overrides = WorkspaceOverrides::parse(&Variables::default(), Some(StepKind::Plan))?;
+    let payload: EphemeralJobData = serde_json::from_value(json!({
+        "type": "terraformPlan",
+        "organizationId": "0b8a3c10-0000-4000-8000-000000000001",
+        "workspaceId": "7c1d2e5a-0000-4000-8000-000000000002",
+        "jobId": job_id.to_string(),
+        "stepId": "d2f0aa11-0000-4000-8000-000000000100",
+        "source": "https://git.example.com/infra.git",
+        "branch": "main",
+        "environmentVariables": { "FILLER": filler },
+    }))?;
+    let plan = validate(&JobRequest {
+        key: AttemptKey {
+            organization_id: payload.organization_id.clone(),
+            workspace_id: payload.workspace_id.clone(),
+            job_id,
+            step_number: 100,
+            attempt: 1,
+        },
+        settings: &settings,
+        overrides: &overrides,
+        payload: &payload,
+        access: None,
+    })?;
+    Ok(render(&plan))
+}
+
+/// Makes the Job of a job that runs a script.
+pub(crate) fn job(namespace: &str, image: &str, job_id: u64, script: &str) -> anyhow::Result<Job> {
+    let mut job = rendered(namespace, image, job_id, "")?;
+    // The hash in the annotation is that of another Job now; without it the backend compares the whole content.
+    job.metadata.annotations = None;
+    let spec = spec(&mut job)?;
+    spec.active_deadline_seconds = Some(300);
+    spec.ttl_seconds_after_finished = Some(600);
+    pod(&mut job)?.termination_grace_period_seconds = Some(5);
+    let container = container(&mut job)?;
+    container.command = Some(["sh", "-c", script].map(str::to_owned).into());
+    // An image without a tag, or with `latest`, would be pulled anew although it lies on the node.
+    container.image_pull_policy = Some("IfNotPresent".to_owned());
+    Ok(job)
+}
+
+/// The specification of a Job.
+pub(crate) fn spec(job: &mut Job) -> anyhow::Result<&mut JobSpec> {
+    job.spec.as_mut().context("a rendered Job has a specification")
+}
+
+/// The pod of a Job.
+pub(crate) fn pod(job: &mut Job) -> anyhow::Result<&mut PodSpec> {
+    spec(job)?.template.spec.as_mut().context("a rendered Job has a pod")
+}
+
+/// The container of a Job.
+pub(crate) fn container(job: &mut Job) -> anyhow::Result<&mut Container> {
+    pod(job)?.containers.first_mut().context("a rendered Job has a container")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_the_rendered_one_but_for_its_command() {
+        let mut job = job("ns", "example.com/image", 7, "exit 7").unwrap();
+        assert_eq!(job.metadata.name.as_deref(), Some("job-7-100-1"));
+        assert_eq!(job.metadata.namespace.as_deref(), Some("ns"));
+        assert!(spec(&mut job).unwrap().pod_failure_policy.is_some(), "exit codes come from there");
+        let container = container(&mut job).unwrap();
+        assert_eq!(container.command.as_deref().unwrap()[2], "exit 7");
+        assert!(container.env_from.is_some() && container.image_pull_policy.is_some());
+    }
+
+    #[test]
+    fn a_payload_that_is_too_large_makes_no_job() {
+        assert!(rendered("ns", "image", 7, &"x".repeat(200_000)).is_err());
+    }
+}
