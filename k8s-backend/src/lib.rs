@@ -41,6 +41,7 @@
 //! # }
 //! ```
 
+mod abilities;
 mod backend;
 mod error;
 mod identity;
@@ -53,6 +54,7 @@ mod submission;
 pub mod testing;
 
 pub use self::{
+    abilities::{Abilities, questions},
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, BoxError, ErrorKind},
     kube::{ConnectError, KubeBackend},
