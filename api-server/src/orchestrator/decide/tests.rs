@@ -221,10 +221,9 @@ fn stuck(since: Timestamp) -> Attempt {
 
 #[test]
 fn an_attempt_whose_pod_does_not_start_is_given_up_when_patience_ends() {
-    let patience = SignedDuration::try_from(PATIENCE).unwrap();
-    let job = applying(stuck(NOW));
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(Some(NOW + patience)));
-    let late = decide(&job, WorkspaceHold::This, NOW + patience, PATIENCE);
+    let (job, end) = (applying(stuck(NOW)), NOW + SignedDuration::try_from(PATIENCE).unwrap());
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(Some(end)));
+    let late = decide(&job, WorkspaceHold::This, end, PATIENCE);
     let Next::Do(Action::GiveUp { attempt, cause }) = late else { unreachable!("{late:?}") };
     assert_eq!((attempt.as_str(), cause.retry()), ("attempt-1", Retry::Safe));
 
@@ -247,8 +246,8 @@ fn an_attempt_whose_pod_does_not_start_is_given_up_when_patience_ends() {
 
 #[test]
 fn a_claimed_attempt_is_never_given_up_for_what_it_waited_for() {
-    let claimed = Attempt { claimed_at: Some(NOW), ..stuck(NOW - SignedDuration::from_hours(1)) };
-    assert_eq!(decide(&applying(claimed), WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
+    let job = applying(Attempt { claimed_at: Some(NOW), ..stuck(NOW - SignedDuration::from_hours(1)) });
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
 }
 
 #[test]
