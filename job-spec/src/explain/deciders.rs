@@ -37,9 +37,12 @@ enum Decider {
 
 use Decider::{Always, FirstOf, ItemOf, Label, NodeLabel, Request, Setting};
 
-/// Paths of fields of a Job and who decides them; the first match counts. `*` stands for one segment, `**` at the end
-/// for any number of them.
-const JOB: &[(&str, Decider)] = &[
+/// Paths of fields and who decides them; the first match counts. `*` stands for one segment, `**` at the end for any
+/// number of them.
+type Table = &'static [(&'static str, Decider)];
+
+/// The fields of a Job.
+const JOB: Table = &[
     ("apiVersion", Always("what an attempt is")),
     ("kind", Always("what an attempt is")),
     ("metadata|name", Request),
@@ -60,7 +63,7 @@ const JOB: &[(&str, Decider)] = &[
 ];
 
 /// The same for the pod, below `spec.template.spec`.
-const POD: &[(&str, Decider)] = &[
+const POD: Table = &[
     ("affinity|**", Setting(keys::CONFIG_AFFINITY)),
     ("automountServiceAccountToken", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
     ("enableServiceLinks", Always("no variables of unrelated services in terraform's environment")),
@@ -85,7 +88,7 @@ const POD: &[(&str, Decider)] = &[
 ];
 
 /// The same for the executor's container.
-const CONTAINER: &[(&str, Decider)] = &[
+const CONTAINER: Table = &[
     ("name", Always("the pod failure policy names it")),
     ("image", FirstOf(&[keys::CONFIG_IMAGE, keys::EXECUTOR_EPHEMERAL_IMAGE])),
     ("imagePullPolicy", Setting(keys::CONFIG_IMAGE_PULL_POLICY)),
@@ -123,7 +126,7 @@ const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate
 
 /// Finds out who decided a field; `None` for a field that no Job of ours has.
 pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
-    let tables: [(&[&str], &[(&str, Decider)]); 3] = [(&OF_CONTAINER, CONTAINER), (&OF_POD, POD), (&[], JOB)];
+    let tables: [(&[&str], Table); 3] = [(&OF_CONTAINER, CONTAINER), (&OF_POD, POD), (&[], JOB)];
     tables
         .iter()
         .filter_map(|(prefix, table)| Some((below(path, prefix)?, table)))
