@@ -112,6 +112,14 @@ pub const JOB_ENV_VARS: &str = "EPHEMERAL_JOB_ENV_VARS";
 pub const CONFIG_AFFINITY: &str = "EPHEMERAL_CONFIG_AFFINITY";
 /// Workspace variable: how evenly pods are spread over nodes or zones.
 pub const CONFIG_TOPOLOGY_SPREAD: &str = "EPHEMERAL_CONFIG_TOPOLOGY_SPREAD";
+/// Workspace variable: containers that run to their end before the executor starts.
+pub const CONFIG_INIT_CONTAINERS: &str = "EPHEMERAL_CONFIG_INIT_CONTAINERS";
+/// Workspace variable: containers that run beside the executor.
+pub const CONFIG_SIDECARS: &str = "EPHEMERAL_CONFIG_SIDECARS";
+/// Workspace variable: more volumes of the pod.
+pub const CONFIG_VOLUMES: &str = "EPHEMERAL_CONFIG_VOLUMES";
+/// Workspace variable: what else is mounted into the executor.
+pub const CONFIG_VOLUME_MOUNTS: &str = "EPHEMERAL_CONFIG_VOLUME_MOUNTS";
 
 /// Workspace variable: makes the steps of the workspace run in ephemeral executors, whatever its value.
 pub const ENABLE_EPHEMERAL_EXECUTOR: &str = "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR";
@@ -163,6 +171,10 @@ pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_DEADLINE,
     CONFIG_GRACE_PERIOD,
     CONFIG_TTL,
+    CONFIG_INIT_CONTAINERS,
+    CONFIG_SIDECARS,
+    CONFIG_VOLUMES,
+    CONFIG_VOLUME_MOUNTS,
 ];
 
 /// Who sets a setting, and where.

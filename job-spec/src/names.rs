@@ -125,7 +125,26 @@ name!(
     Rule::MountPath
 );
 
+/// The folders of a path, whatever the number of slashes.
+pub(crate) fn folders(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+}
+
 impl JobName {
+    /// Tells whether a name has the form of the name of an attempt's Job, which its Secret has too.
+    ///
+    /// ```
+    /// use job_spec::names::JobName;
+    /// assert!(JobName::is_of_attempt("job-42-100-1"));
+    /// assert!(!JobName::is_of_attempt("job-42-100"));
+    /// ```
+    #[must_use]
+    pub fn is_of_attempt(name: &str) -> bool {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        name.strip_prefix("job-")
+            .is_some_and(|rest| rest.split('-').count() == 3 && rest.split('-').all(is_number))
+    }
+
     /// Makes the name of an attempt's Job: `job-<job id>-<step number>-<attempt>`.
     ///
     /// There is one name per attempt, so no Job ever has to make room for another.

@@ -6,7 +6,7 @@ use config_core::{
     Origins, Resources, Sourced, TimeLimits,
     value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
 };
-use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
+use k8s_openapi::api::core::v1::{Affinity, Container, TopologySpreadConstraint, Volume, VolumeMount};
 
 use crate::{
     AttemptAccess, AttemptKey,
@@ -59,6 +59,10 @@ pub(crate) struct PlannedPayload {
 pub(crate) struct PodParts {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) topology_spread: Vec<TopologySpreadConstraint>,
+    /// Sidecars and init containers, in the order in which they start.
+    pub(crate) init_containers: Vec<Container>,
+    pub(crate) volumes: Vec<Volume>,
+    pub(crate) volume_mounts: Vec<VolumeMount>,
 }
 
 /// What else the pod is beside its container, its volumes and its metadata.
@@ -90,6 +94,21 @@ pub(crate) enum VolumeKind {
     ConfigMap(ConfigMapName),
     /// A persistent volume claim: terraform's plugins.
     PluginCache(ClaimName),
+}
+
+impl VolumeKind {
+    /// Names that no volume of a workspace can have.
+    pub(crate) const NAMES: [&str; 3] = ["tmp", "config-volume", "tf-plugin-volume"];
+
+    /// Returns the name of the volume; the names are those that people know from existing Jobs.
+    pub(crate) const fn name(&self) -> &'static str {
+        let [temp, config_map, plugin_cache] = Self::NAMES;
+        match self {
+            Self::Temp => temp,
+            Self::ConfigMap(_) => config_map,
+            Self::PluginCache(_) => plugin_cache,
+        }
+    }
 }
 
 impl JobPlan {

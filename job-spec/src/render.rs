@@ -21,6 +21,7 @@ mod secret;
 mod volumes;
 
 pub use container::EXECUTOR_CONTAINER;
+pub(crate) use container::restricted;
 
 /// Renders the Job of a plan; the same plan gives the same bytes.
 ///
@@ -76,7 +77,7 @@ pub fn render(plan: &JobPlan) -> Job {
         secrets,
         env_from_config_maps,
         env,
-        volumes,
+        mounts: volumes::mounts(volumes, &parts.volume_mounts),
         resources,
         security: container_security,
     });

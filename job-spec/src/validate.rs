@@ -110,8 +110,8 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
         env_from_config_maps.iter().flat_map(Names::iter).map(ConfigMapName::new),
     );
     checks.env_vars(env_vars);
-    let parts = checks.parts(yaml);
     let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), container_security);
+    let parts = checks.parts(yaml, &volumes);
 
     // A name that is absent here has left a problem behind.
     match (namespace, image, payload, Problems::from_vec(checks.problems)) {

@@ -15,6 +15,14 @@ pub struct YamlOverrides {
     pub affinity: Option<Yaml>,
     /// How evenly pods are spread: a list of `v1.TopologySpreadConstraint`.
     pub topology_spread: Option<Yaml>,
+    /// Containers that end before the executor starts: a list of `v1.Container`.
+    pub init_containers: Option<Yaml>,
+    /// Containers that run beside the executor: a list of `v1.Container`.
+    pub sidecars: Option<Yaml>,
+    /// More volumes: a list of `v1.Volume`.
+    pub volumes: Option<Yaml>,
+    /// What else is mounted into the executor: a list of `v1.VolumeMount`.
+    pub volume_mounts: Option<Yaml>,
 }
 
 /// What a document is as a whole.
@@ -45,6 +53,10 @@ impl Reader<'_> {
         YamlOverrides {
             affinity: self.yaml(keys::CONFIG_AFFINITY, Form::Object),
             topology_spread: self.yaml(keys::CONFIG_TOPOLOGY_SPREAD, Form::List),
+            init_containers: self.yaml(keys::CONFIG_INIT_CONTAINERS, Form::List),
+            sidecars: self.yaml(keys::CONFIG_SIDECARS, Form::List),
+            volumes: self.yaml(keys::CONFIG_VOLUMES, Form::List),
+            volume_mounts: self.yaml(keys::CONFIG_VOLUME_MOUNTS, Form::List),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The one container: the executor.
+//! The container of the executor.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,12 @@ use config_core::{
 use k8s_openapi::{
     api::core::v1::{
         Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, ResourceRequirements,
-        SecretEnvSource, SecurityContext,
+        SecretEnvSource, SecurityContext, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use super::volumes;
-use crate::{
-    names::{ConfigMapName, Image, SecretName},
-    plan::PlannedVolume,
-};
+use crate::names::{ConfigMapName, Image, SecretName};
 
 /// Name of the executor's container.
 pub const EXECUTOR_CONTAINER: &str = "executor";
@@ -30,13 +26,13 @@ pub(super) struct Parts<'a> {
     pub(super) secrets: &'a [SecretName],
     pub(super) env_from_config_maps: &'a [ConfigMapName],
     pub(super) env: Vec<EnvVar>,
-    pub(super) volumes: &'a [PlannedVolume],
+    pub(super) mounts: Option<Vec<VolumeMount>>,
     pub(super) resources: &'a Resources,
     pub(super) security: &'a ContainerSecurity,
 }
 
 pub(super) fn render(parts: Parts<'_>) -> Container {
-    let Parts { image, image_pull_policy, secrets, env_from_config_maps, env, volumes, resources, security } =
+    let Parts { image, image_pull_policy, secrets, env_from_config_maps, env, mounts, resources, security } =
         parts;
     Container {
         env: Some(env),
@@ -47,7 +43,7 @@ pub(super) fn render(parts: Parts<'_>) -> Container {
         resources: (!resources.is_empty()).then(|| requirements(resources)),
         security_context: Some(security_context(security)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: volumes::mounts(volumes),
+        volume_mounts: mounts,
         ..Container::default()
     }
 }
@@ -64,6 +60,11 @@ fn env_from(secrets: &[SecretName], config_maps: &[ConfigMapName]) -> Vec<EnvFro
         ..EnvFromSource::default()
     });
     config_maps.chain(secrets).collect()
+}
+
+/// What every container has that says nothing else; Pod Security *restricted* accepts it.
+pub(crate) fn restricted() -> SecurityContext {
+    security_context(&ContainerSecurity::default())
 }
 
 fn security_context(security: &ContainerSecurity) -> SecurityContext {

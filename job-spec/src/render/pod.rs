@@ -29,7 +29,8 @@ pub(super) fn render(
     volumes: &[PlannedVolume],
     grace_period: Seconds,
 ) -> PodSpec {
-    let PodParts { affinity, topology_spread } = parts;
+    let PodParts { affinity, topology_spread, init_containers, volumes: more_volumes, volume_mounts: _ } =
+        parts;
     let PlannedPod {
         node_selector,
         image_pull_secrets,
@@ -51,6 +52,7 @@ pub(super) fn render(
         enable_service_links: Some(false),
         host_aliases: host_aliases.as_ref().filter(|list| !list.is_empty()).map(aliases),
         image_pull_secrets: references(image_pull_secrets),
+        init_containers: (!init_containers.is_empty()).then(|| init_containers.clone()),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
         priority_class_name: priority_class.as_ref().map(|name| name.as_str().to_owned()),
         restart_policy: Some("Never".to_owned()),
@@ -60,7 +62,7 @@ pub(super) fn render(
         termination_grace_period_seconds: Some(grace_period.get().into()),
         tolerations: tolerations.as_ref().map(|list| list.iter().map(toleration).collect()),
         topology_spread_constraints: (!topology_spread.is_empty()).then(|| topology_spread.clone()),
-        volumes: volumes::volumes(volumes),
+        volumes: volumes::volumes(volumes, more_volumes),
         ..PodSpec::default()
     }
 }

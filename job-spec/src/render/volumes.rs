@@ -4,27 +4,26 @@ use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
 };
 
-use crate::plan::{PlannedVolume, VolumeKind};
+use crate::{
+    names::folders,
+    plan::{PlannedVolume, VolumeKind},
+};
 
-pub(super) fn volumes(planned: &[PlannedVolume]) -> Option<Vec<Volume>> {
-    (!planned.is_empty()).then(|| planned.iter().map(|volume| of_kind(&volume.kind)).collect())
+pub(super) fn volumes(planned: &[PlannedVolume], of_workspace: &[Volume]) -> Option<Vec<Volume>> {
+    let planned = planned.iter().map(|volume| of_kind(&volume.kind));
+    let all: Vec<Volume> = planned.chain(of_workspace.iter().cloned()).collect();
+    (!all.is_empty()).then_some(all)
 }
 
-pub(super) fn mounts(planned: &[PlannedVolume]) -> Option<Vec<VolumeMount>> {
-    (!planned.is_empty()).then(|| planned.iter().map(mount).collect())
-}
-
-/// The names are those that people know from existing Jobs.
-const fn name(kind: &VolumeKind) -> &'static str {
-    match kind {
-        VolumeKind::Temp => "tmp",
-        VolumeKind::ConfigMap(_) => "config-volume",
-        VolumeKind::PluginCache(_) => "tf-plugin-volume",
-    }
+/// A folder comes before what is mounted inside it.
+pub(super) fn mounts(planned: &[PlannedVolume], of_workspace: &[VolumeMount]) -> Option<Vec<VolumeMount>> {
+    let mut all: Vec<VolumeMount> = planned.iter().map(mount).chain(of_workspace.iter().cloned()).collect();
+    all.sort_by(|left, right| folders(&left.mount_path).cmp(folders(&right.mount_path)));
+    (!all.is_empty()).then_some(all)
 }
 
 fn of_kind(kind: &VolumeKind) -> Volume {
-    let mut volume = Volume { name: name(kind).to_owned(), ..Volume::default() };
+    let mut volume = Volume { name: kind.name().to_owned(), ..Volume::default() };
     match kind {
         VolumeKind::Temp => volume.empty_dir = Some(EmptyDirVolumeSource::default()),
         VolumeKind::ConfigMap(config_map) => {
@@ -47,7 +46,7 @@ fn mount(planned: &PlannedVolume) -> VolumeMount {
     let PlannedVolume { kind, mount_path } = planned;
     VolumeMount {
         mount_path: mount_path.as_str().to_owned(),
-        name: name(kind).to_owned(),
+        name: kind.name().to_owned(),
         // Config maps are always mounted so; said here for those who read the Job.
         read_only: matches!(kind, VolumeKind::ConfigMap(_)).then_some(true),
         ..VolumeMount::default()

@@ -4,7 +4,7 @@ use config_core::{ConfigMapMount, PluginCache, Problem, keys, value::ContainerSe
 
 use super::checks::Checks;
 use crate::{
-    names::{ClaimName, ConfigMapName, MountPath},
+    names::{ClaimName, ConfigMapName, MountPath, folders},
     plan::{PlannedVolume, VolumeKind},
 };
 
@@ -47,44 +47,51 @@ impl Checks<'_> {
     /// Two volumes at one path are refused by Kubernetes, and inside a config map, which is read-only, the container
     /// runtime can make no folder to mount at.
     fn mounts(&mut self, volumes: &[PlannedVolume]) {
-        for (index, volume) in volumes.iter().enumerate() {
-            for other in &volumes[..index] {
-                self.pair(volume, other);
+        let mounted: Vec<Mounted<'_>> = volumes.iter().map(Mounted::from).collect();
+        for (index, volume) in mounted.iter().enumerate() {
+            for other in &mounted[..index] {
+                self.pair(*volume, *other);
             }
         }
     }
 
-    fn pair(&mut self, volume: &PlannedVolume, other: &PlannedVolume) {
-        let path = volume.mount_path.as_str();
-        let taken = other.mount_path.as_str();
-        if folders(path).eq(folders(taken)) {
-            let expected = format!("another path than {taken:?}, which is that of {}", set_by(other));
-            self.push(Problem::new(self.origin(set_by(volume)), expected).with_found(path));
+    /// Checks one mount against one that was there before.
+    pub(super) fn pair(&mut self, volume: Mounted<'_>, other: Mounted<'_>) {
+        if folders(volume.path).eq(folders(other.path)) {
+            let expected = format!("another path than {:?}, which is that of {}", other.path, other.set_by);
+            self.push(Problem::new(self.origin(volume.set_by), expected).with_found(volume.path));
             return;
         }
         for (inner, outer) in [(volume, other), (other, volume)] {
-            let (path, around) = (inner.mount_path.as_str(), outer.mount_path.as_str());
-            if matches!(outer.kind, VolumeKind::ConfigMap(_)) && is_inside(path, around) {
-                let expected =
-                    format!("a path outside {around:?}, which is that of {} and read-only", set_by(outer));
-                self.push(Problem::new(self.origin(set_by(inner)), expected).with_found(path));
+            if outer.is_read_only && is_inside(inner.path, outer.path) {
+                let expected = format!(
+                    "a path outside {:?}, which is that of {} and read-only",
+                    outer.path, outer.set_by
+                );
+                self.push(Problem::new(self.origin(inner.set_by), expected).with_found(inner.path));
             }
         }
     }
 }
 
-/// The variable that says where a volume is mounted.
-const fn set_by(volume: &PlannedVolume) -> &'static str {
-    match volume.kind {
-        VolumeKind::Temp => keys::CONFIG_SECURITY_CONTEXT,
-        VolumeKind::ConfigMap(_) => keys::CONFIG_MAP_MOUNT_PATH,
-        VolumeKind::PluginCache(_) => keys::TF_PLUGIN_CACHE_DIR,
-    }
+/// A mount of the executor's container.
+#[derive(Clone, Copy)]
+pub(super) struct Mounted<'a> {
+    pub(super) path: &'a str,
+    /// The variable that says the path.
+    pub(super) set_by: &'static str,
+    pub(super) is_read_only: bool,
 }
 
-/// The folders of a path, whatever the number of slashes.
-fn folders(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !part.is_empty() && *part != ".")
+impl<'a> From<&'a PlannedVolume> for Mounted<'a> {
+    fn from(PlannedVolume { kind, mount_path }: &'a PlannedVolume) -> Self {
+        let set_by = match kind {
+            VolumeKind::Temp => keys::CONFIG_SECURITY_CONTEXT,
+            VolumeKind::ConfigMap(_) => keys::CONFIG_MAP_MOUNT_PATH,
+            VolumeKind::PluginCache(_) => keys::TF_PLUGIN_CACHE_DIR,
+        };
+        Self { path: mount_path.as_str(), set_by, is_read_only: matches!(kind, VolumeKind::ConfigMap(_)) }
+    }
 }
 
 fn is_inside(path: &str, folder: &str) -> bool {

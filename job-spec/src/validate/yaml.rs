@@ -5,23 +5,29 @@
 use config_core::{Origin, Problem, YamlOverrides, kubernetes::Rule};
 
 use super::checks::Checks;
-use crate::plan::PodParts;
+use crate::plan::{PlannedVolume, PodParts};
+use volumes::volume_names;
 
 mod affinity;
+mod containers;
+mod resources;
+mod secrets;
 mod strict;
+mod volumes;
 
 /// Longest path that is shown, in characters; of a longer one the end is.
 const LONGEST_PATH: usize = 160;
 
 /// What is wrong with the value of one variable.
 struct Faults {
+    key: &'static str,
     origin: Origin,
     problems: Vec<Problem>,
 }
 
 impl Faults {
-    const fn new(origin: Origin) -> Self {
-        Self { origin, problems: Vec::new() }
+    const fn new(key: &'static str, origin: Origin) -> Self {
+        Self { key, origin, problems: Vec::new() }
     }
 
     /// Adds what was found at a path, in words or as it is, and what was expected there.
@@ -38,6 +44,11 @@ impl Faults {
         }
     }
 
+    /// Tells whether it is about a setting, by whatever name of it the value was found.
+    fn is_of(&self, key: &str) -> bool {
+        self.key == key
+    }
+
     fn check_one_of(&mut self, path: &str, text: &str, allowed: &[&str]) {
         if !allowed.contains(&text) {
             self.push(path, shown(text), format!("one of {}", allowed.join(", ")));
@@ -46,9 +57,18 @@ impl Faults {
 }
 
 impl Checks<'_> {
-    pub(super) fn parts(&mut self, yaml: &YamlOverrides) -> PodParts {
-        let YamlOverrides { affinity, topology_spread } = yaml;
+    /// Checks the parts of a pod beside which `planned` holds the volumes of other settings.
+    pub(super) fn parts(&mut self, yaml: &YamlOverrides, planned: &[PlannedVolume]) -> PodParts {
+        let YamlOverrides { affinity, topology_spread, init_containers, sidecars, volumes, volume_mounts } =
+            yaml;
+        let volumes = volumes.as_ref().map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
+        let names = volume_names(&volumes, planned);
+        let volume_mounts =
+            volume_mounts.as_ref().map(|yaml| self.extra_mounts(yaml, &volumes, planned)).unwrap_or_default();
         PodParts {
+            init_containers: self.containers(sidecars.as_ref(), init_containers.as_ref(), &names),
+            volumes,
+            volume_mounts,
             affinity: affinity.as_ref().and_then(|yaml| self.affinity(yaml)),
             topology_spread: topology_spread
                 .as_ref()
@@ -58,8 +78,8 @@ impl Checks<'_> {
     }
 
     /// Lets a check of one variable run, and takes its problems.
-    fn of_variable<T>(&mut self, key: &str, check: impl FnOnce(&mut Faults) -> T) -> T {
-        let mut faults = Faults::new(self.origin(key));
+    fn of_variable<T>(&mut self, key: &'static str, check: impl FnOnce(&mut Faults) -> T) -> T {
+        let mut faults = Faults::new(key, self.origin(key));
         let result = check(&mut faults);
         self.problems.append(&mut faults.problems);
         result

@@ -124,7 +124,7 @@ fn pod_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>>
 }
 
 /// The variables whose value is YAML.
-fn yaml_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 2]> {
+fn yaml_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>> {
     let affinity = (LABEL, 1..=100, prop::collection::vec(LABEL, 1..3)).prop_map(|(key, weight, values)| {
         json!({"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
             {"weight": weight, "preference": {"matchExpressions": [{"key": key, "operator": "In", "values": values}]}},
@@ -133,10 +133,48 @@ fn yaml_variables() -> impl Strategy<Value = [(&'static str, Option<String>); 2]
     let spread = (LABEL, 1..i32::MAX).prop_map(
         |(key, skew)| json!([{"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"}]),
     );
-    let text = |value: Value| value.to_string();
-    (prop::option::of(affinity.prop_map(text)), prop::option::of(spread.prop_map(text))).prop_map(
-        |(affinity, spread)| [(keys::CONFIG_AFFINITY, affinity), (keys::CONFIG_TOPOLOGY_SPREAD, spread)],
+    let containers = |prefix: &'static str| {
+        prop::collection::vec((NAME, "[a-z]{1,8}", any::<bool>()), 0..3).prop_map(move |containers| {
+            let container = |(index, (name, value, with_context)): (usize, &(String, String, bool))| {
+                let mut container = json!({"name": format!("{prefix}{index}-{name}"), "image": "a/b:1",
+                    "env": [{"name": "A", "value": value}], "volumeMounts": []});
+                if *with_context {
+                    container["securityContext"] = json!({"runAsUser": 7});
+                }
+                container
+            };
+            Value::from(containers.iter().enumerate().map(container).collect::<Vec<_>>())
+        })
+    };
+    let volumes = prop::collection::vec((NAME, "/M[a-z/]{0,8}"), 0..3);
+    (
+        prop::option::of(affinity),
+        prop::option::of(spread),
+        prop::option::of(containers("i")),
+        prop::option::of(containers("s")),
+        volumes,
     )
+        .prop_map(|(affinity, spread, init_containers, sidecars, volumes)| {
+            let volume = |(index, (name, _)): (usize, &(String, String))| {
+                json!({"name": format!("v{index}-{name}"), "emptyDir": {}})
+            };
+            let mount = |(index, (name, path)): (usize, &(String, String))| {
+                json!({"name": format!("v{index}-{name}"), "mountPath": format!("/M{index}{path}")})
+            };
+            let mounts: Vec<Value> = volumes.iter().enumerate().map(mount).collect();
+            let volumes: Vec<Value> = volumes.iter().enumerate().map(volume).collect();
+            [
+                (keys::CONFIG_AFFINITY, affinity),
+                (keys::CONFIG_TOPOLOGY_SPREAD, spread),
+                (keys::CONFIG_INIT_CONTAINERS, init_containers),
+                (keys::CONFIG_SIDECARS, sidecars),
+                (keys::CONFIG_VOLUMES, Some(volumes.into())),
+                (keys::CONFIG_VOLUME_MOUNTS, Some(mounts.into())),
+            ]
+            .into_iter()
+            .map(|(key, value)| (key, value.map(|value| value.to_string())))
+            .collect()
+        })
 }
 
 pub(crate) fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {

@@ -165,3 +165,165 @@ fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
             .starts_with("[0].topologyKey: a long text |")
     );
 }
+
+#[test]
+fn volumes_have_names_of_their_own_and_one_kind() {
+    let volumes = |text: &str| problems(&[("EPHEMERAL_CONFIG_VOLUMES", text)]);
+    assert_eq!(volumes("[{name: a, emptyDir: {}}, {name: b, hostPath: {path: /x}}, {name: c}]"), [""; 0]);
+    let taken = "a name that no other setting uses";
+    let rule = config_core::kubernetes::Rule::DnsLabel.expected();
+    let cases = [
+        ("{name: tmp, emptyDir: {}}", format!("[0].name: tmp | {taken}")),
+        ("{name: config-volume}", format!("[0].name: config-volume | {taken}")),
+        ("{name: tf-plugin-volume}", format!("[0].name: tf-plugin-volume | {taken}")),
+        ("{name: A}", format!("[0].name: A | {rule}")),
+        ("{emptyDir: {}}", "[0].name: nothing | a value, which Kubernetes requires".to_owned()),
+        ("{name: a}, {name: a}", "[1].name: a | a name that stands once in the list".to_owned()),
+        (
+            "{name: a, emptyDir: {}, hostPath: {path: /x}}",
+            "[0]: emptyDir and hostPath | one of them: a volume is of one kind".to_owned(),
+        ),
+        ("{name: a, emptydir: {}}", "[0].emptydir | a field that Kubernetes has there".to_owned()),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(volumes(&format!("[{list}]")), [expected], "{list}");
+    }
+    assert!(
+        volumes("[{name: a, emptyDir: {sizeLimit: many}}]")[0].starts_with("[0].emptyDir.sizeLimit: many |")
+    );
+}
+
+#[test]
+fn mounts_name_a_volume_of_the_pod_and_have_places_of_their_own() {
+    let mounts = |text: &str| {
+        problems(&[
+            ("EPHEMERAL_CONFIG_VOLUMES", "[{name: a}, {name: s, secret: {secretName: x}}]"),
+            ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+            ("EPHEMERAL_CONFIG_VOLUME_MOUNTS", text),
+        ])
+    };
+    let variable = "EPHEMERAL_CONFIG_VOLUME_MOUNTS";
+    for fine in [
+        "{name: a, mountPath: /x}, {name: config-volume, mountPath: /y}",
+        "{name: a, mountPath: /x, subPath: b/c}",
+    ] {
+        assert_eq!(mounts(&format!("[{fine}]")), [""; 0], "{fine}");
+    }
+    let cases = [
+        ("{name: b, mountPath: /x}", "[0].name: b | a volume of the pod, which are a, config-volume, s".to_owned()),
+        ("{name: tmp, mountPath: /x}", "[0].name: tmp | a volume of the pod, which are a, config-volume, s".to_owned()),
+        ("{name: a}", "[0].mountPath: nothing | a value, which Kubernetes requires".to_owned()),
+        ("{name: a, mountPath: /x, subPath: ../y}", "[0].subPath: ../y | a relative path without `..`".to_owned()),
+        ("{name: a, mountPath: /x, subPath: y, subPathExpr: z}", "[0]: subPath and subPathExpr | one of them".to_owned()),
+        (
+            "{name: a, mountPath: /data/}",
+            "/data/ | another path than \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH".to_owned(),
+        ),
+        (
+            "{name: a, mountPath: /data/x}",
+            "/data/x | a path outside \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only".to_owned(),
+        ),
+        (
+            "{name: s, mountPath: /s}, {name: a, mountPath: /s/x}",
+            format!("/s/x | a path outside \"/s\", which is that of {variable} and read-only"),
+        ),
+        (
+            "{name: a, mountPath: /x}, {name: a, mountPath: //x}",
+            format!("//x | another path than \"/x\", which is that of {variable}"),
+        ),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(mounts(&format!("[{list}]")), [expected], "{list}");
+    }
+    assert_eq!(
+        problems(&[(variable, "[{name: a, mountPath: /x}]")]),
+        ["[0].name: a | a volume of EPHEMERAL_CONFIG_VOLUMES; the pod has none"]
+    );
+}
+
+#[test]
+fn containers_have_names_of_their_own_and_obey_the_rules_of_kubernetes() {
+    let init = |text: &str| {
+        problems(&[
+            ("EPHEMERAL_CONFIG_SIDECARS", "[{name: side, image: a, lifecycle: {}}]"),
+            ("EPHEMERAL_CONFIG_INIT_CONTAINERS", text),
+        ])
+    };
+    assert_eq!(
+        init("[{name: a, image: b}, {name: c, image: d, restartPolicy: Always, livenessProbe: {}}]"),
+        [""; 0]
+    );
+    let cases = [
+        ("name: executor", "[0].name: executor | another name than that of the executor's container"),
+        ("name: side", "[0].name: side | a name that no other container has"),
+        ("name: a, restartPolicy: Never", "[0].restartPolicy: Never | one of Always"),
+        (
+            "name: a, imagePullPolicy: Often",
+            "[0].imagePullPolicy: Often | one of Always, IfNotPresent, Never",
+        ),
+        (
+            "name: a, startupProbe: {}",
+            "[0].startupProbe | restartPolicy: Always beside it, which makes it a sidecar",
+        ),
+        ("name: a, env: [{name: B, value: 7}]", "[0].env[0].value: a number | text"),
+        (
+            "name: a, env: [{name: B, value: hunter2, valueFrom: {fieldRef: {fieldPath: x}}}]",
+            "[0].env[0]: value and valueFrom | one of them",
+        ),
+        ("name: a, env: [{name: B, valueFrom: {}}]", "[0].env[0].valueFrom: 0 fields | exactly one"),
+        ("name: a, envFrom: [{}]", "[0].envFrom[0] | either configMapRef or secretRef"),
+        (
+            "name: a, volumeMounts: [{name: b, mountPath: /x}]",
+            "[0].volumeMounts[0].name: b | a volume of EPHEMERAL_CONFIG_VOLUMES; the pod has none",
+        ),
+        (
+            "name: a, resources: {requests: {cpu: 2}, limits: {cpu: 1500m}}",
+            "[0].resources.requests.cpu: 2 | at most the limit, 1500m",
+        ),
+    ];
+    for (fields, expected) in cases {
+        assert_eq!(init(&format!("[{{image: b, {fields}}}]")), [expected], "{fields}");
+    }
+    assert!(init("[{name: a}]")[0].starts_with("[0].image: nothing |"));
+    assert!(init("[{name: A, image: b}]")[0].starts_with("[0].name: A |"));
+    assert!(init("[{name: a, image: b c}]")[0].starts_with("[0].image: b c |"));
+    let long = "x".repeat(60_000);
+    assert!(
+        !init(&format!("[{{name: a, image: b, env: [{{name: 1, value: {long}}}]}}]"))
+            .concat()
+            .contains("xxx")
+    );
+}
+
+#[test]
+fn no_container_and_no_volume_can_name_the_secret_of_an_attempt() {
+    let expected = "another Secret; those with names like this hold the payload of an attempt";
+    let cases = [
+        ("VOLUMES", "[{name: a, secret: {secretName: job-1-100-1}}]", "[0].secret.secretName"),
+        (
+            "VOLUMES",
+            "[{name: a, projected: {sources: [{secret: {name: job-1-100-1}}]}}]",
+            "[0].projected.sources[0].secret.name",
+        ),
+        (
+            "VOLUMES",
+            "[{name: a, csi: {driver: d, nodePublishSecretRef: {name: job-1-100-1}}}]",
+            "[0].csi.nodePublishSecretRef.name",
+        ),
+        (
+            "SIDECARS",
+            "[{name: a, image: b, envFrom: [{secretRef: {name: job-1-100-1}}]}]",
+            "[0].envFrom[0].secretRef.name",
+        ),
+        (
+            "INIT_CONTAINERS",
+            "[{name: a, image: b, env: [{name: C, valueFrom: {secretKeyRef: {name: job-1-100-1, key: k}}}]}]",
+            "[0].env[0].valueFrom.secretKeyRef.name",
+        ),
+    ];
+    for (variable, text, path) in cases {
+        let variable = format!("EPHEMERAL_CONFIG_{variable}");
+        assert_eq!(problems(&[(&variable, text)]), [format!("{path}: job-1-100-1 | {expected}")], "{text}");
+        assert_eq!(problems(&[(&variable, &text.replace("job-1-100-1", "job-1-100"))]), [""; 0], "{text}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Containers that a workspace adds: those that end before the executor starts, and those that run beside it.
+//!
+//! Sidecars are init containers that restart always, the form of Kubernetes since 1.29:
+//! <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>. A second container of the other kind would keep
+//! the Kubernetes Job from ending.
+
+use std::collections::BTreeSet;
+
+use config_core::{keys, kubernetes::Rule, value::Yaml};
+use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar};
+use serde_json::Value;
+
+use super::{Checks, Faults, resources, secrets, shown, strict, volumes::check_mount};
+use crate::{
+    render::{EXECUTOR_CONTAINER, restricted},
+    validate::longest_env_value,
+};
+
+const ALWAYS: &str = "Always";
+
+impl Checks<'_> {
+    /// Plans all containers that start before the executor, in that order: sidecars first, so that the others can use them.
+    pub(super) fn containers(
+        &mut self,
+        sidecars: Option<&Yaml>,
+        init_containers: Option<&Yaml>,
+        volumes: &BTreeSet<String>,
+    ) -> Vec<Container> {
+        let mut names = BTreeSet::new();
+        let mut all = Vec::new();
+        for (key, yaml) in
+            [(keys::CONFIG_SIDECARS, sidecars), (keys::CONFIG_INIT_CONTAINERS, init_containers)]
+        {
+            let Some(yaml) = yaml else { continue };
+            let list = self.of_variable(key, |faults| read(faults, yaml.value(), volumes, &mut names));
+            all.extend(list.into_iter().map(|mut container| {
+                if key == keys::CONFIG_SIDECARS {
+                    container.restart_policy = Some(ALWAYS.to_owned());
+                }
+                container.security_context.get_or_insert_with(restricted);
+                container
+            }));
+        }
+        all
+    }
+}
+
+fn read(
+    faults: &mut Faults,
+    value: &Value,
+    volumes: &BTreeSet<String>,
+    names: &mut BTreeSet<String>,
+) -> Vec<Container> {
+    secrets::check(faults, "", value);
+    let list: Vec<(usize, Container)> = strict::list(faults, value);
+    for (index, container) in &list {
+        let path = format!("[{index}]");
+        check_name(faults, &path, &container.name, names);
+        check_container(faults, &path, container, volumes);
+    }
+    list.into_iter().map(|(_, container)| container).collect()
+}
+
+fn check_name(faults: &mut Faults, path: &str, name: &str, names: &mut BTreeSet<String>) {
+    let path = format!("{path}.name");
+    faults.check(&path, name, Rule::DnsLabel);
+    if name == EXECUTOR_CONTAINER {
+        faults.push(&path, name, "another name than that of the executor's container");
+    } else if !names.insert(name.to_owned()) {
+        faults.push(&path, shown(name), "a name that no other container has");
+    }
+}
+
+fn check_container(faults: &mut Faults, path: &str, container: &Container, volumes: &BTreeSet<String>) {
+    let Container { image, image_pull_policy, restart_policy, termination_message_policy, .. } = container;
+    match image {
+        Some(image) => faults.check(&format!("{path}.image"), image, Rule::ContainerImage),
+        None => faults.push(&format!("{path}.image"), "nothing", Rule::ContainerImage.expected()),
+    }
+    for (field, value, known) in [
+        ("imagePullPolicy", image_pull_policy, &["Always", "IfNotPresent", "Never"] as &[&str]),
+        ("restartPolicy", restart_policy, &[ALWAYS]),
+        ("terminationMessagePolicy", termination_message_policy, &["File", "FallbackToLogsOnError"]),
+    ] {
+        if let Some(value) = value {
+            faults.check_one_of(&format!("{path}.{field}"), value, known);
+        }
+    }
+    // Kubernetes refuses these of containers that end before the next one starts.
+    let is_sidecar = restart_policy.is_some() || faults.is_of(keys::CONFIG_SIDECARS);
+    for (field, is_there) in [
+        ("lifecycle", container.lifecycle.is_some()),
+        ("livenessProbe", container.liveness_probe.is_some()),
+        ("readinessProbe", container.readiness_probe.is_some()),
+        ("startupProbe", container.startup_probe.is_some()),
+    ] {
+        if is_there && !is_sidecar {
+            faults.push(
+                &format!("{path}.{field}"),
+                "",
+                "restartPolicy: Always beside it, which makes it a sidecar",
+            );
+        }
+    }
+    for (index, entry) in container.env.iter().flatten().enumerate() {
+        check_env(faults, &format!("{path}.env[{index}]"), entry);
+    }
+    for (index, source) in container.env_from.iter().flatten().enumerate() {
+        check_env_from(faults, &format!("{path}.envFrom[{index}]"), source);
+    }
+    let mut paths = BTreeSet::new();
+    for (index, mount) in container.volume_mounts.iter().flatten().enumerate() {
+        let path = format!("{path}.volumeMounts[{index}]");
+        check_mount(faults, &path, mount, volumes);
+        if !paths.insert(crate::names::folders(&mount.mount_path).collect::<Vec<_>>()) {
+            faults.push(
+                &format!("{path}.mountPath"),
+                shown(&mount.mount_path),
+                "a path that no other mount has",
+            );
+        }
+    }
+    if let Some(requirements) = &container.resources {
+        resources::check(faults, &format!("{path}.resources"), requirements);
+    }
+}
+
+/// No value is shown: it may be a secret.
+pub(super) fn check_env(faults: &mut Faults, path: &str, EnvVar { name, value, value_from }: &EnvVar) {
+    faults.check(&format!("{path}.name"), name, Rule::EnvName);
+    let longest = longest_env_value(name);
+    if let Some(length) = value.as_ref().map(String::len).filter(|length| *length > longest) {
+        let expected =
+            format!("at most {longest} bytes, which is all that Linux takes in one environment variable");
+        faults.push(&format!("{path}.value"), &format!("{length} bytes"), expected);
+    }
+    if value.is_some() && value_from.is_some() {
+        faults.push(path, "value and valueFrom", "one of them");
+    }
+    if let Some(source) = value_from {
+        let count = fields_of(source);
+        if count != 1 {
+            faults.push(&format!("{path}.valueFrom"), &format!("{count} fields"), "exactly one");
+        }
+    }
+}
+
+pub(super) fn check_env_from(faults: &mut Faults, path: &str, source: &EnvFromSource) {
+    if source.config_map_ref.is_some() == source.secret_ref.is_some() {
+        faults.push(path, "", "either configMapRef or secretRef");
+    }
+}
+
+fn fields_of(source: &impl serde::Serialize) -> usize {
+    serde_json::to_value(source)
+        .ok()
+        .and_then(|value| value.as_object().map(serde_json::Map::len))
+        .unwrap_or(0)
+}

@@ -1,0 +1,134 @@
+//! Volumes that a workspace adds, and what of them is mounted into the executor.
+
+use std::collections::BTreeSet;
+
+use config_core::{keys, kubernetes::Rule, value::Yaml};
+use k8s_openapi::api::core::v1::{Volume, VolumeMount};
+
+use super::{Checks, Faults, resources, secrets, shown, strict};
+use crate::{
+    plan::{PlannedVolume, VolumeKind},
+    validate::volumes::Mounted,
+};
+
+impl Checks<'_> {
+    pub(super) fn extra_volumes(&mut self, yaml: &Yaml) -> Vec<Volume> {
+        self.of_variable(keys::CONFIG_VOLUMES, |faults| {
+            secrets::check(faults, "", yaml.value());
+            let list: Vec<(usize, Volume)> = strict::list(faults, yaml.value());
+            let mut names = BTreeSet::new();
+            for (index, volume) in &list {
+                check_volume(faults, &format!("[{index}]"), volume);
+                if VolumeKind::NAMES.contains(&volume.name.as_str()) {
+                    faults.push(
+                        &format!("[{index}].name"),
+                        &volume.name,
+                        "a name that no other setting uses",
+                    );
+                }
+                if !names.insert(volume.name.as_str()) {
+                    faults.push(
+                        &format!("[{index}].name"),
+                        shown(&volume.name),
+                        "a name that stands once in the list",
+                    );
+                }
+            }
+            list.into_iter().map(|(_, volume)| volume).collect()
+        })
+    }
+
+    pub(super) fn extra_mounts(
+        &mut self,
+        yaml: &Yaml,
+        volumes: &[Volume],
+        planned: &[PlannedVolume],
+    ) -> Vec<VolumeMount> {
+        let names = volume_names(volumes, planned);
+        let mounts: Vec<VolumeMount> = self.of_variable(keys::CONFIG_VOLUME_MOUNTS, |faults| {
+            let list: Vec<(usize, VolumeMount)> = strict::list(faults, yaml.value());
+            for (index, mount) in &list {
+                check_mount(faults, &format!("[{index}]"), mount, &names);
+            }
+            list.into_iter().map(|(_, mount)| mount).collect()
+        });
+        let is_read_only = |mount: &VolumeMount| {
+            let mut of_workspace = volumes.iter().filter(|volume| volume.name == mount.name);
+            mount.read_only == Some(true)
+                || mount.name == VolumeKind::NAMES[1]
+                || of_workspace.any(|volume| {
+                    let Volume { config_map, secret, projected, downward_api, image, .. } = volume;
+                    config_map.is_some()
+                        || secret.is_some()
+                        || projected.is_some()
+                        || downward_api.is_some()
+                        || image.is_some()
+                })
+        };
+        let mut before: Vec<Mounted<'_>> = planned.iter().map(Mounted::from).collect();
+        for mount in &mounts {
+            let mounted = Mounted {
+                path: &mount.mount_path,
+                set_by: keys::CONFIG_VOLUME_MOUNTS,
+                is_read_only: is_read_only(mount),
+            };
+            for other in &before {
+                self.pair(mounted, *other);
+            }
+            before.push(mounted);
+        }
+        mounts
+    }
+}
+
+/// The names of the volumes that the pod has.
+pub(super) fn volume_names(volumes: &[Volume], planned: &[PlannedVolume]) -> BTreeSet<String> {
+    let ours = planned.iter().map(|volume| volume.kind.name().to_owned());
+    volumes.iter().map(|volume| volume.name.clone()).chain(ours).collect()
+}
+
+fn check_volume(faults: &mut Faults, path: &str, volume: &Volume) {
+    faults.check(&format!("{path}.name"), &volume.name, Rule::DnsLabel);
+    if let Some(limit) = volume.empty_dir.as_ref().and_then(|folder| folder.size_limit.as_ref()) {
+        resources::amount(faults, &format!("{path}.emptyDir.sizeLimit"), limit);
+    }
+    // Every field but the name says where the content comes from.
+    let sources: Vec<String> = match serde_json::to_value(volume) {
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.into_iter().map(|(key, _)| key).filter(|key| key != "name").collect()
+        }
+        _ => Vec::new(),
+    };
+    if sources.len() > 1 {
+        faults.push(path, &sources.join(" and "), "one of them: a volume is of one kind");
+    }
+}
+
+/// Checks a mount of any container.
+pub(super) fn check_mount(faults: &mut Faults, path: &str, mount: &VolumeMount, volumes: &BTreeSet<String>) {
+    let VolumeMount { mount_path, mount_propagation, name, sub_path, sub_path_expr, .. } = mount;
+    if !volumes.contains(name) {
+        let known: Vec<&str> = volumes.iter().map(String::as_str).collect();
+        let expected = if known.is_empty() {
+            format!("a volume of {}; the pod has none", keys::CONFIG_VOLUMES)
+        } else {
+            format!("a volume of the pod, which are {}", known.join(", "))
+        };
+        faults.push(&format!("{path}.name"), shown(name), expected);
+    }
+    faults.check(&format!("{path}.mountPath"), mount_path, Rule::MountPath);
+    if let Some(propagation) = mount_propagation {
+        let known = ["None", "HostToContainer", "Bidirectional"];
+        faults.check_one_of(&format!("{path}.mountPropagation"), propagation, &known);
+    }
+    for (field, sub_path) in [("subPath", sub_path), ("subPathExpr", sub_path_expr)] {
+        if let Some(sub_path) = sub_path
+            && (sub_path.starts_with('/') || sub_path.split('/').any(|part| part == ".."))
+        {
+            faults.push(&format!("{path}.{field}"), shown(sub_path), "a relative path without `..`");
+        }
+    }
+    if sub_path.is_some() && sub_path_expr.is_some() {
+        faults.push(path, "subPath and subPathExpr", "one of them");
+    }
+}
