@@ -59,7 +59,8 @@ pub(crate) struct PlannedPayload {
 pub(crate) struct PodParts {
     pub(crate) affinity: Option<Affinity>,
     pub(crate) topology_spread: Vec<TopologySpreadConstraint>,
-    /// Sidecars and init containers, in the order in which they start.
+    /// Init containers that run beside the executor; they start before the others.
+    pub(crate) sidecars: Vec<Container>,
     pub(crate) init_containers: Vec<Container>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) volume_mounts: Vec<VolumeMount>,

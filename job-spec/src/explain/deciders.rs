@@ -9,6 +9,7 @@ use crate::{
     JobPlan,
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
     labels,
+    plan::VolumeKind,
 };
 
 /// Who decided a field, and why where nobody was asked.
@@ -33,9 +34,15 @@ enum Decider {
     Label,
     /// One label of the node selector.
     NodeLabel,
+    /// A container that the workspace adds: a sidecar or an init container.
+    InitContainer,
+    /// A mount of the executor.
+    Mount,
 }
 
-use Decider::{Always, FirstOf, ItemOf, Label, NodeLabel, Request, Setting};
+use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, Request, Setting};
+
+const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
 /// Paths of fields and who decides them; the first match counts. `*` stands for one segment, `**` at the end for any
 /// number of them.
@@ -78,13 +85,19 @@ const POD: Table = &[
     ("securityContext|runAsNonRoot", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsNonRoot")),
     ("securityContext|runAsUser", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsUser")),
     ("securityContext|seccompProfile|**", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "seccompProfile")),
+    (
+        "securityContext|supplementalGroups|**",
+        ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "supplementalGroups"),
+    ),
     ("serviceAccountName", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
     ("terminationGracePeriodSeconds", Setting(keys::CONFIG_GRACE_PERIOD)),
     ("tolerations|**", Setting(keys::CONFIG_TOLERATIONS)),
     ("topologySpreadConstraints|**", Setting(keys::CONFIG_TOPOLOGY_SPREAD)),
-    ("volumes|tmp|**", Always("a read-only root file system needs a place for temporary files")),
+    ("initContainers|**", InitContainer),
+    ("volumes|tmp|**", Always(FOR_TEMPORARY_FILES)),
     ("volumes|config-volume|**", Setting(keys::CONFIG_MAP_NAME)),
     ("volumes|tf-plugin-volume|**", Setting(keys::PVC_CLAIM_NAME)),
+    ("volumes|**", Setting(keys::CONFIG_VOLUMES)),
 ];
 
 /// The same for the executor's container.
@@ -116,9 +129,7 @@ const CONTAINER: Table = &[
     ("securityContext|capabilities|add|**", ItemOf(keys::CONFIG_SECURITY_CONTEXT, "addCapabilities")),
     ("securityContext|capabilities|drop|**", Always("an executor needs no privilege")),
     ("terminationMessagePolicy", Always("the last log lines survive in the pod's status")),
-    ("volumeMounts|tmp|**", Always("a read-only root file system needs a place for temporary files")),
-    ("volumeMounts|config-volume|**", FirstOf(&[keys::CONFIG_MAP_MOUNT_PATH, keys::CONFIG_MAP_NAME])),
-    ("volumeMounts|tf-plugin-volume|**", Setting(keys::TF_PLUGIN_CACHE_DIR)),
+    ("volumeMounts|**", Mount),
 ];
 
 const OF_POD: [&str; 3] = ["spec", "template", "spec"];
@@ -176,6 +187,27 @@ impl Decider {
             NodeLabel => {
                 let mut selector = plan.pod.node_selector.iter();
                 by(selector.find(|(key, _)| key.as_str() == last)?.1.origin.clone())
+            }
+            InitContainer => {
+                let name = path.get(OF_POD.len() + 1)?.text();
+                let is_sidecar = plan.parts.sidecars.iter().any(|container| container.name == name);
+                let key = if is_sidecar { keys::CONFIG_SIDECARS } else { keys::CONFIG_INIT_CONTAINERS };
+                by(of_setting(plan, key))
+            }
+            Mount => {
+                let mount_path = path.get(OF_CONTAINER.len() + 1)?.text();
+                let mut planned = plan.volumes.iter();
+                match planned
+                    .find(|volume| volume.mount_path.as_str() == mount_path)
+                    .map(|volume| &volume.kind)
+                {
+                    Some(VolumeKind::Temp) => Always(FOR_TEMPORARY_FILES).of(plan, path),
+                    Some(VolumeKind::ConfigMap(_)) => {
+                        FirstOf(&[keys::CONFIG_MAP_MOUNT_PATH, keys::CONFIG_MAP_NAME]).of(plan, path)
+                    }
+                    Some(VolumeKind::PluginCache(_)) => by(of_setting(plan, keys::TF_PLUGIN_CACHE_DIR)),
+                    None => by(of_setting(plan, keys::CONFIG_VOLUME_MOUNTS)),
+                }
             }
         }
     }

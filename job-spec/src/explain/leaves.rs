@@ -9,7 +9,8 @@ use serde_json::Value;
 pub(super) enum Segment {
     /// A field of an object, or a key of a map.
     Key(String),
-    /// An item of a list, by its `name` where it has one, else by its number.
+    /// An item of a list, by what Kubernetes knows it by: a mount by its path, others by their `name` where they have one, else
+    /// by its number.
     Item(String),
 }
 
@@ -47,7 +48,8 @@ fn walk(path: &mut Vec<Segment>, value: &Value, take: &mut impl FnMut(&[Segment]
 }
 
 fn name_of(item: &Value) -> Option<String> {
-    Some(item.get("name")?.as_str()?.to_owned())
+    let known_by = item.get("mountPath").or_else(|| item.get("name"))?;
+    Some(known_by.as_str()?.to_owned())
 }
 
 /// Writes a path as people write it: `spec.template.spec.containers[executor].image`.
@@ -74,7 +76,7 @@ mod tests {
     fn every_leaf_is_visited_once_with_its_path() {
         let document = json!({
             "a": { "b.c/d": "1", "empty": {} },
-            "list": [{ "name": "x", "value": null }, 7, [], [true]],
+            "list": [{ "name": "x", "value": null }, 7, [], [true], { "mountPath": "/y", "name": "x" }],
         });
         let mut found = Vec::new();
         visit(&document, &mut |path, value| found.push(format!("{}={value}", display(path))));
@@ -87,7 +89,9 @@ mod tests {
                 "list[x].value=null",
                 "list[1]=7",
                 "list[2]=[]",
-                "list[3][0]=true"
+                "list[3][0]=true",
+                "list[/y].mountPath=\"/y\"",
+                "list[/y].name=\"x\""
             ]
         );
     }

@@ -69,6 +69,10 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
         ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "m"),
         ("EPHEMERAL_CONFIG_DEADLINE", "1h"),
         ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists"),
+        ("EPHEMERAL_CONFIG_SIDECARS", "[{name: proxy, image: proxy:1}]"),
+        ("EPHEMERAL_CONFIG_INIT_CONTAINERS", "[{name: fetch, image: fetch:1}]"),
+        ("EPHEMERAL_CONFIG_VOLUMES", "[{name: more, emptyDir: {}}]"),
+        ("EPHEMERAL_CONFIG_VOLUME_MOUNTS", "[{name: more, mountPath: /a}, {name: tmp, mountPath: /b}]"),
     ]);
     let pod = "spec.template.spec";
     let container = "spec.template.spec.containers[executor]";
@@ -122,9 +126,17 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
             "built-in default allowPrivilegeEscalation",
         ),
         (
-            format!("{container}.volumeMounts[config-volume].mountPath"),
+            format!("{container}.volumeMounts[/data].mountPath"),
             "workspace variable EPHEMERAL_CONFIG_MAP_NAME",
         ),
+        (format!("{container}.volumeMounts[/b].name"), "workspace variable EPHEMERAL_CONFIG_VOLUME_MOUNTS"),
+        (
+            format!("{container}.volumeMounts[/tmp].name"),
+            "built-in default name (a read-only root file system needs a place for temporary files)",
+        ),
+        (format!("{pod}.volumes[more].emptyDir"), "workspace variable EPHEMERAL_CONFIG_VOLUMES"),
+        (format!("{pod}.initContainers[proxy].image"), "workspace variable EPHEMERAL_CONFIG_SIDECARS"),
+        (format!("{pod}.initContainers[fetch].image"), "workspace variable EPHEMERAL_CONFIG_INIT_CONTAINERS"),
     ] {
         assert_eq!(origins.get(&path).map(String::as_str), Some(expected), "{path} in {origins:#?}");
     }

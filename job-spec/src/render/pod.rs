@@ -29,8 +29,15 @@ pub(super) fn render(
     volumes: &[PlannedVolume],
     grace_period: Seconds,
 ) -> PodSpec {
-    let PodParts { affinity, topology_spread, init_containers, volumes: more_volumes, volume_mounts: _ } =
-        parts;
+    let PodParts {
+        affinity,
+        topology_spread,
+        sidecars,
+        init_containers,
+        volumes: more_volumes,
+        volume_mounts: _,
+    } = parts;
+    let init_containers: Vec<Container> = sidecars.iter().chain(init_containers).cloned().collect();
     let PlannedPod {
         node_selector,
         image_pull_secrets,
@@ -52,7 +59,7 @@ pub(super) fn render(
         enable_service_links: Some(false),
         host_aliases: host_aliases.as_ref().filter(|list| !list.is_empty()).map(aliases),
         image_pull_secrets: references(image_pull_secrets),
-        init_containers: (!init_containers.is_empty()).then(|| init_containers.clone()),
+        init_containers: (!init_containers.is_empty()).then_some(init_containers),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
         priority_class_name: priority_class.as_ref().map(|name| name.as_str().to_owned()),
         restart_policy: Some("Never".to_owned()),

@@ -2,7 +2,9 @@
 //!
 //! Each problem names the path of the field. Values of fields are shown only where they cannot be secrets.
 
-use config_core::{Origin, Problem, YamlOverrides, kubernetes::Rule};
+use std::collections::BTreeSet;
+
+use config_core::{Origin, Problem, YamlOverrides, keys, kubernetes::Rule};
 
 use super::checks::Checks;
 use crate::plan::{PlannedVolume, PodParts};
@@ -65,8 +67,15 @@ impl Checks<'_> {
         let names = volume_names(&volumes, planned);
         let volume_mounts =
             volume_mounts.as_ref().map(|yaml| self.extra_mounts(yaml, &volumes, planned)).unwrap_or_default();
+        let mut taken = BTreeSet::new();
         PodParts {
-            init_containers: self.containers(sidecars.as_ref(), init_containers.as_ref(), &names),
+            sidecars: self.containers(keys::CONFIG_SIDECARS, sidecars.as_ref(), &names, &mut taken),
+            init_containers: self.containers(
+                keys::CONFIG_INIT_CONTAINERS,
+                init_containers.as_ref(),
+                &names,
+                &mut taken,
+            ),
             volumes,
             volume_mounts,
             affinity: affinity.as_ref().and_then(|yaml| self.affinity(yaml)),

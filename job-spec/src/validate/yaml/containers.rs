@@ -19,29 +19,24 @@ use crate::{
 const ALWAYS: &str = "Always";
 
 impl Checks<'_> {
-    /// Plans all containers that start before the executor, in that order: sidecars first, so that the others can use them.
+    /// Plans the containers of one variable; `names` are those that containers have already.
     pub(super) fn containers(
         &mut self,
-        sidecars: Option<&Yaml>,
-        init_containers: Option<&Yaml>,
+        key: &'static str,
+        yaml: Option<&Yaml>,
         volumes: &BTreeSet<String>,
+        names: &mut BTreeSet<String>,
     ) -> Vec<Container> {
-        let mut names = BTreeSet::new();
-        let mut all = Vec::new();
-        for (key, yaml) in
-            [(keys::CONFIG_SIDECARS, sidecars), (keys::CONFIG_INIT_CONTAINERS, init_containers)]
-        {
-            let Some(yaml) = yaml else { continue };
-            let list = self.of_variable(key, |faults| read(faults, yaml.value(), volumes, &mut names));
-            all.extend(list.into_iter().map(|mut container| {
-                if key == keys::CONFIG_SIDECARS {
-                    container.restart_policy = Some(ALWAYS.to_owned());
-                }
-                container.security_context.get_or_insert_with(restricted);
-                container
-            }));
-        }
-        all
+        let Some(yaml) = yaml else { return Vec::new() };
+        let list = self.of_variable(key, |faults| read(faults, yaml.value(), volumes, names));
+        let complete = |mut container: Container| {
+            if key == keys::CONFIG_SIDECARS {
+                container.restart_policy = Some(ALWAYS.to_owned());
+            }
+            container.security_context.get_or_insert_with(restricted);
+            container
+        };
+        list.into_iter().map(complete).collect()
     }
 }
 
