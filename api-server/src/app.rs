@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use config_core::{EnvSnapshot, EphemeralSettings, SettingsFile};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile};
 use k8s_backend::{JobBackend, KubeBackend, LocalBackend, LocalOptions, Patience, Retrying};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -45,6 +45,7 @@ pub async fn run(cli: Cli, environment: EnvSnapshot) -> anyhow::Result<()> {
 
 async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
+    let policy = read_file("policy", options.policy.as_deref(), Policy::parse)?.unwrap_or_default();
     let data = DataDir::make(&options.data_dir)?;
     let secrets = match &options.encryption_key_file {
         Some(path) => SecretBox::read(path)?,
@@ -72,6 +73,7 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
         blobs: Blobs::new(&data.folder("blobs")?, secrets),
         logs: Logs::new(&data.folder("logs")?),
         settings,
+        policy,
         api_url,
         pod_start_patience: options.pod_start_patience,
         local_sources: options.backend == Backend::Local,
@@ -80,17 +82,19 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
 }
 
 fn read_settings(path: Option<&Path>, environment: &EnvSnapshot) -> anyhow::Result<EphemeralSettings> {
-    let file = match path {
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .with_context(|| format!("cannot read the settings file {path:?}"))?;
-            let file = SettingsFile::parse(&text);
-            Some(file.with_context(|| format!("the settings file {path:?} is not usable"))?)
-        }
-        None => None,
-    };
+    let file = read_file("settings", path, SettingsFile::parse)?;
     EphemeralSettings::load_with(environment, file.as_ref())
         .context("the settings for executors are not usable")
+}
+
+fn read_file<T>(
+    what: &str,
+    path: Option<&Path>,
+    parse: fn(&str) -> Result<T, Problems>,
+) -> anyhow::Result<Option<T>> {
+    let Some(path) = path else { return Ok(None) };
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the {what} file {path:?}"))?;
+    parse(&text).map(Some).with_context(|| format!("the {what} file {path:?} is not usable"))
 }
 
 /// Serves until a signal comes. If the orchestrator dies, the server ends: one that answers but does nothing helps nobody.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Problems, Variables, Warning, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Policy, Problems, Variables, Warning, WorkspaceOverrides};
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType};
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
@@ -41,15 +41,19 @@ pub struct StepInput {
 /// Plans the Kubernetes Job of an attempt.
 ///
 /// # Errors
-/// Every problem in the workspace's `EPHEMERAL_*` variables and in the resulting Job.
+/// Every problem in the workspace's `EPHEMERAL_*` variables and in the resulting Job, and what the policy does not permit.
 pub fn plan_attempt(
     settings: &EphemeralSettings,
+    policy: &Policy,
     input: &WorkspaceInput,
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
-    let variables = environment_variables(settings, input);
-    let (overrides, problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
+    let organization = [input.workspace.organization_id.as_str(), input.organization_name.as_str()];
+    let rules = policy.rules_for(&organization);
+    let variables = environment_variables(input).or(settings.variables_for(&organization));
+    let (overrides, mut problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
+    problems.extend(rules.check(&variables));
     let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
     let payload = payload(input, step, environment.collect());
     let request = JobRequest {
@@ -62,6 +66,7 @@ pub fn plan_attempt(
         },
         settings,
         overrides: &overrides,
+        rules: &rules,
         payload: &payload,
         access: Some(access),
     };
@@ -106,11 +111,10 @@ fn payload(
     }
 }
 
-/// Every layer of variables. The executor is handed all of them, because terraform has to find its plugin cache where
-/// the pod has mounted it, whoever named it.
-fn environment_variables(settings: &EphemeralSettings, input: &WorkspaceInput) -> Variables {
-    let organization = [input.workspace.organization_id.as_str(), input.organization_name.as_str()];
-    Variables::merge(&of_workspace(input), &BTreeMap::new(), &[]).or(settings.variables_for(&organization))
+/// The layers of variables that the store has. With those of the settings file the executor is handed all of them, because
+/// terraform has to find its plugin cache where the pod has mounted it, whoever named it.
+fn environment_variables(input: &WorkspaceInput) -> Variables {
+    Variables::merge(&of_workspace(input), &BTreeMap::new(), &[])
 }
 
 /// Presets first, so that a variable of the workspace may replace them.

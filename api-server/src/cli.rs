@@ -57,6 +57,11 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub settings: Option<PathBuf>,
 
+    /// TOML file that says what workspaces may set, and to what (docs/reference/policy.md); it is read once. [default: a
+    /// built-in policy]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+
     /// How long an executor may wait for one and the same thing before it starts (an image, room on a node, a Secret…), as in
     /// `90s` or `10m`. Then its step fails with the reason; nothing has run, so the job can be started again.
     #[arg(long, env = "PodStartPatience", value_name = "TIME", default_value = "10m", value_parser = duration)]

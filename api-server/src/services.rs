@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use config_core::EphemeralSettings;
+use config_core::{EphemeralSettings, Policy};
 use k8s_backend::JobBackend;
 
 use crate::{blobs::Blobs, logs::Logs, store::Store};
@@ -20,6 +20,8 @@ pub struct Services {
     pub backend: Arc<dyn JobBackend>,
     /// The operator's settings for executors.
     pub settings: EphemeralSettings,
+    /// What the operator permits workspaces.
+    pub policy: Policy,
     /// This server's address as executors reach it, without a slash at the end.
     pub api_url: String,
     /// How long a Kubernetes Job may wait for one and the same thing before its container starts.

@@ -218,3 +218,20 @@ pub fn settings() -> impl Iterator<Item = &'static Setting> {
         .into_iter()
         .flatten()
 }
+
+/// Finds the description of a variable of a workspace.
+#[must_use]
+pub fn workspace_setting(name: &str) -> Option<&'static Setting> {
+    settings().find(|setting| setting.place == Place::Workspace && setting.name == name)
+}
+
+/// Tells whether a workspace may set a variable only where the operator's policy allows it.
+#[must_use]
+pub fn needs_permission(name: &str) -> bool {
+    workspace_setting(name).is_some_and(|setting| setting.permission)
+}
+
+/// Tells whether the value of a variable is YAML, which patterns of a policy say nothing about.
+pub(crate) fn is_yaml(name: &str) -> bool {
+    workspace_setting(name).is_some_and(|setting| setting.grammar.starts_with("YAML"))
+}

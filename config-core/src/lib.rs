@@ -61,6 +61,7 @@ pub mod keys;
 pub mod kubernetes;
 mod layers;
 mod overrides;
+mod policy;
 mod reference;
 mod settings;
 mod settings_file;
@@ -78,7 +79,8 @@ pub use overrides::{
     ConfigMapMount, Origins, PluginCache, ResourceName, Resources, TimeLimits, WorkspaceOverrides,
     YamlOverrides,
 };
-pub use reference::{settings_file_page, settings_page};
+pub use policy::{PodSecurityLevel, Policy, Rules};
+pub use reference::{policy_page, settings_file_page, settings_page};
 pub use settings::EphemeralSettings;
 pub use settings_file::{FileVariables, SettingsFile};
 pub use snapshot::EnvSnapshot;

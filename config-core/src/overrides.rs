@@ -20,7 +20,7 @@ mod yaml;
 
 pub use origins::Origins;
 use reader::Reader;
-pub(crate) use reader::{is_workspace_variable, unknown_name};
+pub(crate) use reader::{is_workspace_variable, unknown_name, without_kind};
 pub use resources::{ResourceName, Resources};
 pub use time_limits::TimeLimits;
 pub use yaml::YamlOverrides;

@@ -4,10 +4,11 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    keys::{self, Place, Setting},
-    source::property,
-};
+use crate::keys::{self, Place, Setting};
+
+mod files;
+
+pub use files::{policy_page, settings_file_page};
 
 /// Returns the reference page of every setting, in Markdown.
 #[must_use]
@@ -33,32 +34,6 @@ pub fn settings_page() -> String {
     page
 }
 
-/// Returns the reference page of the settings file, in Markdown.
-#[must_use]
-pub fn settings_file_page() -> String {
-    let mut page = String::from(
-        "# Settings file\n\n\
-         <!-- Generated from config-core/src/reference.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
-         A TOML file of the platform operator: `api-server serve --settings FILE`. It says the same as the environment and is\n\
-         weaker than it; beside that it has variables for workspaces. Every key may be left out. An unknown key, a value that\n\
-         is not text and a variable that a workspace could not read keep the server from starting; each is told with its line.\n\n",
-    );
-    let _ = writeln!(page, "```toml\n{}```\n", include_str!("../examples/settings.toml"));
-    page.push_str("| key | says the same as |\n|---|---|\n");
-    for property in property::PROPERTIES {
-        let _ = writeln!(page, "| `{property}` | `-D{}{property}` |", keys::PROPERTY_PREFIX);
-    }
-    page.push_str(
-        "| `variables.<NAME>` | a workspace variable of that name, in every workspace |\n\
-         | `organizations.<id or name>.variables.<NAME>` | the same, in the workspaces of one organization |\n\n\
-         Variables, strongest first: workspace, global ones of the organization, collections,\n\
-         `organizations.<id>.variables`, `organizations.<name>.variables`, `variables`. A name with the suffix `_PLAN` or\n\
-         `_APPLY` counts for steps of that kind and wins there, whatever layer it comes from. The names are those of the\n\
-         [workspace variables](settings.md#workspace-variables-of-category-env); others belong into a workspace.\n",
-    );
-    page
-}
-
 fn describe(page: &mut String, setting: &Setting) {
     let Setting { name, place: _, also, grammar, default, example, since, permission, summary } = setting;
     let _ = writeln!(page, "\n### `{name}`\n\n{summary}\n");
@@ -73,7 +48,7 @@ fn describe(page: &mut String, setting: &Setting) {
         let _ = writeln!(page, "- also: {}", spellings.join(", "));
     }
     if *permission {
-        let _ = writeln!(page, "- permission: only where the operator's policy allows it");
+        let _ = writeln!(page, "- permission: only where the operator's [policy](policy.md) allows it");
     }
     let _ = writeln!(page, "- since: {since}");
 }

@@ -31,3 +31,8 @@ fn the_committed_page_of_settings_is_up_to_date() {
 fn the_committed_page_of_the_settings_file_is_up_to_date() {
     is_up_to_date("settings-file.md", &config_core::settings_file_page());
 }
+
+#[test]
+fn the_committed_page_of_the_policy_file_is_up_to_date() {
+    is_up_to_date("policy.md", &config_core::policy_page());
+}

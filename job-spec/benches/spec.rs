@@ -7,7 +7,7 @@
 
 use std::hint::black_box;
 
-use config_core::{EnvSnapshot, EphemeralSettings, Variables, WorkspaceOverrides};
+use config_core::{EnvSnapshot, EphemeralSettings, Rules, Variables, WorkspaceOverrides};
 use divan::Bencher;
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, render, validate};
 use k8s_openapi::api::batch::v1::Job;
@@ -76,6 +76,7 @@ impl Typical {
             key: self.key(),
             settings,
             overrides,
+            rules: &Rules::default(),
             payload: &self.payload,
             access: Some(AttemptAccess {
                 url:

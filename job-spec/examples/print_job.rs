@@ -9,7 +9,7 @@
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 
-use config_core::{EnvSnapshot, EphemeralSettings, StepKind, Variables, WorkspaceOverrides};
+use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, Variables, WorkspaceOverrides};
 use job_spec::{AttemptKey, EphemeralJobData, JobRequest, redacted, render, validate};
 
 fn main() -> ExitCode {
@@ -59,6 +59,8 @@ fn print_job(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Erro
         },
         settings: &settings,
         overrides: &overrides,
+        // No policy file: the built-in rules.
+        rules: &Rules::default(),
         payload: &payload,
         access: None,
     })?;

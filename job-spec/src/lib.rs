@@ -2,7 +2,7 @@
 //!
 //! Pure functions over values: no I/O, no clock, no client. The way of a Job:
 //!
-//! 1. A caller puts together a [`JobRequest`]: settings and overrides (from `config-core`), the payload, the attempt.
+//! 1. A caller puts together a [`JobRequest`]: settings, overrides and rules (from `config-core`), the payload, the attempt.
 //! 2. [`validate`] checks all of it and yields a [`JobPlan`], or every problem at once.
 //! 3. [`render`] turns the plan into a `batch/v1` Job; it cannot fail, and the same plan gives the same bytes.
 //! 4. [`redacted`] makes a copy that may be shown.
@@ -12,7 +12,7 @@
 //! See [`render`](render()) for the whole list with reasons.
 //!
 //! ```
-//! use config_core::{EphemeralSettings, WorkspaceOverrides};
+//! use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
 //! use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
 //!
 //! let payload = EphemeralJobData::decode(
@@ -30,6 +30,7 @@
 //!     },
 //!     settings: &EphemeralSettings::default(),
 //!     overrides: &WorkspaceOverrides::default(),
+//!     rules: &Rules::default(),
 //!     payload: &payload,
 //!     access: None,
 //! })?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use config_core::{
-    Origins, Resources, Sourced, TimeLimits,
+    Origins, Resources, Sourced, TimeLimits, Warning,
     value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
 };
 use k8s_openapi::api::core::v1::{Affinity, Container, TopologySpreadConstraint, Volume, VolumeMount};
@@ -45,6 +45,7 @@ pub struct JobPlan {
     pub(crate) time_limits: TimeLimits,
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// The encoded payload and how the executor is handed it; outside a claim it is short enough for one environment variable.
@@ -117,6 +118,12 @@ impl JobPlan {
     #[must_use]
     pub const fn key(&self) -> &AttemptKey {
         &self.key
+    }
+
+    /// Returns what is accepted although the operator's policy speaks against it, because the operator's own settings say so.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// Returns the name of the Job.

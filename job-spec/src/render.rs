@@ -45,52 +45,15 @@ pub(crate) use container::restricted;
 /// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
 #[must_use]
 pub fn render(plan: &JobPlan) -> Job {
-    let JobPlan {
-        key,
-        namespace,
-        image,
-        image_pull_policy,
-        secrets,
-        pod,
-        annotations,
-        pod_annotations,
-        labels,
-        volumes,
-        resources,
-        container_security,
-        env_from_config_maps,
-        env_vars,
-        payload,
-        access,
-        parts,
-        time_limits,
-        origins: _,
-    } = plan;
+    let JobPlan { key, namespace, annotations, labels, time_limits, .. } = plan;
     let deadline = time_limits.deadline().unwrap_or(TimeLimits::DEFAULT_DEADLINE);
-    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
     let ttl = time_limits.ttl().unwrap_or(TimeLimits::DEFAULT_TTL);
-
-    let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
-    let container = container::render(container::Parts {
-        image,
-        image_pull_policy: *image_pull_policy,
-        secrets,
-        env_from_config_maps,
-        env,
-        mounts: volumes::mounts(volumes, &parts.volume_mounts),
-        resources,
-        security: container_security,
-    });
-    let pod = pod::render(pod, parts, container, volumes, grace_period);
     let spec = JobSpec {
         active_deadline_seconds: Some(deadline.get().into()),
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
-        template: PodTemplateSpec {
-            metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
-            spec: Some(pod),
-        },
+        template: template(plan),
         ttl_seconds_after_finished: Some(ttl.get()),
         ..JobSpec::default()
     };
@@ -104,6 +67,48 @@ pub fn render(plan: &JobPlan) -> Job {
         ),
         spec: Some(spec),
         status: None,
+    }
+}
+
+/// Renders the pod of a plan, which is judged before the plan is given out.
+pub(crate) fn template(plan: &JobPlan) -> PodTemplateSpec {
+    let JobPlan {
+        key,
+        namespace: _,
+        image,
+        image_pull_policy,
+        secrets,
+        pod,
+        annotations: _,
+        pod_annotations,
+        labels,
+        volumes,
+        resources,
+        container_security,
+        env_from_config_maps,
+        env_vars,
+        payload,
+        access,
+        parts,
+        time_limits,
+        origins: _,
+        warnings: _,
+    } = plan;
+    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
+    let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
+    let container = container::render(container::Parts {
+        image,
+        image_pull_policy: *image_pull_policy,
+        secrets,
+        env_from_config_maps,
+        env,
+        mounts: volumes::mounts(volumes, &parts.volume_mounts),
+        resources,
+        security: container_security,
+    });
+    PodTemplateSpec {
+        metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
+        spec: Some(pod::render(pod, parts, container, volumes, grace_period)),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use config_core::{EphemeralSettings, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
 
 use crate::{EphemeralJobData, names::JobName};
 
@@ -56,6 +56,9 @@ pub struct JobRequest<'a> {
     pub settings: &'a EphemeralSettings,
     /// What the workspace changes.
     pub overrides: &'a WorkspaceOverrides,
+    /// What the operator permits the workspace. Here it is held against the Job; the variables from which the overrides were
+    /// read are judged before, by [`Rules::check`].
+    pub rules: &'a Rules,
     /// The input of the executor.
     pub payload: &'a EphemeralJobData,
     /// How the executor reaches the api-server; `None` for a stock executor, which knows from its Secret.

@@ -4,6 +4,8 @@
 //! into types once more. What only this place can see: whether the payload belongs to the attempt and fits into an
 //! environment variable.
 
+use std::borrow::Cow;
+
 use config_core::{
     EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys, value::Names,
 };
@@ -11,11 +13,15 @@ use config_core::{
 use crate::{
     JobPlan, JobRequest,
     names::{ConfigMapName, Image, Namespace, SecretName},
+    render,
 };
 
 mod checks;
+mod culprit;
 mod delivery;
+mod maximum;
 mod pod;
+mod pod_security;
 mod volumes;
 mod yaml;
 
@@ -41,7 +47,8 @@ pub const fn longest_env_value(name: &str) -> usize {
 /// # Errors
 /// Every problem, sorted by key: ids that are not fit for a label, a payload of another attempt or too large for an
 /// environment variable, settings and overrides that break a rule of Kubernetes, a label, an annotation or an
-/// environment variable of ours set by the workspace. Neither payload nor token are shown.
+/// environment variable of ours set by the workspace, and what the operator's rules do not permit: amounts above a maximum,
+/// fields that the level of Pod Security refuses. Neither payload nor token are shown.
 pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
     validate_after(Vec::new(), request)
 }
@@ -51,8 +58,35 @@ pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
 ///
 /// # Errors
 /// The problems given and those of [`validate`].
-pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
-    let JobRequest { key, settings, overrides, payload, access } = request;
+pub fn validate_after(mut problems: Vec<Problem>, request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
+    let rules = request.rules;
+    let mut overrides = Cow::Borrowed(request.overrides);
+    let mut limited = Vec::new();
+    if rules.has_maximum() {
+        limited = rules.limit(overrides.to_mut());
+    }
+    let is_limited = limited.is_empty();
+    problems.extend(limited);
+    let (plan, mut problems) = plan(problems, request, &overrides);
+    let Some(mut plan) = plan else {
+        return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
+    };
+    let template = render::template(&plan);
+    plan.warnings = pod_security::check(&template, rules, &plan.origins, &mut problems);
+    // A container above the maximum is above it together with the others too: said once.
+    if let Some(spec) = template.spec.filter(|_| is_limited) {
+        maximum::check(&spec, rules, &plan.origins, &mut problems);
+    }
+    Problems::none_or(problems, plan)
+}
+
+/// Plans the Job as far as its parts can be used; without a plan there is a problem.
+fn plan(
+    problems: Vec<Problem>,
+    request: &JobRequest<'_>,
+    overrides: &WorkspaceOverrides,
+) -> (Option<JobPlan>, Vec<Problem>) {
+    let JobRequest { key, settings, overrides: _, rules: _, payload, access } = request;
     let mut checks = Checks { origins: &overrides.origins, problems };
     checks.key(key);
     checks.payload_is_of(key, payload);
@@ -114,8 +148,8 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
     let parts = checks.parts(yaml, &volumes);
 
     // A name that is absent here has left a problem behind.
-    match (namespace, image, payload, Problems::from_vec(checks.problems)) {
-        (Some(namespace), Some(image), Some(payload), None) => Ok(JobPlan {
+    let plan = match (namespace, image, payload) {
+        (Some(namespace), Some(image), Some(payload)) => Some(JobPlan {
             key: key.clone(),
             namespace,
             image,
@@ -135,9 +169,11 @@ pub fn validate_after(problems: Vec<Problem>, request: &JobRequest<'_>) -> Resul
             parts,
             time_limits: *time_limits,
             origins: all_origins(origins, settings_origins),
+            warnings: Vec::new(),
         }),
-        (_, _, _, problems) => Err(problems.expect("a name is absent only with a problem")),
-    }
+        _ => None,
+    };
+    (plan, checks.problems)
 }
 
 /// Where the settings of workspace and platform were found that made the Job.

@@ -1,4 +1,5 @@
-//! Golden Jobs: `golden/<rule>/input.yaml` renders as `golden/<rule>/job.yaml`, byte for byte.
+//! Golden Jobs: `golden/<rule>/input.yaml` renders as `golden/<rule>/job.yaml`, byte for byte. What stands in
+//! `refused/<rule>/input.yaml` is refused with the words of `problems.txt`.
 //!
 //! The expected Jobs are plain YAML files, so that other tools can read them too. `UPDATE_GOLDEN=1` writes them; the
 //! difference is the review.
@@ -7,8 +8,12 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use config_core::{EnvSnapshot, EphemeralSettings, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, render, secret_of, validate};
+use config_core::{
+    EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, Variables, WorkspaceOverrides,
+};
+use job_spec::{
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, render, secret_of, validate_after,
+};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize;
 
@@ -18,6 +23,12 @@ use serde::Deserialize;
 struct Input {
     #[serde(default)]
     environment: BTreeMap<String, String>,
+    /// TOML.
+    #[serde(default)]
+    settings_file: String,
+    /// TOML.
+    #[serde(default)]
+    policy: String,
     #[serde(default)]
     workspace: BTreeMap<String, String>,
     access: Option<Access>,
@@ -30,9 +41,8 @@ struct Access {
     token: String,
 }
 
-/// Renders the Job, and the Secret that belongs to it.
-fn objects_of(input: Input) -> (String, Option<String>) {
-    let Input { environment, workspace, access } = input;
+fn plan_of(input: Input) -> Result<JobPlan, Problems> {
+    let Input { environment, settings_file, policy, workspace, access } = input;
     let key = AttemptKey {
         organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
         workspace_id: "7c1d2e5a-0000-4000-8000-000000000002".to_owned(),
@@ -55,20 +65,68 @@ fn objects_of(input: Input) -> (String, Option<String>) {
     }))
     .unwrap();
     let env: EnvSnapshot = environment.into_iter().collect();
-    let plan = validate(&JobRequest {
+    let file = SettingsFile::parse(&settings_file).unwrap();
+    let settings = EphemeralSettings::load_with(&env, Some(&file)).unwrap();
+    let organization = [key.organization_id.as_str(), "acme"];
+    let rules = Policy::parse(&policy).unwrap().rules_for(&organization);
+    let variables: Variables = workspace.into_iter().collect();
+    let variables = variables.or(settings.variables_for(&organization));
+    let (overrides, mut problems) = WorkspaceOverrides::read(&variables, payload.step_type.kind());
+    // A case without a policy is about rendering: it may set what needs a permission.
+    if !policy.is_empty() {
+        problems.extend(rules.check(&variables));
+    }
+    let access = access.map(|Access { url, token }| AttemptAccess { url, token });
+    let request = JobRequest {
         key,
-        settings: &EphemeralSettings::load(&env).unwrap(),
-        overrides: &WorkspaceOverrides::parse(&workspace.into_iter().collect(), payload.step_type.kind())
-            .unwrap(),
+        settings: &settings,
+        overrides: &overrides,
+        rules: &rules,
         payload: &payload,
-        access: access.map(|Access { url, token }| AttemptAccess { url, token }),
-    })
-    .unwrap();
+        access,
+    };
+    validate_after(problems, &request)
+}
+
+/// Renders the Job, and the Secret that belongs to it.
+fn objects_of(input: Input) -> (String, Option<String>) {
+    let plan = plan_of(input).unwrap();
     let job = render(&plan);
     let yaml = serde_saphyr::to_string(&job).unwrap();
     let read_back: Job = serde_saphyr::from_str(&yaml).unwrap();
     assert_eq!(read_back, job, "the YAML says the same as the Job");
     (yaml, secret_of(&plan).map(|secret| serde_saphyr::to_string(&secret).unwrap()))
+}
+
+/// Compares with the file, or writes it; returns what differs.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person asks by this variable to write the files instead of comparing them"
+)]
+fn difference(golden: &Path, actual: Option<&str>) -> Option<String> {
+    if let Some(actual) = actual.filter(|_| std::env::var("UPDATE_GOLDEN").is_ok_and(|value| value == "1")) {
+        fs::write(golden, actual).unwrap();
+    }
+    let (expected, actual) = (fs::read_to_string(golden).unwrap_or_default(), actual.unwrap_or_default());
+    (expected != actual).then(|| format!("{}: {}", golden.display(), first_difference(&expected, actual)))
+}
+
+/// Runs a function over all cases of a folder, and fails with all differences.
+#[track_caller]
+fn for_each_case(folder: &str, at_least: usize, check: impl Fn(&Path, Input) -> Vec<String>) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut differences = Vec::new();
+    let mut cases = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let case = entry.unwrap().path();
+        let input = fs::read_to_string(case.join("input.yaml")).unwrap();
+        let input = serde_saphyr::from_str(&input).expect("the input of a case is YAML");
+        differences.extend(check(&case, input));
+        cases += 1;
+    }
+    differences.sort();
+    assert!(cases >= at_least, "the cases were not found");
+    assert!(differences.is_empty(), "UPDATE_GOLDEN=1 writes the files\n{}", differences.join("\n"));
 }
 
 /// Says at which line two texts part, which a whole Job in a panic message does not.
@@ -85,35 +143,18 @@ fn first_difference(expected: &str, actual: &str) -> String {
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a person asks by this variable to write the files instead of comparing them"
-)]
 fn every_case_renders_its_golden_job() {
-    let update = std::env::var("UPDATE_GOLDEN").is_ok_and(|value| value == "1");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut differences = Vec::new();
-    let mut cases = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let case = entry.unwrap().path();
-        let name = case.file_name().unwrap().to_string_lossy().into_owned();
-        let input = fs::read_to_string(case.join("input.yaml")).unwrap();
-        let input = serde_saphyr::from_str(&input).unwrap_or_else(|error| panic!("{name}: {error}"));
+    for_each_case("golden", 10, |case, input| {
         let (job, secret) = objects_of(input);
-        for (file, actual) in [("job.yaml", Some(job)), ("secret.yaml", secret)] {
-            let golden = case.join(file);
-            if let Some(actual) = actual.as_ref().filter(|_| update) {
-                fs::write(&golden, actual).unwrap();
-            }
-            let (expected, actual) =
-                (fs::read_to_string(&golden).unwrap_or_default(), actual.unwrap_or_default());
-            if expected != actual {
-                differences.push(format!("{name}/{file}: {}", first_difference(&expected, &actual)));
-            }
-        }
-        cases += 1;
-    }
-    differences.sort();
-    assert!(cases > 10, "the cases were not found");
-    assert!(differences.is_empty(), "UPDATE_GOLDEN=1 writes the files\n{}", differences.join("\n"));
+        let files = [("job.yaml", Some(job)), ("secret.yaml", secret)];
+        files.iter().filter_map(|(file, actual)| difference(&case.join(file), actual.as_deref())).collect()
+    });
+}
+
+#[test]
+fn every_refused_case_is_refused_with_its_words() {
+    for_each_case("refused", 5, |case, input| {
+        let problems = plan_of(input).expect_err("nothing is wrong with it").to_string() + "\n";
+        difference(&case.join("problems.txt"), Some(&problems)).into_iter().collect()
+    });
 }

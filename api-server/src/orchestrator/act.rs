@@ -84,7 +84,8 @@ impl Actor {
         };
         let access = AttemptAccess { url: self.services.attempt_url(&id), token: token.clone() };
         // The job was checked when it was created; the workspace's variables may have changed since.
-        let plan = match plan_attempt(&self.services.settings, &input, &step_input, access) {
+        let Services { settings, policy, .. } = &*self.services;
+        let plan = match plan_attempt(settings, policy, &input, &step_input, access) {
             Ok(plan) => plan,
             Err(problems) => {
                 return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;

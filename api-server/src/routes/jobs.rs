@@ -1,6 +1,6 @@
 //! Jobs over HTTP: create, read, approve, reject, cancel.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -56,13 +56,20 @@ pub(super) async fn create(
         variables: store.variables(&workspace.id).await?,
         workspace,
     };
-    check_steps(&app.services, &input, &steps)?;
+    let mut all_warnings = warnings(&input);
+    all_warnings.extend(check_steps(&app.services, &input, &steps)?);
     let job = store.create_job(&input.workspace, &template.id, &steps).await?;
     app.orchestrator.wake(job.id);
-    Ok((StatusCode::CREATED, Json(JobView { warnings: warnings(&input), ..job.into() })))
+    Ok((StatusCode::CREATED, Json(JobView { warnings: all_warnings, ..job.into() })))
 }
 
-fn check_steps(services: &Services, input: &WorkspaceInput, steps: &[NewStep]) -> Result<(), Problem> {
+/// Plans every step once, and returns what that warns of.
+fn check_steps(
+    services: &Services,
+    input: &WorkspaceInput,
+    steps: &[NewStep],
+) -> Result<BTreeSet<Warning>, Problem> {
+    let mut warnings = BTreeSet::new();
     for step in steps.iter().filter(|step| step.step_type != job_spec::StepType::Approval) {
         let example = StepInput {
             job_id: i64::from(u32::MAX),
@@ -73,9 +80,10 @@ fn check_steps(services: &Services, input: &WorkspaceInput, steps: &[NewStep]) -
             commit_id: Some("0".repeat(40)),
         };
         let access = AttemptAccess { url: services.attempt_url(&example.step_id), token: "0".repeat(51) };
-        plan_attempt(&services.settings, input, &example, access)?;
+        let plan = plan_attempt(&services.settings, &services.policy, input, &example, access)?;
+        warnings.extend(plan.warnings().iter().cloned());
     }
-    Ok(())
+    Ok(warnings)
 }
 
 pub(super) async fn list(

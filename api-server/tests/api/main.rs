@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where and why")]
 
 mod attempts;
+mod policy;
 mod states;
 mod support;

@@ -16,7 +16,7 @@ use api_server::{
     store::Store,
     token::TokenHash,
 };
-use config_core::{EnvSnapshot, EphemeralSettings};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy, SettingsFile};
 use job_spec::attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV};
 use k8s_backend::{JobBackend, testing::InMemoryBackend};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -28,6 +28,20 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What an operator says; the files are TOML.
+#[derive(Clone, Copy)]
+pub(crate) struct Operator {
+    pub(crate) settings: &'static str,
+    pub(crate) policy: &'static str,
+    pub(crate) patience: Duration,
+}
+
+impl Default for Operator {
+    fn default() -> Self {
+        Self { settings: "", policy: "", patience: PATIENCE }
+    }
+}
+
 /// A server and the world around it.
 pub(crate) struct World {
     pub(crate) backend: Arc<InMemoryBackend>,
@@ -36,19 +50,25 @@ pub(crate) struct World {
     base: String,
     client: reqwest::Client,
     folder: TempDir,
+    operator: Operator,
     shutdown: CancellationToken,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with_pod_start_patience(PATIENCE).await
+        Self::under(Operator::default()).await
     }
 
     pub(crate) async fn with_pod_start_patience(patience: Duration) -> Self {
+        Self::under(Operator { patience, ..Operator::default() }).await
+    }
+
+    /// A world with the files of an operator.
+    pub(crate) async fn under(operator: Operator) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let backend = Arc::new(InMemoryBackend::new());
-        let (base, shutdown) = serve(folder.path(), &backend, patience).await;
+        let (base, shutdown) = serve(folder.path(), &backend, operator).await;
         let client = reqwest::Client::new();
         let mut world = Self {
             backend,
@@ -57,6 +77,7 @@ impl World {
             base,
             client,
             folder,
+            operator,
             shutdown,
         };
         world.organization = world.create("/v1/organizations", json!({ "name": "acme" })).await;
@@ -69,7 +90,7 @@ impl World {
     /// Stops the server and starts another one on the same data.
     pub(crate) async fn start_again(&mut self) {
         self.shutdown.cancel();
-        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend, PATIENCE).await;
+        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend, self.operator).await;
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -94,6 +115,19 @@ impl World {
 
     /// Makes a job of these step types, numbered 100, 200…, and returns its id.
     pub(crate) async fn job(&self, types: &[&str]) -> i64 {
+        let (status, job) = self.try_job(types).await;
+        assert_eq!(status, StatusCode::CREATED, "{job}");
+        job["id"].as_i64().unwrap()
+    }
+
+    /// Sets an environment variable of the workspace.
+    pub(crate) async fn variable(&self, key: &str, value: &str) {
+        let path = format!("/v1/workspaces/{}/variables", self.workspace);
+        self.create(&path, json!({ "key": key, "value": value, "category": "ENV" })).await;
+    }
+
+    /// Asks for such a job.
+    pub(crate) async fn try_job(&self, types: &[&str]) -> (StatusCode, Value) {
         let steps = types.iter().enumerate();
         let flow: Vec<_> =
             steps.map(|(index, kind)| json!({ "type": kind, "step": (index + 1) * 100 })).collect();
@@ -103,9 +137,7 @@ impl World {
         let name = uuid::Uuid::new_v4().to_string();
         let template = self.create(&path, json!({ "name": name, "tcl": tcl })).await;
         let path = format!("/v1/workspaces/{}/jobs", self.workspace);
-        let (status, job) = self.post(&path, json!({ "templateId": template })).await;
-        assert_eq!(status, StatusCode::CREATED, "{job}");
-        job["id"].as_i64().unwrap()
+        self.post(&path, json!({ "templateId": template })).await
     }
 
     pub(crate) async fn read(&self, job: i64) -> Value {
@@ -159,8 +191,9 @@ impl Drop for World {
 async fn serve(
     folder: &Path,
     backend: &Arc<InMemoryBackend>,
-    patience: Duration,
+    operator: Operator,
 ) -> (String, CancellationToken) {
+    let file = SettingsFile::parse(operator.settings).unwrap();
     let secrets = SecretBox::new([3; 32]);
     let store = Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap();
     store.put_token("admin", &TokenHash::of(TOKEN)).await.unwrap();
@@ -174,9 +207,10 @@ async fn serve(
         blobs: Blobs::new(&folder.join("blobs"), secrets),
         logs: Logs::new(&folder.join("logs")),
         backend: Arc::clone(backend) as Arc<dyn JobBackend>,
-        settings: EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
+        settings: EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap(),
+        policy: Policy::parse(operator.policy).unwrap(),
         api_url: base.clone(),
-        pod_start_patience: patience,
+        pod_start_patience: operator.patience,
         local_sources: false,
     });
     let shutdown = CancellationToken::new();

@@ -22,6 +22,11 @@ impl Origins {
         self.0.get(name)
     }
 
+    /// Says that something else decided a setting than its variable.
+    pub(crate) fn set(&mut self, name: &'static str, origin: Origin) {
+        self.0.insert(name, origin);
+    }
+
     /// Iterates over names and origins, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Origin)> {
         self.0.iter().map(|(name, origin)| (*name, origin))

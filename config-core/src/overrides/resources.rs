@@ -17,6 +17,18 @@ pub enum ResourceName {
 }
 
 impl ResourceName {
+    /// Every resource, in the order in which Kubernetes prints them.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::EphemeralStorage, Self::Memory];
+
+    /// Returns the variables that hold its request and its limit.
+    pub(crate) const fn keys(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cpu => (keys::CPU_REQUEST, keys::CPU_LIMIT),
+            Self::EphemeralStorage => (keys::STORAGE_REQUEST, keys::STORAGE_LIMIT),
+            Self::Memory => (keys::MEMORY_REQUEST, keys::MEMORY_LIMIT),
+        }
+    }
+
     /// Returns the name that Kubernetes gives it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -48,6 +60,14 @@ impl Resources {
         &self.limits
     }
 
+    pub(crate) fn set_request(&mut self, resource: ResourceName, amount: Quantity) {
+        self.requests.insert(resource, amount);
+    }
+
+    pub(crate) fn set_limit(&mut self, resource: ResourceName, amount: Quantity) {
+        self.limits.insert(resource, amount);
+    }
+
     /// Tells whether there is neither a request nor a limit.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -58,11 +78,8 @@ impl Resources {
 impl Reader<'_> {
     pub(super) fn resources(&mut self) -> Resources {
         let mut resources = Resources::default();
-        for (resource, request_key, limit_key) in [
-            (ResourceName::Cpu, keys::CPU_REQUEST, keys::CPU_LIMIT),
-            (ResourceName::EphemeralStorage, keys::STORAGE_REQUEST, keys::STORAGE_LIMIT),
-            (ResourceName::Memory, keys::MEMORY_REQUEST, keys::MEMORY_LIMIT),
-        ] {
+        for resource in ResourceName::ALL {
+            let (request_key, limit_key) = resource.keys();
             let request = self.amount(resource, request_key);
             let limit = self.amount(resource, limit_key);
             if let (Some(request), Some(limit)) = (&request, &limit)

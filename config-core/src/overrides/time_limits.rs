@@ -29,6 +29,10 @@ impl TimeLimits {
         self.deadline
     }
 
+    pub(crate) const fn set_deadline(&mut self, deadline: Seconds) {
+        self.deadline = Some(deadline);
+    }
+
     /// Returns the time from the signal to stop to the kill.
     #[must_use]
     pub const fn grace_period(&self) -> Option<Seconds> {

@@ -1,6 +1,6 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, SourceName, Sourced};
+use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, Rules, SourceName, Sourced};
 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, StepType};
@@ -11,6 +11,7 @@ mod delivery;
 pub(super) struct Request {
     key: AttemptKey,
     settings: EphemeralSettings,
+    rules: Rules,
     overrides: WorkspaceOverrides,
     payload: EphemeralJobData,
     access: Option<AttemptAccess>,
@@ -27,6 +28,7 @@ impl Default for Request {
                 attempt: 3,
             },
             settings: EphemeralSettings::default(),
+            rules: Rules::default(),
             overrides: WorkspaceOverrides::default(),
             payload: payload(),
             access: None,
@@ -40,8 +42,9 @@ impl Request {
     }
 
     pub(super) fn validate(&self) -> Result<JobPlan, Problems> {
-        let Self { key, settings, overrides, payload, access } = self;
-        validate(&JobRequest { key: key.clone(), settings, overrides, payload, access: access.clone() })
+        let Self { key, settings, rules, overrides, payload, access } = self;
+        let (key, access) = (key.clone(), access.clone());
+        validate(&JobRequest { key, settings, overrides, rules, payload, access })
     }
 
     pub(super) fn messages(&self) -> Vec<String> {

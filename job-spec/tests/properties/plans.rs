@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use config_core::{EnvSnapshot, EphemeralSettings, StepKind, WorkspaceOverrides, keys};
+use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, WorkspaceOverrides, keys};
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType, validate};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -203,6 +203,7 @@ pub(crate) fn plan_of(
             Some(StepKind::Apply),
         )
         .unwrap(),
+        rules: &Rules::default(),
         payload,
         access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
     })

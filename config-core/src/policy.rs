@@ -1,0 +1,172 @@
+//! What the platform operator lets the owners of workspaces and organizations set, and to what.
+//!
+//! Rules judge variables by their text, before they are read: so a value that only an apply would use is judged when the plan
+//! is made. What the finished pod may hold is judged by `job-spec`, with the level and the maximum of these rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Origin, Problem, Problems, ResourceName, SourceName, Sourced, Variables, keys,
+    overrides::{is_workspace_variable, without_kind},
+    value::{Quantity, Seconds},
+};
+
+mod items;
+mod level;
+mod maximum;
+mod parse;
+mod pattern;
+
+pub use level::PodSecurityLevel;
+pub(crate) use parse::FIELDS;
+use pattern::Patterns;
+
+/// The operator's policy; `Default` is the built-in one.
+///
+/// ```toml
+#[doc = include_str!("../examples/policy.toml")]
+/// ```
+///
+/// ```
+/// use config_core::{Policy, PodSecurityLevel, Variables};
+///
+/// let policy = Policy::parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/policy.toml")))?;
+/// let workspace: Variables = [("EPHEMERAL_CONFIG_SERVICE_ACCOUNT_APPLY", "cluster-admin")].into_iter().collect();
+///
+/// let problems = policy.rules_for(&["0b8a3c10-0000-4000-8000-000000000001", "any"]).check(&workspace);
+/// assert_eq!(
+///     problems[0].to_string(),
+///     "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT_APPLY: found \"cluster-admin\", expected terraform-*, by \
+///      policy default.values.EPHEMERAL_CONFIG_SERVICE_ACCOUNT"
+/// );
+///
+/// let acme = policy.rules_for(&["7c1d2e5a-0000-4000-8000-000000000002", "acme"]);
+/// assert_eq!(acme.check(&workspace), []);
+/// assert_eq!(acme.pod_security().value, PodSecurityLevel::Baseline);
+/// # Ok::<(), config_core::Problems>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    default: RuleSet,
+    organizations: BTreeMap<String, RuleSet>,
+}
+
+/// One table of a policy; what is absent is said by a weaker one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct RuleSet {
+    allow: Option<Sourced<BTreeSet<&'static str>>>,
+    forbid: Option<Sourced<BTreeSet<&'static str>>>,
+    pod_security: Option<Sourced<PodSecurityLevel>>,
+    values: BTreeMap<&'static str, Sourced<Patterns>>,
+    maximum: BTreeMap<ResourceName, Sourced<Quantity>>,
+    deadline: Option<Sourced<Seconds>>,
+}
+
+/// The rules that hold for the workspaces of one organization; `Default` are the built-in ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    allow: Sourced<BTreeSet<&'static str>>,
+    forbid: Sourced<BTreeSet<&'static str>>,
+    pod_security: Sourced<PodSecurityLevel>,
+    values: BTreeMap<&'static str, Sourced<Patterns>>,
+    maximum: BTreeMap<ResourceName, Sourced<Quantity>>,
+    deadline: Option<Sourced<Seconds>>,
+}
+
+impl Policy {
+    /// Reads a policy file.
+    ///
+    /// # Errors
+    /// Every problem with its line: what is no TOML, unknown keys, names that are no workspace variables, a permission where
+    /// none is needed, patterns for a variable whose value is YAML, amounts that cannot be read.
+    pub fn parse(text: &str) -> Result<Self, Problems> {
+        parse::policy(text)
+    }
+
+    /// Returns the rules for an organization that goes by any of these names. What is said for the earlier name is stronger,
+    /// and what is said for an organization is stronger than what is said for all: field by field, in `values` and `maximum`
+    /// entry by entry.
+    #[must_use]
+    pub fn rules_for(&self, organization: &[&str]) -> Rules {
+        let own = organization.iter().filter_map(|name| self.organizations.get(*name));
+        let mut rules = Rules::default();
+        for set in own.chain([&self.default]).collect::<Vec<_>>().into_iter().rev() {
+            rules.replace_by(set);
+        }
+        rules
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        let built_in = || Origin::new(SourceName::Default, "policy");
+        Self {
+            allow: Sourced::new(BTreeSet::new(), built_in()),
+            forbid: Sourced::new(BTreeSet::new(), built_in()),
+            pod_security: Sourced::new(PodSecurityLevel::Baseline, built_in()),
+            values: BTreeMap::new(),
+            maximum: BTreeMap::new(),
+            deadline: None,
+        }
+    }
+}
+
+impl Rules {
+    fn replace_by(&mut self, stronger: &RuleSet) {
+        let RuleSet { allow, forbid, pod_security, values, maximum, deadline } = stronger.clone();
+        self.allow = allow.unwrap_or_else(|| self.allow.clone());
+        self.forbid = forbid.unwrap_or_else(|| self.forbid.clone());
+        self.pod_security = pod_security.unwrap_or_else(|| self.pod_security.clone());
+        self.values.extend(values);
+        self.maximum.extend(maximum);
+        self.deadline = deadline.or_else(|| self.deadline.take());
+    }
+
+    /// Returns the strictest level that every pod must meet.
+    #[must_use]
+    pub const fn pod_security(&self) -> &Sourced<PodSecurityLevel> {
+        &self.pod_security
+    }
+
+    /// Returns what all containers of a pod that run at one time may use together.
+    #[must_use]
+    pub const fn maximum(&self) -> &BTreeMap<ResourceName, Sourced<Quantity>> {
+        &self.maximum
+    }
+
+    /// Judges variables of workspaces, organizations and collections; those of the operator's own settings file are left in
+    /// peace. A variable for steps of one kind is judged as the one for all.
+    ///
+    /// Values that cannot be read are not judged: [`WorkspaceOverrides::read`](crate::WorkspaceOverrides::read) refuses
+    /// them.
+    #[must_use]
+    pub fn check(&self, variables: &Variables) -> Vec<Problem> {
+        let judged = variables.iter().filter(|(name, found)| {
+            is_workspace_variable(name) && found.origin.source != SourceName::SettingsFile
+        });
+        judged.flat_map(|(name, found)| self.judge(without_kind(name), found)).collect()
+    }
+
+    fn judge(&self, key: &str, found: &Sourced<String>) -> Vec<Problem> {
+        let Sourced { value, origin } = found;
+        if self.forbid.value.contains(key) {
+            let expected = format!("no value of a workspace, by {}", self.forbid.origin);
+            return vec![Problem::new(origin.clone(), expected)];
+        }
+        if keys::needs_permission(key) && !self.allow.value.contains(key) {
+            let expected = format!("the operator's permission, by {}", self.allow.origin);
+            let hint = format!("the operator gives it with {key:?} in default.allow of the policy file");
+            return vec![Problem::new(origin.clone(), expected).with_hint(hint)];
+        }
+        let Some(Sourced { value: patterns, origin: rule }) = self.values.get(key) else { return Vec::new() };
+        let expected = format!("{patterns}, by {rule}");
+        let refused = items::of(key, value).into_iter().filter(|item| !patterns.matches(item));
+        let problem = |item: String| {
+            Problem::new(origin.clone(), expected.clone()).with_found(items::shown(key, &item))
+        };
+        refused.map(problem).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Reads a policy file: tables to rules, every fault with its line.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
+
+use super::{Policy, RuleSet, pattern::Patterns};
+use crate::{
+    Problem, Problems, ResourceName, SourceName, Sourced,
+    document::{self, Entry, Node},
+    keys,
+    overrides::{is_workspace_variable, unknown_name, without_kind},
+    unknown,
+    value::{EntryError, Quantity, Seconds},
+};
+
+const DEFAULT: &str = "default";
+const ORGANIZATIONS: &str = "organizations";
+const DEADLINE: &str = "deadline";
+
+/// The fields of a table of rules.
+pub(crate) const FIELDS: [&str; 5] = ["allow", "forbid", "pod-security", "values", "maximum"];
+
+pub(super) fn policy(text: &str) -> Result<Policy, Problems> {
+    let document = document::read(SourceName::Policy, text);
+    let mut parser = Parser { problems: document.problems };
+    let mut policy = Policy::default();
+    for entry in &document.root {
+        match entry.name.as_str() {
+            DEFAULT => policy.default = parser.rule_set(entry),
+            ORGANIZATIONS => {
+                let tables = entry.table(&mut parser.problems);
+                policy.organizations =
+                    tables.iter().map(|table| (table.name.clone(), parser.rule_set(table))).collect();
+            }
+            _ => parser.unknown(entry, &[DEFAULT, ORGANIZATIONS]),
+        }
+    }
+    document.lines.locate(SourceName::Policy, &mut parser.problems);
+    Problems::none_or(parser.problems, policy)
+}
+
+struct Parser {
+    problems: Vec<Problem>,
+}
+
+impl Parser {
+    fn unknown(&mut self, entry: &Entry, known: &[&str]) {
+        self.problems.push(unknown::problem(entry.origin.clone(), &entry.name, "", known));
+    }
+
+    fn rule_set(&mut self, table: &Entry) -> RuleSet {
+        let mut set = RuleSet::default();
+        for entry in table.table(&mut self.problems) {
+            match entry.name.as_str() {
+                "allow" => set.allow = Some(self.allow(entry)),
+                "forbid" => set.forbid = Some(self.names(entry)),
+                "pod-security" => set.pod_security = self.value(entry),
+                "values" => set.values = self.values(entry),
+                "maximum" => self.maximum(entry, &mut set),
+                _ => self.unknown(entry, &FIELDS),
+            }
+        }
+        if let (Some(allow), Some(forbid)) = (&set.allow, &set.forbid) {
+            for name in allow.value.intersection(&forbid.value) {
+                let expected = format!("no name that {} has too", forbid.origin.key);
+                self.problems.push(Problem::new(allow.origin.clone(), expected).with_found(name));
+            }
+        }
+        set
+    }
+
+    fn value<T: FromStr<Err = EntryError>>(&mut self, entry: &Entry) -> Option<Sourced<T>> {
+        match entry.text(&mut self.problems)?.parse() {
+            Ok(value) => Some(Sourced::new(value, entry.origin.clone())),
+            Err(EntryError { entry: found, expected, hint }) => {
+                self.problems.push(Problem { hint, ..entry.problem(expected).with_found(&found) });
+                None
+            }
+        }
+    }
+
+    fn texts(&mut self, entry: &Entry) -> Vec<String> {
+        let Node::List(items) = &entry.node else {
+            let problem = entry.problem("a list of texts").with_found(&entry.node.shown());
+            self.problems.push(problem.with_hint(format!("write {} = [\"…\"]", entry.name)));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            match item {
+                Node::Text(text) => texts.push(text.clone()),
+                other => self.problems.push(entry.problem("texts in quotes").with_found(&other.shown())),
+            }
+        }
+        texts
+    }
+
+    /// Finds the variable that a rule is about.
+    fn name(&mut self, entry: &Entry, name: &str) -> Option<&'static str> {
+        let known = keys::workspace_setting(name).filter(|_| is_workspace_variable(name));
+        if let Some(setting) = known {
+            return Some(setting.name);
+        }
+        let problem = if is_workspace_variable(name) {
+            let key = without_kind(name);
+            entry
+                .problem("the name of a variable without the kind of steps")
+                .with_hint(format!("write {key}; it is the same for all kinds"))
+        } else {
+            unknown_name(name, entry.origin.clone())
+        };
+        self.problems.push(problem.with_found(name));
+        None
+    }
+
+    fn names(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
+        let names = self.texts(entry);
+        let names = names.iter().filter_map(|name| self.name(entry, name)).collect();
+        Sourced::new(names, entry.origin.clone())
+    }
+
+    /// A permission where none is needed would look as if all other variables were refused.
+    fn allow(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
+        let names = self.names(entry);
+        for name in names.value.iter().filter(|name| !keys::needs_permission(name)) {
+            let problem = entry.problem("variables that need a permission").with_found(name);
+            self.problems.push(problem.with_hint(
+                "any workspace may set this one; forbid, values and maximum say which it may not, and to what",
+            ));
+        }
+        names
+    }
+
+    fn values(&mut self, entry: &Entry) -> BTreeMap<&'static str, Sourced<Patterns>> {
+        let mut values = BTreeMap::new();
+        for variable in entry.table(&mut self.problems) {
+            let patterns = self.texts(variable);
+            let Some(name) = self.name(variable, &variable.name) else { continue };
+            if keys::is_yaml(name) {
+                let problem = variable
+                    .problem("a variable whose value is a text, because patterns say nothing of YAML");
+                self.problems.push(problem.with_hint("use allow and forbid, or pod-security and maximum"));
+                continue;
+            }
+            values.insert(name, Sourced::new(Patterns::new(patterns), variable.origin.clone()));
+        }
+        values
+    }
+
+    fn maximum(&mut self, entry: &Entry, set: &mut RuleSet) {
+        for amount in entry.table(&mut self.problems) {
+            let resource = ResourceName::ALL.into_iter().find(|resource| resource.as_str() == amount.name);
+            if let Some(resource) = resource {
+                set.maximum.extend(self.amount(amount, resource).map(|amount| (resource, amount)));
+            } else if amount.name == DEADLINE {
+                set.deadline = self.value(amount);
+                if set.deadline.as_ref().is_some_and(|deadline: &Sourced<Seconds>| deadline.value.get() == 0)
+                {
+                    self.problems.push(amount.problem("at least 1 second").with_found(&amount.node.shown()));
+                }
+            } else {
+                let known: Vec<&str> =
+                    ResourceName::ALL.into_iter().map(ResourceName::as_str).chain([DEADLINE]).collect();
+                self.unknown(amount, &known);
+            }
+        }
+    }
+    fn amount(&mut self, entry: &Entry, resource: ResourceName) -> Option<Sourced<Quantity>> {
+        let amount: Sourced<Quantity> = self.value(entry)?;
+        let expected = if amount.value.nanos() == 0 {
+            "more than 0"
+        } else if resource != ResourceName::Cpu && !amount.value.is_whole() {
+            "a whole number of bytes"
+        } else {
+            return Some(amount);
+        };
+        self.problems.push(entry.problem(expected).with_found(amount.value.as_str()));
+        None
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether all containers of a finished pod together stay below the operator's maximum.
+//!
+//! What the workspace's own variables ask for is judged before ([`Rules::limit`]); here it is about containers that
+//! were added, and about resources that came some other way.
+
+use std::collections::BTreeMap;
+
+use config_core::{Origins, Problem, ResourceName, Rules, value::Quantity};
+use k8s_openapi::api::core::v1::{Container, PodSpec};
+
+use super::culprit::{Culprit, culprit};
+
+/// Checks a finished pod.
+pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: &mut Vec<Problem>) {
+    for (resource, maximum) in rules.maximum() {
+        let origin = match culprit(origins, set_by(*resource)) {
+            // The operator's own.
+            Culprit::Operator(_) => continue,
+            Culprit::Other(origin) => origin,
+            Culprit::Unknown => maximum.origin.clone(),
+        };
+        for path in without_limit(spec, *resource) {
+            let field = format!("{path}.resources.limits.{}", resource.as_str());
+            let expected = format!("{field} to be set, because of {}", maximum.origin);
+            problems.push(Problem::new(origin.clone(), expected));
+        }
+        let most = most_at_one_time(spec, *resource);
+        if most > maximum.value.nanos() {
+            let expected = format!(
+                "at most {} of {} for all containers that run at one time, by {}",
+                maximum.value,
+                resource.as_str(),
+                maximum.origin
+            );
+            problems.push(Problem::new(origin, expected).with_found(&shown(most)));
+        }
+    }
+}
+
+/// The variables by which a container comes to a limit.
+const fn set_by(resource: ResourceName) -> &'static [&'static str] {
+    match resource {
+        ResourceName::Cpu => &[config_core::keys::CPU_LIMIT],
+        ResourceName::EphemeralStorage => &[config_core::keys::STORAGE_LIMIT],
+        ResourceName::Memory => &[config_core::keys::MEMORY_LIMIT],
+    }
+}
+
+fn without_limit(spec: &PodSpec, resource: ResourceName) -> Vec<String> {
+    let containers = spec.containers.iter().map(|container| ("containers", container));
+    let inits = spec.init_containers.iter().flatten().map(|container| ("initContainers", container));
+    containers
+        .chain(inits)
+        .filter(|(_, container)| limit(container, resource).is_none())
+        .map(|(list, container)| format!("spec.{list}[{}]", container.name))
+        .collect()
+}
+
+/// Sidecars are init containers that go on: those that stand before an init container run beside it, and all of them run
+/// beside the containers.
+fn most_at_one_time(spec: &PodSpec, resource: ResourceName) -> u128 {
+    let amount = |container: &Container| limit(container, resource).map_or(0, |limit| limit.nanos());
+    let (mut sidecars, mut most) = (0_u128, 0_u128);
+    for container in spec.init_containers.iter().flatten() {
+        if container.restart_policy.as_deref() == Some("Always") {
+            sidecars = sidecars.saturating_add(amount(container));
+            most = most.max(sidecars);
+        } else {
+            most = most.max(sidecars.saturating_add(amount(container)));
+        }
+    }
+    most.max(spec.containers.iter().map(amount).fold(sidecars, u128::saturating_add))
+}
+
+/// A limit that cannot be read is none.
+fn limit(container: &Container, resource: ResourceName) -> Option<Quantity> {
+    let limits: &BTreeMap<_, _> = container.resources.as_ref()?.limits.as_ref()?;
+    limits.get(resource.as_str())?.0.parse().ok()
+}
+
+/// Writes an amount in thousandths where it is no whole number, as people write those of processors.
+fn shown(nanos: u128) -> String {
+    const NANOS: u128 = 1_000_000_000;
+    if nanos.is_multiple_of(NANOS) {
+        (nanos / NANOS).to_string()
+    } else {
+        format!("{}m", nanos.div_ceil(1_000_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config_core::{Origin, Policy, SourceName, keys};
+
+    use super::*;
+
+    fn container(name: &str, cpu: Option<&str>, restart: Option<&str>) -> Container {
+        serde_json::from_value(serde_json::json!({
+            "name": name,
+            "restartPolicy": restart,
+            "resources": {"limits": cpu.map(|cpu| serde_json::json!({"cpu": cpu}))},
+        }))
+        .unwrap()
+    }
+
+    fn messages(
+        containers: Vec<Container>,
+        inits: Vec<Container>,
+        origins: &[(&'static str, SourceName)],
+    ) -> Vec<String> {
+        let rules = Policy::parse("[default.maximum]\ncpu = '2'\n").unwrap().rules_for(&[]);
+        let spec = PodSpec { containers, init_containers: Some(inits), ..PodSpec::default() };
+        let origins = origins.iter().map(|(key, source)| (*key, Origin::new(*source, *key))).collect();
+        let mut problems = Vec::new();
+        check(&spec, &rules, &origins, &mut problems);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_runs_at_one_time_is_summed() {
+        let over = "policy default.maximum.cpu: found \"2001m\", expected at most 2 of cpu for all containers that run at \
+                    one time, by policy default.maximum.cpu";
+        let own = |cpu| vec![container("executor", Some(cpu), None)];
+        let init = |cpu| container("init", Some(cpu), None);
+        let sidecar = |cpu| container("sidecar", Some(cpu), Some("Always"));
+        for (containers, inits, expected) in [
+            (own("2"), vec![], None),
+            (own("2001m"), vec![], Some(over)),
+            (own("1"), vec![init("2"), init("2")], None),
+            (own("1"), vec![init("2001m")], Some(over)),
+            (own("1"), vec![sidecar("1")], None),
+            (own("1"), vec![sidecar("1001m")], Some(over)),
+            (own("1"), vec![sidecar("500m"), sidecar("501m")], Some(over)),
+            (own("1"), vec![sidecar("1"), init("1")], None),
+            (own("1"), vec![sidecar("1"), init("1001m")], Some(over)),
+            (own("1"), vec![init("2"), sidecar("1")], None),
+            ([own("1"), own("1001m")].concat(), vec![], Some(over)),
+        ] {
+            let shown = format!("{containers:?} {inits:?}");
+            assert_eq!(messages(containers, inits, &[]).first().map(String::as_str), expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn every_container_needs_a_limit() {
+        assert_eq!(
+            messages(vec![container("executor", Some("1"), None)], vec![container("git", None, None)], &[]),
+            [
+                "policy default.maximum.cpu: expected spec.initContainers[git].resources.limits.cpu to be set, because of \
+                 policy default.maximum.cpu"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_only_the_operator_can_have_set_is_left_in_peace() {
+        let containers = || vec![container("executor", Some("8"), None)];
+        assert!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::SettingsFile)]).is_empty());
+        assert_eq!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::Workspace)]).len(), 1);
+    }
+}
