@@ -78,7 +78,9 @@ pub struct Preview {
 /// # let settings = EphemeralSettings::default();
 /// let variables: Variables = [("EPHEMERAL_CPU_LIMIT", "2")].into_iter().collect();
 /// let overrides = WorkspaceOverrides::parse(&variables, None)?;
-/// # let request = JobRequest { key, settings: &settings, overrides: &overrides, payload: &payload, access: None };
+/// # let rules = config_core::Rules::default();
+/// # let request =
+/// #     JobRequest { key, settings: &settings, overrides: &overrides, rules: &rules, payload: &payload, access: None };
 /// let explanation = explain(&validate(&request)?);
 /// let limit = explanation.fields.iter().find(|field| field.path.ends_with("limits.cpu")).expect("a limit");
 /// assert_eq!(limit.value, "2");
@@ -104,14 +106,15 @@ fn field(plan: &JobPlan, path: &[Segment], value: &Value) -> Field {
 }
 
 /// Explains what a workspace's variables make, whether they are right or not: the request's own overrides are replaced by
-/// those of the variables, and variables that are refused are left out.
+/// those of the variables, which its rules judge, and variables that are refused are left out.
 #[must_use]
 pub fn preview(variables: &Variables, request: &JobRequest<'_>) -> Preview {
     let kind = request.payload.step_type.kind();
     let mut variables = variables.clone();
     let mut refused = Vec::new();
     loop {
-        let (overrides, problems) = WorkspaceOverrides::read(&variables, kind);
+        let (overrides, mut problems) = WorkspaceOverrides::read(&variables, kind);
+        problems.extend(request.rules.check(&variables));
         match validate_after(problems, &JobRequest { overrides: &overrides, ..request.clone() }) {
             Ok(plan) => return Preview { refused, explanation: Some(explain(&plan)) },
             Err(problems) => {

@@ -32,7 +32,7 @@ async fn an_organization_is_found_in_both_files_by_its_name_and_the_operator_is_
         EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT = \"runAsUser=0\"\nEPHEMERAL_CPU_REQUEST = \"1\"\n";
     let policy = "[organizations.acme]\npod-security = \"restricted\"\nallow = [\"EPHEMERAL_CONFIG_IMAGE\"]\n\
         [organizations.acme.maximum]\ncpu = \"3\"\n";
-    let world = World::under(Operator { settings, policy }).await;
+    let world = World::under(Operator { settings, policy, ..Operator::default() }).await;
     world.variable("EPHEMERAL_CONFIG_IMAGE", "registry.example/own:1").await;
     let (status, job) = world.try_job(&["terraformPlan", "terraformApply"]).await;
     assert_eq!(status, StatusCode::CREATED, "{job:#}");

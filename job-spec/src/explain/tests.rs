@@ -2,10 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EnvSnapshot, EphemeralSettings};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy};
 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, validate};
+
+const POLICY: &str = "
+[default]
+allow = ['EPHEMERAL_CONFIG_SIDECARS', 'EPHEMERAL_CONFIG_INIT_CONTAINERS', 'EPHEMERAL_CONFIG_VOLUMES']
+forbid = ['EPHEMERAL_CONFIG_TTL']
+pod-security = 'privileged'
+[default.maximum]
+ephemeral-storage = '2Gi'
+";
 
 fn payload() -> EphemeralJobData {
     serde_json::from_value(serde_json::json!({
@@ -32,6 +41,7 @@ fn with_request<T>(variables: &[(&str, &str)], use_it: impl FnOnce(&Variables, &
         },
         settings: &EphemeralSettings::load(&env).unwrap(),
         overrides: &WorkspaceOverrides::default(),
+        rules: &Policy::parse(POLICY).unwrap().rules_for(&[]),
         payload: &payload(),
         access: Some(AttemptAccess {
             url: "https://api.example.com/a".to_owned(),
@@ -61,6 +71,7 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
         ("EPHEMERAL_CONFIG_LABELS", "team=a"),
         ("EPHEMERAL_CONFIG_ANNOTATIONS", "a/b=c"),
         ("EPHEMERAL_CPU_LIMIT", "2"),
+        ("EPHEMERAL_STORAGE_LIMIT", "1Gi"),
         ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
         ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "runAsUser=0"),
         ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
@@ -69,8 +80,14 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
         ("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP", "m"),
         ("EPHEMERAL_CONFIG_DEADLINE", "1h"),
         ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists"),
-        ("EPHEMERAL_CONFIG_SIDECARS", "[{name: proxy, image: proxy:1}]"),
-        ("EPHEMERAL_CONFIG_INIT_CONTAINERS", "[{name: fetch, image: fetch:1}]"),
+        (
+            "EPHEMERAL_CONFIG_SIDECARS",
+            "[{name: proxy, image: proxy:1, resources: {limits: {ephemeral-storage: 1Gi}}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_INIT_CONTAINERS",
+            "[{name: fetch, image: fetch:1, resources: {limits: {ephemeral-storage: 1Gi}}}]",
+        ),
         ("EPHEMERAL_CONFIG_VOLUMES", "[{name: more, emptyDir: {}}]"),
         ("EPHEMERAL_CONFIG_VOLUME_MOUNTS", "[{name: more, mountPath: /a}, {name: tmp, mountPath: /b}]"),
     ]);
@@ -144,6 +161,12 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
 }
 
 #[test]
+fn a_limit_that_nobody_set_is_the_maximum_of_the_policy() {
+    let limit = "spec.template.spec.containers[executor].resources.limits.ephemeral-storage";
+    assert_eq!(origins(&[])[limit], "policy default.maximum.ephemeral-storage");
+}
+
+#[test]
 fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
     let preview = with_request(
         &[
@@ -151,11 +174,20 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
             ("EPHEMERAL_CPU_LIMTI", "1"),
             ("EPHEMERAL_CONFIG_LABELS", "workspaceId=mine"),
             ("EPHEMERAL_MEMORY_LIMIT", "1Gi"),
+            ("EPHEMERAL_CONFIG_TTL_APPLY", "1h"),
         ],
         preview,
     );
     let keys: Vec<&str> = preview.refused.iter().map(|problem| problem.origin.key.as_str()).collect();
-    assert_eq!(keys, ["EPHEMERAL_CONFIG_LABELS", "EPHEMERAL_CONFIG_TOLERATIONS", "EPHEMERAL_CPU_LIMTI"]);
+    assert_eq!(
+        keys,
+        [
+            "EPHEMERAL_CONFIG_LABELS",
+            "EPHEMERAL_CONFIG_TOLERATIONS",
+            "EPHEMERAL_CONFIG_TTL_APPLY",
+            "EPHEMERAL_CPU_LIMTI"
+        ]
+    );
     let fields = preview.explanation.unwrap().fields;
     assert!(fields.iter().any(|field| field.path.ends_with("limits.memory") && field.value == "1Gi"));
     assert!(fields.iter().all(|field| !field.path.contains("tolerations")));

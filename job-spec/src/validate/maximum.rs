@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{Origins, Problem, ResourceName, Rules, value::Quantity};
+use config_core::{Origins, Problem, ResourceName, Rules, keys, value::Quantity};
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
 use super::culprit::{Culprit, culprit};
@@ -13,7 +13,7 @@ use super::culprit::{Culprit, culprit};
 /// Checks a finished pod.
 pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: &mut Vec<Problem>) {
     for (resource, maximum) in rules.maximum() {
-        let origin = match culprit(origins, set_by(*resource)) {
+        let origin = match culprit(origins, &set_by(*resource)) {
             // The operator's own.
             Culprit::Operator(_) => continue,
             Culprit::Other(origin) => origin,
@@ -37,13 +37,15 @@ pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: 
     }
 }
 
-/// The variables by which a container comes to a limit.
-const fn set_by(resource: ResourceName) -> &'static [&'static str] {
-    match resource {
-        ResourceName::Cpu => &[config_core::keys::CPU_LIMIT],
-        ResourceName::EphemeralStorage => &[config_core::keys::STORAGE_LIMIT],
-        ResourceName::Memory => &[config_core::keys::MEMORY_LIMIT],
-    }
+/// The variables by which a container comes to a limit. Those that add containers come first: what the executor itself asks
+/// for was judged before.
+const fn set_by(resource: ResourceName) -> [&'static str; 3] {
+    let of_executor = match resource {
+        ResourceName::Cpu => keys::CPU_LIMIT,
+        ResourceName::EphemeralStorage => keys::STORAGE_LIMIT,
+        ResourceName::Memory => keys::MEMORY_LIMIT,
+    };
+    [keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS, of_executor]
 }
 
 fn without_limit(spec: &PodSpec, resource: ResourceName) -> Vec<String> {
@@ -157,5 +159,9 @@ mod tests {
         let containers = || vec![container("executor", Some("8"), None)];
         assert!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::SettingsFile)]).is_empty());
         assert_eq!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::Workspace)]).len(), 1);
+        let sidecar_beside_default =
+            [(keys::CPU_LIMIT, SourceName::Policy), (keys::CONFIG_SIDECARS, SourceName::Workspace)];
+        let messages = messages(containers(), vec![], &sidecar_beside_default);
+        assert!(messages[0].starts_with("workspace variable EPHEMERAL_CONFIG_SIDECARS: "), "{messages:?}");
     }
 }

@@ -72,16 +72,20 @@ pub(super) fn check(
 /// The variables that may have set a field.
 fn set_by(field: &str) -> Vec<&'static str> {
     let own_container = format!("spec.containers[{}].securityContext", crate::EXECUTOR_CONTAINER);
-    let key = if field.starts_with("spec.securityContext") {
-        Some(keys::CONFIG_POD_SECURITY_CONTEXT)
+    let keys: &[&str] = if field.starts_with("spec.securityContext") {
+        &[keys::CONFIG_POD_SECURITY_CONTEXT]
     } else if field.starts_with(&own_container) {
-        Some(keys::CONFIG_SECURITY_CONTEXT)
+        &[keys::CONFIG_SECURITY_CONTEXT]
     } else if field.starts_with("metadata.annotations") {
-        Some(keys::CONFIG_POD_ANNOTATIONS)
+        &[keys::CONFIG_POD_ANNOTATIONS]
+    } else if field.starts_with("spec.volumes") {
+        &[keys::CONFIG_VOLUMES]
+    } else if field.starts_with("spec.initContainers") {
+        &[keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS]
     } else {
-        None
+        &[]
     };
-    key.into_iter().collect()
+    keys.to_vec()
 }
 
 struct Findings {

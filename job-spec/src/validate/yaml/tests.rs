@@ -169,7 +169,10 @@ fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
 #[test]
 fn volumes_have_names_of_their_own_and_one_kind() {
     let volumes = |text: &str| problems(&[("EPHEMERAL_CONFIG_VOLUMES", text)]);
-    assert_eq!(volumes("[{name: a, emptyDir: {}}, {name: b, hostPath: {path: /x}}, {name: c}]"), [""; 0]);
+    assert_eq!(
+        volumes("[{name: a, emptyDir: {}}, {name: b, nfs: {server: s, path: /x}}, {name: c}]"),
+        [""; 0]
+    );
     let taken = "a name that no other setting uses";
     let rule = config_core::kubernetes::Rule::DnsLabel.expected();
     let cases = [
@@ -180,8 +183,8 @@ fn volumes_have_names_of_their_own_and_one_kind() {
         ("{emptyDir: {}}", "[0].name: nothing | a value, which Kubernetes requires".to_owned()),
         ("{name: a}, {name: a}", "[1].name: a | a name that stands once in the list".to_owned()),
         (
-            "{name: a, emptyDir: {}, hostPath: {path: /x}}",
-            "[0]: emptyDir and hostPath | one of them: a volume is of one kind".to_owned(),
+            "{name: a, emptyDir: {}, nfs: {server: s, path: /x}}",
+            "[0]: emptyDir and nfs | one of them: a volume is of one kind".to_owned(),
         ),
         ("{name: a, emptydir: {}}", "[0].emptydir | a field that Kubernetes has there".to_owned()),
     ];
