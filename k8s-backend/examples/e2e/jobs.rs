@@ -1,7 +1,7 @@
 //! The Jobs of the scenarios: what the product renders, with a shell script in place of the executor.
 
 use anyhow::Context as _;
-use config_core::{EnvSnapshot, EphemeralSettings, StepKind, Variables, WorkspaceOverrides};
+use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, Variables, WorkspaceOverrides};
 use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
@@ -38,6 +38,7 @@ pub(crate) fn rendered(namespace: &str, image: &str, job_id: u64, filler: &str) 
         },
         settings: &settings,
         overrides: &overrides,
+        rules: &Rules::default(),
         payload: &payload,
         access: None,
     })?;
