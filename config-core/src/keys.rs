@@ -120,6 +120,8 @@ pub const CONFIG_SIDECARS: &str = "EPHEMERAL_CONFIG_SIDECARS";
 pub const CONFIG_VOLUMES: &str = "EPHEMERAL_CONFIG_VOLUMES";
 /// Workspace variable: what else is mounted into the executor.
 pub const CONFIG_VOLUME_MOUNTS: &str = "EPHEMERAL_CONFIG_VOLUME_MOUNTS";
+/// Workspace variable: fields of the pod that no other variable sets.
+pub const CONFIG_POD_PATCH: &str = "EPHEMERAL_CONFIG_POD_PATCH";
 
 /// Workspace variable: makes the steps of the workspace run in ephemeral executors, whatever its value.
 pub const ENABLE_EPHEMERAL_EXECUTOR: &str = "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR";
@@ -175,6 +177,7 @@ pub const WORKSPACE_VARIABLES: &[&str] = &[
     CONFIG_SIDECARS,
     CONFIG_VOLUMES,
     CONFIG_VOLUME_MOUNTS,
+    CONFIG_POD_PATCH,
 ];
 
 /// Who sets a setting, and where.

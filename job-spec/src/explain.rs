@@ -8,12 +8,15 @@ use k8s_openapi::api::batch::v1::Job;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
-use crate::{JobPlan, JobRequest, redacted, render, validate_after};
+use crate::{
+    JobPlan, JobRequest,
+    fields::{self, Segment},
+    redacted, render, validate_after,
+};
 
 mod deciders;
-mod leaves;
 
-use leaves::Segment;
+pub(crate) use deciders::owner;
 
 /// Stands where the table has a hole; tests prove that it never does.
 const UNKNOWN: &str = "nobody is known to have decided it";
@@ -92,12 +95,12 @@ pub fn explain(plan: &JobPlan) -> Explanation {
     let job = redacted(&render(plan));
     let document = serde_json::to_value(&job).expect("a Job is plain data with text keys");
     let mut fields = Vec::new();
-    leaves::visit(&document, &mut |path, value| fields.push(field(plan, path, value)));
+    fields::visit(&document, &mut |path, value| fields.push(field(plan, path, value)));
     Explanation { job, fields }
 }
 
 fn field(plan: &JobPlan, path: &[Segment], value: &Value) -> Field {
-    let text = leaves::display(path);
+    let text = fields::display(path);
     let (origin, reason) = match deciders::decide(plan, path) {
         Some(decision) => (decision.origin, decision.reason),
         None => (Origin::new(SourceName::Default, text.as_str()), Some(UNKNOWN)),

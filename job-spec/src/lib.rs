@@ -45,6 +45,7 @@
 pub mod attempt_api;
 mod exit_code;
 mod explain;
+mod fields;
 pub mod labels;
 pub mod names;
 mod payload;

@@ -1,15 +1,21 @@
 //! A Kubernetes Job that is decided but not yet written down.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use config_core::{
     Origins, Resources, Sourced, TimeLimits, Warning,
     value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
 };
-use k8s_openapi::api::core::v1::{Affinity, Container, TopologySpreadConstraint, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{
+    Affinity, Container, PodTemplateSpec, TopologySpreadConstraint, Volume, VolumeMount,
+};
 
 use crate::{
     AttemptAccess, AttemptKey,
+    fields::{self, FieldPath},
     names::{
         AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
         PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
@@ -46,6 +52,17 @@ pub struct JobPlan {
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
     pub(crate) warnings: Vec<Warning>,
+    /// What the workspace's patch made of the pod.
+    pub(crate) patched: Option<PatchedPod>,
+}
+
+/// The pod of a plan after the workspace's patch.
+#[derive(Clone, PartialEq)]
+pub(crate) struct PatchedPod {
+    /// All of it, but for the executor's environment, which no patch is shown.
+    pub(crate) template: PodTemplateSpec,
+    /// The fields that the patch changed or added.
+    pub(crate) fields: BTreeSet<FieldPath>,
 }
 
 /// The encoded payload and how the executor is handed it; outside a claim it is short enough for one environment variable.
@@ -110,6 +127,14 @@ impl VolumeKind {
             Self::ConfigMap(_) => config_map,
             Self::PluginCache(_) => plugin_cache,
         }
+    }
+}
+
+impl PatchedPod {
+    /// Tells whether the patch changed a field, by its path in the pod's template, or something in it.
+    pub(crate) fn has_changed(&self, field: &str) -> bool {
+        let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
+        self.fields.iter().any(|path| in_template(path).starts_with(field))
     }
 }
 

@@ -93,9 +93,17 @@ pub(crate) fn template(plan: &JobPlan) -> PodTemplateSpec {
         time_limits,
         origins: _,
         warnings: _,
+        patched,
     } = plan;
     let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
     let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
+    if let Some(patched) = patched {
+        let mut template = patched.template.clone();
+        if let Some(executor) = template.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
+            executor.env = Some(env);
+        }
+        return template;
+    }
     let container = container::render(container::Parts {
         image,
         image_pull_policy: *image_pull_policy,

@@ -71,8 +71,14 @@ pub fn validate_after(mut problems: Vec<Problem>, request: &JobRequest<'_>) -> R
     let Some(mut plan) = plan else {
         return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
     };
+    if let Some(yaml) = &overrides.yaml.pod_patch {
+        let (patched, faults) = yaml::patch(&plan, yaml);
+        plan.patched = patched;
+        problems.extend(faults);
+    }
     let template = render::template(&plan);
-    plan.warnings = pod_security::check(&template, rules, &plan.origins, &mut problems);
+    plan.warnings =
+        pod_security::check(&template, rules, &plan.origins, plan.patched.as_ref(), &mut problems);
     // A container above the maximum is above it together with the others too: said once.
     if let Some(spec) = template.spec.filter(|_| is_limited) {
         maximum::check(&spec, rules, &plan.origins, &mut problems);
@@ -170,6 +176,7 @@ fn plan(
             time_limits: *time_limits,
             origins: all_origins(origins, settings_origins),
             warnings: Vec::new(),
+            patched: None,
         }),
         _ => None,
     };

@@ -3,8 +3,8 @@
 //! Data only, for the reference page; what a value means is decided where it is read.
 
 use super::{
-    CONFIG_AFFINITY, CONFIG_INIT_CONTAINERS, CONFIG_SIDECARS, CONFIG_TOPOLOGY_SPREAD, CONFIG_VOLUME_MOUNTS,
-    CONFIG_VOLUMES, Place, Setting,
+    CONFIG_AFFINITY, CONFIG_INIT_CONTAINERS, CONFIG_POD_PATCH, CONFIG_SIDECARS, CONFIG_TOPOLOGY_SPREAD,
+    CONFIG_VOLUME_MOUNTS, CONFIG_VOLUMES, Place, Setting,
 };
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -73,5 +73,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         since: "0.1.0",
         permission: false,
         summary: "What else is mounted into the executor: volumes of `EPHEMERAL_CONFIG_VOLUMES`, or those that other settings make (`config-volume`, `tf-plugin-volume`, `tmp`). No two mounts have one path, and none lies inside one that is read-only.",
+    },
+    Setting {
+        name: CONFIG_POD_PATCH,
+        place: Place::Workspace,
+        also: &[],
+        grammar: "YAML or JSON: an object, merged into the `v1.PodTemplateSpec`; or a list of operations of RFC 6902 (JSON patch) on it",
+        default: None,
+        example: "{spec: {dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53]}, containers: [{name: executor, resources: {limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 1}}}]}}",
+        since: "0.1.0",
+        permission: true,
+        summary: "Fields of the pod for which there is no other variable. An object is merged as Kubernetes merges: lists of named things by name, other lists are replaced. A field that another variable sets, or that an executor needs as it is, cannot be changed; the executor's environment cannot be seen.",
     },
 ];

@@ -23,6 +23,8 @@ pub struct YamlOverrides {
     pub volumes: Option<Yaml>,
     /// What else is mounted into the executor: a list of `v1.VolumeMount`.
     pub volume_mounts: Option<Yaml>,
+    /// Changes of the pod's template: an object to merge, or a list of JSON patch operations.
+    pub pod_patch: Option<Yaml>,
 }
 
 /// What a document is as a whole.
@@ -30,6 +32,7 @@ pub struct YamlOverrides {
 enum Form {
     Object,
     List,
+    ObjectOrList,
 }
 
 impl Form {
@@ -37,6 +40,7 @@ impl Form {
         match self {
             Self::Object => value.is_object(),
             Self::List => value.is_array(),
+            Self::ObjectOrList => value.is_object() || value.is_array(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Form {
         match self {
             Self::Object => "an object in YAML or JSON",
             Self::List => "a list in YAML or JSON",
+            Self::ObjectOrList => "an object or a list in YAML or JSON",
         }
     }
 }
@@ -57,6 +62,7 @@ impl Reader<'_> {
             sidecars: self.yaml(keys::CONFIG_SIDECARS, Form::List),
             volumes: self.yaml(keys::CONFIG_VOLUMES, Form::List),
             volume_mounts: self.yaml(keys::CONFIG_VOLUME_MOUNTS, Form::List),
+            pod_patch: self.yaml(keys::CONFIG_POD_PATCH, Form::ObjectOrList),
         }
     }
 
@@ -94,6 +100,11 @@ mod tests {
                 affinity,
                 " # only a comment",
                 "found \"nothing\", expected an object in YAML or JSON; remove it to set nothing",
+            ),
+            (
+                "EPHEMERAL_CONFIG_POD_PATCH",
+                "hunter2",
+                "found \"text\", expected an object or a list in YAML or JSON",
             ),
             (spread, "{a: hunter2}", "found \"an object\", expected a list in YAML or JSON"),
             (spread, "- a: 'hunter2", "found \"line 1, column 6\", expected YAML; unclosed quote"),

@@ -4,10 +4,10 @@
 
 use config_core::{Origin, SourceName, keys};
 
-use super::leaves::Segment;
 use crate::{
     JobPlan,
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    fields::Segment,
     labels,
     plan::VolumeKind,
 };
@@ -28,8 +28,10 @@ enum Decider {
     ItemOf(&'static str, &'static str),
     /// The attempt that the Job is of.
     Request,
-    /// This crate, for a reason.
+    /// This crate, for a reason; a patch of the workspace cannot change it.
     Always(&'static str),
+    /// This crate, for a reason, where no patch says otherwise.
+    Usually(&'static str),
     /// One of our labels, or one of the workspace.
     Label,
     /// One label of the node selector.
@@ -40,7 +42,7 @@ enum Decider {
     Mount,
 }
 
-use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, Request, Setting};
+use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, Request, Setting, Usually};
 
 const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
@@ -67,13 +69,16 @@ const JOB: Table = &[
     ("spec|ttlSecondsAfterFinished", Setting(keys::CONFIG_TTL)),
     ("spec|template|metadata|labels|*", Label),
     ("spec|template|metadata|annotations|*", Setting(keys::CONFIG_POD_ANNOTATIONS)),
+    ("spec|template|metadata|**", Always("a pod of a Kubernetes Job is named by the cluster")),
 ];
 
 /// The same for the pod, below `spec.template.spec`.
 const POD: Table = &[
     ("affinity|**", Setting(keys::CONFIG_AFFINITY)),
+    // Another container of this kind would keep the Kubernetes Job from ending.
+    ("containers|**", Setting(keys::CONFIG_SIDECARS)),
     ("automountServiceAccountToken", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
-    ("enableServiceLinks", Always("no variables of unrelated services in terraform's environment")),
+    ("enableServiceLinks", Usually("no variables of unrelated services in terraform's environment")),
     ("hostAliases|**", Setting(keys::CONFIG_HOST_ALIASES)),
     ("imagePullSecrets|**", Setting(keys::CONFIG_IMAGE_PULL_SECRETS)),
     ("nodeSelector|*", NodeLabel),
@@ -90,6 +95,8 @@ const POD: Table = &[
         ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "supplementalGroups"),
     ),
     ("serviceAccountName", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
+    // The old name of the same field.
+    ("serviceAccount", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
     ("terminationGracePeriodSeconds", Setting(keys::CONFIG_GRACE_PERIOD)),
     ("tolerations|**", Setting(keys::CONFIG_TOLERATIONS)),
     ("topologySpreadConstraints|**", Setting(keys::CONFIG_TOPOLOGY_SPREAD)),
@@ -111,7 +118,7 @@ const CONTAINER: Table = &[
     ("env|EphemeralAttemptToken|**", Request),
     ("env|**", Setting(keys::JOB_ENV_VARS)),
     ("envFrom|*|secretRef|**", Setting(keys::EXECUTOR_EPHEMERAL_SECRET)),
-    ("envFrom|*|configMapRef|**", Setting(keys::CONFIG_ENVFROM_CONFIG_MAP)),
+    ("envFrom|**", Setting(keys::CONFIG_ENVFROM_CONFIG_MAP)),
     ("resources|requests|cpu", Setting(keys::CPU_REQUEST)),
     ("resources|requests|memory", Setting(keys::MEMORY_REQUEST)),
     ("resources|requests|ephemeral-storage", Setting(keys::STORAGE_REQUEST)),
@@ -127,8 +134,10 @@ const CONTAINER: Table = &[
         ItemOf(keys::CONFIG_SECURITY_CONTEXT, "readOnlyRootFilesystem"),
     ),
     ("securityContext|capabilities|add|**", ItemOf(keys::CONFIG_SECURITY_CONTEXT, "addCapabilities")),
-    ("securityContext|capabilities|drop|**", Always("an executor needs no privilege")),
-    ("terminationMessagePolicy", Always("the last log lines survive in the pod's status")),
+    ("securityContext|capabilities|drop|**", Usually("an executor needs no privilege")),
+    ("restartPolicy", Always("a step runs once")),
+    ("restartPolicyRules|**", Always("a step runs once")),
+    ("terminationMessagePolicy", Usually("the last log lines survive in the pod's status")),
     ("volumeMounts|**", Mount),
 ];
 
@@ -137,12 +146,32 @@ const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate
 
 /// Finds out who decided a field; `None` for a field that no Job of ours has.
 pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
+    if plan.patched.as_ref().is_some_and(|patched| patched.fields.contains(path)) {
+        return Setting(keys::CONFIG_POD_PATCH).of(plan, path);
+    }
+    decider(path)?.of(plan, path)
+}
+
+/// Says in words who owns a field of a pod, if no patch may change it.
+pub(crate) fn owner(path: &[Segment]) -> Option<String> {
+    let set_by = |keys: &[&str]| Some(format!("{} sets it", keys.join(" or ")));
+    match decider(path)? {
+        Setting(key) | ItemOf(key, _) => set_by(&[key]),
+        FirstOf(settings) => set_by(settings),
+        Label => set_by(&[keys::CONFIG_LABELS]),
+        NodeLabel => set_by(&[keys::CONFIG_NODE_SELECTOR_TAGS]),
+        InitContainer => set_by(&[keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS]),
+        Mount => set_by(&[keys::CONFIG_VOLUME_MOUNTS]),
+        Request => Some("it says which attempt this is".to_owned()),
+        Always(reason) => Some((*reason).to_owned()),
+        Usually(_) => None,
+    }
+}
+
+fn decider(path: &[Segment]) -> Option<&'static Decider> {
     let tables: [(&[&str], Table); 3] = [(&OF_CONTAINER, CONTAINER), (&OF_POD, POD), (&[], JOB)];
-    tables
-        .iter()
-        .filter_map(|(prefix, table)| Some((below(path, prefix)?, table)))
-        .find_map(|(rest, table)| table.iter().find(|(pattern, _)| matches(pattern, rest)))
-        .and_then(|(_, decider)| decider.of(plan, path))
+    let (rest, table) = tables.iter().find_map(|(prefix, table)| Some((below(path, prefix)?, table)))?;
+    table.iter().find(|(pattern, _)| matches(pattern, rest)).map(|(_, decider)| decider)
 }
 
 fn below<'p>(path: &'p [Segment], prefix: &[&str]) -> Option<&'p [Segment]> {
@@ -178,7 +207,9 @@ impl Decider {
             }
             ItemOf(key, item) => by(if has_item(plan, item) { of_setting(plan, key) } else { default(item) }),
             Request => by(Origin::new(SourceName::Request, request_part(path))),
-            Always(reason) => Some(Decision { origin: default(last), reason: Some(reason) }),
+            Always(reason) | Usually(reason) => {
+                Some(Decision { origin: default(last), reason: Some(reason) })
+            }
             Label => by(match plan.labels.iter().find(|(key, _)| key.as_str() == last) {
                 Some((_, value)) => value.origin.clone(),
                 None if last == labels::MANAGED_BY => default(last),

@@ -10,6 +10,7 @@ use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, keys};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::culprit::{Culprit, culprit};
+use crate::plan::PatchedPod;
 
 mod containers;
 mod pod;
@@ -46,6 +47,7 @@ pub(super) fn check(
     template: &PodTemplateSpec,
     rules: &Rules,
     origins: &Origins,
+    patched: Option<&PatchedPod>,
     problems: &mut Vec<Problem>,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -53,7 +55,7 @@ pub(super) fn check(
     for violation in violations(template, rule.value) {
         let Violation { control, level, field, found, permitted } = violation;
         let wish = format!("{field} to be {permitted} ({control}, Pod Security level {level})");
-        match culprit(origins, &set_by(&field)) {
+        match culprit(origins, &set_by(patched, &field)) {
             Culprit::Operator(origin) => warnings.push(Warning {
                 origin,
                 found,
@@ -70,7 +72,10 @@ pub(super) fn check(
 }
 
 /// The variables that may have set a field.
-fn set_by(field: &str) -> Vec<&'static str> {
+fn set_by(patched: Option<&PatchedPod>, field: &str) -> Vec<&'static str> {
+    if patched.is_some_and(|patched| patched.has_changed(field)) {
+        return vec![keys::CONFIG_POD_PATCH];
+    }
     let own_container = format!("spec.containers[{}].securityContext", crate::EXECUTOR_CONTAINER);
     let keys: &[&str] = if field.starts_with("spec.securityContext") {
         &[keys::CONFIG_POD_SECURITY_CONTEXT]

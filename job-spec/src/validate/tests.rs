@@ -11,10 +11,10 @@ mod delivery;
 pub(super) struct Request {
     key: AttemptKey,
     settings: EphemeralSettings,
-    rules: Rules,
+    pub(super) rules: Rules,
     overrides: WorkspaceOverrides,
     payload: EphemeralJobData,
-    access: Option<AttemptAccess>,
+    pub(super) access: Option<AttemptAccess>,
 }
 
 impl Default for Request {

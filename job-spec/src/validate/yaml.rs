@@ -8,10 +8,12 @@ use config_core::{Origin, Problem, YamlOverrides, keys, kubernetes::Rule};
 
 use super::checks::Checks;
 use crate::plan::{PlannedVolume, PodParts};
+pub(super) use patch::patch;
 use volumes::volume_names;
 
 mod affinity;
 mod containers;
+mod patch;
 mod resources;
 mod secrets;
 mod strict;
@@ -61,8 +63,15 @@ impl Faults {
 impl Checks<'_> {
     /// Checks the parts of a pod beside which `planned` holds the volumes of other settings.
     pub(super) fn parts(&mut self, yaml: &YamlOverrides, planned: &[PlannedVolume]) -> PodParts {
-        let YamlOverrides { affinity, topology_spread, init_containers, sidecars, volumes, volume_mounts } =
-            yaml;
+        let YamlOverrides {
+            affinity,
+            topology_spread,
+            init_containers,
+            sidecars,
+            volumes,
+            volume_mounts,
+            pod_patch: _,
+        } = yaml;
         let volumes = volumes.as_ref().map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
         let names = volume_names(&volumes, planned);
         let volume_mounts =

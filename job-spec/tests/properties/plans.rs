@@ -153,8 +153,9 @@ fn yaml_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>
         prop::option::of(containers("i")),
         prop::option::of(containers("s")),
         volumes,
+        prop::option::of(patch()),
     )
-        .prop_map(|(affinity, spread, init_containers, sidecars, volumes)| {
+        .prop_map(|(affinity, spread, init_containers, sidecars, volumes, patch)| {
             let volume = |(index, (name, _)): (usize, &(String, String))| {
                 json!({"name": format!("v{index}-{name}"), "emptyDir": {}})
             };
@@ -170,11 +171,26 @@ fn yaml_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>
                 (keys::CONFIG_SIDECARS, sidecars),
                 (keys::CONFIG_VOLUMES, Some(volumes.into())),
                 (keys::CONFIG_VOLUME_MOUNTS, Some(mounts.into())),
+                (keys::CONFIG_POD_PATCH, patch),
             ]
             .into_iter()
             .map(|(key, value)| (key, value.map(|value| value.to_string())))
             .collect()
         })
+}
+
+fn patch() -> impl Strategy<Value = Value> {
+    let merged = (NAME, 1..9).prop_map(|(hostname, count)| {
+        let resources = json!({"limits": {"example.com/device": count}});
+        json!({"spec": {"hostname": hostname, "containers": [{"name": "executor", "resources": resources}]}})
+    });
+    let operations = NAME.prop_map(|hostname| {
+        json!([
+            {"op": "add", "path": "/spec/hostname", "value": hostname},
+            {"op": "remove", "path": "/spec/enableServiceLinks"},
+        ])
+    });
+    prop_oneof![merged, operations]
 }
 
 pub(crate) fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {

@@ -3,7 +3,7 @@
 use crate::validate::tests::{Request, overrides};
 
 /// The problems of one variable, without its name, which is the same in all of them.
-fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn problems(variables: &[(&str, &str)]) -> Vec<String> {
     let request = Request::with(overrides(variables));
     let Err(problems) = request.validate() else { return Vec::new() };
     let text = |problem: &config_core::Problem| match &problem.found {

@@ -1,12 +1,15 @@
-//! A JSON document as a list of its leaves, each with its path.
+//! The fields of an object of Kubernetes: a JSON document as a list of its leaves, each with its path.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
+/// Where a field is.
+pub(crate) type FieldPath = Vec<Segment>;
+
 /// One step of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Segment {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Segment {
     /// A field of an object, or a key of a map.
     Key(String),
     /// An item of a list, by what Kubernetes knows it by: a mount by its path, others by their `name` where they have one, else
@@ -15,7 +18,7 @@ pub(super) enum Segment {
 }
 
 impl Segment {
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Key(text) | Self::Item(text) => text,
         }
@@ -23,7 +26,7 @@ impl Segment {
 }
 
 /// Visits every value that is neither an object nor a list with something in it, in the order of the document.
-pub(super) fn visit(document: &Value, take: &mut impl FnMut(&[Segment], &Value)) {
+pub(crate) fn visit(document: &Value, take: &mut impl FnMut(&[Segment], &Value)) {
     walk(&mut Vec::new(), document, take);
 }
 
@@ -53,7 +56,7 @@ fn name_of(item: &Value) -> Option<String> {
 }
 
 /// Writes a path as people write it: `spec.template.spec.containers[executor].image`.
-pub(super) fn display(path: &[Segment]) -> String {
+pub(crate) fn display(path: &[Segment]) -> String {
     let mut text = String::new();
     for segment in path {
         let _ = match segment {

@@ -1,0 +1,118 @@
+//! A workspace's own changes of the finished pod, where no other variable reaches.
+//!
+//! A patch sees neither the payload nor the token: it is applied to a pod whose executor has no environment. Afterwards the
+//! two pods are compared, field by field, so that it does not matter by which way a field was changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use config_core::{Problem, keys, value::Yaml};
+use json_patch::{Patch, PatchErrorKind, PatchOperation};
+use k8s_openapi::{DeepMerge as _, api::core::v1::PodTemplateSpec};
+use serde_json::{Value, json};
+
+use super::{Faults, resources, strict};
+use crate::{
+    JobPlan,
+    explain::owner,
+    fields::{self, FieldPath},
+    plan::PatchedPod,
+    render,
+};
+
+/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is there to be judged further.
+pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
+    let key = keys::CONFIG_POD_PATCH;
+    let mut faults = Faults::new(key, plan.origins.of(key));
+    let mut template = render::template(plan);
+    for container in template.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
+        container.env = None;
+    }
+    let before = fields_of(&template);
+    let patched = match yaml.value() {
+        list @ Value::Array(_) => operated(&mut faults, &template, list),
+        object => merged(&mut faults, template, object),
+    };
+    let Some(template) = patched else { return (None, faults.problems) };
+    let after = fields_of(&template);
+    let is_same = |path: &FieldPath| before.get(path) == after.get(path);
+    let changed: BTreeSet<&FieldPath> =
+        before.keys().chain(after.keys()).filter(|path| !is_same(path)).collect();
+    refuse_owned(&mut faults, &changed);
+    check_amounts(&mut faults, &template);
+    let fields = changed.into_iter().filter(|path| after.contains_key(*path)).cloned().collect();
+    (Some(PatchedPod { template, fields }), faults.problems)
+}
+
+/// Merges as the types of Kubernetes say: lists of named things by name, other lists are replaced.
+fn merged(faults: &mut Faults, mut template: PodTemplateSpec, patch: &Value) -> Option<PodTemplateSpec> {
+    let mut patch = patch.clone();
+    // A pod needs containers; a patch does not.
+    if let Some(Value::Object(spec)) = patch.get_mut("spec") {
+        spec.entry("containers").or_insert_with(|| json!([]));
+    }
+    let patch: PodTemplateSpec = strict::object(faults, "", &patch)?;
+    template.merge_from(patch);
+    Some(template)
+}
+
+fn operated(faults: &mut Faults, template: &PodTemplateSpec, list: &Value) -> Option<PodTemplateSpec> {
+    let operations: Vec<(usize, PatchOperation)> = strict::list(faults, list);
+    for (index, operation) in &operations {
+        // With these a short patch could grow without bounds.
+        if let PatchOperation::Copy(_) | PatchOperation::Move(_) = operation {
+            faults.push(&format!("[{index}].op"), "copy or move", "one of add, remove, replace, test");
+        }
+    }
+    if !faults.problems.is_empty() {
+        return None;
+    }
+    let operations = Patch(operations.into_iter().map(|(_, operation)| operation).collect());
+    let mut document = serde_json::to_value(template).expect("a pod is plain data with text keys");
+    if let Err(error) = json_patch::patch(&mut document, &operations) {
+        let expected = match error.kind {
+            PatchErrorKind::TestFailed => "the value that stands there",
+            _ => "a path that the pod has before this operation; the executor's environment cannot be seen",
+        };
+        faults.push(&format!("[{}].path", error.operation), error.path.as_str(), expected);
+        return None;
+    }
+    strict::object(faults, "", &document)
+}
+
+/// What another variable sets, or what an executor needs as it is, stays.
+fn refuse_owned(faults: &mut Faults, changed: &BTreeSet<&FieldPath>) {
+    let mut told = BTreeSet::new();
+    for path in changed {
+        if let Some(owner) = owner(path)
+            && told.insert(owner.clone())
+        {
+            faults.push(
+                &fields::display(path.get(2..).unwrap_or_default()),
+                "",
+                format!("no change there: {owner}"),
+            );
+        }
+    }
+}
+
+fn check_amounts(faults: &mut Faults, template: &PodTemplateSpec) {
+    for container in template.spec.iter().flat_map(|spec| &spec.containers) {
+        if let Some(requirements) = &container.resources {
+            let path = format!("spec.containers[{}].resources", container.name);
+            resources::check(faults, &path, requirements);
+        }
+    }
+}
+
+/// The fields of a pod by the paths that they have in the Kubernetes Job.
+fn fields_of(template: &PodTemplateSpec) -> BTreeMap<FieldPath, Value> {
+    let document = json!({ "spec": { "template": template } });
+    let mut fields = BTreeMap::new();
+    fields::visit(&document, &mut |path, value| {
+        fields.insert(path.to_vec(), value.clone());
+    });
+    fields
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! What a patch may change, what not, and with which words that is refused.
+
+use config_core::{Origin, Policy, keys};
+use k8s_openapi::api::core::v1::PodSpec;
+
+use crate::{
+    AttemptAccess, explain, render,
+    validate::tests::{Request, overrides},
+};
+
+use super::super::tests::problems as problems_of;
+
+fn problems(patch: &str) -> Vec<String> {
+    problems_of(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)])
+}
+
+fn pod(variables: &[(&str, &str)]) -> PodSpec {
+    let plan = Request::with(overrides(variables)).validate().unwrap();
+    render(&plan).spec.unwrap().template.spec.unwrap()
+}
+
+#[test]
+fn an_object_is_merged_with_the_executor_found_by_its_name() {
+    let without = pod(&[("EPHEMERAL_CPU_LIMIT", "2")]);
+    let patched = pod(&[
+        ("EPHEMERAL_CPU_LIMIT", "2"),
+        (
+            "EPHEMERAL_CONFIG_POD_PATCH",
+            "spec: {hostname: runner, enableServiceLinks: true, containers: [{name: executor, stdin: true, resources: {limits: \
+             {nvidia.com/gpu: 1}}}]}",
+        ),
+    ]);
+    let mut expected = without;
+    expected.hostname = Some("runner".to_owned());
+    expected.enable_service_links = Some(true);
+    expected.containers[0].stdin = Some(true);
+    let limits = expected.containers[0].resources.as_mut().unwrap().limits.as_mut().unwrap();
+    limits.insert("nvidia.com/gpu".to_owned(), serde_json::from_str("\"1\"").unwrap());
+    assert_eq!(patched, expected);
+}
+
+#[test]
+fn operations_add_replace_test_and_remove() {
+    let patched = pod(&[(
+        "EPHEMERAL_CONFIG_POD_PATCH",
+        r#"[{"op": "test", "path": "/spec/containers/0/name", "value": "executor"},
+            {"op": "add", "path": "/spec/dnsPolicy", "value": "Default"},
+            {"op": "replace", "path": "/spec/containers/0/terminationMessagePolicy", "value": "File"},
+            {"op": "remove", "path": "/spec/enableServiceLinks"}]"#,
+    )]);
+    assert_eq!(patched.dns_policy.as_deref(), Some("Default"));
+    assert_eq!(patched.containers[0].termination_message_policy.as_deref(), Some("File"));
+    assert_eq!(patched.enable_service_links, None);
+    assert!(
+        patched.containers[0].env.as_ref().is_some_and(|env| env.len() == 2),
+        "the environment is whole again"
+    );
+}
+
+#[test]
+fn what_another_variable_sets_or_an_executor_needs_stays() {
+    for (patch, field, owner) in [
+        (
+            "{spec: {serviceAccountName: root}}",
+            "spec.serviceAccountName",
+            "EPHEMERAL_CONFIG_SERVICE_ACCOUNT sets it",
+        ),
+        ("{spec: {serviceAccount: root}}", "spec.serviceAccount", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT sets it"),
+        (
+            "{spec: {nodeSelector: {a: b}}}",
+            "spec.nodeSelector.a",
+            "EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS sets it",
+        ),
+        (
+            "{spec: {tolerations: [{operator: Exists}]}}",
+            "spec.tolerations[0].operator",
+            "EPHEMERAL_CONFIG_TOLERATIONS sets it",
+        ),
+        (
+            "{spec: {volumes: [{name: a, secret: {secretName: job-1-2-3}}]}}",
+            "spec.volumes[a].name",
+            "EPHEMERAL_CONFIG_VOLUMES sets it",
+        ),
+        ("{spec: {restartPolicy: Always}}", "spec.restartPolicy", "a step runs once"),
+        (
+            "{spec: {securityContext: {runAsUser: 7}}}",
+            "spec.securityContext.runAsUser",
+            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT sets it",
+        ),
+        (
+            "{spec: {containers: [{name: other}]}}",
+            "spec.containers[other].name",
+            "EPHEMERAL_CONFIG_SIDECARS sets it",
+        ),
+        (
+            "{spec: {initContainers: [{name: other}]}}",
+            "spec.initContainers[other].name",
+            "EPHEMERAL_CONFIG_SIDECARS or EPHEMERAL_CONFIG_INIT_CONTAINERS sets it",
+        ),
+        ("{metadata: {labels: {a: b}}}", "metadata.labels.a", "EPHEMERAL_CONFIG_LABELS sets it"),
+        ("{metadata: {name: a}}", "metadata.name", "a pod of a Kubernetes Job is named by the cluster"),
+        (
+            "[{op: remove, path: /spec/automountServiceAccountToken}]",
+            "spec.automountServiceAccountToken",
+            "EPHEMERAL_CONFIG_SERVICE_ACCOUNT sets it",
+        ),
+    ] {
+        assert_eq!(problems(patch), [format!("{field} | no change there: {owner}")], "{patch}");
+    }
+    for (patch, field, owner) in [
+        ("image: other", "image", "EPHEMERAL_CONFIG_IMAGE or ExecutorEphemeralImage sets it"),
+        ("env: [{name: A, value: b}]", "env[A].name", "EPHEMERAL_JOB_ENV_VARS sets it"),
+        (
+            "env: [{name: EphemeralFlagBatch, value: 'false'}]",
+            "env[EphemeralFlagBatch].name",
+            "an executor has no mode but batch",
+        ),
+        ("envFrom: [{prefix: A}]", "envFrom[0].prefix", "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP sets it"),
+        ("resources: {limits: {cpu: 9}}", "resources.limits.cpu", "EPHEMERAL_CPU_LIMIT sets it"),
+        (
+            "volumeMounts: [{name: tmp, mountPath: /x}]",
+            "volumeMounts[/x].mountPath",
+            "EPHEMERAL_CONFIG_VOLUME_MOUNTS sets it",
+        ),
+        ("restartPolicy: Always", "restartPolicy", "a step runs once"),
+    ] {
+        let patch = format!("{{spec: {{containers: [{{name: executor, {patch}}}]}}}}");
+        let found = problems(&patch);
+        assert_eq!(
+            found[0],
+            format!("spec.containers[executor].{field} | no change there: {owner}"),
+            "{patch}"
+        );
+    }
+}
+
+#[test]
+fn every_owner_is_told_once() {
+    let patch = "{spec: {restartPolicy: Always, nodeSelector: {a: b, c: d}, containers: [{name: executor, restartPolicy: Always}]}}";
+    assert_eq!(
+        problems(patch),
+        [
+            "spec.containers[executor].restartPolicy | no change there: a step runs once",
+            "spec.nodeSelector.a | no change there: EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS sets it",
+        ]
+    );
+}
+
+#[test]
+fn a_faulty_patch_is_refused_with_its_place() {
+    let no_such_path =
+        "a path that the pod has before this operation; the executor's environment cannot be seen";
+    for (patch, expected) in [
+        ("{spec: {hostNetwrk: true}}", "spec.hostNetwrk | a field that Kubernetes has there".to_owned()),
+        ("{spec: {hostname: 7}}", "spec.hostname: a number | text".to_owned()),
+        ("{spec: {$patch: delete}}", "spec.$patch | a field that Kubernetes has there".to_owned()),
+        ("{sepc: {}}", "sepc | a field that Kubernetes has there".to_owned()),
+        (
+            "[{op: copy, from: /spec, path: /spec/hostname}]",
+            "[0].op: copy or move | one of add, remove, replace, test".to_owned(),
+        ),
+        (
+            "[{op: add, path: /spec/hostNetwrk, value: true}]",
+            "spec.hostNetwrk | a field that Kubernetes has there".to_owned(),
+        ),
+        ("[{op: add, path: /spec/hostname, value: 7}]", "spec.hostname: a number | text".to_owned()),
+        ("[{op: remove, path: /spec/dnsPolicy}]", format!("[0].path: /spec/dnsPolicy | {no_such_path}")),
+        (
+            "[{op: replace, path: /spec/containers/0/env/0, value: x}]",
+            format!("[0].path: /spec/containers/0/env/0 | {no_such_path}"),
+        ),
+        (
+            "[{op: test, path: /spec/restartPolicy, value: x}]",
+            "[0].path: /spec/restartPolicy | the value that stands there".to_owned(),
+        ),
+        (
+            "[{op: add, path: /spec/hostname}]",
+            "[0]: an object | a value of the form that Kubernetes has there".to_owned(),
+        ),
+        (
+            "{spec: {containers: [{name: executor, resources: {limits: {nvidia.com/gpu: lots}}}]}}",
+            format!(
+                "spec.containers[executor].resources.limits.nvidia.com/gpu: lots | {}",
+                "lots".parse::<config_core::value::Quantity>().unwrap_err().expected
+            ),
+        ),
+    ] {
+        assert_eq!(problems(patch), [expected], "{patch}");
+    }
+}
+
+#[test]
+fn a_patch_is_judged_by_the_policy_and_blamed() {
+    let patch =
+        "{spec: {hostNetwork: true, containers: [{name: executor, securityContext: {privileged: true}}]}}";
+    let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
+    let messages = request.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    for (message, field) in
+        messages.iter().zip(["spec.hostNetwork", "spec.containers[executor].securityContext.privileged"])
+    {
+        assert!(message.starts_with("workspace variable EPHEMERAL_CONFIG_POD_PATCH: "), "{message}");
+        assert!(message.contains(&format!("expected {field} to be")), "{message}");
+    }
+    request.rules = Policy::parse("[default]\npod-security = 'privileged'").unwrap().rules_for(&[]);
+    assert!(request.validate().is_ok());
+}
+
+#[test]
+fn a_patched_field_is_explained_by_the_patch_and_secrets_stay_out_of_it() {
+    let patch = "[{op: add, path: /spec/hostname, value: a}]";
+    let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
+    request.access = Some(AttemptAccess { url: "https://a".to_owned(), token: "s3cret".to_owned() });
+    let plan = request.validate().unwrap();
+    let by_patch: Vec<(String, Origin)> = explain(&plan)
+        .fields
+        .into_iter()
+        .filter(|field| field.origin.key == keys::CONFIG_POD_PATCH)
+        .map(|field| (field.path, field.origin))
+        .collect();
+    assert_eq!(by_patch.len(), 1, "{by_patch:?}");
+    assert_eq!(by_patch[0].0, "spec.template.spec.hostname");
+    let template = serde_json::to_string(&plan.patched.unwrap().template).unwrap();
+    assert!(!template.contains("s3cret") && !template.contains("EphemeralJobData"), "{template}");
+}
