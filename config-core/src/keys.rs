@@ -9,6 +9,10 @@ mod yaml;
 
 /// Environment variable from which a JVM reads options; its `-D` options are settings here.
 pub const JAVA_TOOL_OPTIONS: &str = "JAVA_TOOL_OPTIONS";
+/// The same for `HotSpot` alone; its options are stronger.
+pub const JAVA_OPTIONS: &str = "_JAVA_OPTIONS";
+/// Environment variable with properties as JSON, stronger than all options.
+pub const SPRING_APPLICATION_JSON: &str = "SPRING_APPLICATION_JSON";
 
 /// Namespace of the Kubernetes Jobs.
 pub const EXECUTOR_EPHEMERAL_NAMESPACE: &str = "ExecutorEphemeralNamespace";

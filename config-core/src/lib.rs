@@ -13,10 +13,10 @@
 //!
 //! # Precedence of settings, strongest first
 //!
-//! 1. `-D` options in `JAVA_TOOL_OPTIONS`: properties under `io.terrakube.executor.ephemeral.`, then those under the
-//!    older prefix `org.terrakube.executor.ephemeral.`, then short names (`-DExecutorEphemeralImage=…`);
-//! 2. environment: the same properties in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`), then
-//!    short names (`ExecutorEphemeralImage`);
+//! 1. properties, in `SPRING_APPLICATION_JSON`, then as `-D` options in `_JAVA_OPTIONS`, then in `JAVA_TOOL_OPTIONS`, then in
+//!    the environment in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`); in each of them those under
+//!    `io.terrakube.executor.ephemeral.` are stronger than those under the older prefix `org.terrakube.executor.ephemeral.`;
+//! 2. short names (`ExecutorEphemeralImage`) in the same places, in the same order;
 //! 3. the settings file of the operator ([`SettingsFile`]);
 //! 4. built-in defaults.
 //!

@@ -16,7 +16,7 @@ pub fn settings_page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          <!-- Generated from config-core/src/keys.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
-         Precedence, strongest first: `-D` options in `JAVA_TOOL_OPTIONS`, the environment, the [settings file](settings-file.md), built-in defaults.\n\
+         Precedence, strongest first: properties (in `SPRING_APPLICATION_JSON`, as `-D` options in `_JAVA_OPTIONS` or `JAVA_TOOL_OPTIONS`, in the environment in upper case with underscores), short names like `ExecutorEphemeralImage` (in the same places), the [settings file](settings-file.md), built-in defaults.\n\
          The fixed part of a property name is compared without regard to case and dashes; a label key keeps its case.\n",
     );
     for (place, title) in [

@@ -9,7 +9,7 @@ use crate::{
     keys,
     kubernetes::Rule,
     layers::{self, Merged},
-    source::{Layers, RawLayer, Target, env, property},
+    source::{Layers, RawLayer, Target, env, property, spring_json},
     value::{Deliveries, EntryError, ListError, Names},
 };
 
@@ -47,15 +47,24 @@ impl EphemeralSettings {
     /// # Errors
     /// The same problems; those of values of the file tell their lines.
     pub fn load_with(env: &EnvSnapshot, file: Option<&SettingsFile>) -> Result<Self, Problems> {
-        let from_env = env::read(env);
-        let from_java = env.get(keys::JAVA_TOOL_OPTIONS).map(property::read).unwrap_or_default();
+        let options = |source, variable| {
+            env.get(variable).map(|text| property::read_options(source, variable, text)).unwrap_or_default()
+        };
         let mut layers = vec![defaults()];
         layers.extend(file.map(|file| file.layer.clone()));
+        let mut all_properties = Vec::new();
         let mut problems = Vec::new();
-        for Layers { layers: read, problems: found } in [from_env, from_java] {
-            layers.extend(read);
+        for Layers { short, properties, problems: found } in [
+            env::read(env),
+            options(SourceName::JavaToolOptions, keys::JAVA_TOOL_OPTIONS),
+            options(SourceName::JavaOptions, keys::JAVA_OPTIONS),
+            env.get(keys::SPRING_APPLICATION_JSON).map(spring_json::read).unwrap_or_default(),
+        ] {
+            layers.extend(short);
+            all_properties.extend(properties);
             problems.extend(found);
         }
+        layers.extend(all_properties);
         let mut settings = Self::from_merged(layers::merge(layers), &mut problems);
         settings.check(&mut problems);
         if let Some(file) = file {

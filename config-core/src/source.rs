@@ -7,9 +7,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys;
+
 pub(crate) mod env;
 pub mod java_options;
 pub(crate) mod property;
+pub(crate) mod spring_json;
 
 /// A kind of source; the order is that of precedence, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +27,10 @@ pub enum SourceName {
     Environment,
     /// A `-D` option in `JAVA_TOOL_OPTIONS`.
     JavaToolOptions,
+    /// A `-D` option in `_JAVA_OPTIONS`.
+    JavaOptions,
+    /// A property in `SPRING_APPLICATION_JSON`.
+    SpringApplicationJson,
     /// A variable of a collection that the workspace refers to; the key is `collection/name`.
     Collection,
     /// A global variable of the organization.
@@ -45,6 +52,8 @@ impl SourceName {
             Self::SettingsFile => "settingsFile",
             Self::Environment => "environment",
             Self::JavaToolOptions => "javaToolOptions",
+            Self::JavaOptions => "javaOptions",
+            Self::SpringApplicationJson => "springApplicationJson",
             Self::Collection => "collection",
             Self::Global => "global",
             Self::Workspace => "workspace",
@@ -60,7 +69,9 @@ impl fmt::Display for SourceName {
             Self::Default => "built-in default",
             Self::SettingsFile => "settings file",
             Self::Environment => "environment variable",
-            Self::JavaToolOptions => "JAVA_TOOL_OPTIONS",
+            Self::JavaToolOptions => keys::JAVA_TOOL_OPTIONS,
+            Self::JavaOptions => keys::JAVA_OPTIONS,
+            Self::SpringApplicationJson => keys::SPRING_APPLICATION_JSON,
             Self::Collection => "collection variable",
             Self::Global => "global variable",
             Self::Workspace => "workspace variable",
@@ -90,11 +101,14 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, key } = self;
         match source {
-            // The variable as a whole, when it cannot be split into options.
-            SourceName::JavaToolOptions if key == crate::keys::JAVA_TOOL_OPTIONS => {
+            // The variable as a whole, when it cannot be split into options or is no JSON.
+            SourceName::JavaToolOptions | SourceName::JavaOptions | SourceName::SpringApplicationJson
+                if [keys::JAVA_TOOL_OPTIONS, keys::JAVA_OPTIONS, keys::SPRING_APPLICATION_JSON]
+                    .contains(&key.as_str()) =>
+            {
                 write!(f, "environment variable {key}")
             }
-            SourceName::JavaToolOptions => write!(f, "{source} -D{key}"),
+            SourceName::JavaToolOptions | SourceName::JavaOptions => write!(f, "{source} -D{key}"),
             _ => write!(f, "{source} {key}"),
         }
     }
@@ -142,8 +156,11 @@ impl RawLayer {
 /// The layers of one source with the problems found on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    /// Weakest first.
-    pub(crate) layers: Vec<RawLayer>,
+    /// Settings by their short names, weakest first. In any source they are weaker than properties in every source, because
+    /// the old system reads them only where no property is found.
+    pub(crate) short: Vec<RawLayer>,
+    /// Settings by their names as properties, weakest first.
+    pub(crate) properties: Vec<RawLayer>,
     pub(crate) problems: Vec<crate::Problem>,
 }
 
@@ -162,6 +179,8 @@ mod tests {
             ),
             (SourceName::JavaToolOptions, "a.b", "JAVA_TOOL_OPTIONS -Da.b"),
             (SourceName::JavaToolOptions, "JAVA_TOOL_OPTIONS", "environment variable JAVA_TOOL_OPTIONS"),
+            (SourceName::JavaOptions, "a.b", "_JAVA_OPTIONS -Da.b"),
+            (SourceName::SpringApplicationJson, "a.b", "SPRING_APPLICATION_JSON a.b"),
             (
                 SourceName::Workspace,
                 "EPHEMERAL_CONFIG_ANNOTATIONS",
@@ -181,6 +200,8 @@ mod tests {
             SourceName::SettingsFile,
             SourceName::Environment,
             SourceName::JavaToolOptions,
+            SourceName::JavaOptions,
+            SourceName::SpringApplicationJson,
             SourceName::Collection,
             SourceName::Global,
             SourceName::Workspace,
@@ -195,7 +216,9 @@ mod tests {
     fn sources_are_ordered_by_precedence() {
         assert!(SourceName::Default < SourceName::Environment);
         assert!(SourceName::Environment < SourceName::JavaToolOptions);
-        assert!(SourceName::JavaToolOptions < SourceName::Collection);
+        assert!(SourceName::JavaToolOptions < SourceName::JavaOptions);
+        assert!(SourceName::JavaOptions < SourceName::SpringApplicationJson);
+        assert!(SourceName::SpringApplicationJson < SourceName::Collection);
         assert!(SourceName::Collection < SourceName::Global);
         assert!(SourceName::Global < SourceName::Workspace);
     }

@@ -74,27 +74,42 @@ fn several_secrets_are_separated_by_commas() {
 
 #[test]
 fn the_strongest_source_wins_one_by_one() {
+    let (short, old, new) = (
+        "ExecutorEphemeralImage",
+        "org.terrakube.executor.ephemeral.image",
+        "io.terrakube.executor.ephemeral.image",
+    );
     // From the weakest to the strongest; each case leaves out one more of the strongest.
-    let env = [
-        ("EXECUTOREPHEMERALIMAGE", "upper"),
-        ("ExecutorEphemeralImage", "short"),
-        ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "env-old"),
-        ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", "env-new"),
+    let places = [
+        ("EXECUTOREPHEMERALIMAGE", ""),
+        (short, ""),
+        ("JAVA_TOOL_OPTIONS", short),
+        ("_JAVA_OPTIONS", short),
+        ("SPRING_APPLICATION_JSON", short),
+        ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", ""),
+        ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", ""),
+        ("JAVA_TOOL_OPTIONS", old),
+        ("JAVA_TOOL_OPTIONS", new),
+        ("_JAVA_OPTIONS", old),
+        ("_JAVA_OPTIONS", new),
+        ("SPRING_APPLICATION_JSON", old),
+        ("SPRING_APPLICATION_JSON", new),
     ];
-    let java = [
-        ("-DExecutorEphemeralImage=java-short", "java-short"),
-        ("-Dorg.terrakube.executor.ephemeral.image=java-old", "java-old"),
-        ("-Dio.terrakube.executor.ephemeral.image=java-new", "java-new"),
-    ];
-    for count in 1..=env.len() {
-        assert_eq!(load(&env[..count]).unwrap().image.value, env[count - 1].1);
-    }
-    for count in 1..=java.len() {
-        let options: Vec<&str> = java[..count].iter().map(|(option, _)| *option).collect();
-        let options = options.join(" ");
-        let all: Vec<(&str, &str)> =
-            env.iter().copied().chain([("JAVA_TOOL_OPTIONS", options.as_str())]).collect();
-        assert_eq!(load(&all).unwrap().image.value, java[count - 1].1);
+    for count in 1..=places.len() {
+        let mut env: BTreeMap<&str, String> = BTreeMap::new();
+        for (step, (variable, property)) in places[..count].iter().enumerate() {
+            let text = env.entry(variable).or_default();
+            *text = match *variable {
+                "SPRING_APPLICATION_JSON" if text.is_empty() => format!(r#"{{"{property}": {step}}}"#),
+                "SPRING_APPLICATION_JSON" => {
+                    format!(r#"{}, "{property}": {step}}}"#, text.trim_end_matches('}'))
+                }
+                _ if property.is_empty() => step.to_string(),
+                _ => format!("{text} -D{property}={step}"),
+            };
+        }
+        let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(load(&env).unwrap().image.value, (count - 1).to_string(), "{env:?}");
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn read(env: &EnvSnapshot) -> Layers {
             Err(reason) => result.problems.push(reason.problem(origin)),
         }
     }
-    result.layers = vec![upper, short, old, new];
+    result.short = vec![upper, short];
+    result.properties = vec![old, new];
     result
 }
 
@@ -60,8 +61,9 @@ mod tests {
         let result = read(&pairs.iter().copied().collect());
         assert_eq!(result.problems, []);
         result
-            .layers
+            .short
             .into_iter()
+            .chain(result.properties)
             .flat_map(|layer| layer.entries)
             .map(|(target, sourced)| (target, sourced.value))
             .collect()
@@ -69,7 +71,8 @@ mod tests {
 
     fn problem(name: &str) -> String {
         let result = read(&[(name, "x")].into_iter().collect());
-        assert_eq!(result.layers.iter().map(|layer| layer.entries.len()).sum::<usize>(), 0);
+        let mut layers = result.short.iter().chain(&result.properties);
+        assert!(layers.all(|layer| layer.entries.is_empty()));
         let [problem] = result.problems.as_slice() else { panic!("one problem, not {:?}", result.problems) };
         problem.to_string()
     }

@@ -31,25 +31,26 @@ pub(super) const SHORT_PREFIX: &str = "ExecutorEphemeral";
 
 const PREFIX_TAIL: [&str; 3] = ["terrakube", "executor", "ephemeral"];
 
-/// Reads the layers of `JAVA_TOOL_OPTIONS`.
-pub(crate) fn read(text: &str) -> Layers {
-    let mut result = Layers::default();
-    let options = match java_options::split(text) {
-        Ok(options) => options,
-        Err(unmatched) => {
-            result.problems.push(
-                Problem::new(
-                    Origin::new(SourceName::JavaToolOptions, keys::JAVA_TOOL_OPTIONS),
-                    format!("a second {} that ends the quoted text", unmatched.quote),
-                )
-                .with_hint(unmatched.to_string()),
-            );
-            return result;
+/// Reads the `-D` options of a variable for Java virtual machines.
+pub(crate) fn read_options(source: SourceName, variable: &str, text: &str) -> Layers {
+    match java_options::split(text) {
+        Ok(options) => {
+            layers(source, options.iter().filter_map(|option| java_options::system_property(option)))
         }
-    };
+        Err(unmatched) => {
+            let expected = format!("a second {} that ends the quoted text", unmatched.quote);
+            let problem = Problem::new(Origin::new(source, variable), expected);
+            Layers { problems: vec![problem.with_hint(unmatched.to_string())], ..Layers::default() }
+        }
+    }
+}
+
+/// Finds the settings among properties, given as names and values.
+pub(super) fn layers<'a>(source: SourceName, properties: impl Iterator<Item = (&'a str, &'a str)>) -> Layers {
+    let mut result = Layers::default();
     let (mut short, mut old, mut new) = (RawLayer::default(), RawLayer::default(), RawLayer::default());
-    for (key, value) in options.iter().filter_map(|option| java_options::system_property(option)) {
-        let origin = Origin::new(SourceName::JavaToolOptions, key);
+    for (key, value) in properties {
+        let origin = Origin::new(source, key);
         if let Some((_, target)) = SHORT_NAMES.iter().find(|(name, _)| *name == key) {
             short.push(target.clone(), value, origin);
             continue;
@@ -74,7 +75,8 @@ pub(crate) fn read(text: &str) -> Layers {
             Err(reason) => result.problems.push(reason.problem(origin)),
         }
     }
-    result.layers = vec![short, old, new];
+    result.short = vec![short];
+    result.properties = vec![old, new];
     result
 }
 

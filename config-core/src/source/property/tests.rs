@@ -4,20 +4,26 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn read_tool_options(text: &str) -> Layers {
+    read_options(SourceName::JavaToolOptions, keys::JAVA_TOOL_OPTIONS, text)
+}
+
 fn entries(text: &str) -> Vec<(Target, String)> {
-    let result = read(text);
+    let result = read_tool_options(text);
     assert_eq!(result.problems, []);
     result
-        .layers
+        .short
         .into_iter()
+        .chain(result.properties)
         .flat_map(|layer| layer.entries)
         .map(|(target, sourced)| (target, sourced.value))
         .collect()
 }
 
 fn problems(text: &str) -> Vec<String> {
-    let result = read(text);
-    assert_eq!(result.layers.iter().map(|layer| layer.entries.len()).sum::<usize>(), 0);
+    let result = read_tool_options(text);
+    let mut layers = result.short.iter().chain(&result.properties);
+    assert!(layers.all(|layer| layer.entries.is_empty()));
     result.problems.iter().map(ToString::to_string).collect()
 }
 
@@ -175,13 +181,13 @@ fn names_that_mean_nothing_are_refused_in_full() {
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_without_a_panic(text in ".*") {
-        let _ = read(&text);
+        let _ = read_tool_options(&text);
     }
 
     #[test]
     fn any_name_below_the_prefix_is_read_or_refused_without_a_panic(rest in r"[\[\]a-c./_\-é=]*") {
-        let _ = read(&format!("-Dio.terrakube.executor.ephemeral.nodeSelector{rest}=v"));
-        let _ = read(&format!("-Dorg.terrakube.executor.ephemeral.{rest}"));
+        let _ = read_tool_options(&format!("-Dio.terrakube.executor.ephemeral.nodeSelector{rest}=v"));
+        let _ = read_tool_options(&format!("-Dorg.terrakube.executor.ephemeral.{rest}"));
     }
 
     #[test]
