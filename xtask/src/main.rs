@@ -11,6 +11,7 @@ mod deploy;
 mod docs;
 mod e2e;
 mod environment;
+mod fuzz;
 mod image;
 mod interrupt;
 mod manifests;
@@ -40,6 +41,8 @@ enum Command {
     Test(test::Args),
     /// Builds container images of the api-server and the executor, without a container daemon
     Image(image::Args),
+    /// Searches for inputs of the parsers that break what must hold for all inputs
+    Fuzz(fuzz::Args),
     /// Measures how long things take
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -69,6 +72,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&environment, &args),
         Command::Test(args) => test::run(&environment, &args),
         Command::Image(args) => image::run(&environment, &args),
+        Command::Fuzz(args) => fuzz::run(&environment, &args),
         Command::Bench(bench) => bench::run(&environment, &bench),
         Command::Deploy(args) => deploy::run(&environment, &args),
         Command::Undeploy(args) => deploy::undeploy::run(&environment, &args),

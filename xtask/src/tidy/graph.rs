@@ -3,7 +3,8 @@
 //! ```text
 //! api-server ─┐
 //!             ├─► k8s-backend ─► job-spec ─► config-core      xtask ─► none of them
-//! executor ───┘
+//! executor ───┘                  ▲
+//!                        fuzz ───┘
 //! ```
 
 use super::{Crate, Finding, Repository, manifests};
@@ -16,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("executor", &["config-core", "job-spec", "k8s-backend"]),
     ("api-server", &["config-core", "job-spec", "k8s-backend"]),
     ("xtask", &[]),
+    ("fuzz", &["config-core", "job-spec"]),
 ];
 
 /// Crates that are pure functions over values.

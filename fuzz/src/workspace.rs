@@ -1,0 +1,89 @@
+//! The variables of a workspace as a whole.
+
+use std::collections::BTreeMap;
+
+use config_core::{
+    Problems, StepKind, Variables, WorkspaceOverrides, keys, kubernetes::Rule, value::KeyValues,
+};
+
+use crate::{Target, checks, lines, text_of};
+
+pub(crate) const TARGET: Target = Target {
+    name: "workspace",
+    longest: 384,
+    about: "the variables of a workspace are accepted with valid values, or every problem is told",
+    seeds,
+    run: |data| {
+        let pairs: BTreeMap<String, String> = lines::pairs(&text_of(data)).into_iter().collect();
+        let variables: Variables = pairs.clone().into_iter().collect();
+        // One kind is enough for one input: the engine makes inputs of every length.
+        one_kind(&variables, [None, Some(StepKind::Plan), Some(StepKind::Apply)][data.len() % 3]);
+        for warning in WorkspaceOverrides::warnings(&pairs) {
+            assert!(!warning.meaning.is_empty() && !warning.hint.is_empty(), "{warning}");
+        }
+    },
+};
+
+/// Every setting with its example, alone and all together, and a few that are wrong.
+pub(crate) fn seeds() -> Vec<String> {
+    let examples: Vec<String> = keys::settings()
+        .filter(|setting| setting.place == keys::Place::Workspace)
+        .map(|setting| lines::line(setting.name, setting.example))
+        .collect();
+    let mut seeds = vec![examples.join("\n")];
+    seeds.push(examples.iter().map(|line| line.replacen('=', "_PLAN=", 1)).collect::<Vec<_>>().join("\n"));
+    seeds.extend(examples);
+    let faulty = [
+        "EPHEMERAL_CONFIG_TOLERATION=a\nephemeral_x=1\nTF_PLUGIN_CACHE_DIR=/tmp",
+        "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=/a/../b\nPVC_CLAIM_NAME=x\nTERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR=0",
+        "EPHEMERAL_MEMORY_REQUEST=2Gi\nEPHEMERAL_MEMORY_LIMIT=1500m\nEPHEMERAL_CPU_LIMIT=0.0001",
+    ];
+    seeds.extend(faulty.map(str::to_owned));
+    seeds
+}
+
+fn one_kind(variables: &Variables, kind: Option<StepKind>) {
+    let parsed = WorkspaceOverrides::parse(variables, kind);
+    let (overrides, found) = WorkspaceOverrides::read(variables, kind);
+    match (parsed, Problems::from_vec(found)) {
+        (Ok(parsed), None) => {
+            assert_eq!(parsed, overrides);
+            accepted(&parsed);
+        }
+        (Err(problems), Some(found)) => {
+            assert_eq!(problems, found);
+            checks::problems(&problems);
+        }
+        (parsed, found) => assert_eq!(parsed.err(), found, "reading and parsing agree"),
+    }
+}
+
+fn accepted(overrides: &WorkspaceOverrides) {
+    for labels in [&overrides.node_selector, &overrides.labels].into_iter().flatten() {
+        for (key, value) in labels.iter() {
+            checks::rule(Rule::LabelKey, key);
+            checks::rule(Rule::LabelValue, value);
+        }
+    }
+    for annotations in [&overrides.annotations, &overrides.pod_annotations].into_iter().flatten() {
+        KeyValues::iter(annotations).for_each(|(key, _)| checks::rule(Rule::AnnotationKey, key));
+    }
+    let WorkspaceOverrides { service_account, priority_class, runtime_class, .. } = overrides;
+    let names = [service_account, priority_class, runtime_class].into_iter().flatten();
+    names.for_each(|name| checks::rule(Rule::DnsSubdomain, name));
+    overrides.image.iter().for_each(|image| checks::rule(Rule::ContainerImage, image));
+    if let Some(mount) = &overrides.config_map {
+        checks::rule(Rule::DnsSubdomain, &mount.name);
+        checks::rule(Rule::MountPath, &mount.mount_path);
+    }
+    if let Some(cache) = &overrides.plugin_cache {
+        checks::rule(Rule::DnsSubdomain, &cache.claim);
+        checks::rule(Rule::MountPath, &cache.mount_path);
+    }
+    let limits = &overrides.time_limits;
+    assert!([limits.deadline(), limits.grace_period()].into_iter().flatten().all(|span| span.get() > 0));
+    for (resource, request) in overrides.resources.requests() {
+        let limit = overrides.resources.limits().get(resource);
+        assert!(limit.is_none_or(|limit| request.nanos() <= limit.nanos()), "{resource:?}");
+    }
+}
