@@ -11,6 +11,8 @@
 mod follow;
 mod jobs;
 mod others;
+#[cfg(test)]
+mod rehearsal;
 mod scenarios;
 mod stage;
 

@@ -98,8 +98,21 @@ impl Others {
         .await
     }
 
+    /// Waits until the cluster would refuse an object in words that hold a text: a rule that was made just now holds only
+    /// once every part of the cluster has seen it.
+    pub(crate) async fn wait_until_refused(&self, object: &Value, words: &str) -> anyhow::Result<()> {
+        self.wait(&format!("a refusal that says {words:?}"), async || {
+            match self.kubectl(&["create", "--dry-run=server", "-f", "-"], Some(object)).await {
+                Ok(_) => Ok(None),
+                Err(error) if error.to_string().contains(words) => Ok(Some(())),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+
     /// Asks until there is an answer.
-    async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         what: &str,
         mut ask: impl AsyncFnMut() -> anyhow::Result<Option<T>>,

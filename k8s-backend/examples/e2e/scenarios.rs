@@ -47,11 +47,13 @@ pub(crate) const ALL: &[Scenario] = &[
     together("image-never-pull", "the image may not be pulled", |s| Box::pin(waits::image_never_pull(s))),
     together("unschedulable", "no node has the label", |s| Box::pin(waits::unschedulable(s))),
     together("no-service-account", "the account is missing", |s| Box::pin(waits::no_service_account(s))),
+    together("disk-full", "more on disk than the limit", |s| Box::pin(ends::disk_full(s))),
     together("late-secret", "the Secret comes later", |s| Box::pin(waits::late_secret(s))),
     together("exit-code", "exit code 7", |s| Box::pin(ends::exit_code(s))),
     together("own-exit-code", "an exit code of the executor", |s| Box::pin(ends::own_exit_code(s))),
     together("no-program", "the command is not in the image", |s| Box::pin(ends::no_program(s))),
     together("out-of-memory", "more memory than the limit", |s| Box::pin(ends::out_of_memory(s))),
+    together("init-container", "an init container fails", |s| Box::pin(ends::init_container(s))),
     together("deadline", "runs longer than it may", |s| Box::pin(ends::deadline(s))),
     together("ttl", "the cluster removes an ended Job", |s| Box::pin(ends::ttl(s))),
     together("payload-too-large", "refused before anything is made", |s| {
@@ -79,6 +81,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     alone("quota-pods", "no pod may be made, then it may", |s| Box::pin(waits::quota_of_pods(s))),
     alone("quota-jobs", "the Job itself is refused", |s| Box::pin(waits::quota_of_jobs(s))),
+    alone("pod-security", "the namespace forbids such pods", |s| Box::pin(waits::pod_security(s))),
 ];
 
 #[cfg(test)]

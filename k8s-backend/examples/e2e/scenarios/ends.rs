@@ -10,6 +10,10 @@ use crate::{
     stage::Stage,
 };
 
+/// 40 MiB with nothing but a shell.
+const FILLS_ITS_DISK: &str = "x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do x=\"$x$x\"; done; \
+    for i in 1 2 3 4 5 6 7 8 9 10; do echo \"$x$x$x$x\"; done > /scratch/large; while :; do sleep 1; done";
+
 pub(crate) async fn success(stage: Stage) -> anyhow::Result<String> {
     let mut job = stage.job("echo one; echo two; exit 0")?;
     // The image may have to come from far away; but whoever named one that never comes should hear so soon.
@@ -59,12 +63,36 @@ pub(crate) async fn ttl(stage: Stage) -> anyhow::Result<String> {
     let ended = story.end().await?;
     stage.check(&ended, "completed", "completed")?;
     stage.others.wait_until_gone(&format!("job/{}", stage.name())).await?;
-    match Story::new(stage.backend.watch(&stage.name())).end().await? {
-        Ended::Cause(cause) if cause.to_string() == "completed" => {
-            bail!("a Job that is gone is said to be completed still")
-        }
-        ended => Ok(format!("completed, then {ended}")),
-    }
+    // The news that it is gone may reach us later than the operator.
+    let forgotten = async || match Story::new(stage.backend.watch(&stage.name())).end().await? {
+        Ended::Cause(cause) if cause.to_string() == "completed" => Ok(None),
+        ended => Ok(Some(ended)),
+    };
+    let ended = stage.others.wait("the backend to see that the Job is gone", forgotten).await?;
+    Ok(format!("completed, then {ended}"))
+}
+
+/// Writes more than it may, in a volume that counts.
+pub(crate) async fn disk_full(stage: Stage) -> anyhow::Result<String> {
+    let mut job = stage.job(FILLS_ITS_DISK)?;
+    let volume = serde_json::from_value(json!({ "name": "scratch", "emptyDir": {} }))?;
+    jobs::pod(&mut job)?.volumes.get_or_insert_default().push(volume);
+    let container = jobs::container(&mut job)?;
+    let mount = serde_json::from_value(json!({ "name": "scratch", "mountPath": "/scratch" }))?;
+    container.volume_mounts.get_or_insert_default().push(mount);
+    let limits = json!({ "limits": { "ephemeral-storage": "10Mi" } });
+    container.resources = Some(serde_json::from_value(limits)?);
+    stage.ends(job, "exit code 137", "evicted").await
+}
+
+/// Nothing of the pod's own policy matches: it speaks of the main container, which never ran.
+pub(crate) async fn init_container(stage: Stage) -> anyhow::Result<String> {
+    let mut job = stage.job("exit 0")?;
+    let mut first = jobs::container(&mut job)?.clone();
+    "prepare".clone_into(&mut first.name);
+    first.command = Some(["sh", "-c", "exit 3"].map(str::to_owned).into());
+    jobs::pod(&mut job)?.init_containers = Some(vec![first]);
+    stage.ends(job, "failed with an exit code that is not visible", "init container \"prepare\"").await
 }
 
 /// A container cannot start with a variable of that size, so it must not get that far.

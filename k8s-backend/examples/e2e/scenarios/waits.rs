@@ -1,6 +1,6 @@
 //! Jobs that do not start: what they wait for is told where the role lets it be seen, and the deadline ends them in any case.
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use k8s_backend::{JobBackend as _, Submission};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
@@ -84,6 +84,17 @@ fn quota(name: &str, resource: &str) -> Value {
     })
 }
 
+/// The pod of a Job, as somebody would make it by hand.
+fn bare_pod(job: &Job) -> anyhow::Result<Value> {
+    let template = job.spec.as_ref().map(|spec| &spec.template).context("a rendered Job has a pod")?;
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "e2e-probe" },
+        "spec": template.spec,
+    }))
+}
+
 /// The cluster tries again after 1, 2, 4, 8… seconds.
 pub(crate) async fn quota_of_pods(stage: Stage) -> anyhow::Result<String> {
     stage.others.make(&quota("no-pods", "pods")).await?;
@@ -94,7 +105,9 @@ pub(crate) async fn quota_of_pods(stage: Stage) -> anyhow::Result<String> {
 }
 
 async fn refused_then_made(stage: &Stage) -> anyhow::Result<String> {
-    let mut story = stage.submit(stage.job("exit 0")?).await?;
+    let job = stage.job("exit 0")?;
+    stage.others.wait_until_refused(&bare_pod(&job)?, "exceeded quota").await?;
+    let mut story = stage.submit(job).await?;
     if stage.rights == Rights::Extended {
         story.tells("quota").await?;
     } else {
@@ -113,10 +126,32 @@ pub(crate) async fn quota_of_jobs(stage: Stage) -> anyhow::Result<String> {
 }
 
 async fn refused(stage: &Stage) -> anyhow::Result<String> {
-    let Err(error) = stage.backend.submit(&Submission::from(stage.job("exit 0")?)).await else {
+    let job = stage.job("exit 0")?;
+    stage.others.wait_until_refused(&serde_json::to_value(&job)?, "exceeded quota").await?;
+    let Err(error) = stage.backend.submit(&Submission::from(job)).await else {
         bail!("a Job was made although the quota allows none")
     };
     let text = chain(&error);
     ensure!(text.contains("exceeded quota"), "the server's words are missing: {text}");
     Ok(format!("{:?}: exceeded quota", error.kind))
+}
+
+/// The level of the namespace; executors keep it, unless a workspace asks for more.
+pub(crate) async fn pod_security(stage: Stage) -> anyhow::Result<String> {
+    let level = |value: &str| format!("pod-security.kubernetes.io/enforce{value}");
+    let namespace = format!("namespace/{}", stage.namespace());
+    stage.others.kubectl(&["label", &namespace, &level("=restricted")], None).await?;
+    let result = against_the_level(&stage).await;
+    stage.others.kubectl(&["label", &namespace, &level("-")], None).await?;
+    result
+}
+
+async fn against_the_level(stage: &Stage) -> anyhow::Result<String> {
+    let mut job = stage.job("exit 0")?;
+    jobs::container(&mut job)?.security_context = None;
+    // No node is needed to find out, so it may be short.
+    jobs::spec(&mut job)?.active_deadline_seconds = Some(15);
+    stage.others.wait_until_refused(&bare_pod(&job)?, "violates PodSecurity").await?;
+    let refused = "deadline exceeded before it started: the namespace's Pod Security level forbids the pod";
+    stage.ends(job, "deadline exceeded", refused).await
 }
