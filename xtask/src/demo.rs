@@ -2,35 +2,30 @@
 //!
 //! Plays the part of a user with an HTTP client: builds and starts the server, registers `examples/hello-terraform`, runs
 //! three jobs and checks how each ends. It knows nothing of the product but its command line and its HTTP API.
-//! Whatever happens, nothing is left running. Reading order: [`play`] (the story), [`follow`] (one job), [`server`].
+//! Whatever happens, nothing is left running. Reading order: [`play`] (the story), [`crate::product`] (what it is
+//! played with).
 
-mod api;
 mod evidence;
 mod folder;
-mod follow;
-mod log_lines;
-mod log_stream;
-mod model;
+mod person;
 mod play;
-mod server;
-mod settle;
-mod sse;
-mod summary;
-mod tool;
 
 use std::path::PathBuf;
 
 use crate::{
     environment::Environment,
     interrupt::Interrupted,
+    product::{
+        api::Api,
+        server::{self, Options, Server},
+        settle, tool,
+    },
     test::{self, Programs},
 };
 
 use self::{
-    api::Api,
     folder::DataFolder,
     play::{Rejected, Stage},
-    server::Server,
 };
 
 #[derive(Debug, clap::Args)]
@@ -67,13 +62,13 @@ pub(crate) fn run_with(environment: &Environment, args: &Args, programs: &Progra
     let tool = tool::find(environment)?;
     let folder = DataFolder::prepare(environment, args.data_dir.as_deref(), args.keep)?;
     environment.ui.title("Starting the api-server");
-    let mut server = Server::start(environment, programs, folder.path())?;
+    let mut server = Server::start(environment, programs, folder.path(), &Options::local(programs))?;
     environment.ui.good(&format!(
         "it listens on {}, its data is in {}",
         server.address(),
         folder.path().display()
     ));
-    let api = Api::new(server.address(), folder.admin_token()?);
+    let api = Api::new(server.address(), server::admin_token(folder.path())?);
 
     let stage = Stage { environment, args, api: &api, folder: &folder, tool };
     let mut result = stage.play().map_err(|error| server.explain(error));
@@ -81,7 +76,9 @@ pub(crate) fn run_with(environment: &Environment, args: &Args, programs: &Progra
         wait_for_interrupt(environment, &mut server);
     }
     environment.ui.quiet();
-    if let Err(error) = settle::all_jobs(environment, &api, &mut server) {
+    if server.is_running()
+        && let Err(error) = settle::all_jobs(environment, &api)
+    {
         environment.ui.warning(&format!("{error:#}"));
         result = result.and(Err(error));
     }

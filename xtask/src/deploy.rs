@@ -7,7 +7,7 @@
 pub(crate) mod cluster;
 mod diagnosis;
 pub(crate) mod kubectl;
-mod rollout;
+pub(crate) mod rollout;
 mod secrets;
 pub(crate) mod undeploy;
 
@@ -60,25 +60,10 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         return Ok(());
     }
     let kubectl = cluster::reach(environment, &args.target)?;
-    let is_new = !cluster::has_namespace(&kubectl, &settings.namespace)?;
-    let (secrets, others): (Vec<_>, Vec<_>) =
-        objects.into_iter().partition(|object| object["kind"] == "Secret");
-    let (namespace, others): (Vec<_>, Vec<_>) =
-        others.into_iter().partition(|object| object["kind"] == "Namespace");
     if args.diff {
-        return diff(&kubectl, settings, is_new, &others);
+        return diff(&kubectl, settings, &apart(objects).others);
     }
-
-    environment.ui.title(&format!("Applying to namespace {:?}", settings.namespace));
-    // A namespace that somebody made is theirs: its labels are left alone, and undeploy leaves it.
-    if is_new || cluster::is_ours(&kubectl, &format!("namespace/{}", settings.namespace), None)? {
-        apply(&kubectl, &namespace, args.force_conflicts)?;
-    }
-    secrets::ensure(&kubectl, &settings.namespace, &secrets)?;
-    apply(&kubectl, &others, args.force_conflicts)?;
-    if !settings.extended_role {
-        take_away(&kubectl, settings)?;
-    }
+    install(&kubectl, settings, args.force_conflicts)?;
     if args.no_wait {
         environment.ui.note("not waiting for the api-server (--no-wait)");
         return Ok(());
@@ -86,6 +71,40 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
     environment.ui.title("Waiting for the api-server");
     rollout::wait(&kubectl, &settings.namespace, Duration::from_secs(args.timeout))?;
     say_how_to_reach(&kubectl, settings);
+    Ok(())
+}
+
+/// The objects by what is done with them.
+struct Apart {
+    namespace: Vec<Value>,
+    secrets: Vec<Value>,
+    others: Vec<Value>,
+}
+
+fn apart(objects: Vec<Value>) -> Apart {
+    let (secrets, others): (Vec<_>, Vec<_>) =
+        objects.into_iter().partition(|object| object["kind"] == "Secret");
+    let (namespace, others) = others.into_iter().partition(|object| object["kind"] == "Namespace");
+    Apart { namespace, secrets, others }
+}
+
+/// Applies everything.
+///
+/// # Errors
+/// The cluster refuses something, or cannot be asked.
+pub(crate) fn install(kubectl: &Kubectl<'_>, settings: &Settings, force: bool) -> anyhow::Result<()> {
+    let Apart { namespace, secrets, others } = apart(manifests::objects(settings));
+    let is_new = !cluster::has_namespace(kubectl, &settings.namespace)?;
+    kubectl.environment.ui.title(&format!("Applying to namespace {:?}", settings.namespace));
+    // A namespace that somebody made is theirs: its labels are left alone, and undeploy leaves it.
+    if is_new || cluster::is_ours(kubectl, &format!("namespace/{}", settings.namespace), None)? {
+        apply(kubectl, &namespace, force)?;
+    }
+    secrets::ensure(kubectl, &settings.namespace, &secrets)?;
+    apply(kubectl, &others, force)?;
+    if !settings.extended_role {
+        take_away(kubectl, settings)?;
+    }
     Ok(())
 }
 
@@ -122,9 +141,9 @@ fn take_away(kubectl: &Kubectl<'_>, settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Shows the difference; Secrets are left out, whose values stay as they are.
-fn diff(kubectl: &Kubectl<'_>, settings: &Settings, is_new: bool, objects: &[Value]) -> anyhow::Result<()> {
+fn diff(kubectl: &Kubectl<'_>, settings: &Settings, objects: &[Value]) -> anyhow::Result<()> {
     let ui = &kubectl.environment.ui;
-    if is_new {
+    if !cluster::has_namespace(kubectl, &settings.namespace)? {
         ui.note(&format!("namespace {:?} is not there; everything would be made", settings.namespace));
         for object in objects {
             ui.line(&format!("+ {}", manifests::reference(object)));

@@ -2,9 +2,11 @@
 //!
 //! Makes the namespace, the account and its roles, lets `k8s-backend/examples/e2e` act out its scenarios as that account,
 //! once with the documented role and once with the extended one, prints a table, and removes everything, also after Ctrl-C.
+//! With `--full` it plays the main job too, see [`full`].
 //! What is acted and what must come of it stands there; here is only what goes before and after.
 
 mod account;
+mod full;
 mod player;
 mod report;
 
@@ -15,6 +17,7 @@ use self::{account::Account, report::Outcome};
 use crate::{
     deploy::{cluster, kubectl::Kubectl},
     environment::Environment,
+    interrupt::Interrupted,
     manifests::Settings,
 };
 
@@ -31,7 +34,7 @@ pub(crate) struct Args {
     /// Only with this role
     #[arg(long, value_enum)]
     role: Option<Role>,
-    /// Only scenarios whose name holds this
+    /// Only scenarios whose name holds this; `main-job` is the main job alone
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Scenarios at a time
@@ -40,7 +43,12 @@ pub(crate) struct Args {
     /// Leave the namespaces as they are at the end
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    main_job: full::Args,
 }
+
+/// What `--only` says for the main job.
+const MAIN_JOB: &str = "main-job";
 
 /// What the account may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -60,17 +68,40 @@ impl Role {
     }
 }
 
-/// Plays all scenarios with both roles; fails if one did not go as it should.
+/// Plays everything that was asked for; fails if something did not go as it should.
 pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
+    args.main_job.check()?;
+    if args.main_job.local {
+        return tell_stories(environment, &full::rehearse(environment)?);
+    }
     let kubectl = cluster::reach(environment, &args.target)?;
     let image = args.image.clone().unwrap_or_else(|| Settings::defaults().executor_image);
+    let scenarios = if args.main_job.full && args.only.as_deref() == Some(MAIN_JOB) {
+        Ok(())
+    } else {
+        play_scenarios(&kubectl, args, &image)
+    };
+    let is_wanted = args.only.as_deref().is_none_or(|only| only == MAIN_JOB);
+    if !args.main_job.full || !is_wanted || is_interrupted(&scenarios) {
+        return scenarios;
+    }
+    scenarios.and(play_main_job(&kubectl, args, &image))
+}
+
+fn is_interrupted(result: &anyhow::Result<()>) -> bool {
+    result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>)
+}
+
+/// Plays all scenarios of the backend, with both roles.
+fn play_scenarios(kubectl: &Kubectl<'_>, args: &Args, image: &str) -> anyhow::Result<()> {
+    let environment = kubectl.environment;
     environment.ui.title("Building the player");
     let player = player::build(environment)?;
     let roles = args.role.map_or_else(|| vec![Role::Seed, Role::Extended], |role| vec![role]);
     let mut outcomes = Vec::new();
     let mut result = Ok(());
     for role in roles {
-        result = act(&kubectl, args, role, &image, &player, &mut outcomes);
+        result = act(kubectl, args, role, image, &player, &mut outcomes);
         if result.is_err() {
             break;
         }
@@ -78,14 +109,36 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
     environment.ui.title("Scenarios");
     environment.ui.line(&report::table(&outcomes, environment.ui.colours()));
     result?;
-    let failed = outcomes.iter().filter(|(_, outcome)| !outcome.passed).count();
     if outcomes.is_empty() {
         bail!("no scenario has this name: --only {:?}", args.only.as_deref().unwrap_or_default());
     }
+    let failed = outcomes.iter().filter(|(_, outcome)| !outcome.passed).count();
+    conclude(environment, "scenarios", failed, outcomes.len())
+}
+
+/// Plays the main job in a namespace of its own.
+fn play_main_job(kubectl: &Kubectl<'_>, args: &Args, image: &str) -> anyhow::Result<()> {
+    let role = args.role.unwrap_or(Role::Seed);
+    let namespace = format!("{}-full-{}", args.namespace_prefix, random()?);
+    kubectl.environment.ui.title(&format!("The main job, role {:?}, namespace {namespace:?}", role.name()));
+    let result = full::on_cluster(kubectl, &args.main_job, &namespace, image, role);
+    let removed = clean_up(kubectl, args, &namespace);
+    let told = result.and_then(|outcomes| tell_stories(kubectl.environment, &outcomes));
+    told.and(removed)
+}
+
+fn tell_stories(environment: &Environment, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    environment.ui.title("The main job");
+    environment.ui.line(&report::stories(outcomes, environment.ui.colours()));
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed).count();
+    conclude(environment, "stories", failed, outcomes.len())
+}
+
+fn conclude(environment: &Environment, what: &str, failed: usize, all: usize) -> anyhow::Result<()> {
     if failed > 0 {
-        bail!("{failed} of {} scenarios did not go as they should", outcomes.len());
+        bail!("{failed} of {all} {what} did not go as they should");
     }
-    environment.ui.good(&format!("all {} scenarios went as they should", outcomes.len()));
+    environment.ui.good(&format!("all {all} {what} went as they should"));
     Ok(())
 }
 
@@ -119,11 +172,19 @@ fn act(
         })
     });
     environment.ui.quiet();
-    if args.keep {
-        environment.ui.note(&format!("namespace {namespace:?} stays (--keep)"));
-        return result;
+    let removed = clean_up(kubectl, args, &namespace);
+    if let (Err(_), Err(left)) = (&result, &removed) {
+        environment.ui.warning(&format!("{left:#}"));
     }
-    result.and(remove(kubectl, &namespace))
+    result.and(removed)
+}
+
+fn clean_up(kubectl: &Kubectl<'_>, args: &Args, namespace: &str) -> anyhow::Result<()> {
+    if args.keep {
+        kubectl.environment.ui.note(&format!("namespace {namespace:?} stays (--keep)"));
+        return Ok(());
+    }
+    remove(kubectl, namespace)
 }
 
 /// Removes a namespace, also when this process was asked to stop: it is ours, and nobody else knows of it.

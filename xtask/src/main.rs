@@ -16,6 +16,7 @@ mod image;
 mod interrupt;
 mod manifests;
 mod poll;
+mod product;
 mod test;
 mod tidy;
 mod ui;

@@ -14,7 +14,10 @@ pub(crate) mod yaml;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::{kustomize::write as write_kustomize, settings::Settings};
+pub(crate) use self::{
+    kustomize::write as write_kustomize,
+    settings::{EXECUTOR_SECRET, Settings, Storage},
+};
 use crate::environment::Environment;
 
 /// Name of the Deployment and of everything else that belongs to the api-server alone.

@@ -6,11 +6,13 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use serde_json::Value;
 
-use crate::environment::Environment;
+use crate::{
+    environment::Environment,
+    product::{api::Api, model::Job, server, state},
+};
 
-use super::{api::Api, folder::DataFolder, model::Job, server};
+use super::folder::DataFolder;
 
 /// Writes the Kubernetes Job of every attempt as YAML, and returns the folder.
 pub(super) fn save_kubernetes_jobs(api: &Api, folder: &Path, jobs: &[Job]) -> anyhow::Result<PathBuf> {
@@ -22,15 +24,6 @@ pub(super) fn save_kubernetes_jobs(api: &Api, folder: &Path, jobs: &[Job]) -> an
         fs::write(&path, yaml).with_context(|| format!("could not write {}", path.display()))?;
     }
     Ok(target)
-}
-
-/// Says what the state of the workspace holds, as Terraform's http backend would get it.
-pub(super) fn describe_state(api: &Api, workspace: &str) -> anyhow::Result<String> {
-    let text = api.text(&state_path(workspace))?;
-    let state: Value = serde_json::from_str(&text).context("the state is no JSON")?;
-    let instances = state["resources"].as_array().into_iter().flatten();
-    let instances = instances.map(|resource| resource["instances"].as_array().map_or(0, Vec::len));
-    Ok(format!("serial {}, {} resources", state["serial"], instances.sum::<usize>()))
 }
 
 /// Fails if the secret stands in clear text in the log or in any file of the folder.
@@ -77,7 +70,7 @@ pub(super) fn show_places(
         ui.line(&format!("  {name:<16} {}: kubernetes-jobs/{name}.yaml, logs/{name}.log", step.name));
     }
     ui.line(&format!("  server's log     {}", server::log_file(root).display()));
-    ui.line(&format!("  state            {}", api.url(&state_path(workspace))));
+    ui.line(&format!("  state            {}", api.url(&state::path(workspace))));
     ui.line(&format!("  API              {}", api.url("/v1/organizations")));
     ui.line(&format!("  token            {}", token.display()));
     ui.line(&format!(
@@ -85,10 +78,6 @@ pub(super) fn show_places(
         token.display(),
         api.url(&format!("/v1/workspaces/{workspace}/jobs"))
     ));
-}
-
-fn state_path(workspace: &str) -> String {
-    format!("/state/v1/workspaces/{workspace}")
 }
 
 #[cfg(test)]

@@ -48,14 +48,6 @@ impl DataFolder {
         self.temporary.is_some()
     }
 
-    /// Reads the token that the server made at its first start.
-    pub(super) fn admin_token(&self) -> anyhow::Result<String> {
-        let path = self.path.join("admin-token");
-        let token =
-            fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
-        Ok(token.trim().to_owned())
-    }
-
     /// Removes it if it is temporary.
     pub(super) fn remove(self) {
         // What cannot be removed is in the folder for temporary files, where it is found and does no harm.

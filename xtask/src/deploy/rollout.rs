@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LOG_LINES: &str = "--tail=20";
 
 /// Waits for the roll-out, up to a bound.
-pub(super) fn wait(kubectl: &Kubectl<'_>, namespace: &str, bound: Duration) -> anyhow::Result<()> {
+pub(crate) fn wait(kubectl: &Kubectl<'_>, namespace: &str, bound: Duration) -> anyhow::Result<()> {
     let ui = &kubectl.environment.ui;
     let end = Instant::now() + bound;
     let mut told = BTreeSet::new();

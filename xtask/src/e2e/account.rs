@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Marks our namespaces, so that those of a killed run can be found.
-const MARK: &str = "ephemeral-agents.dev/e2e";
+pub(super) const MARK: &str = "ephemeral-agents.dev/e2e";
 /// A token lives longer than any run takes.
 const TOKEN: &str = "--duration=3h";
 /// A new namespace gets its default account within this time.

@@ -30,15 +30,8 @@ impl Outcome {
 
 /// Renders a row for each scenario, in the order in which they ended, with a column for each role.
 pub(super) fn table(outcomes: &[(Role, Outcome)], colours: bool) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    table.set_header(["Scenario", "What happens", "With the documented role", "With the extended role"]);
-    if colours {
-        table.enforce_styling();
-    } else {
-        table.force_no_tty();
-    }
+    let header = ["Scenario", "What happens", "With the documented role", "With the extended role"];
+    let mut table = new_table(&header, colours);
     let mut names: Vec<&str> = Vec::new();
     for (_, outcome) in outcomes {
         if !names.contains(&outcome.scenario.as_str()) {
@@ -54,8 +47,33 @@ pub(super) fn table(outcomes: &[(Role, Outcome)], colours: bool) -> String {
     table.to_string()
 }
 
+/// Renders the stories of the main job, in the order in which they were played.
+pub(super) fn stories(outcomes: &[Outcome], colours: bool) -> String {
+    let mut table = new_table(&["Story", "What happens", "What came of it"], colours);
+    for outcome in outcomes {
+        table.add_row([Cell::new(&outcome.scenario), Cell::new(&outcome.shows), told(outcome)]);
+    }
+    table.to_string()
+}
+
+fn new_table(header: &[&str], colours: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header);
+    if colours {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table
+}
+
 fn cell(outcome: Option<&(Role, Outcome)>) -> Cell {
-    let Some((_, outcome)) = outcome else { return Cell::new("-") };
+    outcome.map_or_else(|| Cell::new("-"), |(_, outcome)| told(outcome))
+}
+
+fn told(outcome: &Outcome) -> Cell {
     let (mark, colour) = if outcome.passed { ("✔", Color::Green) } else { ("✘", Color::Red) };
     Cell::new(format!("{mark} {} ({:.1} s)", outcome.text, outcome.seconds)).fg(colour)
 }

@@ -12,13 +12,14 @@ use super::{
     sse::{Event, Parser},
 };
 
-/// How often in a row a stream may bring nothing before it is given up.
-const MOST_FAILURES: u32 = 20;
+/// How often in a row a stream may bring nothing before it is given up: a server that is moved to another node comes back
+/// within this time.
+const MOST_FAILURES: u32 = 240;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What a log brings.
 #[derive(Debug)]
-pub(super) enum LogEvent {
+pub(crate) enum LogEvent {
     /// The next text of this attempt.
     Text { attempt: String, text: String },
     /// The log of this attempt is complete.
@@ -33,7 +34,7 @@ struct Chunk {
 }
 
 /// Sends what the log of an attempt brings until it ends. The thread ends with the log or with the receiver.
-pub(super) fn follow(api: Api, attempt: String, sender: Sender<LogEvent>) {
+pub(crate) fn follow(api: Api, attempt: String, sender: Sender<LogEvent>) {
     thread::spawn(move || {
         let mut stream = LogStream { api, attempt, sender, last_id: None };
         let mut failures = 0;

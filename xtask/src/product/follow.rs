@@ -1,4 +1,4 @@
-//! Follows one job to its end: shows the live logs and the phases, and asks where a person must decide.
+//! Follows one job to its end: shows the live logs and the phases, and asks its watcher where a person must decide.
 
 use std::{
     collections::BTreeMap,
@@ -23,24 +23,30 @@ const LONGEST_JOB: Duration = Duration::from_mins(15);
 /// How long the last log lines may take after the end of a job.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(15);
 
-/// Who decides about a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// It was decided beforehand: apply.
-    Apply,
-    /// Somebody sits at the terminal.
-    Ask,
-    /// Nobody does, and nothing was decided beforehand.
-    Nobody,
+/// Whoever looks on, and has a say in it.
+pub(crate) trait Watcher {
+    /// Hears the next piece of a log of this job.
+    ///
+    /// # Errors
+    /// Nothing that follows makes sense.
+    fn hears(&mut self, _job: u64, _text: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// Decides about a plan; a text says why it is rejected.
+    ///
+    /// # Errors
+    /// Nobody can decide any more.
+    fn decides(&mut self) -> anyhow::Result<Option<&'static str>>;
 }
 
 /// A job that has ended, with all that its log said.
 #[derive(Debug)]
-pub(super) struct Followed {
-    pub(super) job: Job,
-    pub(super) log: String,
+pub(crate) struct Followed {
+    pub(crate) job: Job,
+    pub(crate) log: String,
     /// Why somebody here ended it.
-    pub(super) rejection: Option<&'static str>,
+    pub(crate) rejection: Option<&'static str>,
 }
 
 /// Follows a job to its end.
@@ -48,18 +54,18 @@ pub(super) struct Followed {
 /// # Errors
 /// The server cannot be asked any more, a log cannot be followed, the job takes far too long, or this process is
 /// asked to stop.
-pub(super) fn follow(
+pub(crate) fn follow(
     environment: &Environment,
     api: &Api,
     id: u64,
-    decision: Decision,
+    watcher: &mut dyn Watcher,
 ) -> anyhow::Result<Followed> {
     let (sender, events) = mpsc::channel();
     let job = api.get(&format!("/v1/jobs/{id}"))?;
     let mut follower = Follower {
         environment,
         api,
-        decision,
+        watcher,
         sender,
         events,
         logs: BTreeMap::new(),
@@ -74,7 +80,7 @@ pub(super) fn follow(
 struct Follower<'a> {
     environment: &'a Environment,
     api: &'a Api,
-    decision: Decision,
+    watcher: &'a mut dyn Watcher,
     sender: Sender<LogEvent>,
     events: Receiver<LogEvent>,
     /// The logs that were opened, by attempt; `None` once a log is complete.
@@ -154,18 +160,7 @@ impl Follower<'_> {
     }
 
     fn decide(&mut self) -> anyhow::Result<()> {
-        let ui = &self.environment.ui;
-        let rejection = match self.decision {
-            Decision::Apply => {
-                ui.note("Apply these changes? yes (--yes)");
-                None
-            }
-            Decision::Ask if ui.confirm("Apply these changes?", &self.environment.interrupt)? => None,
-            Decision::Ask => Some("the plan was rejected: you did not say yes"),
-            Decision::Nobody => {
-                Some("the plan was rejected: there is no terminal to ask at, `--yes` answers beforehand")
-            }
-        };
+        let rejection = self.watcher.decides()?;
         self.followed.rejection = rejection;
         let answer = if rejection.is_none() { "approve" } else { "reject" };
         self.api.act(&format!("/v1/jobs/{}/{answer}", self.followed.job.id))
@@ -179,7 +174,7 @@ impl Follower<'_> {
                 let lines = self.logs.get_mut(&attempt).and_then(Option::as_mut).map(|log| log.feed(&text));
                 lines.into_iter().flatten().for_each(|line| self.print(&line));
                 self.followed.log.push_str(&text);
-                Ok(())
+                self.watcher.hears(self.followed.job.id, &text)
             }
             Ok(LogEvent::End { attempt }) => {
                 let last = self.logs.insert(attempt, None).flatten().and_then(|mut log| log.finish());

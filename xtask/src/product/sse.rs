@@ -5,18 +5,18 @@
 
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// Its type; `message` if the stream named none.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its data, several lines joined with line breaks.
-    pub(super) data: String,
+    pub(crate) data: String,
     /// The last id that the stream has given, here or earlier.
-    pub(super) id: Option<String>,
+    pub(crate) id: Option<String>,
 }
 
 /// The parser between two pieces.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     line: Vec<u8>,
     /// The last byte was a carriage return: a line feed that follows belongs to it.
     after_return: bool,
@@ -29,7 +29,7 @@ pub(super) struct Parser {
 
 impl Parser {
     /// Takes the next bytes and returns the events that are complete with them.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<Event> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Event> {
         let mut events = Vec::new();
         for byte in bytes {
             let after_return = std::mem::replace(&mut self.after_return, *byte == b'\r');

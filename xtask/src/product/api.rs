@@ -1,4 +1,4 @@
-//! A client for the HTTP API of the server that the demo started: no TLS, short waits, the server's own words in errors.
+//! A client for the HTTP API of a server of ours: no TLS, short waits, the server's own words in errors.
 
 use std::{io::Read, time::Duration};
 
@@ -11,7 +11,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The API of one server, with the token of its administrator.
 #[derive(Debug, Clone)]
-pub(super) struct Api {
+pub(crate) struct Api {
     address: String,
     token: String,
     agent: Agent,
@@ -19,7 +19,7 @@ pub(super) struct Api {
     streams: Agent,
 }
 
-/// An error as the API answers it; only what a demo shows.
+/// An error as the API answers it; only what is shown.
 #[derive(Debug, Deserialize)]
 struct ProblemDetails {
     title: Option<String>,
@@ -30,7 +30,7 @@ struct ProblemDetails {
 
 impl Api {
     /// Makes a client; nothing is sent yet.
-    pub(super) fn new(address: &str, token: String) -> Self {
+    pub(crate) fn new(address: &str, token: String) -> Self {
         let agent = |timeout: Option<Duration>| {
             let config =
                 Agent::config_builder().http_status_as_error(false).proxy(None).timeout_global(timeout);
@@ -40,19 +40,19 @@ impl Api {
     }
 
     /// Returns the address of a path.
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
 
     /// Reads something.
-    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let text = self.text(path)?;
         serde_json::from_str(&text)
             .with_context(|| format!("the answer to GET {path} is not what was expected"))
     }
 
     /// Reads a text as it is.
-    pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
+    pub(crate) fn text(&self, path: &str) -> anyhow::Result<String> {
         let what = format!("GET {path}");
         let request = self.agent.get(self.url(path)).header("Authorization", self.bearer());
         let mut response = successful(&what, request.call())?;
@@ -60,7 +60,7 @@ impl Api {
     }
 
     /// Makes something.
-    pub(super) fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
+    pub(crate) fn create<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
         let what = format!("POST {path}");
         let request = self.agent.post(self.url(path)).header("Authorization", self.bearer());
         let mut response = successful(&what, request.send_json(body))?;
@@ -72,13 +72,13 @@ impl Api {
     }
 
     /// Asks for an action that needs no input.
-    pub(super) fn act(&self, path: &str) -> anyhow::Result<()> {
+    pub(crate) fn act(&self, path: &str) -> anyhow::Result<()> {
         let request = self.agent.post(self.url(path)).header("Authorization", self.bearer());
         successful(&format!("POST {path}"), request.send_empty()).map(drop)
     }
 
     /// Opens a stream of server-sent events, from where an earlier one broke off.
-    pub(super) fn events(&self, path: &str, last_id: Option<&str>) -> anyhow::Result<impl Read + use<>> {
+    pub(crate) fn events(&self, path: &str, last_id: Option<&str>) -> anyhow::Result<impl Read + use<>> {
         let request = self.streams.get(self.url(path)).header("Authorization", self.bearer());
         let mut request = request.header("Accept", "text/event-stream");
         if let Some(id) = last_id {

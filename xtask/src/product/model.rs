@@ -1,4 +1,4 @@
-//! The answers of the HTTP API, as far as a demo reads them.
+//! The answers of the HTTP API, as far as it is read here.
 
 use std::fmt;
 
@@ -6,52 +6,52 @@ use serde::Deserialize;
 
 /// A list as the API answers it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Items<T> {
-    pub(super) items: Vec<T>,
+pub(crate) struct Items<T> {
+    pub(crate) items: Vec<T>,
 }
 
 /// Anything with an id and a name.
 #[derive(Debug, Deserialize)]
-pub(super) struct Named {
-    pub(super) id: String,
-    pub(super) name: String,
+pub(crate) struct Named {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 /// One run of a template on a workspace.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Job {
-    pub(super) id: u64,
-    pub(super) status: Status,
-    pub(super) message: Option<String>,
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) status: Status,
+    pub(crate) message: Option<String>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// One step of a job.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Step {
-    pub(super) name: String,
-    pub(super) status: Status,
-    pub(super) message: Option<String>,
-    pub(super) started_at: Option<jiff::Timestamp>,
-    pub(super) ended_at: Option<jiff::Timestamp>,
-    pub(super) attempts: Vec<Attempt>,
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    pub(crate) message: Option<String>,
+    pub(crate) started_at: Option<jiff::Timestamp>,
+    pub(crate) ended_at: Option<jiff::Timestamp>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// One try at a step.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Attempt {
-    pub(super) id: String,
-    pub(super) kubernetes_job: String,
-    pub(super) message: Option<String>,
+pub(crate) struct Attempt {
+    pub(crate) id: String,
+    pub(crate) kubernetes_job: String,
+    pub(crate) message: Option<String>,
 }
 
 /// Where a job or a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Status {
+pub(crate) enum Status {
     Pending,
     Running,
     WaitingApproval,
@@ -66,12 +66,12 @@ pub(super) enum Status {
 
 impl Status {
     /// Tells whether nothing follows unless a person does something. An unknown job counts: only a person can decide it.
-    pub(super) fn is_final(self) -> bool {
+    pub(crate) fn is_final(self) -> bool {
         !matches!(self, Self::Pending | Self::Running | Self::WaitingApproval)
     }
 
     /// Tells whether this is how things should end.
-    pub(super) fn is_good(self) -> bool {
+    pub(crate) fn is_good(self) -> bool {
         matches!(self, Self::Completed | Self::NoChanges | Self::NotExecuted)
     }
 }
@@ -95,12 +95,12 @@ impl fmt::Display for Status {
 
 impl Job {
     /// Lists every attempt with its step, in order.
-    pub(super) fn attempts(&self) -> impl Iterator<Item = (&Step, &Attempt)> {
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = (&Step, &Attempt)> {
         self.steps.iter().flat_map(|step| step.attempts.iter().map(move |attempt| (step, attempt)))
     }
 
     /// Says why the job is where it is, in the most exact words there are.
-    pub(super) fn reason(&self) -> Option<&str> {
+    pub(crate) fn reason(&self) -> Option<&str> {
         let of_steps = self.steps.iter().filter(|step| !step.status.is_good()).find_map(|step| {
             step.message
                 .as_deref()

@@ -9,7 +9,6 @@ use crate::environment::Environment;
 use super::{
     api::Api,
     model::{Items, Job, Named},
-    server::Server,
 };
 
 /// How long terraform gets to save its state and the executor to report it.
@@ -19,11 +18,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Cancels all jobs that run or wait, and waits for their end. Asked to stop once more, it waits no longer.
 ///
 /// # Errors
-/// The server is gone or does not answer, or a job did not end in time: something may still run.
-pub(super) fn all_jobs(environment: &Environment, api: &Api, server: &mut Server) -> anyhow::Result<()> {
-    if !server.is_running() {
-        return Ok(());
-    }
+/// The server does not answer, or a job did not end in time: something may still run.
+pub(crate) fn all_jobs(environment: &Environment, api: &Api) -> anyhow::Result<()> {
     let open = open_jobs(api).context("could not find out whether a job still runs")?;
     for job in &open {
         environment.ui.note(&format!("cancelling job {}", job.id));

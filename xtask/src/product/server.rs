@@ -1,6 +1,7 @@
 //! Starts the built api-server, learns its address, and ends it for certain.
 
 use std::{
+    ffi::OsString,
     fs::{self, File},
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
@@ -22,35 +23,53 @@ const READY_LINE: &str = "listening on ";
 /// How much of the server's log is shown when something went wrong.
 const LAST_LINES: usize = 20;
 
+/// How a server is started, beside its data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// Arguments of `serve`: where it listens, and the like.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) variables: Vec<(&'static str, OsString)>,
+}
+
+impl Options {
+    /// Executors are processes of this machine, and so is whoever wants to reach the server.
+    pub(crate) fn local(programs: &Programs) -> Self {
+        let program = programs.executor.display().to_string();
+        let arguments =
+            ["--listen", "127.0.0.1:0", "--backend", "local", "--executor-program", program.as_str()];
+        Self { arguments: arguments.map(str::to_owned).into(), variables: Vec::new() }
+    }
+}
+
 /// A running api-server; it ends at the latest when this value does.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
     log: PathBuf,
 }
 
 impl Server {
-    /// Starts the server on a free port and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     ///
     /// # Errors
     /// It ends early or is not ready in time; the text holds the last lines of its log.
-    pub(super) fn start(
+    pub(crate) fn start(
         environment: &Environment,
         programs: &Programs,
         folder: &Path,
+        options: &Options,
     ) -> anyhow::Result<Self> {
         let log = log_file(folder);
         let output = File::options().create(true).append(true).open(&log);
         let output = output.with_context(|| format!("could not write {}", log.display()))?;
         let mut command = Command::new(&programs.api_server);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--backend", "local", "--data-dir"]).arg(folder);
-        command.arg("--executor-program").arg(&programs.executor);
+        command.args(["serve", "--data-dir"]).arg(folder).args(&options.arguments);
         environment.ui.command(&show(&command));
-        // Executors work in the folder for temporary files; here that is a part of what the demo leaves behind and removes.
+        // Executors work in the folder for temporary files; here that is a part of the folder, and goes with it.
         let scratch = folder.join("tmp");
         fs::create_dir_all(&scratch).with_context(|| format!("could not make {}", scratch.display()))?;
-        command.env("TMPDIR", scratch);
+        command.env("TMPDIR", scratch).envs(options.variables.iter().map(|(name, value)| (name, value)));
         // A group of its own: Ctrl-C must reach this program alone, which first ends what runs and then the server.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(output).process_group(0);
         let child =
@@ -61,17 +80,17 @@ impl Server {
     }
 
     /// Returns the address under which it answers.
-    pub(super) fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// Tells whether it still runs.
-    pub(super) fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Adds to an error that the server has died, if it has: that explains the error better than its own text.
-    pub(super) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
+    pub(crate) fn explain(&mut self, error: anyhow::Error) -> anyhow::Error {
         match self.child.try_wait() {
             Ok(Some(status)) => error.context(format!("the api-server ended early with {status}")),
             _ => error,
@@ -79,15 +98,22 @@ impl Server {
     }
 
     /// Returns the last lines of its log.
-    pub(super) fn last_lines(&self) -> Vec<String> {
+    pub(crate) fn last_lines(&self) -> Vec<String> {
         let text = fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
+    /// Ends it without a warning, as a lack of memory or of power would.
+    pub(crate) fn kill(&mut self) {
+        // One that has just ended by itself is as dead.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Ends it: politely, then not. Stopping it twice is fine.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if !self.is_running() {
             return;
         }
@@ -95,8 +121,7 @@ impl Server {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let ended = poll::until(STOPPED_WITHIN, || (!self.is_running()).then_some(()));
         if ended.is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+            self.kill();
         }
     }
 
@@ -138,8 +163,15 @@ impl Drop for Server {
     }
 }
 
+/// Reads the administrator's token, which the server makes at its first start.
+pub(crate) fn admin_token(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join("admin-token");
+    let token = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(token.trim().to_owned())
+}
+
 /// Returns where the server's own log is.
-pub(super) fn log_file(folder: &Path) -> PathBuf {
+pub(crate) fn log_file(folder: &Path) -> PathBuf {
     folder.join("api-server.log")
 }
 

@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use super::model::{Job, Status, Step};
 
 /// Renders the table of some jobs.
-pub(super) fn table(jobs: &[Job], colours: bool) -> String {
+pub(crate) fn table(jobs: &[Job], colours: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["Job", "Step", "Kubernetes Job", "Status", "Duration"]);

@@ -2,13 +2,13 @@
 
 /// The text of one attempt's log that is not a whole line yet.
 #[derive(Debug, Default)]
-pub(super) struct LogLines {
+pub(crate) struct LogLines {
     rest: String,
 }
 
 impl LogLines {
     /// Takes the next piece and returns the lines that are complete with it.
-    pub(super) fn feed(&mut self, text: &str) -> Vec<String> {
+    pub(crate) fn feed(&mut self, text: &str) -> Vec<String> {
         self.rest.push_str(text);
         let Some(end) = self.rest.rfind('\n') else { return Vec::new() };
         let rest = self.rest.split_off(end + 1);
@@ -17,14 +17,14 @@ impl LogLines {
     }
 
     /// Returns the last line, if no line end followed it.
-    pub(super) fn finish(&mut self) -> Option<String> {
+    pub(crate) fn finish(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.rest);
         if rest.is_empty() { None } else { Some(rest) }
     }
 }
 
 /// Removes escape sequences, for places that do not understand them.
-pub(super) fn without_colours(line: &str) -> String {
+pub(crate) fn without_colours(line: &str) -> String {
     let mut output = String::with_capacity(line.len());
     let mut characters = line.chars().peekable();
     while let Some(character) = characters.next() {

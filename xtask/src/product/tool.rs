@@ -5,15 +5,15 @@ use anyhow::bail;
 use crate::environment::Environment;
 
 /// The program that the executors will run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tool {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Tool {
     Terraform,
     Tofu,
 }
 
 impl Tool {
     /// Returns the name of the program, which is also the API's word for it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Terraform => "terraform",
             Self::Tofu => "tofu",
@@ -25,7 +25,7 @@ impl Tool {
 ///
 /// # Errors
 /// Neither is there; the text says how to get one.
-pub(super) fn find(environment: &Environment) -> anyhow::Result<Tool> {
+pub(crate) fn find(environment: &Environment) -> anyhow::Result<Tool> {
     let found = [Tool::Terraform, Tool::Tofu]
         .into_iter()
         .find(|tool| environment.find_program(tool.name()).is_some());
