@@ -49,9 +49,8 @@ pub fn plan_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
-    let organization = [input.workspace.organization_id.as_str(), input.organization_name.as_str()];
-    let rules = policy.rules_for(&organization);
-    let variables = environment_variables(input).or(settings.variables_for(&organization));
+    let rules = policy.rules_for(&names_of_organization(input));
+    let variables = variables_of(settings, input);
     let (overrides, mut problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
     problems.extend(rules.check(&variables));
     let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
@@ -73,10 +72,19 @@ pub fn plan_attempt(
     job_spec::validate_after(problems, &request)
 }
 
-/// Tells what in the workspace's variables works, but hardly as it was meant.
+/// Tells what in the variables that the workspace sees works, but hardly as it was meant.
 #[must_use]
-pub fn warnings(input: &WorkspaceInput) -> Vec<Warning> {
-    WorkspaceOverrides::warnings(&of_workspace(input))
+pub fn warnings(settings: &EphemeralSettings, input: &WorkspaceInput) -> Vec<Warning> {
+    WorkspaceOverrides::warnings(&variables_of(settings, input))
+}
+
+/// What the executor and its pod see: the layers of the store, and those of the settings file below them.
+fn variables_of(settings: &EphemeralSettings, input: &WorkspaceInput) -> Variables {
+    environment_variables(input).or(settings.variables_for(&names_of_organization(input)))
+}
+
+fn names_of_organization(input: &WorkspaceInput) -> [&str; 2] {
+    [&input.workspace.organization_id, &input.organization_name]
 }
 
 fn payload(

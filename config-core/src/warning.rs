@@ -2,11 +2,11 @@
 //!
 //! Warnings stand beside the result and never replace it; what cannot work is a [`Problem`](crate::Problem).
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{Origin, SourceName, WorkspaceOverrides, keys};
+use crate::{Origin, Variables, WorkspaceOverrides, keys};
 
 /// One thing that a person should know about a value that is accepted.
 ///
@@ -50,20 +50,27 @@ impl WorkspaceOverrides {
     /// rely on it; [`warnings`](Self::warnings) tells where the value says the opposite.
     ///
     /// ```
-    /// use config_core::WorkspaceOverrides;
-    /// let variables = [("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR".to_owned(), "false".to_owned())].into();
+    /// use config_core::{Variables, WorkspaceOverrides};
+    /// let variables: Variables = [("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "false")].into_iter().collect();
     /// assert!(WorkspaceOverrides::asks_for_ephemeral_executor(&variables));
     /// assert_eq!(WorkspaceOverrides::warnings(&variables).len(), 1);
     /// ```
     #[must_use]
-    pub fn asks_for_ephemeral_executor(env_variables: &BTreeMap<String, String>) -> bool {
-        env_variables.contains_key(keys::ENABLE_EPHEMERAL_EXECUTOR)
+    pub fn asks_for_ephemeral_executor(variables: &Variables) -> bool {
+        variables.get(keys::ENABLE_EPHEMERAL_EXECUTOR).is_some()
     }
 
-    /// Tells what is accepted in the variables of a workspace but hardly does what was meant, sorted by name.
+    /// Tells what is accepted in the variables that a workspace sees but hardly does what was meant, sorted by name; each
+    /// warning names the layer that holds the value.
     #[must_use]
-    pub fn warnings(env_variables: &BTreeMap<String, String>) -> Vec<Warning> {
-        let get = |name: &str| env_variables.get(name).map(String::as_str);
+    pub fn warnings(variables: &Variables) -> Vec<Warning> {
+        let get = |name: &str| variables.get(name);
+        let warning = |key: &str, found: &str, meaning: &str, hint: String| Warning {
+            origin: variables.origin_of(key),
+            found: found.to_owned(),
+            meaning: meaning.to_owned(),
+            hint,
+        };
         let mut warnings = Vec::new();
         match (get(keys::PVC_CLAIM_NAME), get(keys::TF_PLUGIN_CACHE_DIR)) {
             (Some(claim), None) => warnings.push(warning(
@@ -92,7 +99,6 @@ impl WorkspaceOverrides {
                 "remove the variable to disable them".to_owned(),
             ));
         }
-        warnings.sort_by(|left, right| left.origin.key.cmp(&right.origin.key));
         warnings
     }
 }
@@ -103,17 +109,14 @@ fn says_no(value: &str) -> bool {
         .any(|word| value.trim().eq_ignore_ascii_case(word))
 }
 
-fn warning(key: &str, found: &str, meaning: &str, hint: String) -> Warning {
-    let origin = Origin::new(SourceName::Workspace, key);
-    Warning { origin, found: found.to_owned(), meaning: meaning.to_owned(), hint }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    fn variables(pairs: &[(&str, &str)]) -> Variables {
+        pairs.iter().copied().collect()
     }
 
     fn messages(pairs: &[(&str, &str)]) -> Vec<String> {
@@ -145,6 +148,16 @@ mod tests {
         for value in ["1", "true", "yes", "anything"] {
             assert!(messages(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", value)]).is_empty(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_warning_names_the_layer_that_holds_the_value() {
+        let global = [("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR".to_owned(), "0".to_owned())].into();
+        let merged = Variables::merge(&BTreeMap::new(), &global, &[]);
+        assert_eq!(
+            WorkspaceOverrides::warnings(&merged)[0].origin.to_string(),
+            "global variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR"
+        );
     }
 
     #[test]

@@ -3,13 +3,14 @@
 //! Works without a cluster, a server or a database. What is explained is what [`render`] makes, redacted; who decides which
 //! field is a table in `explain/deciders.rs`.
 
-use config_core::{Origin, Problem, SourceName, Variables, WorkspaceOverrides};
+use config_core::{Origin, Problem, SourceName, Variables, Warning, WorkspaceOverrides};
 use k8s_openapi::api::batch::v1::Job;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
 use crate::{
-    JobPlan, JobRequest,
+    Defect, JobPlan, JobRequest, compatible,
+    compatible::{Compatible, origins},
     fields::{self, Segment},
     redacted, render, validate_after,
 };
@@ -58,13 +59,46 @@ impl Serialize for Field {
     }
 }
 
+/// Whose Job is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Profile {
+    /// The one that [`render`] makes and that runs.
+    #[default]
+    Safe,
+    /// The one that the old system makes of the same settings; see [`compatible`].
+    Compatible,
+}
+
 /// What becomes of a workspace's variables.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+///
+/// As JSON: `{"job", "fields", "warnings", "refused"}`, and `"defects"` with [`Profile::Compatible`].
+#[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// Everything that is wrong; with a single problem nothing would be created.
     pub refused: Vec<Problem>,
-    /// The Job, made without the variables that are refused; `None` where the problems are not those of variables.
+    /// What is accepted, but hardly does what was meant.
+    pub warnings: Vec<Warning>,
+    /// The Job, made without the variables that are refused; `None` where the problems are not those of variables. The Job
+    /// of the old system is made of all variables, because it refuses none.
     pub explanation: Option<Explanation>,
+    /// What is wrong with the Job of the old system; `None` for ours.
+    pub defects: Option<Vec<Defect>>,
+}
+
+impl Serialize for Preview {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { refused, warnings, explanation, defects } = self;
+        let fields = explanation.as_ref().map(|explanation| explanation.fields.as_slice());
+        let mut object = serializer.serialize_struct("Preview", 4 + usize::from(defects.is_some()))?;
+        object.serialize_field("job", &explanation.as_ref().map(|explanation| &explanation.job))?;
+        object.serialize_field("fields", fields.unwrap_or_default())?;
+        object.serialize_field("warnings", warnings)?;
+        object.serialize_field("refused", refused)?;
+        if let Some(defects) = defects {
+            object.serialize_field("defects", defects)?;
+        }
+        object.end()
+    }
 }
 
 /// Explains the Job of a plan.
@@ -92,34 +126,61 @@ pub struct Preview {
 /// ```
 #[must_use]
 pub fn explain(plan: &JobPlan) -> Explanation {
-    let job = redacted(&render(plan));
-    let document = serde_json::to_value(&job).expect("a Job is plain data with text keys");
-    let mut fields = Vec::new();
-    fields::visit(&document, &mut |path, value| fields.push(field(plan, path, value)));
-    Explanation { job, fields }
+    explanation(&render(plan), |path| {
+        deciders::decide(plan, path).map(|decision| (decision.origin, decision.reason))
+    })
 }
 
-fn field(plan: &JobPlan, path: &[Segment], value: &Value) -> Field {
-    let text = fields::display(path);
-    let (origin, reason) = match deciders::decide(plan, path) {
-        Some(decision) => (decision.origin, decision.reason),
-        None => (Origin::new(SourceName::Default, text.as_str()), Some(UNKNOWN)),
-    };
-    Field { path: text, value: value.clone(), origin, reason }
+fn explanation(
+    job: &Job,
+    decide: impl Fn(&[Segment]) -> Option<(Origin, Option<&'static str>)>,
+) -> Explanation {
+    let job = redacted(job);
+    let document = serde_json::to_value(&job).expect("a Job is plain data with text keys");
+    let mut found = Vec::new();
+    fields::visit(&document, &mut |path, value| {
+        let text = fields::display(path);
+        let (origin, reason) =
+            decide(path).unwrap_or_else(|| (Origin::new(SourceName::Default, text.as_str()), Some(UNKNOWN)));
+        found.push(Field { path: text, value: value.clone(), origin, reason });
+    });
+    Explanation { job, fields: found }
 }
 
 /// Explains what a workspace's variables make, whether they are right or not: the request's own overrides are replaced by
 /// those of the variables, which its rules judge, and variables that are refused are left out.
 #[must_use]
-pub fn preview(variables: &Variables, request: &JobRequest<'_>) -> Preview {
+pub fn preview(profile: Profile, variables: &Variables, request: &JobRequest<'_>) -> Preview {
+    let (plan, refused) = plan_without_refused(variables.clone(), request);
+    let mut warnings = WorkspaceOverrides::warnings(variables);
+    warnings.extend(plan.iter().flat_map(JobPlan::warnings).cloned());
+    let plan = plan.as_ref();
+    let (explanation, defects) = match profile {
+        Profile::Safe => (plan.map(explain), None),
+        Profile::Compatible => {
+            let Compatible { job, defects } = compatible(variables, request);
+            let decide = |path: &[Segment]| {
+                let path: Vec<&str> = path.iter().map(Segment::text).collect();
+                origins::decide(variables, request, &path)
+            };
+            (plan.map(|_| explanation(&job, decide)), Some(defects))
+        }
+    };
+    Preview { refused, warnings, explanation, defects }
+}
+
+/// Plans the Job, with fewer and fewer variables until the rest is right; `None` where that does not help.
+fn plan_without_refused(
+    mut variables: Variables,
+    request: &JobRequest<'_>,
+) -> (Option<JobPlan>, Vec<Problem>) {
     let kind = request.payload.step_type.kind();
-    let mut variables = variables.clone();
     let mut refused = Vec::new();
     loop {
         let (overrides, mut problems) = WorkspaceOverrides::read(&variables, kind);
         problems.extend(request.rules.check(&variables));
         match validate_after(problems, &JobRequest { overrides: &overrides, ..request.clone() }) {
-            Ok(plan) => return Preview { refused, explanation: Some(explain(&plan)) },
+            Ok(plan) => return (Some(plan), refused),
             Err(problems) => {
                 let mut removed = false;
                 for problem in &problems {
@@ -127,7 +188,7 @@ pub fn preview(variables: &Variables, request: &JobRequest<'_>) -> Preview {
                 }
                 refused.extend(problems);
                 if !removed {
-                    return Preview { refused, explanation: None };
+                    return (None, refused);
                 }
             }
         }

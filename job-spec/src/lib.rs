@@ -7,6 +7,9 @@
 //! 3. [`render`] turns the plan into a `batch/v1` Job; it cannot fail, and the same plan gives the same bytes.
 //! 4. [`redacted`] makes a copy that may be shown.
 //!
+//! [`preview`] does all of it for variables that may be wrong, and tells who decided what. [`compatible`] renders what the
+//! system that the settings come from makes of them, for comparison.
+//!
 //! The Job is *safe by default*: it runs its pod once and never again, has a deadline and a time to live, meets the Pod
 //! Security profile *restricted*, and holds no token of the cluster unless the workspace names a service account.
 //! See [`render`](render()) for the whole list with reasons.
@@ -43,6 +46,7 @@
 //! ```
 
 pub mod attempt_api;
+mod compatible;
 mod exit_code;
 mod explain;
 mod fields;
@@ -55,8 +59,9 @@ mod render;
 mod request;
 mod validate;
 
+pub use compatible::{Compatible, Defect, compatible};
 pub use exit_code::ExitCode;
-pub use explain::{Explanation, Field, Preview, explain, preview};
+pub use explain::{Explanation, Field, Preview, Profile, explain, preview};
 pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonFault, PayloadError, StepType};
 pub use plan::JobPlan;
 pub use redact::redacted;

@@ -1,5 +1,6 @@
 //! Golden Jobs: `golden/<rule>/input.yaml` renders as `golden/<rule>/job.yaml`, byte for byte. What stands in
-//! `refused/<rule>/input.yaml` is refused with the words of `problems.txt`.
+//! `refused/<rule>/input.yaml` is refused with the words of `problems.txt`. `compatible/<rule>/input.yaml` makes, in the old
+//! system, `job.yaml` with what is wrong with it in `defects.txt`.
 //!
 //! The expected Jobs are plain YAML files, so that other tools can read them too. `UPDATE_GOLDEN=1` writes them; the
 //! difference is the review.
@@ -9,10 +10,11 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{
-    EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, Variables, WorkspaceOverrides,
+    EnvSnapshot, EphemeralSettings, Policy, Problem, Problems, SettingsFile, Variables, WorkspaceOverrides,
 };
 use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, render, secret_of, validate_after,
+    AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, JobRequest, compatible, render,
+    secret_of, validate_after,
 };
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize;
@@ -42,6 +44,11 @@ struct Access {
 }
 
 fn plan_of(input: Input) -> Result<JobPlan, Problems> {
+    with_request(input, |_, problems, request| validate_after(problems, request))
+}
+
+/// Hands out the variables of a case, what is wrong with them, and the request that they make.
+fn with_request<T>(input: Input, take: impl FnOnce(&Variables, Vec<Problem>, &JobRequest<'_>) -> T) -> T {
     let Input { environment, settings_file, policy, workspace, access } = input;
     let key = AttemptKey {
         organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
@@ -85,17 +92,20 @@ fn plan_of(input: Input) -> Result<JobPlan, Problems> {
         payload: &payload,
         access,
     };
-    validate_after(problems, &request)
+    take(&variables, problems, &request)
 }
 
 /// Renders the Job, and the Secret that belongs to it.
 fn objects_of(input: Input) -> (String, Option<String>) {
     let plan = plan_of(input).unwrap();
-    let job = render(&plan);
-    let yaml = serde_saphyr::to_string(&job).unwrap();
+    (yaml_of(&render(&plan)), secret_of(&plan).map(|secret| serde_saphyr::to_string(&secret).unwrap()))
+}
+
+fn yaml_of(job: &Job) -> String {
+    let yaml = serde_saphyr::to_string(job).unwrap();
     let read_back: Job = serde_saphyr::from_str(&yaml).unwrap();
-    assert_eq!(read_back, job, "the YAML says the same as the Job");
-    (yaml, secret_of(&plan).map(|secret| serde_saphyr::to_string(&secret).unwrap()))
+    assert_eq!(&read_back, job, "the YAML says the same as the Job");
+    yaml
 }
 
 /// Compares with the file, or writes it; returns what differs.
@@ -156,5 +166,16 @@ fn every_refused_case_is_refused_with_its_words() {
     for_each_case("refused", 5, |case, input| {
         let problems = plan_of(input).expect_err("nothing is wrong with it").to_string() + "\n";
         difference(&case.join("problems.txt"), Some(&problems)).into_iter().collect()
+    });
+}
+
+#[test]
+fn every_case_makes_the_golden_job_of_the_old_system_with_its_defects() {
+    for_each_case("compatible", 5, |case, input| {
+        let Compatible { job, defects } =
+            with_request(input, |variables, _, request| compatible(variables, request));
+        let defects = defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
+        let files = [("job.yaml", yaml_of(&job)), ("defects.txt", defects)];
+        files.iter().filter_map(|(file, actual)| difference(&case.join(file), Some(actual))).collect()
     });
 }

@@ -76,11 +76,13 @@ fn complaints(job: &Value) -> Vec<String> {
     SCHEMAS.iter().flatten().flat_map(of_version).collect()
 }
 
-/// The golden Jobs with the names of their cases.
+/// The golden Jobs with the names of their cases, then those of the old system.
 fn golden_jobs() -> Vec<(String, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let cases = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let cases_of = |folder: &str| fs::read_dir(tests.join(folder)).unwrap();
+    let cases = ["golden", "compatible"].into_iter().flat_map(cases_of);
     cases
+        .map(|entry| entry.unwrap().path())
         .map(|case| {
             let yaml = fs::read_to_string(case.join("job.yaml")).unwrap();
             (case.file_name().unwrap().to_string_lossy().into_owned(), serde_saphyr::from_str(&yaml).unwrap())

@@ -56,7 +56,7 @@ pub(super) async fn create(
         variables: store.variables(&workspace.id).await?,
         workspace,
     };
-    let mut all_warnings = warnings(&input);
+    let mut all_warnings = warnings(&app.services.settings, &input);
     all_warnings.extend(check_steps(&app.services, &input, &steps)?);
     let job = store.create_job(&input.workspace, &template.id, &steps).await?;
     app.orchestrator.wake(job.id);

@@ -176,7 +176,7 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
             ("EPHEMERAL_MEMORY_LIMIT", "1Gi"),
             ("EPHEMERAL_CONFIG_TTL_APPLY", "1h"),
         ],
-        preview,
+        |variables, request| preview(Profile::Safe, variables, request),
     );
     let keys: Vec<&str> = preview.refused.iter().map(|problem| problem.origin.key.as_str()).collect();
     assert_eq!(
@@ -197,7 +197,7 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
 fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
     let preview = with_request(&[], |variables, request| {
         let key = AttemptKey { workspace_id: "another".to_owned(), ..request.key.clone() };
-        preview(variables, &JobRequest { key, ..request.clone() })
+        preview(Profile::Safe, variables, &JobRequest { key, ..request.clone() })
     });
     assert_eq!(preview.explanation, None);
     assert_eq!(preview.refused[0].origin.key, "EphemeralJobData.workspaceId");
@@ -205,11 +205,90 @@ fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
 
 #[test]
 fn no_secret_is_shown() {
-    let shown = with_request(&[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")], |variables, request| {
-        serde_json::to_string(&preview(variables, request)).unwrap()
-    });
-    for secret in ["hunter2", "s3cret", "t0ken", &payload().encode()] {
-        assert!(!shown.contains(secret), "{secret} in {shown}");
+    for profile in [Profile::Safe, Profile::Compatible] {
+        let shown = with_request(&[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")], |variables, request| {
+            serde_json::to_string(&preview(profile, variables, request)).unwrap()
+        });
+        for secret in ["hunter2", "s3cret", "t0ken", &payload().encode()] {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
+        }
+        let length = payload().encode().len();
+        assert!(shown.contains(&format!("<redacted: {length} bytes>")), "{shown}");
     }
-    assert!(shown.contains("<redacted: 6 bytes>"), "{shown}");
+}
+
+#[test]
+fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
+    let variables = [("PVC_CLAIM_NAME", "cache")];
+    let preview = with_request(&variables, |variables, request| preview(Profile::Safe, variables, request));
+    let json = serde_json::to_value(&preview).unwrap();
+    assert_eq!(json["warnings"][0]["key"], "PVC_CLAIM_NAME");
+    assert_eq!(json["refused"], serde_json::json!([]));
+    assert_eq!(json["job"]["metadata"]["name"], "job-42-100-3");
+    assert_eq!(json["fields"][0]["path"], "apiVersion");
+    assert_eq!(json.get("defects"), None);
+}
+
+#[test]
+fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
+    let variables = [
+        ("EPHEMERAL_CPU_LIMIT", "2"),
+        ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
+        ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "runAsUser=7"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "extra"),
+        ("TF_PLUGIN_CACHE_DIR", "/cache"),
+        ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X"),
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "team=a"),
+        ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "allowPrivilegeEscalation=false"),
+        ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "runner"),
+        ("EPHEMERAL_MEMORY_REQUEST", "1Gi"),
+    ];
+    let preview =
+        with_request(&variables, |variables, request| preview(Profile::Compatible, variables, request));
+    assert_eq!(preview.refused.len(), 1, "{:?}", preview.refused);
+    let fields = preview.explanation.unwrap().fields;
+    assert!(fields.iter().all(|field| field.reason != Some(UNKNOWN)), "{fields:#?}");
+    let pod = "spec.template.spec";
+    let container = "spec.template.spec.containers[job-42]";
+    for (path, value, origin) in [
+        ("metadata.name".to_owned(), "job-42", "job request name"),
+        ("metadata.namespace".to_owned(), "runs", "environment variable ExecutorEphemeralNamespace"),
+        (
+            format!("{pod}.nodeSelector.diskType"),
+            "ssd",
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.diskType",
+        ),
+        (format!("{pod}.securityContext.fsGroup"), "1000", "built-in default fsGroup"),
+        (
+            format!("{pod}.securityContext.runAsUser"),
+            "7",
+            "workspace variable EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        ),
+        (format!("{pod}.tolerations[0].operator"), "X", "workspace variable EPHEMERAL_CONFIG_TOLERATIONS"),
+        (
+            format!("{pod}.volumes[tf-plugin-volume].persistentVolumeClaim.claimName"),
+            "terrakube-plugin-pvc",
+            "built-in default PVC_CLAIM_NAME",
+        ),
+        (
+            format!("{container}.image"),
+            "azbuilder/executor:2.22.0",
+            "built-in default ExecutorEphemeralImage",
+        ),
+        (format!("{container}.resources.limits.cpu"), "2", "workspace variable EPHEMERAL_CPU_LIMIT"),
+        (
+            format!("{container}.volumeMounts[/tmp].mountPath"),
+            "/tmp",
+            "workspace variable EPHEMERAL_CONFIG_MAP_NAME",
+        ),
+        (
+            format!("{container}.volumeMounts[/cache].mountPath"),
+            "/cache",
+            "workspace variable TF_PLUGIN_CACHE_DIR",
+        ),
+    ] {
+        let field = fields.iter().find(|field| field.path == path).unwrap_or_else(|| panic!("no {path}"));
+        assert_eq!(field.value.to_string().trim_matches('"'), value, "{path}");
+        assert_eq!(field.origin.to_string(), origin, "{path}");
+    }
 }

@@ -1,0 +1,95 @@
+//! Who decides which field of a Job of the old system.
+
+use config_core::{Origin, SourceName, Variables, keys};
+
+use crate::JobRequest;
+
+/// Finds out who decided a field and, where nobody was asked, why it is so; `None` for a field that no such Job has.
+pub(crate) fn decide(
+    variables: &Variables,
+    request: &JobRequest<'_>,
+    path: &[&str],
+) -> Option<(Origin, Option<&'static str>)> {
+    let last = path.last().copied().unwrap_or_default();
+    let always = |reason| (default(last), Some(reason));
+    let of_request = || (Origin::new(SourceName::Request, last), None);
+    Some(match path {
+        ["apiVersion" | "kind"] => always("what an attempt is"),
+        ["metadata", "namespace"] => (request.settings.namespace.origin.clone(), None),
+        ["metadata", "annotations", _] => (of_variable(variables, keys::CONFIG_ANNOTATIONS), None),
+        ["metadata", ..] => of_request(),
+        ["spec", "template", "spec", "containers", _, rest @ ..] => match rest {
+            ["name"] => of_request(),
+            ["image"] => (request.settings.image.origin.clone(), None),
+            ["envFrom", ..] => (request.settings.secrets.origin.clone(), None),
+            ["env", keys::EPHEMERAL_JOB_DATA, ..] => {
+                (Origin::new(SourceName::Request, keys::EPHEMERAL_JOB_DATA), None)
+            }
+            ["env", ..] => always("an executor of this kind has no mode but batch"),
+            ["securityContext", "allowPrivilegeEscalation"] => {
+                (of_variable(variables, keys::CONFIG_SECURITY_CONTEXT), None)
+            }
+            ["securityContext"] => always("written even if it holds nothing"),
+            ["resources", kind, resource] => (of_variable(variables, amount(kind, resource)), None),
+            ["volumeMounts", path, ..] => (of_mount(variables, path), None),
+            _ => return None,
+        },
+        ["spec", "template", "spec", rest @ ..] => match rest {
+            ["nodeSelector", key] => (of_node_label(variables, request, key), None),
+            ["restartPolicy"] => always("a container that ended is not started again in its pod"),
+            ["securityContext", item] => (of_pod_security(variables, item), None),
+            ["serviceAccountName"] => (of_variable(variables, keys::CONFIG_SERVICE_ACCOUNT), None),
+            ["tolerations", ..] => (of_variable(variables, keys::CONFIG_TOLERATIONS), None),
+            ["volumes", "config-volume", ..] => (of_variable(variables, keys::CONFIG_MAP_NAME), None),
+            ["volumes", ..] => (of_variable(variables, keys::PVC_CLAIM_NAME), None),
+            _ => return None,
+        },
+        _ => return None,
+    })
+}
+
+fn default(key: &str) -> Origin {
+    Origin::new(SourceName::Default, key)
+}
+
+fn of_variable(variables: &Variables, name: &str) -> Origin {
+    match variables.get(name) {
+        Some(_) => variables.origin_of(name),
+        None => default(name),
+    }
+}
+
+fn of_node_label(variables: &Variables, request: &JobRequest<'_>, key: &str) -> Origin {
+    let name = keys::CONFIG_NODE_SELECTOR_TAGS;
+    match request.settings.node_selector.get(key).filter(|_| variables.get(name).is_none()) {
+        Some(label) => label.origin.clone(),
+        None => of_variable(variables, name),
+    }
+}
+
+/// The group of the volumes has a default, the other items have none.
+fn of_pod_security(variables: &Variables, item: &str) -> Origin {
+    let name = keys::CONFIG_POD_SECURITY_CONTEXT;
+    let is_said =
+        |text: &str| text.split(';').any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == item));
+    if variables.get(name).is_some_and(is_said) { of_variable(variables, name) } else { default(item) }
+}
+
+fn of_mount(variables: &Variables, path: &str) -> Origin {
+    let config_map_path = variables.get(keys::CONFIG_MAP_MOUNT_PATH);
+    let is_cache = variables.get(keys::TF_PLUGIN_CACHE_DIR) == Some(path) && config_map_path != Some(path);
+    match (is_cache, config_map_path) {
+        (true, _) => of_variable(variables, keys::TF_PLUGIN_CACHE_DIR),
+        (false, Some(_)) => of_variable(variables, keys::CONFIG_MAP_MOUNT_PATH),
+        (false, None) => of_variable(variables, keys::CONFIG_MAP_NAME),
+    }
+}
+
+fn amount(kind: &str, resource: &str) -> &'static str {
+    match (kind, resource) {
+        ("requests", "cpu") => keys::CPU_REQUEST,
+        ("requests", _) => keys::MEMORY_REQUEST,
+        (_, "cpu") => keys::CPU_LIMIT,
+        _ => keys::MEMORY_LIMIT,
+    }
+}
