@@ -7,8 +7,8 @@ use config_core::{
     value::Quantity,
 };
 use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, LONGEST_ENV_STRING, explain, labels,
-    preview, redacted, render, secret_of, validate_after,
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, LONGEST_ENV_STRING, Profile,
+    compatible, explain, labels, preview, redacted, render, secret_of, validate_after,
 };
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -119,6 +119,11 @@ fn one(
             .map(|token| AttemptAccess { url: "https://a/b".to_owned(), token: (*token).to_owned() }),
     };
     let refused = !problems.is_empty();
+    // It takes any text and never fails.
+    assert!(
+        !compatible(variables, &request).defects.is_empty(),
+        "no Job of the old system is without defects"
+    );
     match validate_after(problems, &request) {
         Ok(plan) => {
             assert!(!refused, "a problem of reading was lost");
@@ -126,7 +131,7 @@ fn one(
         }
         Err(problems) => {
             checks::problems(&problems);
-            let preview = preview(variables, &request);
+            let preview = preview(Profile::Safe, variables, &request);
             assert!(
                 problems.iter().all(|problem| preview.refused.contains(problem)),
                 "a problem is not shown: {problems}"

@@ -1,7 +1,5 @@
 //! The variables of a workspace as a whole.
 
-use std::collections::BTreeMap;
-
 use config_core::{
     Problems, StepKind, Variables, WorkspaceOverrides, keys, kubernetes::Rule, value::KeyValues,
 };
@@ -14,11 +12,10 @@ pub(crate) const TARGET: Target = Target {
     about: "the variables of a workspace are accepted with valid values, or every problem is told",
     seeds,
     run: |data| {
-        let pairs: BTreeMap<String, String> = lines::pairs(&text_of(data)).into_iter().collect();
-        let variables: Variables = pairs.clone().into_iter().collect();
+        let variables: Variables = lines::pairs(&text_of(data)).into_iter().collect();
         // One kind is enough for one input: the engine makes inputs of every length.
         one_kind(&variables, [None, Some(StepKind::Plan), Some(StepKind::Apply)][data.len() % 3]);
-        for warning in WorkspaceOverrides::warnings(&pairs) {
+        for warning in WorkspaceOverrides::warnings(&variables) {
             assert!(!warning.meaning.is_empty() && !warning.hint.is_empty(), "{warning}");
         }
     },
