@@ -1,7 +1,7 @@
-//! How long it takes to turn settings and a payload into a Kubernetes Job, as a whole and stage by stage.
+//! How long it takes to turn the variables of a workspace and a payload into a Kubernetes Job, as a whole and stage by stage.
 //!
 //! `cargo xtask bench spec` runs it and prints `the_whole_way` as a ratio to `serialise_the_job`, which merely writes the
-//! same Job down with `serde_json`.
+//! same Job down with `serde_json`. The settings of the platform are loaded once in the life of a server: `load_settings`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark whose input is wrong has nothing to measure")]
 
@@ -88,8 +88,8 @@ impl Typical {
         .unwrap()
     }
 
-    fn job(&self) -> Job {
-        render(&self.plan(&self.settings(), &self.overrides()))
+    fn job(&self, settings: &EphemeralSettings) -> Job {
+        render(&self.plan(settings, &self.overrides()))
     }
 }
 
@@ -131,17 +131,19 @@ fn payload() -> EphemeralJobData {
     .unwrap()
 }
 
-/// Settings, overrides, checks and the object: everything between a step that is due and a Kubernetes Job.
+/// Variables, checks and the object: everything between a step that is due and a Kubernetes Job.
 #[divan::bench]
 fn the_whole_way(bencher: Bencher<'_, '_>) {
     let typical = Typical::new();
-    bencher.bench(|| black_box(&typical).job());
+    let settings = typical.settings();
+    bencher.bench(|| black_box(&typical).job(&settings));
 }
 
 /// What the whole way is measured by.
 #[divan::bench]
 fn serialise_the_job(bencher: Bencher<'_, '_>) {
-    let job = Typical::new().job();
+    let typical = Typical::new();
+    let job = typical.job(&typical.settings());
     bencher.bench(|| serde_json::to_vec(black_box(&job)).unwrap());
 }
 

@@ -205,8 +205,9 @@ impl EphemeralJobData {
     /// Encodes the payload as the value of `EphemeralJobData`: base64 of UTF-8 JSON, padded, on one line.
     #[must_use]
     pub fn encode(&self) -> String {
-        let json =
-            serde_json::to_vec(self).expect("a struct of strings, numbers and maps with text keys is JSON");
+        let mut json = Vec::with_capacity(8 * 1024);
+        serde_json::to_writer(&mut json, self)
+            .expect("a struct of strings, numbers and maps with text keys is JSON");
         STANDARD.encode(json)
     }
 

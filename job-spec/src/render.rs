@@ -70,8 +70,18 @@ pub fn render(plan: &JobPlan) -> Job {
     }
 }
 
-/// Renders the pod of a plan, which is judged before the plan is given out.
-pub(crate) fn template(plan: &JobPlan) -> PodTemplateSpec {
+/// Renders the pod of a plan.
+fn template(plan: &JobPlan) -> PodTemplateSpec {
+    let JobPlan { key, env_vars, payload, access, .. } = plan;
+    let mut template = template_without_env(plan);
+    if let Some(executor) = template.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
+        executor.env = Some(env::render(&key.job_name(), payload, access.as_ref(), env_vars));
+    }
+    template
+}
+
+/// Renders the pod of a plan, but for the environment of its executor, which is no business of those who judge or patch it.
+pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
     let JobPlan {
         key,
         namespace: _,
@@ -86,30 +96,24 @@ pub(crate) fn template(plan: &JobPlan) -> PodTemplateSpec {
         resources,
         container_security,
         env_from_config_maps,
-        env_vars,
-        payload,
-        access,
+        env_vars: _,
+        payload: _,
+        access: _,
         parts,
         time_limits,
         origins: _,
         warnings: _,
         patched,
     } = plan;
-    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
-    let env = env::render(&key.job_name(), payload, access.as_ref(), env_vars);
     if let Some(patched) = patched {
-        let mut template = patched.template.clone();
-        if let Some(executor) = template.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
-            executor.env = Some(env);
-        }
-        return template;
+        return patched.template.clone();
     }
+    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
     let container = container::render(container::Parts {
         image,
         image_pull_policy: *image_pull_policy,
         secrets,
         env_from_config_maps,
-        env,
         mounts: volumes::mounts(volumes, &parts.volume_mounts),
         resources,
         security: container_security,

@@ -76,7 +76,7 @@ pub fn validate_after(mut problems: Vec<Problem>, request: &JobRequest<'_>) -> R
         plan.patched = patched;
         problems.extend(faults);
     }
-    let template = render::template(&plan);
+    let template = render::template_without_env(&plan);
     plan.warnings =
         pod_security::check(&template, rules, &plan.origins, plan.patched.as_ref(), &mut problems);
     // A container above the maximum is above it together with the others too: said once.

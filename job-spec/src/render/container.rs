@@ -8,8 +8,8 @@ use config_core::{
 };
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapEnvSource, Container, EnvFromSource, EnvVar, ResourceRequirements,
-        SecretEnvSource, SecurityContext, VolumeMount,
+        Capabilities, ConfigMapEnvSource, Container, EnvFromSource, ResourceRequirements, SecretEnvSource,
+        SecurityContext, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -25,17 +25,15 @@ pub(super) struct Parts<'a> {
     pub(super) image_pull_policy: Option<ImagePullPolicy>,
     pub(super) secrets: &'a [SecretName],
     pub(super) env_from_config_maps: &'a [ConfigMapName],
-    pub(super) env: Vec<EnvVar>,
     pub(super) mounts: Option<Vec<VolumeMount>>,
     pub(super) resources: &'a Resources,
     pub(super) security: &'a ContainerSecurity,
 }
 
 pub(super) fn render(parts: Parts<'_>) -> Container {
-    let Parts { image, image_pull_policy, secrets, env_from_config_maps, env, mounts, resources, security } =
+    let Parts { image, image_pull_policy, secrets, env_from_config_maps, mounts, resources, security } =
         parts;
     Container {
-        env: Some(env),
         env_from: Some(env_from(secrets, env_from_config_maps)),
         image: Some(image.as_str().to_owned()),
         image_pull_policy: image_pull_policy.map(|policy| policy.as_str().to_owned()),

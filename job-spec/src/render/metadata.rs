@@ -61,7 +61,9 @@ fn texts(annotations: &BTreeMap<AnnotationKey, String>) -> BTreeMap<String, Stri
 /// SHA-256 of the JSON of a spec, followed by that of the Secret that belongs to the Job, if there is one: two Jobs with
 /// different payloads are different. Maps are sorted and fields have a fixed order, so the JSON is one and the same.
 pub(super) fn spec_hash(spec: &JobSpec, secret: Option<&Secret>) -> String {
-    let mut json = serde_json::to_vec(spec).expect("a Job spec is plain data with text keys");
+    // Most of the room is for the payload, which is seldom small.
+    let mut json = Vec::with_capacity(16 * 1024);
+    serde_json::to_writer(&mut json, spec).expect("a Job spec is plain data with text keys");
     if let Some(secret) = secret {
         json.extend(
             serde_json::to_vec(&secret.data).expect("the data of a Secret is plain data with text keys"),

@@ -23,10 +23,7 @@ use crate::{
 pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
     let key = keys::CONFIG_POD_PATCH;
     let mut faults = Faults::new(key, plan.origins.of(key));
-    let mut template = render::template(plan);
-    for container in template.spec.iter_mut().flat_map(|spec| &mut spec.containers) {
-        container.env = None;
-    }
+    let template = render::template_without_env(plan);
     let before = fields_of(&template);
     let patched = match yaml.value() {
         list @ Value::Array(_) => operated(&mut faults, &template, list),
