@@ -149,6 +149,8 @@ async fn open_backend(
         Backend::Kubernetes => {
             let backend = KubeBackend::connect(&settings.namespace.value).await;
             let backend = backend.context("there is no Kubernetes cluster to talk to")?;
+            // What the role does not allow is said now, not when the first job comes.
+            backend.begin();
             Ok(Arc::new(Retrying::new(backend, Patience::default())))
         }
     }

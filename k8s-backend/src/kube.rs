@@ -1,8 +1,9 @@
 //! Runs Jobs on a cluster.
 //!
 //! Needs the verbs get, list, watch, create and delete on `jobs` of the API group `batch` in one namespace, and nothing
-//! else; to deliver Secrets with Jobs also create on `secrets`. Pods are not read, so most failures are told without an exit
-//! code, unless the Job has a pod failure policy.
+//! else; to deliver Secrets with Jobs also create on `secrets`. With get, list and watch on `pods` and `events` every cause is
+//! told precisely; without, most failures are told without an exit code, unless the Job has a pod failure policy. What the
+//! role allows is asked for, and what it does not is said once in the log, with the rule that would allow it.
 //!
 //! The cluster is the memory of this backend: a Job that was deleted (by [`cancel`](crate::JobBackend::cancel), by its
 //! `ttlSecondsAfterFinished`, by somebody) is unknown afterwards. All watchers share one watch over the Jobs with our label
@@ -32,12 +33,16 @@ use crate::{
     submission::Submission,
 };
 
+mod beside;
 mod connect;
 mod convert_error;
+mod evidence;
 mod follow;
+mod hub;
 mod requests;
 mod secret;
 mod shared;
+mod subscription;
 
 /// The name under which the cluster notes what we wrote.
 const FIELD_MANAGER: &str = "ephemeral-agents";
@@ -85,9 +90,15 @@ impl KubeBackend {
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
         let namespace = namespace.into();
         let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
-        let secrets = Api::namespaced(client, &namespace);
-        let shared = Arc::new(Shared::new(jobs.clone(), namespace.clone()));
+        let secrets = Api::namespaced(client.clone(), &namespace);
+        let shared = Arc::new(Shared::new(client, namespace.clone()));
         Self { jobs, secrets, namespace, shared }
+    }
+
+    /// Begins to watch before anybody asks, so that the log says from the start what the role does not allow. Without it, the
+    /// first watcher begins. Runs on the Tokio runtime of the caller.
+    pub fn begin(&self) {
+        self.shared.run();
     }
 
     /// Makes the Job, or finds that it is there.
@@ -157,6 +168,11 @@ fn marked(job: &Job, hash: &str) -> Job {
     annotations.insert(labels::SPEC_HASH.to_owned(), hash.to_owned());
     let labels = marked.metadata.labels.get_or_insert_default();
     labels.insert(labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned());
+    // The pod gets it too: pods are watched by it where the role allows.
+    if let Some(spec) = &mut marked.spec {
+        let labels = spec.template.metadata.get_or_insert_default().labels.get_or_insert_default();
+        labels.entry(labels::MANAGED_BY.to_owned()).or_insert_with(|| labels::MANAGED_BY_VALUE.to_owned());
+    }
     marked
 }
 

@@ -11,8 +11,8 @@
 //! | who moves it on | the operating system | the cluster | the test, by hand |
 //! | image, node selector, volumes, resources… | not honoured, and it says so once per Job | honoured | ignored |
 //! | missing Secret | waits for a folder to appear | waits in the kubelet | ignored |
-//! | a [`Secret` of the Job](Submission::secret) | in memory, as a file only where it is mounted; until the end | not yet | until the end |
-//! | exit code | seen, unless the program was restarted meanwhile | only through a pod failure policy | as the test says |
+//! | a [`Secret` of the Job](Submission::secret) | in memory, as a file only where it is mounted; until the end | a Secret that the Job owns | until the end |
+//! | exit code | seen, unless the program was restarted meanwhile | seen if the role allows pods to be read, else only through a pod failure policy | as the test says |
 //! | survives a restart of this program | yes: it finds its processes again | yes: the cluster keeps them | no |
 //! | remembers a cancelled Job | yes | no: the object is deleted | yes |
 //! | remembers an ended Job | as long as its folder is there | until its `ttlSecondsAfterFinished` | yes |

@@ -15,7 +15,8 @@ pub use self::{
 };
 
 mod cause;
-mod events;
+pub(crate) mod events;
+pub(crate) mod keep;
 mod patience;
 mod pod;
 mod waiting;
@@ -165,6 +166,13 @@ fn never_started(job: &Job, pod: Option<&Pod>, events: &[Event], past: &Past) ->
     past.trouble.clone().or_else(|| events::past_trouble(pod, events))
 }
 
+/// Tells whether pods of a Job that has failed must have more to say: they and their Job are told on different ways.
+pub(crate) fn pods_are_behind(job: &Job, pods: &[Pod]) -> bool {
+    let counted = || job.status.as_ref().is_some_and(|status| status.failed.unwrap_or_default() > 0);
+    condition(job, "Failed").is_some()
+        && pod::current(job, pods).map_or_else(counted, |pod| !pod::is_over(pod))
+}
+
 /// What the Job itself knows about its failure.
 fn told_by_the_job(failed: &JobCondition) -> Cause {
     let message = failed.message.as_deref().unwrap_or_default();
@@ -206,6 +214,6 @@ fn condition<'a>(job: &'a Job, kind: &str) -> Option<&'a JobCondition> {
 }
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;

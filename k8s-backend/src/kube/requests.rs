@@ -2,8 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
-use k8s_openapi::api::batch::v1::Job;
-use kube::Api;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
+use kube::{Api, api::ListParams};
 
 use super::convert_error::convert;
 use crate::error::{Action, BackendError};
@@ -26,6 +26,13 @@ pub(super) async fn find(jobs: &Api<Job>, action: Action, name: &str) -> Result<
         Err(kube::Error::Api(status)) if says_absent(&status, name) => Ok(None),
         Err(error) => Err(convert(action, name, error)),
     }
+}
+
+/// Reads the pods of a Job, by the label that the Job controller gives them.
+pub(super) async fn pods_of(pods: &Api<Pod>, job: &str) -> Result<Vec<Pod>, BackendError> {
+    let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+    let listed = bounded(pods.list(&of_job)).await;
+    listed.map(|list| list.items).map_err(|error| convert(Action::Watch, job, error))
 }
 
 /// Tells whether a refusal is about this object. Proxies say 404 too, and that proves nothing.

@@ -10,6 +10,18 @@ use k8s_openapi::api::{
 
 use super::waiting::{Refuser, Waiting};
 
+/// What a node says that cannot set a pod up.
+const SETUP: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"];
+
+/// Tells whether a phase may be made of an event.
+pub(super) fn tells_something(event: &Event) -> bool {
+    match event.involved_object.kind.as_deref() {
+        Some("Job") => matches!(event.reason.as_deref(), Some("FailedCreate" | "SuccessfulCreate")),
+        Some("Pod") => event.reason.as_deref() == Some("Started") || trouble_of(event).is_some(),
+        _ => false,
+    }
+}
+
 /// Finds why the controller could not make a pod.
 pub(super) fn refusal(job: &Job, events: &[Event]) -> Option<Waiting> {
     let own = of(job.metadata.uid.as_deref(), job.metadata.name.as_deref(), "Job", events);
@@ -43,9 +55,8 @@ pub(super) fn refusal(job: &Job, events: &[Event]) -> Option<Waiting> {
 /// Finds what keeps a node from setting a pod up.
 pub(super) fn setup_trouble(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     let own = of(pod.metadata.uid.as_deref(), pod.metadata.name.as_deref(), "Pod", events);
-    let wanted = ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"];
     let last =
-        newest(own.filter(|event| event.reason.as_deref().is_some_and(|reason| wanted.contains(&reason))))?;
+        newest(own.filter(|event| event.reason.as_deref().is_some_and(|reason| SETUP.contains(&reason))))?;
     Some(Waiting::Setup { message: text(last) })
 }
 
@@ -65,7 +76,7 @@ fn trouble_of(event: &Event) -> Option<Waiting> {
             Some(Waiting::for_image(fault))
         }
         "FailedScheduling" => Some(Waiting::Unschedulable { message }),
-        "FailedMount" | "FailedAttachVolume" | "FailedCreatePodSandBox" => Some(Waiting::Setup { message }),
+        reason if SETUP.contains(&reason) => Some(Waiting::Setup { message }),
         _ => None,
     }
 }
@@ -96,7 +107,7 @@ fn newest<'a>(events: impl Iterator<Item = &'a Event>) -> Option<&'a Event> {
 }
 
 /// Events have their time in one of several places (fixture `events-watched`).
-fn last_seen(event: &Event) -> Option<Timestamp> {
+pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series =
         event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
     let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);

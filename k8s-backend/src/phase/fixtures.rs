@@ -30,33 +30,46 @@ fn version(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
+/// Something that the cluster wrote down.
+pub(crate) struct Written {
+    /// It took the object away.
+    pub(crate) gone: bool,
+    pub(crate) object: Value,
+}
+
 /// Reads all streams of a situation in the order of the cluster.
-fn recorded(situation: &str) -> Vec<Line> {
+pub(crate) fn written(situation: &str) -> Vec<Written> {
     let read = |name: &str| fs::read_to_string(folder().join(situation).join(name)).unwrap();
-    let mut lines = Vec::new();
+    let mut all = Vec::new();
     for stream in ["watch-jobs.ndjson", "watch-pods.ndjson"] {
         for line in read(stream).lines() {
-            let line = serde_json::from_str::<Value>(line).unwrap()["line"].take();
-            let object = line["object"].clone();
-            let parsed = match (line["type"].as_str(), object["kind"].as_str()) {
-                (None | Some("BOOKMARK"), _) => continue,
-                (Some("DELETED"), Some("Job")) => {
-                    Line::JobGone(serde_json::from_value(object.clone()).unwrap())
-                }
-                (_, Some("Job")) => Line::Job(serde_json::from_value(object.clone()).unwrap()),
-                // A pod that is gone stays as it was seen last.
-                (_, Some("Pod")) => Line::Pod(serde_json::from_value(object.clone()).unwrap()),
-                other => unreachable!("{other:?}"),
-            };
-            lines.push((version(&object), parsed));
+            let mut line = serde_json::from_str::<Value>(line).unwrap()["line"].take();
+            if line["type"].is_string() && line["type"] != "BOOKMARK" {
+                all.push(Written { gone: line["type"] == "DELETED", object: line["object"].take() });
+            }
         }
     }
     let events: Vec<Value> = serde_json::from_str(&read("events.json")).unwrap();
-    for event in events {
-        lines.push((version(&event), Line::Event(serde_json::from_value(event).unwrap())));
+    for mut event in events {
+        event["kind"] = "Event".into();
+        all.push(Written { gone: false, object: event });
     }
-    lines.sort_by_key(|(version, _)| *version);
-    lines.into_iter().map(|(_, line)| line).collect()
+    all.sort_by_key(|written| version(&written.object));
+    all
+}
+
+fn recorded(situation: &str) -> Vec<Line> {
+    let parsed = written(situation).into_iter().map(|Written { gone, object }| {
+        match (gone, object["kind"].as_str().unwrap()) {
+            (true, "Job") => Line::JobGone(serde_json::from_value(object).unwrap()),
+            (_, "Job") => Line::Job(serde_json::from_value(object).unwrap()),
+            // A pod that is gone stays as it was seen last.
+            (_, "Pod") => Line::Pod(serde_json::from_value(object).unwrap()),
+            (_, "Event") => Line::Event(serde_json::from_value(object).unwrap()),
+            other => unreachable!("{other:?}"),
+        }
+    });
+    parsed.collect()
 }
 
 /// Plays a situation to an observer; `sees_pods` is the extended role.
@@ -92,7 +105,7 @@ fn told(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
     told
 }
 
-fn text(phase: &JobPhase) -> String {
+pub(crate) fn text(phase: &JobPhase) -> String {
     match phase {
         JobPhase::Pending { waiting } => format!("waits: {waiting}"),
         JobPhase::Running => "runs".to_owned(),
@@ -119,6 +132,17 @@ fn story(situation: &str) -> String {
     }
 }
 
+/// Returns the lines of `fixtures.txt` about a situation, as one role sees it.
+pub(crate) fn expected_lines(situation: &str, sees_pods: bool) -> Vec<String> {
+    let whole = expected(situation);
+    let heading = if sees_pods { "  with pods and events" } else { "  with the Job alone" };
+    let mut lines = whole
+        .lines()
+        .skip_while(|line| *line != heading && !line.ends_with("with and without pods and events"));
+    lines.next().unwrap();
+    lines.take_while(|line| line.starts_with("    ")).map(|line| line.trim_start().to_owned()).collect()
+}
+
 fn expected(situation: &str) -> String {
     let mut stories = EXPECTED.split("\n\n").map(|story| format!("{}\n", story.trim_end()));
     stories.find(|story| story.lines().next() == Some(situation)).unwrap_or_default()
@@ -126,7 +150,7 @@ fn expected(situation: &str) -> String {
 
 macro_rules! stories {
     ($($name:ident),* $(,)?) => {
-        const STORIES: &[&str] = &[$(stringify!($name)),*];
+        pub(crate) const STORIES: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
             fn $name() {
@@ -225,6 +249,32 @@ fn one_look_at_the_end_tells_the_same_end() {
         ends += 1;
     }
     assert!(ends > 30, "only {ends} stories have an end");
+}
+
+#[test]
+fn what_is_kept_of_pods_and_events_tells_the_same() {
+    for situation in STORIES.iter().map(|name| name.replace('_', "-")) {
+        let kept = recorded(&situation).into_iter().filter_map(|line| match line {
+            Line::Pod(pod) => Some(Line::Pod(Box::new(keep::pod(*pod)))),
+            Line::Event(event) => keep::event(*event).map(|event| Line::Event(Box::new(event))),
+            other => Some(other),
+        });
+        assert_eq!(told(kept.collect(), true), told(recorded(&situation), true), "{situation}");
+    }
+}
+
+#[test]
+fn neither_the_environment_nor_the_output_of_a_container_is_kept() {
+    for situation in ["exit-code-7", "long-run-with-log", "init-container-fails"] {
+        for line in recorded(situation) {
+            let Line::Pod(pod) = line else { continue };
+            let whole = serde_json::to_string(&pod).unwrap();
+            let kept = serde_json::to_string(&keep::pod(*pod)).unwrap();
+            assert!(whole.contains("EphemeralJobData") && !kept.contains("EphemeralJobData"), "{kept}");
+            assert!(!kept.contains("Initializing..."), "{kept}");
+            assert!(kept.len() < 2500, "{} bytes: {kept}", kept.len());
+        }
+    }
 }
 
 #[test]

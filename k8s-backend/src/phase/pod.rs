@@ -141,6 +141,17 @@ fn main_failure(pod: &Pod, ran: bool) -> Option<Cause> {
     })
 }
 
+/// Tells whether the message of a container that has ended is that of the system, and not what the container printed.
+pub(super) fn is_message_of_the_system(ended: &ContainerStateTerminated) -> bool {
+    never_ran(ended) || ended.message.as_deref().is_some_and(|message| is_exec_failure(message.trim_end()))
+}
+
+/// Tells whether nothing of a pod can run any more.
+pub(super) fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// The only line of a container whose arguments and environment were too long for the system (fixture `env-value-too-long`).
 fn is_exec_failure(message: &str) -> bool {
     message.starts_with("exec /") && message.ends_with(": argument list too long") && !message.contains('\n')

@@ -2,7 +2,7 @@
 //!
 //! It keeps Jobs, Secrets, pods and events of one namespace as a real server keeps them: with resource versions, watches
 //! from a version, bookmarks, pages, preconditions and foreground deletion. That it agrees with a real one is proved
-//! against recorded answers (`tests/fidelity.rs`). No controller and no kubelet live here: the test moves Jobs on. What
+//! against recorded answers (`tests/fidelity.rs`). No controller and no kubelet live here: the test moves Jobs and pods on. What
 //! goes wrong is the test's choice too: see [`Trouble`].
 //!
 //! A crate of that kind was looked for and not found: there are fake clients that keep objects, but none with watches
@@ -24,6 +24,7 @@ mod answer;
 mod handle;
 mod job_rules;
 mod list;
+mod pods;
 mod receive;
 mod request;
 mod store;
@@ -112,6 +113,14 @@ impl ApiServer {
         self.store().end_watches(false);
     }
 
+    /// Breaks every watch over one kind of objects in the middle.
+    ///
+    /// # Panics
+    /// If the double does not know that kind.
+    pub fn cut_watches_of(&self, plural: &str) {
+        self.store().cut_watches_of(&known(plural));
+    }
+
     /// Ends every watch as the server does after `timeoutSeconds`.
     pub fn end_watches(&self) {
         self.store().end_watches(true);
@@ -129,7 +138,17 @@ impl ApiServer {
 
     /// Makes every event arrive this much later than what it tells of.
     pub fn delay_events(&self, late: Duration) {
-        self.store().events_late = late;
+        for plural in ["jobs", "secrets", "pods", "events"] {
+            self.delay_events_of(plural, late);
+        }
+    }
+
+    /// Makes the events of a kind of objects arrive this much later than what they tell of.
+    ///
+    /// # Panics
+    /// If the double does not know that kind.
+    pub fn delay_events_of(&self, plural: &str, late: Duration) {
+        self.store().events_late.insert(known(plural), late);
     }
 
     /// Accepts only this bearer token from now on.
@@ -145,6 +164,24 @@ impl ApiServer {
     /// Gives a right back.
     pub fn permit(&self, verb: Verb, resource: &str) {
         self.manner().forbidden.remove(&(verb, resource.to_owned()));
+    }
+
+    /// Gives the rights of the documented Role and no others: Jobs.
+    pub fn documented_role(&self) {
+        let others = ["pods", "events", "secrets"].into_iter();
+        for (verb, resource) in others.flat_map(|resource| Verb::ALL.map(|verb| (verb, resource))) {
+            self.forbid(verb, resource);
+        }
+        self.forbid(Verb::DeleteCollection, "jobs");
+    }
+
+    /// Gives the rights of the extended role: those of the documented one, and to read pods and events.
+    pub fn extended_role(&self) {
+        self.documented_role();
+        for verb in [Verb::Get, Verb::List, Verb::Watch] {
+            self.permit(verb, "pods");
+            self.permit(verb, "events");
+        }
     }
 
     /// Asks `decide` about every request from now on.

@@ -5,11 +5,12 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use k8s_backend::{
-    Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions,
+    Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions, Patience, Retrying,
     testing::{
         ApiServer, InMemoryBackend, PodEnd,
         conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
@@ -260,5 +261,55 @@ impl Harness for KubeHarness {
 
     fn remembers_cancelled(&self) -> bool {
         false
+    }
+}
+
+/// The Kubernetes backend in its wrapper: whoever is wrapped keeps the same contract.
+pub(crate) struct RetryingHarness(KubeHarness);
+
+impl RetryingHarness {
+    pub(crate) fn new() -> Self {
+        Self(KubeHarness::new())
+    }
+}
+
+#[async_trait]
+impl Harness for RetryingHarness {
+    fn backend(&self) -> Arc<dyn JobBackend> {
+        let patience =
+            Patience { shortest: Duration::from_millis(5), longest: Duration::from_millis(20), times: 3 };
+        Arc::new(Retrying::new(KubeBackend::new(self.0.server.client(), "terrakube"), patience))
+    }
+
+    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
+        self.0.job(name, behaviour)
+    }
+
+    async fn start(&self, name: &str) {
+        self.0.start(name).await;
+    }
+
+    async fn let_go(&self, name: &str) {
+        self.0.let_go(name).await;
+    }
+
+    async fn go_away(&self) {
+        self.0.go_away().await;
+    }
+
+    async fn come_back(&self) {
+        self.0.come_back().await;
+    }
+
+    async fn printed(&self, name: &str) -> Option<u64> {
+        self.0.printed(name).await
+    }
+
+    async fn secret_is_left(&self, name: &str) -> Option<bool> {
+        self.0.secret_is_left(name).await
+    }
+
+    fn remembers_cancelled(&self) -> bool {
+        self.0.remembers_cancelled()
     }
 }

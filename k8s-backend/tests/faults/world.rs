@@ -25,6 +25,8 @@ pub(crate) struct World {
     server: ApiServer,
     ledger: Ledger,
     drivers: JoinSet<()>,
+    /// The role lets pods and events be read.
+    sees_pods: bool,
     /// How Jobs ended, as the cluster knows.
     truth: BTreeMap<String, Truth>,
 }
@@ -47,7 +49,13 @@ impl World {
         let ledger = Arc::new(Mutex::new(records.collect()));
         let server = ApiServer::new("terrakube");
         let (drivers, truth) = (JoinSet::new(), BTreeMap::new());
-        let mut world = Self { seed, dice, server, ledger, drivers, truth };
+        let sees_pods = dice.bool();
+        if sees_pods {
+            server.extended_role();
+        } else {
+            server.documented_role();
+        }
+        let mut world = Self { seed, dice, server, ledger, drivers, sees_pods, truth };
         world.start_program();
         world
     }
@@ -79,7 +87,7 @@ impl World {
         });
         for _ in 0..self.dice.u32(10..80) {
             tokio::time::sleep(Duration::from_millis(self.dice.u64(0..4000))).await; // bounded poll
-            match self.dice.u8(0..20) {
+            match self.dice.u8(0..22) {
                 0 => self.server.cut_watches(),
                 1 => self.server.end_watches(),
                 2 => self.server.compact(),
@@ -87,12 +95,24 @@ impl World {
                 4 => self.server.bookmark(),
                 5 => self.server.go_away(),
                 6 | 7 => self.server.come_back(),
-                8 => self.server.delay_events(Duration::from_millis(self.dice.u64(0..5000))),
+                8 => {
+                    let late = Duration::from_millis(self.dice.u64(0..5000));
+                    let kind = self.any_kind();
+                    self.server.delay_events_of(kind, late);
+                }
                 9 => self.start_program(),
                 10 => tokio::time::sleep(SETTLED).await, // bounded poll
+                11 => {
+                    let kind = self.any_kind();
+                    self.server.cut_watches_of(kind);
+                }
                 _ => self.happen(),
             }
         }
+    }
+
+    fn any_kind(&mut self) -> &'static str {
+        ["jobs", "pods", "events"][self.dice.usize(0..3)]
     }
 
     /// Lets the server be well.
@@ -178,7 +198,11 @@ impl World {
                 Some(Outcome::NotFound) => truth.removed || truth.collected,
                 Some(Outcome::Ended(Cause::Deleted)) => truth.collected,
                 Some(Outcome::Ended(cause)) => {
-                    truth.ended.as_ref().is_some_and(|end| is_cause_of(cause, end))
+                    let may_be_coarse = !self.sees_pods || truth.removed || truth.collected;
+                    truth.ended.as_ref().is_some_and(|end| {
+                        (self.sees_pods && *cause == precise(end))
+                            || (may_be_coarse && is_cause_of(cause, end))
+                    })
                 }
                 None => false,
             };
@@ -194,6 +218,20 @@ impl World {
     }
 }
 
+/// The cause as the pod tells it.
+fn precise(end: &PodEnd) -> Cause {
+    match end {
+        PodEnd::Succeeds => Cause::Completed,
+        PodEnd::FailsByPolicy(code) => Cause::ExitCode(Some(*code)),
+        PodEnd::Fails => Cause::ExitCode(Some(1)),
+        PodEnd::IsDisrupted => {
+            Cause::Evicted { resource: None, message: "Eviction API: evicting".to_owned() }
+        }
+        PodEnd::OverstaysDeadline => Cause::DeadlineExceeded,
+    }
+}
+
+/// Tells whether a cause is what the Job alone tells.
 fn is_cause_of(cause: &Cause, end: &PodEnd) -> bool {
     match end {
         PodEnd::Succeeds => *cause == Cause::Completed,

@@ -62,7 +62,7 @@ pub(super) fn extended(settings: &Settings) -> [Value; 2] {
         "metadata": metadata(settings, EXTENDED),
         "rules": [
             { "apiGroups": [""], "resources": ["pods", "events"], "verbs": ["get", "list", "watch"] },
-            { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "delete"] },
+            { "apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"] },
         ],
     });
     let mut binding = binding(settings, EXTENDED);

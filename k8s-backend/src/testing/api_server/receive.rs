@@ -9,8 +9,11 @@ use super::{
     ApiServer, Request, Seen, Trouble,
     answer::{self, Answer},
     handle,
-    request::{Asked, NotUnderstood},
+    request::{Asked, NotUnderstood, Verb},
 };
+
+/// Where one asks what one may do.
+const AUTHORIZATION: &str = "/apis/authorization.k8s.io/v1/";
 
 impl ApiServer {
     /// Answers a request, or breaks the connection.
@@ -40,7 +43,7 @@ impl ApiServer {
         body: &[u8],
     ) -> Result<Answer, &'static str> {
         const CUT: &str = "connection reset by peer";
-        let trouble = self.decide(asked.as_ref().ok())?;
+        let trouble = self.decide(asked.as_ref().ok(), path)?;
         pause(trouble.late).await;
         let refused = self.refuse(asked.as_ref().ok(), given);
         let answer = match (refused, &asked) {
@@ -64,7 +67,7 @@ impl ApiServer {
         }
     }
 
-    fn decide(&self, asked: Option<&Asked>) -> Result<Trouble, &'static str> {
+    fn decide(&self, asked: Option<&Asked>, path: &str) -> Result<Trouble, &'static str> {
         let decide = {
             let manner = self.manner();
             if manner.away {
@@ -72,12 +75,17 @@ impl ApiServer {
             }
             manner.trouble.clone()
         };
-        Ok(match (decide, asked) {
-            (Some(decide), Some(Asked { verb, resource, name, .. })) => {
-                decide(&Request { verb: *verb, resource: resource.plural.clone(), name: name.clone() })
+        let request = match asked {
+            Some(Asked { verb, resource, name, .. }) => {
+                Some(Request { verb: *verb, resource: resource.plural.clone(), name: name.clone() })
             }
-            _ => Trouble::default(),
-        })
+            None => path.strip_prefix(AUTHORIZATION).map(|plural| Request {
+                verb: Verb::Create,
+                resource: plural.to_owned(),
+                name: String::new(),
+            }),
+        };
+        Ok(decide.zip(request).map(|(decide, request)| decide(&request)).unwrap_or_default())
     }
 
     /// Refuses those who may not ask; fixtures `unauthorized-401` and `forbidden-403`.
@@ -103,7 +111,7 @@ impl ApiServer {
 
     /// Answers what is asked of no object: which rights one has, or nothing that is known.
     fn other(&self, problem: NotUnderstood, path: &str, body: &[u8]) -> Answer {
-        if path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews" {
+        if path.strip_prefix(AUTHORIZATION) == Some("selfsubjectaccessreviews") {
             let mut review: Value = serde_json::from_slice(body).unwrap_or_default();
             let wanted = &review["spec"]["resourceAttributes"];
             let forbidden = &self.manner().forbidden;

@@ -29,8 +29,8 @@ pub(super) struct Store {
     pub(super) version: u64,
     /// History begins after this version.
     pub(super) compacted: u64,
-    /// How long every event is under way.
-    pub(super) events_late: Duration,
+    /// How long events are under way, by kind of object.
+    pub(super) events_late: BTreeMap<Resource, Duration>,
     /// What the first page of a list has seen, by version, for its later pages.
     pub(super) pages: BTreeMap<u64, BTreeMap<Resource, Objects>>,
     objects: BTreeMap<Resource, Objects>,
@@ -62,7 +62,7 @@ impl Store {
             namespace: namespace.to_owned(),
             version: 1,
             compacted: 0,
-            events_late: Duration::ZERO,
+            events_late: BTreeMap::new(),
             pages: BTreeMap::new(),
             objects: BTreeMap::new(),
             history: VecDeque::new(),
@@ -137,7 +137,7 @@ impl Store {
 
     fn tell(&mut self, resource: &Resource, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
         let change = Change { version: self.version, resource: resource.clone(), before, after };
-        let arrives = Instant::now() + self.events_late;
+        let arrives = Instant::now() + self.events_late.get(resource).copied().unwrap_or_default();
         self.watchers.retain(|watcher| match change.line_for(&watcher.asked) {
             Some(line) => watcher.pieces.send((arrives, Ok(line))).is_ok(),
             None => !watcher.pieces.is_closed(),
@@ -198,9 +198,15 @@ impl Store {
     pub(super) fn end_watches(&mut self, properly: bool) {
         for watcher in self.watchers.drain(..) {
             if !properly {
-                let cut = io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer");
-                let _ = watcher.pieces.send((Instant::now(), Err(cut)));
+                watcher.cut();
             }
+        }
+    }
+
+    /// Breaks the watches of one kind of objects.
+    pub(super) fn cut_watches_of(&mut self, resource: &Resource) {
+        for watcher in self.watchers.extract_if(.., |watcher| watcher.asked.resource == *resource) {
+            watcher.cut();
         }
     }
 
@@ -215,6 +221,14 @@ impl Store {
     pub(super) fn expired_line(&self, asked: u64) -> Vec<u8> {
         let message = format!("too old resource version: {asked} ({})", self.compacted);
         line("ERROR", &status_object(410, "Expired", &message, Value::Null))
+    }
+}
+
+impl Watcher {
+    fn cut(self) {
+        let cut = io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer");
+        // Whoever reads no more needs no cut.
+        let _ = self.pieces.send((Instant::now(), Err(cut)));
     }
 }
 

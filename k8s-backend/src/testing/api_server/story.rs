@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ApiServer, handle, request::Resource, store::Store};
+use super::{ApiServer, handle, pods, request::Resource, store::Store};
 
 /// How the pod of a Job ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum PodEnd {
     Succeeds,
     /// Its container exits with this code, and a pod failure policy writes it down.
     FailsByPolicy(i32),
-    /// It fails, and nobody writes down why.
+    /// Its container exits with code 1, and the Job does not say so.
     Fails,
     /// The deadline of the Job has passed.
     OverstaysDeadline,
@@ -31,12 +31,14 @@ impl ApiServer {
         self.tell(name, |store| {
             let status = started(store, name);
             set_status(store, name, status);
+            pods::make(store, &job(store, name));
         });
     }
 
     /// Lets the pod of a Job run.
     pub fn start_pod(&self, name: &str) {
         self.tell(name, |store| {
+            pods::run(store, &job(store, name));
             let mut status = started(store, name);
             status["ready"] = json!(1);
             set_status(store, name, status);
@@ -46,6 +48,7 @@ impl ApiServer {
     /// Ends the pod of a Job, and with it the Job.
     pub fn end_pod(&self, name: &str, end: &PodEnd) {
         self.tell(name, |store| {
+            pods::end(store, &job(store, name), end);
             let (decided, last, reason, message) = outcome(store, name, end);
             let condition = |kind: &str| {
                 json!({"type": kind, "status": "True", "lastProbeTime": handle::now(),
@@ -85,6 +88,7 @@ impl ApiServer {
             }
             status["terminating"] = json!(1);
             status["ready"] = json!(0);
+            pods::terminate(store, &job(store, name));
             set_status(store, name, status);
         });
     }
@@ -92,13 +96,17 @@ impl ApiServer {
     /// Removes a Job whose deletion waits for its pod, or which has outlived its `ttlSecondsAfterFinished`.
     pub fn collect(&self, name: &str) {
         self.tell(name, |store| {
+            pods::remove(store, name);
             store.remove(&Resource::jobs(), name);
         });
     }
 
-    /// Lets somebody delete a Job without waiting for its pod.
+    /// Lets somebody delete a Job without waiting for its pod, which goes later.
     pub fn delete_in_background(&self, name: &str) {
-        self.collect(name);
+        self.tell(name, |store| {
+            store.remove(&Resource::jobs(), name);
+            pods::remove(store, name);
+        });
     }
 
     /// Tells whether the deletion of a Job waits for its pod.
@@ -137,7 +145,7 @@ fn started(store: &Store, name: &str) -> Value {
 fn outcome(store: &Store, name: &str, end: &PodEnd) -> (&'static str, &'static str, &'static str, String) {
     let container = job(store, name).pointer("/spec/template/spec/containers/0/name").cloned();
     let container = container.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-    let pod = format!("{}/{name}-x7k2p", store.namespace);
+    let pod = format!("{}/{}", store.namespace, pods::name_of(name));
     let (reason, message) = match end {
         PodEnd::Succeeds => {
             let message = "Reached expected number of succeeded pods".to_owned();
