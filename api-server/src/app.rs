@@ -6,6 +6,7 @@ use std::{
     future::IntoFuture as _,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::Arc,
     time::Duration,
 };
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     blobs::Blobs,
     cli::{Backend, Cli, Command, Serve},
+    explain,
     logs::Logs,
     orchestrator::Orchestrator,
     routes::{AppState, router},
@@ -36,16 +38,17 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// Runs the command of the command line.
 ///
 /// # Errors
-/// What keeps the server from starting, or made it stop.
-pub async fn run(cli: Cli, environment: EnvSnapshot) -> anyhow::Result<()> {
+/// What keeps the server from starting, or made it stop; what cannot be explained.
+pub async fn run(cli: Cli, environment: EnvSnapshot) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Serve(options) => serve(options, &environment).await,
+        Command::Serve(options) => serve(options, &environment).await.map(|()| ExitCode::SUCCESS),
+        Command::Explain(options) => explain::run(&options, &environment),
     }
 }
 
 async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
-    let policy = read_file("policy", options.policy.as_deref(), Policy::parse)?.unwrap_or_default();
+    let policy = read_policy(options.policy.as_deref())?;
     let data = DataDir::make(&options.data_dir)?;
     let secrets = match &options.encryption_key_file {
         Some(path) => SecretBox::read(path)?,
@@ -81,10 +84,17 @@ async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> 
     run_until_stopped(services, listener).await
 }
 
-fn read_settings(path: Option<&Path>, environment: &EnvSnapshot) -> anyhow::Result<EphemeralSettings> {
+pub(crate) fn read_settings(
+    path: Option<&Path>,
+    environment: &EnvSnapshot,
+) -> anyhow::Result<EphemeralSettings> {
     let file = read_file("settings", path, SettingsFile::parse)?;
     EphemeralSettings::load_with(environment, file.as_ref())
         .context("the settings for executors are not usable")
+}
+
+pub(crate) fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {
+    Ok(read_file("policy", path, Policy::parse)?.unwrap_or_default())
 }
 
 fn read_file<T>(

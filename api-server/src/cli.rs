@@ -6,6 +6,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod explain;
+
+pub use explain::{Explain, Format, Profile};
+
 /// Runs Terraform and OpenTofu jobs in throwaway executors: one Kubernetes Job (or local process) per step.
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 110)]
@@ -27,6 +31,12 @@ pub enum Command {
     /// Executors are set up by the environment: ExecutorEphemeralNamespace, ExecutorEphemeralImage,
     /// ExecutorEphemeralSecret and node selectors in JAVA_TOOL_OPTIONS (docs/reference/settings.md), and by a settings file.
     Serve(Serve),
+
+    /// Show the Kubernetes Job of a workspace, and what decided each field of it.
+    ///
+    /// Needs no server, no database and no cluster. The platform's settings are taken as `serve` takes them: from the
+    /// environment and from --settings. Warnings and what is refused go to standard error. Values that may be secret are not shown.
+    Explain(Explain),
 }
 
 /// Options of `serve`.

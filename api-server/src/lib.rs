@@ -11,6 +11,7 @@ pub mod attempt_building;
 pub mod auth;
 pub mod blobs;
 pub mod cli;
+mod explain;
 pub mod logs;
 pub mod model;
 pub mod orchestrator;

@@ -20,7 +20,7 @@ async fn main() -> ExitCode {
         .with_ansi(stderr().is_terminal())
         .init();
     match app::run(cli, environment()).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             complain(&error);
             ExitCode::FAILURE

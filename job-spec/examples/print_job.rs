@@ -5,7 +5,8 @@
 //! cargo run -p job-spec --example print_job -- EPHEMERAL_CONFIG_TOLERATIONS='spot:Exists;gpu=true'
 //! ```
 //!
-//! Arguments are variables of the workspace. A wrong one is refused as the api-server would refuse it.
+//! Arguments are variables of the workspace. A wrong one is refused as the api-server would refuse it. What decided each
+//! field is told by `api-server explain`.
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 

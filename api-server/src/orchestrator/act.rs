@@ -33,7 +33,7 @@ impl Actor {
             Action::StartJob => store.start_job(job).await,
             Action::AskApproval { step } => store.ask_approval(job.id, &step).await,
             Action::CreateAttempt { step, number, not_before } => {
-                self.create_attempt(job, step_of(job, &step)?, number, not_before).await
+                Box::pin(self.create_attempt(job, step_of(job, &step)?, number, not_before)).await
             }
             Action::Submit { attempt } => self.submit(job, attempt_of(job, &attempt)?).await,
             Action::Fence { attempt } => store.fence_unclaimed(&attempt).await,

@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod explain;
 mod main_job;
 mod mishaps;
 mod mounted_secrets;

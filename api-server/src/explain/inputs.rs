@@ -1,0 +1,101 @@
+//! Everything that a Kubernetes Job is explained from, put together as the server does it.
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::bail;
+use config_core::{Collection, EphemeralSettings, Policy, Rules, Variables, WorkspaceOverrides};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Preview, Profile};
+
+use super::{env_file, payload};
+
+/// What was read, a file each: its name and its text.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub(super) workspace: Option<(String, String)>,
+    pub(super) global: Option<(String, String)>,
+    /// The strongest first.
+    pub(super) collections: Vec<(String, String)>,
+    pub(super) job: Option<(String, String)>,
+}
+
+/// Everything that a Kubernetes Job is explained from.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    settings: EphemeralSettings,
+    rules: Rules,
+    variables: Variables,
+    payload: EphemeralJobData,
+    key: AttemptKey,
+}
+
+impl Inputs {
+    /// Reads the texts; the organization goes by the id of the payload and by these names.
+    pub(super) fn new(
+        texts: Texts,
+        settings: EphemeralSettings,
+        policy: &Policy,
+        names: &[String],
+    ) -> anyhow::Result<Self> {
+        let variables = variables(&texts)?;
+        let given = texts.job.map(|(file, text)| payload::parse(&file, &text)).transpose()?;
+        let id = given.as_ref().map(|payload| payload.organization_id.clone());
+        let organization: Vec<&str> = id.iter().chain(names).map(String::as_str).collect();
+        let variables = variables.or(settings.variables_for(&organization));
+        let rules = policy.rules_for(&organization);
+        let payload = given.unwrap_or_else(|| {
+            let pairs = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
+            payload::example(pairs.collect())
+        });
+        let key = payload::key_of(&payload)?;
+        Ok(Self { settings, rules, variables, payload, key })
+    }
+
+    pub(super) fn preview(&self, profile: Profile) -> Preview {
+        let request = JobRequest {
+            key: self.key.clone(),
+            settings: &self.settings,
+            overrides: &WorkspaceOverrides::default(),
+            rules: &self.rules,
+            payload: &self.payload,
+            // The server makes both for each attempt.
+            access: Some(AttemptAccess {
+                url: "https://api-server.example/executor/v1/attempts/1".to_owned(),
+                token: "0".repeat(51),
+            }),
+        };
+        job_spec::preview(profile, &self.variables, &request)
+    }
+}
+
+/// Merges the layers; the faults of all files are told together.
+fn variables(texts: &Texts) -> anyhow::Result<Variables> {
+    let mut faults = Vec::new();
+    let mut read = |(file, text): &(String, String)| {
+        env_file::parse(file, text).unwrap_or_else(|found| {
+            faults.extend(found);
+            BTreeMap::new()
+        })
+    };
+    let workspace = texts.workspace.as_ref().map(&mut read).unwrap_or_default();
+    let global = texts.global.as_ref().map(&mut read).unwrap_or_default();
+    let collections: Vec<Collection> = (0..)
+        .zip(&texts.collections)
+        .map(|(place, file)| Collection {
+            name: name_of(&file.0),
+            priority: i32::MAX - place,
+            variables: read(file),
+        })
+        .collect();
+    if !faults.is_empty() {
+        bail!("the variables cannot be read\n{}", faults.join("\n"));
+    }
+    Ok(Variables::merge(&workspace, &global, &collections))
+}
+
+/// A collection goes by the name of its file without the ending.
+fn name_of(file: &str) -> String {
+    Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! `explain` as people run it: files, standard input, exit codes, and nothing but text in a pipe.
+
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
+
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::Value;
+
+fn explain(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_api-server"))
+        .arg("explain")
+        .args(arguments)
+        .env_clear()
+        .env("ExecutorEphemeralNamespace", "staging")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A program that has no use for it may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn what_is_refused_is_told_beside_the_job_that_is_shown_without_it() {
+    let variables = "EPHEMERAL_CONFIG_TOLERATIONS=spot:Exsts\nEPHEMERAL_CPU_LIMIT=2\n";
+    let output = explain(&["--workspace-env", "-"], variables);
+    assert_eq!(output.status.code(), Some(1));
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    let job: Job = serde_saphyr::from_str(&out).unwrap();
+    assert_eq!(job.metadata.namespace.as_deref(), Some("staging"));
+    assert!(out.contains("cpu: \"2\" # workspace variable EPHEMERAL_CPU_LIMIT\n"), "{out}");
+    assert!(err.contains("refused: workspace variable EPHEMERAL_CONFIG_TOLERATIONS: "), "{err}");
+    assert!(!out.contains("tolerations") && !(out + &err).contains('\u{1b}'));
+}
+
+#[test]
+fn files_of_every_layer_make_one_answer_for_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let arguments = [
+        format!("--workspace-env={}", write("workspace.yaml", "EPHEMERAL_CONFIG_PRIORITY_CLASS: high")),
+        format!("--global-env={}", write("global.env", "EPHEMERAL_CONFIG_TTL=1m")),
+        format!("--collection-env={}", write("gpu.json", r#"{"EPHEMERAL_CPU_LIMIT": "2"}"#)),
+        format!("--settings={}", write("settings.toml", "image = \"executor:1\"")),
+        format!(
+            "--policy={}",
+            write("policy.toml", "[organizations.acme]\nallow = ['EPHEMERAL_CONFIG_PRIORITY_CLASS']")
+        ),
+        "--organization=acme".to_owned(),
+        "--format=json".to_owned(),
+    ];
+    let output = explain(&arguments.each_ref().map(String::as_str), "");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && err.is_empty(), "{err}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let origin = |path: &str| {
+        let field = answer["fields"].as_array().unwrap().iter().find(|field| field["path"] == path).unwrap();
+        format!("{} {}", field["source"].as_str().unwrap(), field["key"].as_str().unwrap())
+    };
+    assert_eq!(origin("spec.template.spec.priorityClassName"), "workspace EPHEMERAL_CONFIG_PRIORITY_CLASS");
+    assert_eq!(origin("spec.ttlSecondsAfterFinished"), "global EPHEMERAL_CONFIG_TTL");
+    let container = "spec.template.spec.containers[executor]";
+    assert_eq!(origin(&format!("{container}.resources.limits.cpu")), "collection gpu/EPHEMERAL_CPU_LIMIT");
+    assert_eq!(origin(&format!("{container}.image")), "settingsFile image");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told_by_name_and_standard_input_is_read_once() {
+    for (arguments, expected) in [
+        (["--workspace-env", "/nowhere/w.env", "--job", "-"], "/nowhere/w.env"),
+        (["--workspace-env", "-", "--job", "-"], "only one FILE"),
+    ] {
+        let output = explain(&arguments, "");
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err.starts_with("error: ") && err.contains(expected), "{err}");
+        assert!(output.stdout.is_empty());
+    }
+}
