@@ -1,12 +1,14 @@
 //! From stored records to the Kubernetes Job of an attempt.
 //!
-//! Pure: it reads records and settings and returns what `job-spec` renders. It is called twice: when a job is created, so that
-//! a fault in the workspace's settings is refused at once, and when an attempt is made.
+//! Pure: it reads records and settings and returns what `job-spec` renders. It is called when a job is
+//! created, so that a fault in the workspace's settings is refused at once, when an attempt is made, and when somebody asks why.
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Policy, Problems, Variables, Warning, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType};
+use config_core::{EphemeralSettings, Policy, Problems, Rules, Variables, Warning, WorkspaceOverrides};
+use job_spec::{
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Preview, Profile, StepType,
+};
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
 
@@ -38,6 +40,21 @@ pub struct StepInput {
     pub commit_id: Option<String>,
 }
 
+impl StepInput {
+    /// Makes the first attempt at a step of a job that does not exist; its ids are as long as ids get.
+    #[must_use]
+    pub fn example(number: u32, step_type: StepType) -> Self {
+        Self {
+            job_id: i64::from(u32::MAX),
+            step_id: uuid::Uuid::nil().to_string(),
+            number,
+            step_type,
+            attempt: 1,
+            commit_id: Some("0".repeat(40)),
+        }
+    }
+}
+
 /// Plans the Kubernetes Job of an attempt.
 ///
 /// # Errors
@@ -49,27 +66,62 @@ pub fn plan_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
-    let rules = policy.rules_for(&names_of_organization(input));
-    let variables = variables_of(settings, input);
-    let (overrides, mut problems) = WorkspaceOverrides::read(&variables, step.step_type.kind());
-    problems.extend(rules.check(&variables));
-    let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
-    let payload = payload(input, step, environment.collect());
-    let request = JobRequest {
-        key: AttemptKey {
-            organization_id: input.workspace.organization_id.clone(),
-            workspace_id: input.workspace.id.clone(),
-            job_id: u64::try_from(step.job_id).unwrap_or_default(),
-            step_number: step.number,
-            attempt: step.attempt,
-        },
-        settings,
-        overrides: &overrides,
-        rules: &rules,
-        payload: &payload,
-        access: Some(access),
-    };
-    job_spec::validate_after(problems, &request)
+    let parts = Parts::of(settings, policy, input, step);
+    let (overrides, mut problems) = WorkspaceOverrides::read(&parts.variables, step.step_type.kind());
+    problems.extend(parts.rules.check(&parts.variables));
+    job_spec::validate_after(problems, &parts.request(settings, &overrides, access))
+}
+
+/// Explains the Kubernetes Job that an attempt would get, whether the workspace's variables are right or not.
+#[must_use]
+pub fn preview_attempt(
+    profile: Profile,
+    settings: &EphemeralSettings,
+    policy: &Policy,
+    input: &WorkspaceInput,
+    step: &StepInput,
+    access: AttemptAccess,
+) -> Preview {
+    let parts = Parts::of(settings, policy, input, step);
+    let overrides = WorkspaceOverrides::default();
+    job_spec::preview(profile, &parts.variables, &parts.request(settings, &overrides, access))
+}
+
+/// What an attempt is planned or explained from.
+struct Parts {
+    key: AttemptKey,
+    rules: Rules,
+    variables: Variables,
+    payload: EphemeralJobData,
+}
+
+impl Parts {
+    fn of(settings: &EphemeralSettings, policy: &Policy, input: &WorkspaceInput, step: &StepInput) -> Self {
+        let variables = variables_of(settings, input);
+        let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
+        Self {
+            key: AttemptKey {
+                organization_id: input.workspace.organization_id.clone(),
+                workspace_id: input.workspace.id.clone(),
+                job_id: u64::try_from(step.job_id).unwrap_or_default(),
+                step_number: step.number,
+                attempt: step.attempt,
+            },
+            rules: policy.rules_for(&names_of_organization(input)),
+            payload: payload(input, step, environment.collect()),
+            variables,
+        }
+    }
+
+    fn request<'a>(
+        &'a self,
+        settings: &'a EphemeralSettings,
+        overrides: &'a WorkspaceOverrides,
+        access: AttemptAccess,
+    ) -> JobRequest<'a> {
+        let Self { key, rules, variables: _, payload } = self;
+        JobRequest { key: key.clone(), settings, overrides, rules, payload, access: Some(access) }
+    }
 }
 
 /// Tells what in the variables that the workspace sees works, but hardly as it was meant.

@@ -15,6 +15,7 @@ use crate::{auth::require_user, orchestrator::Orchestrator, problem::Problem, se
 
 mod catalog;
 mod executor;
+mod explanation;
 mod jobs;
 mod logs;
 mod names;
@@ -58,6 +59,7 @@ pub fn router(state: AppState) -> Router {
             get(catalog::list_variables).post(catalog::create_variable),
         )
         .route("/v1/workspaces/{workspace}/variables/{variable}", delete(catalog::delete_variable))
+        .route("/v1/workspaces/{workspace}/explanation", get(explanation::read))
         .route("/v1/workspaces/{workspace}/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job}", get(jobs::read))
         .route("/v1/jobs/{job}/approve", post(jobs::approve))

@@ -5,7 +5,7 @@
 
 use config_core::{Origin, Problem, SourceName, Variables, Warning, WorkspaceOverrides};
 use k8s_openapi::api::batch::v1::Job;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
 use crate::{
@@ -59,8 +59,9 @@ impl Serialize for Field {
     }
 }
 
-/// Whose Job is shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+/// Whose Job is shown; as JSON `"safe"` or `"compatible"`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Profile {
     /// The one that [`render`] makes and that runs.
     #[default]

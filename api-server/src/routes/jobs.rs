@@ -20,10 +20,10 @@ use serde::{Deserialize, Serialize};
 use super::{AppState, catalog::Items};
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt, warnings},
-    model::{Attempt, AttemptStatus, Job, JobStatus, Step, StepStatus},
+    model::{Attempt, AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
     problem::{Body, Problem},
     services::Services,
-    store::NewStep,
+    store::{NewStep, Store, StoreError},
     template,
 };
 
@@ -51,16 +51,26 @@ pub(super) async fn create(
     }
     let steps = template::parse(&template.tcl)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let input = WorkspaceInput {
-        organization_name: store.organization(&workspace.organization_id).await?.name,
-        variables: store.variables(&workspace.id).await?,
-        workspace,
-    };
+    let input = input_of(store, workspace).await?;
     let mut all_warnings = warnings(&app.services.settings, &input);
     all_warnings.extend(check_steps(&app.services, &input, &steps)?);
     let job = store.create_job(&input.workspace, &template.id, &steps).await?;
     app.orchestrator.wake(job.id);
     Ok((StatusCode::CREATED, Json(JobView { warnings: all_warnings, ..job.into() })))
+}
+
+/// Reads what the Kubernetes Jobs of a workspace are made from.
+pub(super) async fn input_of(store: &Store, workspace: Workspace) -> Result<WorkspaceInput, StoreError> {
+    Ok(WorkspaceInput {
+        organization_name: store.organization(&workspace.organization_id).await?.name,
+        variables: store.variables(&workspace.id).await?,
+        workspace,
+    })
+}
+
+/// Makes what the executor of an example would reach the server with.
+pub(super) fn example_access(services: &Services, example: &StepInput) -> AttemptAccess {
+    AttemptAccess { url: services.attempt_url(&example.step_id), token: "0".repeat(51) }
 }
 
 /// Plans every step once, and returns what that warns of.
@@ -71,15 +81,8 @@ fn check_steps(
 ) -> Result<BTreeSet<Warning>, Problem> {
     let mut warnings = BTreeSet::new();
     for step in steps.iter().filter(|step| step.step_type != job_spec::StepType::Approval) {
-        let example = StepInput {
-            job_id: i64::from(u32::MAX),
-            step_id: uuid::Uuid::nil().to_string(),
-            number: step.number,
-            step_type: step.step_type,
-            attempt: 1,
-            commit_id: Some("0".repeat(40)),
-        };
-        let access = AttemptAccess { url: services.attempt_url(&example.step_id), token: "0".repeat(51) };
+        let example = StepInput::example(step.number, step.step_type);
+        let access = example_access(services, &example);
         let plan = plan_attempt(&services.settings, &services.policy, input, &example, access)?;
         warnings.extend(plan.warnings().iter().cloned());
     }

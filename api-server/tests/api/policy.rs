@@ -51,3 +51,30 @@ async fn an_organization_is_found_in_both_files_by_its_name_and_the_operator_is_
     assert_eq!(resources.limits.as_ref().unwrap()["cpu"].0, "3");
     assert_eq!(pod.security_context.unwrap().run_as_user, Some(0));
 }
+
+#[tokio::test]
+async fn the_kubernetes_job_of_a_workspace_is_explained_without_a_job() {
+    let policy = "[default.maximum]\ncpu = \"3\"\n";
+    let world = World::under(Operator { policy, ..Operator::default() }).await;
+    world.variable("EPHEMERAL_MEMORY_LIMIT_APPLY", "1Gi").await;
+    world.variable("EPHEMERAL_CPU_LIMIT", "4").await;
+    world.variable("EPHEMERAL_JOB_ENV_VARS", "TOKEN=hunter2").await;
+    let path = format!("/v1/workspaces/{}/explanation", world.workspace);
+    let answer = world.get(&format!("{path}?stepType=terraformApply")).await;
+    assert_eq!(answer["refused"][0]["key"], "EPHEMERAL_CPU_LIMIT", "{answer:#}");
+    let limits = &answer["job"]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"];
+    assert_eq!((&limits["cpu"], &limits["memory"]), (&"3".into(), &"1Gi".into()));
+    let fields = answer["fields"].as_array().unwrap();
+    let limit = fields.iter().find(|field| field["path"].as_str().unwrap().ends_with("limits.memory"));
+    assert_eq!(limit.unwrap()["key"], "EPHEMERAL_MEMORY_LIMIT_APPLY");
+    assert!(!answer.to_string().contains("hunter2"));
+
+    let old = world.get(&format!("{path}?profile=compatible")).await;
+    let limits = &old["job"]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"];
+    assert_eq!(limits, &serde_json::json!({ "cpu": "4" }));
+    assert_eq!(old["defects"][0]["about"], "metadata.name");
+
+    let approval = world.request("GET", &format!("{path}?stepType=approval")).send().await.unwrap();
+    assert_eq!(approval.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(world.backend.names().is_empty());
+}
