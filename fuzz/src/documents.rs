@@ -6,7 +6,7 @@ use crate::{SEPARATOR, Target, checks, lines, owned, settings, text_of};
 
 pub(crate) const SETTINGS_FILE: Target = Target {
     name: "settings-file",
-    longest: 512,
+    longest: 128,
     about: "a settings file is accepted with valid settings, or every problem is told with its place",
     seeds: || {
         owned(&[
@@ -37,7 +37,7 @@ pub(crate) const SETTINGS_FILE: Target = Target {
 /// A policy, and after the separator variables of a workspace that it judges.
 pub(crate) const POLICY: Target = Target {
     name: "policy",
-    longest: 384,
+    longest: 160,
     about: "a policy is accepted with amounts that make sense, or every problem is told; what it refuses is told",
     seeds: || {
         let example = include_str!("../../config-core/examples/policy.toml");
@@ -59,9 +59,7 @@ pub(crate) const POLICY: Target = Target {
         match Policy::parse(policy) {
             Ok(policy) => {
                 let variables = lines::pairs(variables).into_iter().collect();
-                for names in [&["acme", "b"][..], &[]] {
-                    judged(&policy.rules_for(names), &variables);
-                }
+                judged(&policy.rules_for(&["acme", "b"]), &variables);
             }
             Err(problems) => checks::problems(&problems),
         }

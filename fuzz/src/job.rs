@@ -20,7 +20,7 @@ use crate::{SEPARATOR, Target, checks, lines, text_of, workspace};
 /// Parts of an input: variables of the workspace, environment of the server, numbers and token, policy, payload.
 pub(crate) const TARGET: Target = Target {
     name: "job",
-    longest: 512,
+    longest: 192,
     about: "what validation lets pass is rendered, the same twice, explained, and keeps the rules of Kubernetes",
     seeds: || {
         let environment = "ExecutorEphemeralPayloadDelivery=secret,env\nExecutorEphemeralSecret=a,b\n\
@@ -42,7 +42,7 @@ pub(crate) const TARGET: Target = Target {
 /// The first character says which variable the rest is the value of.
 pub(crate) const POD_YAML: Target = Target {
     name: "pod-yaml",
-    longest: 256,
+    longest: 128,
     about: "parts and patches of the pod in YAML are refused, or the pod that has them keeps the rules of Kubernetes",
     seeds: || {
         let named = |(index, setting): (usize, &keys::Setting)| format!("{index}{}", setting.example);
@@ -62,7 +62,7 @@ pub(crate) const POD_YAML: Target = Target {
         let setting = yaml_settings().nth(index).expect("the index is below the number of settings");
         let variables = [(setting.name, text_of(rest))].into_iter().collect();
         let (settings, rules) = (EphemeralSettings::default(), Rules::default());
-        one(&variables, &settings, &rules, &small(), &[]);
+        one(data, &variables, &settings, &rules, (&small(), &[]));
     },
 };
 
@@ -89,17 +89,19 @@ fn run(data: &[u8]) {
     let rules = Policy::parse(next()).unwrap_or_default().rules_for(&["acme"]);
     let payload = serde_json::from_str::<EphemeralJobData>(next()).unwrap_or_else(|_| small());
     let settings = EphemeralSettings::load(&environment).unwrap_or_default();
-    one(&variables, &settings, &rules, &payload, &words);
+    one(data, &variables, &settings, &rules, (&payload, &words));
 }
 
 /// Makes a Job, or the problems; the words are numbers of step and attempt, and a token.
 fn one(
+    data: &[u8],
     variables: &Variables,
     settings: &EphemeralSettings,
     rules: &Rules,
-    payload: &EphemeralJobData,
-    words: &[&str],
+    (payload, words): (&EphemeralJobData, &[&str]),
 ) {
+    // To explain takes longer than all the rest: the engine makes inputs of every length, and one in four is enough.
+    let explained = data.len().is_multiple_of(4);
     let (overrides, problems) = WorkspaceOverrides::read(variables, payload.step_type.kind());
     let number = |index: usize| words.get(index).and_then(|word| word.parse::<u32>().ok()).unwrap_or(1);
     let request = JobRequest {
@@ -119,33 +121,32 @@ fn one(
             .map(|token| AttemptAccess { url: "https://a/b".to_owned(), token: (*token).to_owned() }),
     };
     let refused = !problems.is_empty();
-    // It takes any text and never fails.
-    assert!(
-        !compatible(variables, &request).defects.is_empty(),
-        "no Job of the old system is without defects"
-    );
+    if explained {
+        // It takes any text and never fails.
+        let old = compatible(variables, &request);
+        assert!(!old.defects.is_empty(), "no Job of the old system is without defects");
+    }
     match validate_after(problems, &request) {
         Ok(plan) => {
             assert!(!refused, "a problem of reading was lost");
-            planned(&plan, &request);
+            let job = render(&plan);
+            assert_eq!(render(&plan), job, "the same plan, the same Job");
+            planned(&job, &request);
+            if explained {
+                shown(&plan, &job, &request);
+            }
         }
         Err(problems) => {
             checks::problems(&problems);
-            let preview = preview(Profile::Safe, variables, &request);
-            assert!(
-                problems.iter().all(|problem| preview.refused.contains(problem)),
-                "a problem is not shown: {problems}"
-            );
+            let refused = explained.then(|| preview(Profile::Safe, variables, &request).refused);
+            let is_shown = |problem| refused.as_ref().is_none_or(|refused| refused.contains(problem));
+            assert!(problems.iter().all(is_shown), "a problem is not shown: {problems}");
         }
     }
 }
 
-fn planned(plan: &JobPlan, request: &JobRequest<'_>) {
-    let job = render(plan);
-    let json = serde_json::to_vec(&job).expect("a Job is JSON");
-    assert_eq!(serde_json::to_vec(&render(plan)).ok().as_ref(), Some(&json), "the same plan, the same bytes");
-    assert_eq!(serde_json::from_slice::<Job>(&json).ok().as_ref(), Some(&job), "it reads as itself");
-    metadata(&job, request);
+fn planned(job: &Job, request: &JobRequest<'_>) {
+    metadata(job, request);
     let spec = job.spec.as_ref().expect("a Job has a spec");
     assert!(spec.active_deadline_seconds.is_some_and(|seconds| (1..=i64::from(i32::MAX)).contains(&seconds)));
     assert!(spec.ttl_seconds_after_finished.is_some_and(|seconds| seconds >= 0));
@@ -162,14 +163,21 @@ fn planned(plan: &JobPlan, request: &JobRequest<'_>) {
             assert!(limit.nanos() <= maximum.value.nanos(), "{limit} is above {}", maximum.value);
         }
     }
-    secrets(plan, &job, &String::from_utf8_lossy(&json), &request.payload.encode());
 }
 
 /// What is shown shows no payload, and nothing in it is without an explanation.
-fn secrets(plan: &JobPlan, job: &Job, json: &str, payload: &str) {
+fn shown(plan: &JobPlan, job: &Job, request: &JobRequest<'_>) {
+    let payload = request.payload.encode();
+    let json = serde_json::to_string(job).expect("a Job is JSON");
+    assert_eq!(
+        serde_json::to_string(&render(plan)).ok().as_ref(),
+        Some(&json),
+        "the same plan, the same bytes"
+    );
+    assert_eq!(serde_json::from_str::<Job>(&json).ok().as_ref(), Some(job), "it reads as itself");
     let explanation = explain(plan);
     let shown = serde_json::to_string(&explanation).expect("an explanation is JSON");
-    assert!(!shown.contains(payload), "the payload is shown");
+    assert!(!shown.contains(&payload), "the payload is shown");
     assert_eq!(explanation.job, redacted(job));
     let mut paths = BTreeSet::new();
     for field in &explanation.fields {
@@ -179,7 +187,7 @@ fn secrets(plan: &JobPlan, job: &Job, json: &str, payload: &str) {
     if let Some(secret) = secret_of(plan) {
         assert_eq!(secret.metadata.name, job.metadata.name);
         assert_eq!(secret.metadata.namespace, job.metadata.namespace);
-        assert!(!json.contains(payload), "the payload is in the Job too");
+        assert!(!json.contains(&payload), "the payload is in the Job too");
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) const IMAGE_PULL_POLICY: Target = Target {
 
 pub(crate) const YAML: Target = Target {
     name: "yaml",
-    longest: 128,
+    longest: 64,
     about: "a document prints in one line and reads as itself; JSON means the same; nothing of a wrong one is shown",
     seeds: || {
         owned(&[

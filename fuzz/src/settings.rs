@@ -6,7 +6,7 @@ use crate::{Target, checks, java_options::quoted, lines, owned, text_of};
 
 pub(crate) const PROPERTIES: Target = Target {
     name: "properties",
-    longest: 256,
+    longest: 128,
     about: "settings in JAVA_TOOL_OPTIONS satisfy their rules, and the options that won give the same settings alone",
     seeds: || {
         owned(&[
@@ -22,7 +22,7 @@ pub(crate) const PROPERTIES: Target = Target {
 
 pub(crate) const ENVIRONMENT: Target = Target {
     name: "environment",
-    longest: 256,
+    longest: 128,
     about: "settings in the environment satisfy their rules, and the variables that won give the same settings alone",
     seeds: || {
         owned(&[
@@ -37,9 +37,7 @@ pub(crate) const ENVIRONMENT: Target = Target {
 
 fn load(pairs: &[(String, String)]) {
     let environment: EnvSnapshot = pairs.iter().cloned().collect();
-    let loaded = EphemeralSettings::load(&environment);
-    assert_eq!(loaded, EphemeralSettings::load(&environment), "the same environment gives the same result");
-    match loaded {
+    match EphemeralSettings::load(&environment) {
         Ok(settings) => {
             check(&settings);
             let winners = winners(&settings);

@@ -8,7 +8,7 @@ use crate::{Target, checks, lines, text_of};
 
 pub(crate) const TARGET: Target = Target {
     name: "workspace",
-    longest: 384,
+    longest: 96,
     about: "the variables of a workspace are accepted with valid values, or every problem is told",
     seeds,
     run: |data| {
