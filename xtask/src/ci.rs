@@ -3,7 +3,10 @@
 //! The order is that of cost, so that a small slip is told soon. Everything is built once, with one profile and one
 //! choice of features; the tests, the doc tests and the demo use that build.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 
@@ -31,6 +34,7 @@ const CHECKS: &[(&str, Check)] = &[
     }),
     ("tests", |state| test::run_tests(state.environment)),
     ("doc tests", |state| test::run_doc_tests(state.environment)),
+    ("WebAssembly", |state| pure_crates_for_web_assembly(state.environment)),
     ("documentation", |state| {
         Cmd::cargo(["doc", "--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-Dwarnings")
@@ -63,6 +67,20 @@ pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
     }
     report(&environment.ui, &done);
     result
+}
+
+/// The pure crates run in any program, a browser's included. Without that target at hand there is nothing to check.
+fn pure_crates_for_web_assembly(environment: &Environment) -> anyhow::Result<()> {
+    const TARGET: &str = "wasm32-unknown-unknown";
+    let folder = Cmd::new("rustc", ["--print", "target-libdir", "--target", TARGET]).read(environment)?;
+    if !Path::new(folder.trim()).exists() {
+        environment.ui.note(&format!("skipped: the standard library for {TARGET} is not installed"));
+        return Ok(());
+    }
+    // Libraries leave the Kubernetes version to the program that imports them.
+    Cmd::cargo(["check", "-p", "config-core", "-p", "job-spec", "--features", "k8s-openapi/earliest"])
+        .args(["--target", TARGET])
+        .run(environment)
 }
 
 fn report(ui: &Ui, done: &[(&str, Duration, bool)]) {

@@ -2,13 +2,14 @@
 //!
 //! Reads the files of the repository into [`Repository`], and hands that to the rules, which are pure functions from
 //! what is there to what is wrong with it. It changes nothing. One file per family of rules:
-//! [`graph`] (who may depend on whom), [`manifests`], [`sources`], [`links`].
+//! [`graph`] (who may depend on whom), [`manifests`], [`sources`], [`pure`] (who does no I/O), [`links`].
 
 mod code;
 mod collect;
 mod graph;
 mod links;
 mod manifests;
+mod pure;
 mod sources;
 
 use anyhow::bail;
@@ -64,7 +65,8 @@ impl Finding {
 
 /// Checks all rules, prints what is wrong, and fails if anything is more than a warning.
 pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
-    let findings = check(&collect::repository(&environment.root)?);
+    let mut findings = check(&collect::repository(&environment.root)?);
+    findings.extend(pure::check_libraries(environment)?);
     let mut errors = 0;
     for finding in &findings {
         let line = format!("{}: {}", finding.place, finding.text);
@@ -84,7 +86,7 @@ pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
 }
 
 fn check(repository: &Repository) -> Vec<Finding> {
-    let rules = [graph::check, manifests::check, sources::check, links::check];
+    let rules = [graph::check, manifests::check, sources::check, pure::check, links::check];
     let mut findings: Vec<_> = rules.iter().flat_map(|rule| rule(repository)).collect();
     findings.sort();
     findings
@@ -100,6 +102,7 @@ mod tests {
     fn this_repository_keeps_its_rules() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut findings = check(&collect::repository(root).unwrap());
+        findings.extend(pure::check_libraries(&Environment::of_a_test()).unwrap());
         findings.retain(|finding| finding.severity == Severity::Error);
         assert!(findings.is_empty(), "{findings:#?}");
     }

@@ -7,7 +7,7 @@
 //!                        fuzz ───┘
 //! ```
 
-use super::{Crate, Finding, Repository, manifests};
+use super::{Crate, Finding, Repository, manifests, pure};
 
 /// Every crate of the workspace, with the crates that it may use.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -19,9 +19,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
     ("fuzz", &["config-core", "job-spec"]),
 ];
-
-/// Crates that are pure functions over values.
-const PURE: &[&str] = &["config-core", "job-spec"];
 
 /// Libraries that do I/O or run tasks: none of a pure crate's business, not even in its tests.
 const NOT_PURE: &[&str] = &[
@@ -62,7 +59,7 @@ fn check_crate(member: &Crate, repository: &Repository) -> Vec<Finding> {
         if is_kube(package) && member.name != "k8s-backend" {
             findings.push(Finding::error(&place, format!("only k8s-backend may depend on {package}")));
         }
-        if PURE.contains(&member.name.as_str()) && NOT_PURE.contains(&package) {
+        if pure::CRATES.contains(&member.name.as_str()) && NOT_PURE.contains(&package) {
             findings.push(Finding::error(
                 &place,
                 format!("{} does no I/O and may not depend on {package}", member.name),
