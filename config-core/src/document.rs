@@ -63,7 +63,7 @@ impl Entry {
         match &self.node {
             Node::Text(text) => return Some(text),
             Node::Other(written) => {
-                let quoted = format!("write {} = {written:?}", self.name);
+                let quoted = format!("write {} = {written:?}", part(&self.name));
                 problems.push(self.problem("text in quotes").with_found(written).with_hint(quoted));
             }
             other => problems.push(self.problem("text in quotes").with_found(&other.shown())),
@@ -165,7 +165,7 @@ impl Walk<'_> {
 }
 
 /// Writes one part of a path as TOML does.
-fn part(name: &str) -> String {
+pub(crate) fn part(name: &str) -> String {
     let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     if bare { name.to_owned() } else { format!("{name:?}") }
 }

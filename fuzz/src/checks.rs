@@ -22,6 +22,7 @@ pub(crate) fn problems(problems: &Problems) {
 pub(crate) fn problem(problem: &Problem) {
     let Problem { origin: _, found, expected, hint } = problem;
     assert!(!expected.is_empty(), "nothing expected: {problem}");
+    assert!(!problem.to_string().contains('\n'), "one line: {problem}");
     assert!(hint.as_ref().is_none_or(|hint| !hint.is_empty()), "an empty hint: {problem}");
     assert!(
         found.as_ref().is_none_or(|found| found.chars().count() <= LONGEST_FOUND),

@@ -84,7 +84,7 @@ impl Parser {
     fn texts(&mut self, entry: &Entry) -> Vec<String> {
         let Node::List(items) = &entry.node else {
             let problem = entry.problem("a list of texts").with_found(&entry.node.shown());
-            self.problems.push(problem.with_hint(format!("write {} = [\"…\"]", entry.name)));
+            self.problems.push(problem.with_hint(format!("write {} = [\"…\"]", document::part(&entry.name))));
             return Vec::new();
         };
         let mut texts = Vec::new();

@@ -115,6 +115,20 @@ fn every_item_of_a_list_must_match_a_pattern() {
 }
 
 #[test]
+fn keys_and_patterns_with_line_breaks_are_shown_in_one_line() {
+    let found = messages("[default.values]\n\"a\\nb\" = 1\n");
+    assert!(found[0].contains(r#"write "a\nb" = ["…"]"#), "{found:?}");
+    assert_eq!(
+        refused(
+            "[default.values]\nEPHEMERAL_JOB_ENV_VARS = [\"A=\\nB\", 'A=*']\n",
+            &[("EPHEMERAL_JOB_ENV_VARS", "B=1")]
+        ),
+        ["workspace variable EPHEMERAL_JOB_ENV_VARS: found \"B\", expected \"A=\\nB\" or A=*, by policy \
+             default.values.EPHEMERAL_JOB_ENV_VARS"]
+    );
+}
+
+#[test]
 fn an_organization_replaces_field_by_field_and_entry_by_entry() {
     let text = "[default]\nallow = ['EPHEMERAL_CONFIG_IMAGE']\nforbid = ['EPHEMERAL_CPU_LIMIT']\n\
         [default.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = ['a']\nPVC_CLAIM_NAME = ['a']\n\

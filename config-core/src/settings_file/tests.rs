@@ -40,6 +40,12 @@ fn the_file_is_stronger_than_the_defaults_and_weaker_than_environment_and_proper
 }
 
 #[test]
+fn a_hint_writes_names_as_toml_does() {
+    let hint = messages("[nodeSelector]\n\"a\\nb/c\" = 1\n").remove(0);
+    assert!(hint.contains(r#"write "a\nb/c" = "1""#), "{hint}");
+}
+
+#[test]
 fn names_are_compared_as_those_of_properties() {
     let settings =
         load("Name-Space = 'a'\n[node-selector]\n\"kubernetes.io/os\" = 'linux'\ndiskType = 'ssd'\n", &[])
