@@ -3,11 +3,11 @@
 //! There is one shape for all of them, because they are read by people: as a line of text, or as JSON in an answer
 //! of the API. Programs only ask whether there is a problem at all.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::Origin;
+use crate::{Origin, one_line::OneLine};
 
 /// Longest piece of a wrong value that is shown, in characters.
 const LONGEST_FOUND: usize = 120;
@@ -54,6 +54,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, found, expected, hint } = self;
+        let mut f = OneLine(f);
         write!(f, "{origin}: ")?;
         if let Some(found) = found {
             write!(f, "found {found:?}, ")?;

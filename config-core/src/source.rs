@@ -3,11 +3,11 @@
 //! Layers hold text as it was found, in order of precedence; whether a value is any good is decided after merging
 //! (`settings.rs`).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys;
+use crate::{keys, one_line::OneLine};
 
 pub(crate) mod env;
 pub mod java_options;
@@ -100,6 +100,7 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, key } = self;
+        let mut f = OneLine(f);
         match source {
             // The variable as a whole, when it cannot be split into options or is no JSON.
             SourceName::JavaToolOptions | SourceName::JavaOptions | SourceName::SpringApplicationJson

@@ -2,11 +2,11 @@
 //!
 //! Warnings stand beside the result and never replace it; what cannot work is a [`Problem`](crate::Problem).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{Origin, Variables, WorkspaceOverrides, keys};
+use crate::{Origin, Variables, WorkspaceOverrides, keys, one_line::OneLine};
 
 /// One thing that a person should know about a value that is accepted.
 ///
@@ -26,7 +26,7 @@ pub struct Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, found, meaning, hint } = self;
-        write!(f, "{origin}: found {found:?}, {meaning}; {hint}")
+        write!(OneLine(f), "{origin}: found {found:?}, {meaning}; {hint}")
     }
 }
 

@@ -20,9 +20,10 @@ pub(crate) fn problems(problems: &Problems) {
 
 /// A problem says where it is and what was expected, and shows no more of the value than helps.
 pub(crate) fn problem(problem: &Problem) {
-    let Problem { origin: _, found, expected, hint } = problem;
+    let Problem { origin, found, expected, hint } = problem;
     assert!(!expected.is_empty(), "nothing expected: {problem}");
     assert!(!problem.to_string().contains('\n'), "one line: {problem}");
+    assert!(!origin.to_string().contains('\n'), "one line: {origin}");
     assert!(hint.as_ref().is_none_or(|hint| !hint.is_empty()), "an empty hint: {problem}");
     assert!(
         found.as_ref().is_none_or(|found| found.chars().count() <= LONGEST_FOUND),

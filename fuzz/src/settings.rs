@@ -1,4 +1,4 @@
-//! The settings of the platform from `JAVA_TOOL_OPTIONS` and from the environment.
+//! The settings of the platform from `JAVA_TOOL_OPTIONS` and from the rest of the environment.
 
 use config_core::{EnvSnapshot, EphemeralSettings, Origin, SourceName, keys, kubernetes::Rule};
 
@@ -29,6 +29,8 @@ pub(crate) const ENVIRONMENT: Target = Target {
             "ExecutorEphemeralNamespace=a\nExecutorEphemeralImage=b/c:d\nEXECUTOREPHEMERALSECRET=x,y",
             "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE=ssd\nIO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE=a@b",
             "ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE=x\nExecutorEphemeralImgae=y\nPATH=/bin",
+            "SPRING_APPLICATION_JSON={\"io.terrakube.executor.ephemeral\":{\"image\":\"a\",\"nodeSelector\":{\"a.b/c\":1}}}",
+            "_JAVA_OPTIONS=-DExecutorEphemeralImage=a\nJAVA_TOOL_OPTIONS=-DExecutorEphemeralImage=b",
             "ExecutorEphemeralPayloadDelivery=claim\nJAVA_TOOL_OPTIONS=-DExecutorEphemeralImage='b c'",
         ])
     },
@@ -72,10 +74,19 @@ fn winners(settings: &EphemeralSettings) -> EnvSnapshot {
     let all: Vec<(&Origin, &str)> = single.into_iter().chain(labels).collect();
     let of_source =
         |source: SourceName| all.iter().filter(move |(origin, _)| origin.source == source).copied();
-    let options: Vec<String> = of_source(SourceName::JavaToolOptions)
-        .map(|(origin, value)| quoted(&format!("-D{}={value}", origin.key)))
-        .collect();
+    let options = |source| {
+        let option = |(origin, value): (&Origin, &str)| quoted(&format!("-D{}={value}", origin.key));
+        of_source(source).map(option).collect::<Vec<_>>().join(" ")
+    };
+    let json = of_source(SourceName::SpringApplicationJson)
+        .map(|(origin, value)| (origin.key.clone(), value.into()))
+        .collect::<serde_json::Map<_, _>>();
     let variables =
         of_source(SourceName::Environment).map(|(origin, value)| (origin.key.clone(), value.to_owned()));
-    variables.chain([(keys::JAVA_TOOL_OPTIONS.to_owned(), options.join(" "))]).collect()
+    let named = [
+        (keys::JAVA_TOOL_OPTIONS.to_owned(), options(SourceName::JavaToolOptions)),
+        (keys::JAVA_OPTIONS.to_owned(), options(SourceName::JavaOptions)),
+        (keys::SPRING_APPLICATION_JSON.to_owned(), serde_json::Value::from(json).to_string()),
+    ];
+    variables.chain(named).collect()
 }

@@ -45,6 +45,9 @@ fn near_a_seed() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // Each of them runs every target.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn every_target_holds_near_its_seeds(input in near_a_seed()) {
         run_all(&input);

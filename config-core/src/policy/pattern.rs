@@ -18,15 +18,7 @@ impl Patterns {
 
 impl fmt::Display for Patterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("no value");
-        }
-        for (index, pattern) in self.0.iter().enumerate() {
-            f.write_str(if index > 0 { " or " } else { "" })?;
-            // A problem is one line.
-            if pattern.contains(char::is_control) { write!(f, "{pattern:?}")? } else { f.write_str(pattern)? }
-        }
-        Ok(())
+        if self.0.is_empty() { f.write_str("no value") } else { f.write_str(&self.0.join(" or ")) }
     }
 }
 

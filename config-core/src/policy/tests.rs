@@ -123,7 +123,7 @@ fn keys_and_patterns_with_line_breaks_are_shown_in_one_line() {
             "[default.values]\nEPHEMERAL_JOB_ENV_VARS = [\"A=\\nB\", 'A=*']\n",
             &[("EPHEMERAL_JOB_ENV_VARS", "B=1")]
         ),
-        ["workspace variable EPHEMERAL_JOB_ENV_VARS: found \"B\", expected \"A=\\nB\" or A=*, by policy \
+        ["workspace variable EPHEMERAL_JOB_ENV_VARS: found \"B\", expected A=\\nB or A=*, by policy \
              default.values.EPHEMERAL_JOB_ENV_VARS"]
     );
 }
