@@ -20,6 +20,8 @@ pub(crate) struct Record {
     /// Whether somebody wants it cancelled, and whether that was answered.
     pub(crate) to_cancel: bool,
     pub(crate) cancelled: bool,
+    /// Somebody else has a Job of this name.
+    pub(crate) is_taken: bool,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) fault: Option<String>,
 }

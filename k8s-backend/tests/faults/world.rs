@@ -11,7 +11,7 @@ use k8s_backend::{
     Cause, JobBackend, KubeBackend, Patience, Retrying,
     testing::{ApiServer, PodEnd, Seen, Trouble, Verb},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::driver::{Ledger, Outcome, Record, drive};
@@ -44,10 +44,15 @@ impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Rng::with_seed(seed);
         let records = (0..dice.u32(1..=6)).map(|number| {
-            (format!("job-{number}-100-1"), Record { to_cancel: dice.u8(0..5) == 0, ..Record::default() })
+            let (to_cancel, is_taken) = (dice.u8(0..5) == 0, dice.u8(0..10) == 0);
+            (format!("job-{number}-100-1"), Record { to_cancel, is_taken, ..Record::default() })
         });
-        let ledger = Arc::new(Mutex::new(records.collect()));
+        let records: BTreeMap<_, _> = records.collect();
         let server = ApiServer::new("terrakube");
+        for (name, _) in records.iter().filter(|(_, record)| record.is_taken) {
+            server.put("jobs", json!({"metadata": {"name": name, "uid": name}, "spec": {}}));
+        }
+        let ledger = Arc::new(Mutex::new(records));
         let (drivers, truth) = (JoinSet::new(), BTreeMap::new());
         let sees_pods = dice.bool();
         if sees_pods {
@@ -154,12 +159,15 @@ impl World {
     /// A lost request for this Job cannot arrive any more.
     fn is_settled(&self, name: &str) -> bool {
         let ledger = self.ledger.lock().unwrap();
-        let submitted = ledger[name].submitted;
+        let Record { submitted, .. } = &ledger[name];
         submitted.is_some_and(|submitted| submitted.elapsed() > SETTLED)
     }
 
     fn advance(&mut self, name: &str) {
         let Some(job) = self.server.object("jobs", name) else { return };
+        if self.ledger.lock().unwrap()[name].is_taken {
+            return;
+        }
         let status = &job["status"];
         let has_ended = status["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
         if job["metadata"].get("deletionTimestamp").is_some() {
@@ -190,8 +198,13 @@ impl World {
     pub(crate) fn check(&self) {
         let seed = self.seed;
         for (name, record) in self.ledger.lock().unwrap().iter() {
-            assert_eq!(record.fault, None, "seed {seed}: {name}");
             assert_eq!(self.server.times_made("jobs", name), 1, "seed {seed}: {name} was made again");
+            if record.is_taken {
+                let is_told = record.fault.as_ref().is_some_and(|fault| fault.starts_with("Conflict"));
+                assert!(is_told, "seed {seed}: {name} is taken, and has {record:?}");
+                continue;
+            }
+            assert_eq!(record.fault, None, "seed {seed}: {name}");
             let truth = self.truth.get(name).cloned().unwrap_or_default();
             let right = match record.outcome.as_ref() {
                 // Lost would be what is still there.
