@@ -101,6 +101,11 @@ impl KubeBackend {
         self.shared.run();
     }
 
+    #[cfg(test)]
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Makes the Job, or finds that it is there.
     async fn make(&self, job: &Job, name: &str, hash: &str) -> Result<(Submitted, Job), BackendError> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

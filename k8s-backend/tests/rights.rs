@@ -1,5 +1,7 @@
 //! What the role allows decides how precisely causes are told, and nothing else.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use std::{
     sync::{
         Arc,

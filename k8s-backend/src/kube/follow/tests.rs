@@ -180,6 +180,51 @@ async fn an_old_list_takes_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_is_behind_tells_of_no_earlier_job_of_the_name() {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    assert_eq!(hear(&mut backend.watch("nobody")).await, ["NotFound"]);
+    server.delay_events(Duration::from_secs(30));
+    let mut job = recorded("success").swap_remove(2);
+    job.happen(&server);
+    tokio::time::sleep(Duration::from_secs(5)).await; // bounded poll
+    server.remove("jobs", job.name());
+    tokio::time::sleep(Duration::from_secs(5)).await; // bounded poll
+    job.job["metadata"]["uid"] = json!("of-the-second-job");
+    job.happen(&server);
+    let mut phases = backend.watch(job.name());
+    assert_eq!(hear(&mut phases).await, ["running"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_kept_of_jobs_that_are_gone() {
+    let server = ApiServer::new("terrakube");
+    let backend = KubeBackend::new(server.client(), "terrakube");
+    let names: Vec<_> = (0..30).map(|number| format!("job-{number}")).collect();
+    let mut watches = Vec::new();
+    for name in &names {
+        backend.submit(&crate::testing::conformance::sample_job(name).into()).await.unwrap();
+        server.start_pod(name);
+        let mut phases = backend.watch(name);
+        assert_eq!(hear(&mut phases).await.last().map(String::as_str), Some("running"));
+        watches.push(phases);
+    }
+    assert_eq!(backend.shared().hub.state().archive.sizes(), (30, 30));
+    for (number, name) in names.iter().enumerate() {
+        server.end_pod(name, &crate::testing::PodEnd::Fails);
+        if number % 3 == 0 {
+            server.cut_watches();
+        }
+        server.delete_in_background(name);
+    }
+    for phases in &mut watches {
+        hear(phases).await;
+    }
+    assert_eq!(backend.shared().hub.state().archive.sizes(), (0, 0));
+    assert!(backend.shared().hub.state().followed.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_whose_label_is_taken_away_has_not_gone() {
     let server = ApiServer::new("terrakube");
     let backend = KubeBackend::new(server.client(), "terrakube");
