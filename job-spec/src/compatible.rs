@@ -99,3 +99,47 @@ pub fn compatible(variables: &Variables, request: &JobRequest<'_>) -> Compatible
 fn job_name(request: &JobRequest<'_>) -> String {
     format!("job-{}", request.key.job_id)
 }
+
+#[cfg(test)]
+mod tests {
+    use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
+
+    use super::*;
+    use crate::{AttemptKey, EphemeralJobData};
+
+    #[test]
+    fn a_payload_that_linux_does_not_take_is_a_defect_from_the_first_byte_too_many() {
+        let texts_of = |bytes: usize| {
+            let json = serde_json::json!({
+                "type": "terraformPlan", "organizationId": "acme", "workspaceId": "dev", "jobId": "42", "stepId": "s",
+            });
+            let mut payload: EphemeralJobData = serde_json::from_value(json).unwrap();
+            // Three bytes of JSON are four of base64.
+            payload.source = "x".repeat((bytes - payload.encode().len()) / 4 * 3);
+            let request = JobRequest {
+                key: AttemptKey {
+                    organization_id: "acme".to_owned(),
+                    workspace_id: "dev".to_owned(),
+                    job_id: 42,
+                    step_number: 100,
+                    attempt: 1,
+                },
+                settings: &EphemeralSettings::default(),
+                overrides: &WorkspaceOverrides::default(),
+                rules: &Rules::default(),
+                payload: &payload,
+                access: None,
+            };
+            let of_payload = |defect: Defect| (defect.about == "EphemeralJobData").then_some(defect.text);
+            let defects = compatible(&Variables::default(), &request).defects;
+            defects.into_iter().filter_map(of_payload).collect::<Vec<_>>()
+        };
+        // Base64 comes in groups of four: of the 131,054 bytes it can fill 131,052.
+        assert_eq!(texts_of(131_052).len(), 1);
+        let too_large = texts_of(131_056);
+        assert_eq!(
+            too_large[1],
+            "131056 bytes are more than the 131054 that Linux takes: the container cannot start"
+        );
+    }
+}
