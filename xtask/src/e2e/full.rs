@@ -1,7 +1,7 @@
 //! `cargo xtask e2e --full`: the main job with the whole product, from outside.
 //!
 //! What is played stands in [`play`] and does not know where the api-server runs: on this machine with pods as executors, in
-//! the cluster, or (`--local`) all on this machine without a cluster, which is how the play itself is tried out.
+//! the cluster, or (`--local`) on this machine with a cluster in memory, which is how the play itself is tried out.
 //! Reading order: [`play`], [`director`], [`site`] (with [`front`] and [`repository`]), [`deployed`].
 
 mod deployed;
@@ -9,6 +9,7 @@ mod director;
 mod forward;
 mod front;
 mod play;
+mod processes;
 mod repository;
 mod site;
 
@@ -21,6 +22,7 @@ use self::{
     deployed::Deployed,
     front::Front,
     play::Play,
+    processes::Processes,
     repository::Repository,
     site::{Machine, Pods, Site},
 };
@@ -35,7 +37,6 @@ use crate::{
     interrupt::Interrupted,
     manifests::Settings,
     product::{
-        server::Options,
         settle,
         tool::{self, Tool},
     },
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     /// Play the main job too: plan, approval, apply, cancel, restarts of the api-server, destroy
     #[arg(long)]
     pub(crate) full: bool,
-    /// Play it alone, on this machine, with processes in place of pods: no cluster is asked
+    /// Play it alone, on this machine: the cluster is an API server in memory, its pods are processes
     #[arg(long, requires = "full", conflicts_with_all = ["listen", "deploy", "source"])]
     pub(crate) local: bool,
     /// Where this machine listens for pods: the api-server and the repository of the configuration (port 0: any)
@@ -121,16 +122,16 @@ impl Args {
     }
 }
 
-/// Plays everything on this machine.
+/// Plays everything on this machine, with the Kubernetes backend and a cluster whose pods are processes.
 pub(super) fn rehearse(environment: &Environment) -> anyhow::Result<Vec<Outcome>> {
     let tool = tool::find(environment)?;
-    environment.ui.title("Building the api-server and the executor");
+    environment.ui.title("Building the api-server, the executor and a cluster of processes");
     let programs = test::build_programs(environment)?;
+    let cluster = Processes::start(environment, &programs.executor)?;
     let repository = Repository::make(environment)?;
     let front = Front::open(([127, 0, 0, 1], 0).into(), repository.path())?;
     let url = format!("http://{}", front.address());
-    let mut options = Options::local(&programs);
-    options.arguments.extend(["--api-url".to_owned(), url.clone()]);
+    let options = site::in_cluster(&cluster.kubeconfig(), processes::NAMESPACE, "localhost/executor:1", &url);
     environment.ui.title("Starting the api-server");
     let mut machine = Machine::start(environment, &programs, front, options, None)?;
     play(environment, &mut machine, &site::source(&url)?, tool, Vec::new())
