@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check of this repository, the same on a laptop and in a pipeline.
 //!
 //! The order is that of cost, so that a small slip is told soon. Everything is built once, with one profile and one
-//! choice of features; the tests, the doc tests and the demo use that build.
+//! choice of features; the tests, the doc tests, the demo and the main job use that build.
 
 use std::{
     path::Path,
@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use crate::{
     cmd::Cmd,
-    demo,
+    demo, e2e,
     environment::Environment,
     test::{self, Programs},
     tidy,
@@ -43,6 +43,10 @@ const CHECKS: &[(&str, Check)] = &[
     ("demo", |state| {
         let programs = state.programs.as_ref().context("the programs are built before the demo")?;
         demo::run_with(state.environment, &demo::Args::answering_yes(), programs)
+    }),
+    ("main job", |state| {
+        let programs = state.programs.as_ref().context("the programs are built before the main job")?;
+        e2e::rehearse(state.environment, programs)
     }),
 ];
 

@@ -19,6 +19,8 @@ use crate::{
     environment::Environment,
     interrupt::Interrupted,
     manifests::Settings,
+    product::tool,
+    test::{self, Programs},
 };
 
 #[derive(Debug, clap::Args)]
@@ -72,7 +74,10 @@ impl Role {
 pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
     args.main_job.check()?;
     if args.main_job.local {
-        return tell_stories(environment, &full::rehearse(environment)?);
+        // Asked before anything is built: who lacks it should not wait to hear so.
+        tool::find(environment)?;
+        environment.ui.title("Building the api-server, the executor and a cluster of processes");
+        return rehearse(environment, &test::build_with_cluster(environment)?);
     }
     let kubectl = cluster::reach(environment, &args.target)?;
     let image = args.image.clone().unwrap_or_else(|| Settings::defaults().executor_image);
@@ -86,6 +91,11 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         return scenarios;
     }
     scenarios.and(play_main_job(&kubectl, args, &image))
+}
+
+/// Plays the main job on this machine, with programs that are built already.
+pub(crate) fn rehearse(environment: &Environment, programs: &Programs) -> anyhow::Result<()> {
+    tell_stories(environment, &full::rehearse(environment, programs)?)
 }
 
 fn is_interrupted(result: &anyhow::Result<()>) -> bool {

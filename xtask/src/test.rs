@@ -9,6 +9,9 @@ use serde::Deserialize;
 
 use crate::{cmd::Cmd, environment::Environment};
 
+/// An example of k8s-backend.
+const PROCESS_CLUSTER: &str = "process_cluster";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Arguments for `cargo test`, after `--`: a name to look for, `-p CRATE`…
@@ -21,6 +24,8 @@ pub(crate) struct Args {
 pub(crate) struct Programs {
     pub(crate) api_server: PathBuf,
     pub(crate) executor: PathBuf,
+    /// The cluster whose pods are processes, where it was built too.
+    pub(crate) process_cluster: Option<PathBuf>,
 }
 
 /// Builds, then tests.
@@ -49,6 +54,12 @@ pub(crate) fn build_programs(environment: &Environment) -> anyhow::Result<Progra
     build(environment, &["-p", "api-server", "-p", "executor"])
 }
 
+/// Builds the two programs and a cluster whose pods are processes.
+pub(crate) fn build_with_cluster(environment: &Environment) -> anyhow::Result<Programs> {
+    let packages = ["-p", "api-server", "-p", "executor", "-p", "k8s-backend"];
+    build(environment, &[&packages[..], &["--bins", "--example", PROCESS_CLUSTER]].concat())
+}
+
 /// Runs all tests but the doc tests.
 pub(crate) fn run_tests(environment: &Environment) -> anyhow::Result<()> {
     // All failures at once: whoever waited for the build should not wait for it again to see the second one.
@@ -68,7 +79,8 @@ fn build(environment: &Environment, what: &[&str]) -> anyhow::Result<Programs> {
     let find = |name: &str| {
         find_program(&messages, name).with_context(|| format!("cargo built no program {name:?}"))
     };
-    Ok(Programs { api_server: find("api-server")?, executor: find("executor")? })
+    let process_cluster = find_target(&messages, PROCESS_CLUSTER, "example");
+    Ok(Programs { api_server: find("api-server")?, executor: find("executor")?, process_cluster })
 }
 
 #[derive(Deserialize)]

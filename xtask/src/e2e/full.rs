@@ -40,7 +40,7 @@ use crate::{
         settle,
         tool::{self, Tool},
     },
-    test,
+    test::{self, Programs},
 };
 
 #[derive(Debug, clap::Args)]
@@ -123,17 +123,15 @@ impl Args {
 }
 
 /// Plays everything on this machine, with the Kubernetes backend and a cluster whose pods are processes.
-pub(super) fn rehearse(environment: &Environment) -> anyhow::Result<Vec<Outcome>> {
+pub(super) fn rehearse(environment: &Environment, programs: &Programs) -> anyhow::Result<Vec<Outcome>> {
     let tool = tool::find(environment)?;
-    environment.ui.title("Building the api-server, the executor and a cluster of processes");
-    let programs = test::build_programs(environment)?;
-    let cluster = Processes::start(environment, &programs.executor)?;
+    let cluster = Processes::start(programs)?;
     let repository = Repository::make(environment)?;
     let front = Front::open(([127, 0, 0, 1], 0).into(), repository.path())?;
     let url = format!("http://{}", front.address());
     let options = site::in_cluster(&cluster.kubeconfig(), processes::NAMESPACE, "localhost/executor:1", &url);
     environment.ui.title("Starting the api-server");
-    let mut machine = Machine::start(environment, &programs, front, options, None)?;
+    let mut machine = Machine::start(environment, programs, front, options, None)?;
     play(environment, &mut machine, &site::source(&url)?, tool, Vec::new())
 }
 

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -16,9 +16,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{cmd::Cmd, environment::Environment, manifests::EXECUTOR_SECRET, test};
+use crate::{manifests::EXECUTOR_SECRET, test::Programs};
 
-const NAME: &str = "process_cluster";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const READY_LINE: &str = "listening on ";
 pub(super) const NAMESPACE: &str = "e2e";
@@ -33,16 +32,17 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Builds and starts it.
-    pub(super) fn start(environment: &Environment, executor: &Path) -> anyhow::Result<Self> {
+    /// Starts it.
+    pub(super) fn start(programs: &Programs) -> anyhow::Result<Self> {
+        let program = programs.process_cluster.as_ref().context("the cluster of processes was not built")?;
         let folder = tempfile::Builder::new().prefix("ephemeral-agents-e2e-").tempdir();
         let folder = folder.context("could not make a temporary folder")?;
         let secret = folder.path().join("secrets").join(EXECUTOR_SECRET);
         fs::create_dir_all(&secret).with_context(|| format!("could not make {}", secret.display()))?;
         let log = File::create(folder.path().join("log")).context("could not make a log")?;
-        let mut command = Command::new(build(environment)?);
+        let mut command = Command::new(program);
         let token = random_token()?;
-        command.args(["--namespace", NAMESPACE, "--entry-point"]).arg(executor);
+        command.args(["--namespace", NAMESPACE, "--entry-point"]).arg(&programs.executor);
         command.arg("--folder").arg(folder.path()).env(TOKEN_VARIABLE, &token);
         // A group of its own: Ctrl-C must reach this program alone, which ends the jobs first.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
@@ -84,13 +84,6 @@ fn random_token() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).context("the operating system has no random bytes")?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
-}
-
-fn build(environment: &Environment) -> anyhow::Result<PathBuf> {
-    let arguments =
-        ["build", "--message-format=json-render-diagnostics", "-p", "k8s-backend", "--example", NAME];
-    let messages = Cmd::cargo(arguments).read(environment)?;
-    test::find_target(&messages, NAME, "example").context("cargo built no cluster of processes")
 }
 
 fn first_line(output: impl std::io::Read + Send + 'static) -> Option<String> {
