@@ -204,6 +204,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_too_deep_is_neither_a_table_nor_a_list() {
+        let lists = read(SourceName::Policy, &format!("x = {}1{}", "[".repeat(20), "]".repeat(20)));
+        let (mut node, mut depth) = (&lists.root[0].node, 0);
+        while let Node::List(items) = node {
+            (node, depth) = (&items[0], depth + 1);
+        }
+        assert_eq!(depth, DEEPEST);
+        let tables = read(SourceName::Policy, &("a.".repeat(20) + "a = 1"));
+        assert_eq!(tables.lines.0.len(), DEEPEST + 1);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(text in "(\\PC|[\\[\\]=\".#{},\n a-c1])*") {

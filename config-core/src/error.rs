@@ -182,6 +182,7 @@ mod tests {
              environment variable a: expected first\n\
              environment variable b: found \"x\\n\", expected a number; remove it"
         );
+        assert!((&problems).into_iter().eq(problems.iter()) && problems.iter().count() == 3);
     }
 
     #[test]

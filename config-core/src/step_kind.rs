@@ -52,3 +52,15 @@ impl fmt::Display for StepKind {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_prints_as_the_end_of_its_variables_in_lower_case() {
+        for kind in StepKind::ALL {
+            assert_eq!(format!("_{kind}").to_uppercase(), kind.suffix());
+        }
+    }
+}

@@ -90,6 +90,7 @@ fn container_images() {
         "[2001:db8::1]:5000/executor",
         "[::1]/executor",
         "a--b",
+        "a__b/c",
         &tagged,
         &bare,
     ];
@@ -125,6 +126,8 @@ fn container_images() {
             &"a".repeat(256),
             &format!("executor@sha256:{}", "g".repeat(64)),
             &format!("executor@{}", "a".repeat(64)),
+            &format!("executor@2sha:{}", "a".repeat(64)),
+            &format!("executor@sha!:{}", "a".repeat(64)),
         ],
     );
 }

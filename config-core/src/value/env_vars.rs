@@ -92,6 +92,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_variable_is_found_by_its_name() {
+        let variables: EnvVars = "A=1;B=".parse().unwrap();
+        assert_eq!(["A", "B", "C"].map(|name| variables.get(name)), [Some("1"), Some(""), None]);
+    }
+
+    #[test]
     fn accepted_lists() {
         let cases = [
             ("", ""),

@@ -191,6 +191,19 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_its_entries_in_order() {
+        let list: HostAliases = "10.0.0.1=b,a;fd00::1=c".parse().unwrap();
+        let mut shown = Vec::new();
+        for alias in &list {
+            shown.push((alias.ip().to_string(), alias.names().join(" ")));
+        }
+        assert_eq!(
+            shown,
+            [("10.0.0.1".to_owned(), "b a".to_owned()), ("fd00::1".to_owned(), "c".to_owned())]
+        );
+    }
+
+    #[test]
     fn refused_lists() {
         let name = Rule::DnsSubdomain.expected();
         let first = "the address comes first, then its names";

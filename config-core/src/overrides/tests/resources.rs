@@ -18,7 +18,15 @@ fn amounts_are_read_for_each_resource() {
     };
     assert_eq!(shown(resources.requests()), ["cpu=500m", "memory=1G"]);
     assert_eq!(shown(resources.limits()), ["cpu=0.5", "ephemeral-storage=1e10", "memory=1Gi"]);
+    assert!(!resources.is_empty());
     assert!(parse(&[]).unwrap().resources.is_empty());
+}
+
+#[test]
+fn where_each_setting_was_found_can_be_listed() {
+    let overrides = parse(&[("EPHEMERAL_CPU_LIMIT", "1"), ("PVC_CLAIM_NAME", "a")]).unwrap();
+    let found: Vec<&str> = overrides.origins.iter().map(|(name, _)| name).collect();
+    assert_eq!(found, ["EPHEMERAL_CPU_LIMIT", "PVC_CLAIM_NAME"]);
 }
 
 #[test]

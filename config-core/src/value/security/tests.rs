@@ -41,6 +41,29 @@ fn user_0_alone_means_that_root_is_wanted() {
 }
 
 #[test]
+fn every_setting_is_found_where_it_belongs() {
+    let text = "supplementalGroups=5,4;seccompProfile=Localhost/a/b;runAsUser=1;runAsNonRoot=true;runAsGroup=2;fsGroup=3";
+    let pod: PodSecurity = text.parse().unwrap();
+    let ids = [pod.run_as_user(), pod.run_as_group(), pod.fs_group()];
+    assert_eq!((ids, pod.run_as_non_root()), ([Some(1), Some(2), Some(3)], Some(true)));
+    assert_eq!(pod.supplemental_groups(), Some(&[5, 4][..]));
+    let profile = pod.seccomp_profile().unwrap();
+    assert_eq!((profile.type_name(), profile.localhost_profile()), ("Localhost", Some("a/b")));
+    assert_eq!(SeccompProfile::Unconfined.localhost_profile(), None);
+    let unset = PodSecurity::default();
+    assert_eq!([unset.run_as_user(), unset.run_as_group(), unset.fs_group()], [None; 3]);
+    assert_eq!((unset.seccomp_profile(), unset.supplemental_groups()), (None, None));
+    for flag in [true, false] {
+        let text = format!("allowPrivilegeEscalation={flag};readOnlyRootFilesystem={}", !flag);
+        let container: ContainerSecurity = text.parse().unwrap();
+        assert_eq!(container.allow_privilege_escalation(), Some(flag));
+        assert_eq!(container.read_only_root_filesystem(), Some(!flag));
+    }
+    let unset = ContainerSecurity::default();
+    assert_eq!([unset.allow_privilege_escalation(), unset.read_only_root_filesystem()], [None; 2]);
+}
+
+#[test]
 fn refused_forms_of_the_pod_and_their_messages() {
     let keys = "one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, seccompProfile, supplementalGroups";
     let cases = [

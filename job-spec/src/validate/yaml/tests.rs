@@ -197,6 +197,30 @@ fn volumes_have_names_of_their_own_and_one_kind() {
 }
 
 #[test]
+fn nothing_is_mounted_inside_what_cannot_be_written() {
+    let inside = |volume: &str, read_only: bool| {
+        problems(&[
+            ("EPHEMERAL_CONFIG_VOLUMES", format!("[{{name: a}}, {{name: r, {volume}}}]").as_str()),
+            (
+                "EPHEMERAL_CONFIG_VOLUME_MOUNTS",
+                &format!("[{{name: r, mountPath: /r, readOnly: {read_only}}}, {{name: a, mountPath: /r/x}}]"),
+            ),
+        ])
+    };
+    for volume in [
+        "configMap: {name: x}",
+        "secret: {secretName: x}",
+        "projected: {sources: [{configMap: {name: x}}]}",
+        "downwardAPI: {items: [{path: x, fieldRef: {fieldPath: metadata.name}}]}",
+        "image: {reference: x}",
+    ] {
+        assert!(inside(volume, false)[0].contains("and read-only"), "{volume}: {:?}", inside(volume, false));
+    }
+    assert_eq!(inside("emptyDir: {}", false), [""; 0]);
+    assert!(inside("emptyDir: {}", true)[0].contains("and read-only"));
+}
+
+#[test]
 fn mounts_name_a_volume_of_the_pod_and_have_places_of_their_own() {
     let mounts = |text: &str| {
         problems(&[
