@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use futures::{StreamExt as _, future, stream};
-use k8s_backend::testing::{ApiServer, PodEnd};
+use k8s_backend::testing::{ApiServer, PodEnd, Verb};
 use serde_json::json;
 
 use crate::{
@@ -76,6 +76,11 @@ async fn act(server: &ApiServer, ends: &[(String, PodEnd)]) {
 async fn scenarios_pass_where_the_cluster_answers_as_recorded_and_fail_where_it_does_not() {
     let server = ApiServer::new(NAMESPACE);
     server.accept_only_token("token-of-the-account");
+    for (verb, resource) in
+        [Verb::Get, Verb::List, Verb::Watch].into_iter().flat_map(|verb| [(verb, "pods"), (verb, "events")])
+    {
+        server.forbid(verb, resource);
+    }
     let listening = server.listen().await.unwrap();
     let stage = stage(&listening.url()).await.unwrap();
     let scenario = |name: &str| ALL.iter().zip(0..).find(|(it, _)| it.name == name).unwrap();
