@@ -107,3 +107,18 @@ impl std::error::Error for ListError {}
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(';').map(str::trim).filter(|item| !item.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_list_is_its_faulty_entries_in_order() {
+        let errors = "a;b=1;c".parse::<KeyValues>().unwrap_err();
+        let mut entries = Vec::new();
+        for error in &errors {
+            entries.push(error.entry.as_str());
+        }
+        assert_eq!(entries, ["a", "c"]);
+    }
+}

@@ -1,6 +1,8 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{ConfigMapMount, EnvSnapshot, Origin, PluginCache, Rules, SourceName, Sourced};
+use config_core::{
+    ConfigMapMount, EnvSnapshot, Origin, PluginCache, Policy, Rules, SettingsFile, SourceName, Sourced,
+};
 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, StepType};
@@ -344,6 +346,18 @@ fn debug_of_a_plan_shows_no_payload() {
     let encoded = request.payload.encode();
     let shown = format!("{:?}", request.validate().unwrap());
     assert!(!shown.contains(&encoded) && shown.starts_with("JobPlan { key: AttemptKey {"), "{shown}");
+}
+
+#[test]
+fn what_the_operator_contradicts_is_planned_with_a_warning() {
+    let file = "[variables]\nEPHEMERAL_CONFIG_POD_SECURITY_CONTEXT = 'runAsUser=0;runAsNonRoot=false'\n";
+    let file = SettingsFile::parse(file).unwrap();
+    let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
+    let overrides = WorkspaceOverrides::parse(&settings.variables_for(&[]), None).unwrap();
+    let rules = Policy::parse("[default]\npod-security = 'restricted'\n").unwrap().rules_for(&[]);
+    let plan = Request { overrides, rules, ..Request::default() }.validate().unwrap();
+    let keys: Vec<&str> = plan.warnings().iter().map(|warning| warning.origin.key.as_str()).collect();
+    assert!(!keys.is_empty() && keys.iter().all(|key| key.ends_with("POD_SECURITY_CONTEXT")), "{keys:?}");
 }
 
 #[test]
