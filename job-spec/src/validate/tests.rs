@@ -355,7 +355,7 @@ fn what_the_operator_contradicts_is_planned_with_a_warning() {
     let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
     let overrides = WorkspaceOverrides::parse(&settings.variables_for(&[]), None).unwrap();
     let rules = Policy::parse("[default]\npod-security = 'restricted'\n").unwrap().rules_for(&[]);
-    let plan = Request { overrides, rules, ..Request::default() }.validate().unwrap();
+    let plan = Request { rules, overrides, ..Request::default() }.validate().unwrap();
     let keys: Vec<&str> = plan.warnings().iter().map(|warning| warning.origin.key.as_str()).collect();
     assert!(!keys.is_empty() && keys.iter().all(|key| key.ends_with("POD_SECURITY_CONTEXT")), "{keys:?}");
 }
