@@ -131,11 +131,18 @@ async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
     clean_up(&api).await
 }
 
+/// A Job with all the marks that those of the api-server have, so that both sides send the same.
 fn job(name: &str) -> Job {
     let mut job = sample_job(name);
     let ours = (labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned());
-    job.metadata.labels.get_or_insert_default().extend([ours, ("bench".to_owned(), "dispatch".to_owned())]);
+    let metadata = &mut job.metadata;
+    metadata.annotations.get_or_insert_default().insert(labels::SPEC_HASH.to_owned(), "0".repeat(64));
+    metadata
+        .labels
+        .get_or_insert_default()
+        .extend([ours.clone(), ("bench".to_owned(), "dispatch".to_owned())]);
     if let Some(spec) = &mut job.spec {
+        spec.template.metadata.get_or_insert_default().labels.get_or_insert_default().extend([ours]);
         // On a real cluster nothing is to run.
         spec.suspend = Some(true);
     }
@@ -154,7 +161,7 @@ fn per_second(jobs: usize, time: Duration) -> f64 {
 async fn posts(api: &Api<Job>, jobs: impl Iterator<Item = Job>) -> Outcome<Duration> {
     let jobs: Vec<_> = jobs.collect();
     let started = Instant::now();
-    let params = PostParams::default();
+    let params = PostParams { field_manager: Some("ephemeral-agents".to_owned()), ..PostParams::default() };
     let mut answers = stream::iter(&jobs).map(|job| api.create(&params, job)).buffer_unordered(AT_ONCE);
     while let Some(answer) = answers.next().await {
         answer?;

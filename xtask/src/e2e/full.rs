@@ -1,8 +1,8 @@
 //! `cargo xtask e2e --full`: the main job with the whole product, from outside.
 //!
-//! What is played stands in [`play`] and does not know where the api-server runs: on this machine with pods as executors, in
+//! What is played stands in [`mod@play`] and does not know where the api-server runs: on this machine with pods as executors, in
 //! the cluster, or (`--local`) on this machine with a cluster in memory, which is how the play itself is tried out.
-//! Reading order: [`play`], [`director`], [`site`] (with [`front`] and [`repository`]), [`deployed`].
+//! Reading order: [`mod@play`], [`director`], [`site`] (with [`front`] and [`repository`]), [`deployed`].
 
 mod deployed;
 mod director;
