@@ -8,6 +8,19 @@ use crate::keys::{self, Place, Setting};
 
 mod files;
 
+/// What holds for all variables of workspaces.
+const WORKSPACE: &str = "
+A variable is set for a workspace, as a global variable of its organization, or in a collection that the workspace refers to; in
+this order the one wins over the other, and all of them win over the variables of the operator's [settings file](settings-file.md).
+What a workspace may set, and to what, is decided by the operator's [policy](policy.md).
+
+A name that begins with `EPHEMERAL_` may end with `_PLAN` or `_APPLY`. Then it counts for steps of that kind alone (`_APPLY` for apply
+and destroy), and there it wins over the name without the ending, whatever layer either comes from. So a plan needs no account that
+can change anything: `EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader` beside `EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer`.
+
+A name that begins with `EPHEMERAL_` and is not on this page is refused, with the nearest name that is.
+";
+
 pub use files::{policy_page, settings_file_page};
 
 /// Returns the reference page of every setting, in Markdown.
@@ -19,12 +32,12 @@ pub fn settings_page() -> String {
          Precedence, strongest first: properties (in `SPRING_APPLICATION_JSON`, as `-D` options in `_JAVA_OPTIONS` or `JAVA_TOOL_OPTIONS`, in the environment in upper case with underscores), short names like `ExecutorEphemeralImage` (in the same places), the [settings file](settings-file.md), built-in defaults.\n\
          The fixed part of a property name is compared without regard to case and dashes; a label key keeps its case.\n",
     );
-    for (place, title) in [
-        (Place::Platform, "Platform: environment of the api-server"),
-        (Place::Workspace, "Workspace: variables of category `ENV`"),
-        (Place::Executor, "Executor: environment of its container"),
+    for (place, title, introduction) in [
+        (Place::Platform, "Platform: environment of the api-server", ""),
+        (Place::Workspace, "Workspace: variables of category `ENV`", WORKSPACE),
+        (Place::Executor, "Executor: environment of its container", ""),
     ] {
-        let _ = writeln!(page, "\n## {title}");
+        let _ = write!(page, "\n## {title}\n{introduction}");
         for setting in keys::settings().filter(|setting| setting.place == place) {
             describe(&mut page, setting);
         }
