@@ -10,7 +10,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{
-    EnvSnapshot, EphemeralSettings, Policy, Problem, Problems, SettingsFile, Variables, WorkspaceOverrides,
+    Collection, EnvSnapshot, EphemeralSettings, Policy, Problem, Problems, SettingsFile, Variables,
+    WorkspaceOverrides, keys,
 };
 use job_spec::{
     AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, JobRequest, compatible, render,
@@ -33,7 +34,19 @@ struct Input {
     policy: String,
     #[serde(default)]
     workspace: BTreeMap<String, String>,
+    #[serde(default)]
+    global: BTreeMap<String, String>,
+    #[serde(default)]
+    collections: Vec<OfCollection>,
     access: Option<Access>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfCollection {
+    name: String,
+    priority: i32,
+    variables: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +62,7 @@ fn plan_of(input: Input) -> Result<JobPlan, Problems> {
 
 /// Hands out the variables of a case, what is wrong with them, and the request that they make.
 fn with_request<T>(input: Input, take: impl FnOnce(&Variables, Vec<Problem>, &JobRequest<'_>) -> T) -> T {
-    let Input { environment, settings_file, policy, workspace, access } = input;
+    let Input { environment, settings_file, policy, workspace, global, collections, access } = input;
     let key = AttemptKey {
         organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
         workspace_id: "7c1d2e5a-0000-4000-8000-000000000002".to_owned(),
@@ -76,7 +89,11 @@ fn with_request<T>(input: Input, take: impl FnOnce(&Variables, Vec<Problem>, &Jo
     let settings = EphemeralSettings::load_with(&env, Some(&file)).unwrap();
     let organization = [key.organization_id.as_str(), "acme"];
     let rules = Policy::parse(&policy).unwrap().rules_for(&organization);
-    let variables: Variables = workspace.into_iter().collect();
+    let collections: Vec<Collection> = collections
+        .into_iter()
+        .map(|OfCollection { name, priority, variables }| Collection { name, priority, variables })
+        .collect();
+    let variables = Variables::merge(&workspace, &global, &collections);
     let variables = variables.or(settings.variables_for(&organization));
     let (overrides, mut problems) = WorkspaceOverrides::read(&variables, payload.step_type.kind());
     // A case without a policy is about rendering: it may set what needs a permission.
@@ -159,6 +176,16 @@ fn every_case_renders_its_golden_job() {
         let files = [("job.yaml", Some(job)), ("secret.yaml", secret)];
         files.iter().filter_map(|(file, actual)| difference(&case.join(file), actual.as_deref())).collect()
     });
+}
+
+#[test]
+fn a_case_sets_every_variable_of_a_workspace() {
+    let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/every-workspace-variable-at-once");
+    let input = fs::read_to_string(input.join("input.yaml")).unwrap();
+    let Input { workspace, .. } = serde_saphyr::from_str(&input).unwrap();
+    let of_pods = keys::WORKSPACE_VARIABLES.iter().chain(&[keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME]);
+    let missing: Vec<&&str> = of_pods.filter(|name| !workspace.contains_key(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]
