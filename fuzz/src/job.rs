@@ -51,6 +51,8 @@ pub(crate) const POD_YAML: Target = Target {
             "[{op: add, path: /spec/hostname, value: a}, {op: test, path: /spec/restartPolicy, value: Never}]",
             "[{op: remove, path: /spec/containers/0/env/0}]",
             "{spec: {dnsConfig: {options: [{name: ndots, value: '2'}]}, volumes: [{name: tmp, emptyDir: {}}]}}",
+            "{spec: {enableServiceLinks: null, containers: [{name: executor, terminationMessagePolicy: null}]}}",
+            "{spec: {resources: {limits: {cpu: 1}, requests: {cpu: 500m}}}}",
         ];
         let last = seeds.len() - 1;
         seeds.extend(patches.map(|patch| format!("{last}{patch}")));

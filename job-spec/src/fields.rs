@@ -41,7 +41,7 @@ fn walk(path: &mut Vec<Segment>, value: &Value, take: &mut impl FnMut(&[Segment]
         }
         Value::Array(items) if !items.is_empty() => {
             for (index, item) in items.iter().enumerate() {
-                path.push(Segment::Item(name_of(item).unwrap_or_else(|| index.to_string())));
+                path.push(self::item(index, item));
                 walk(path, item, take);
                 path.pop();
             }
@@ -50,9 +50,10 @@ fn walk(path: &mut Vec<Segment>, value: &Value, take: &mut impl FnMut(&[Segment]
     }
 }
 
-fn name_of(item: &Value) -> Option<String> {
-    let known_by = item.get("mountPath").or_else(|| item.get("name"))?;
-    Some(known_by.as_str()?.to_owned())
+/// The step into an item of a list.
+pub(crate) fn item(index: usize, item: &Value) -> Segment {
+    let known_by = item.get("mountPath").or_else(|| item.get("name")).and_then(Value::as_str);
+    Segment::Item(known_by.map_or_else(|| index.to_string(), str::to_owned))
 }
 
 /// Writes a path as people write it: `spec.template.spec.containers[executor].image`.

@@ -83,6 +83,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         example: "{spec: {dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53]}, containers: [{name: executor, resources: {limits: {nvidia.com/gpu: 1}, requests: {nvidia.com/gpu: 1}}}]}}",
         since: "0.1.0",
         permission: true,
-        summary: "Fields of the pod for which there is no other variable. An object is merged as Kubernetes merges: lists of named things by name, other lists are replaced. A field that another variable sets, or that an executor needs as it is, cannot be changed; the executor's environment cannot be seen.",
+        summary: "Fields of the pod for which there is no other variable. An object is merged as Kubernetes merges: lists of named things by name, other lists are replaced, and `null` removes a field. A field that another variable sets, or that an executor needs as it is, cannot be changed; the executor's environment cannot be seen.",
     },
 ];

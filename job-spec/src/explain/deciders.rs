@@ -81,6 +81,8 @@ const POD: Table = &[
     ("enableServiceLinks", Usually("no variables of unrelated services in terraform's environment")),
     ("hostAliases|**", Setting(keys::CONFIG_HOST_ALIASES)),
     ("imagePullSecrets|**", Setting(keys::CONFIG_IMAGE_PULL_SECRETS)),
+    // A pod that names its node passes by the scheduler.
+    ("nodeName", Always("the scheduler chooses a node, and minds node selector, taints and free room")),
     ("nodeSelector|*", NodeLabel),
     ("priorityClassName", Setting(keys::CONFIG_PRIORITY_CLASS)),
     ("restartPolicy", Always("a step runs once")),

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{Origins, Problem, ResourceName, Rules, keys, value::Quantity};
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use config_core::{Origins, Problem, ResourceName, Rules, Sourced, keys, value::Quantity};
+use k8s_openapi::{
+    api::core::v1::{Container, PodSpec, ResourceRequirements},
+    apimachinery::pkg::api::resource::Quantity as Amount,
+};
 
 use super::culprit::{Culprit, culprit};
 
 /// Checks a finished pod.
 pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: &mut Vec<Problem>) {
     for (resource, maximum) in rules.maximum() {
+        of_the_pod_itself(spec, *resource, maximum, origins, problems);
         let origin = match culprit(origins, &set_by(*resource)) {
             // The operator's own.
             Culprit::Operator(_) => continue,
@@ -33,6 +37,26 @@ pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: 
                 maximum.origin
             );
             problems.push(Problem::new(origin, expected).with_found(&shown(most)));
+        }
+    }
+}
+
+/// A pod may ask for amounts as a whole, which hold a node's room for it whatever its containers ask for. Only a patch sets them.
+fn of_the_pod_itself(
+    spec: &PodSpec,
+    resource: ResourceName,
+    maximum: &Sourced<Quantity>,
+    origins: &Origins,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(ResourceRequirements { claims: _, limits, requests }) = &spec.resources else { return };
+    let Culprit::Other(origin) = culprit(origins, &[keys::CONFIG_POD_PATCH]) else { return };
+    for (list, amounts) in [("limits", limits), ("requests", requests)] {
+        let Some(amount) = amount(amounts.as_ref(), resource) else { continue };
+        if amount.nanos() > maximum.value.nanos() {
+            let field = format!("spec.resources.{list}.{}", resource.as_str());
+            let expected = format!("{field} to be at most {}, by {}", maximum.value, maximum.origin);
+            problems.push(Problem::new(origin.clone(), expected).with_found(amount.as_str()));
         }
     }
 }
@@ -74,10 +98,13 @@ fn most_at_one_time(spec: &PodSpec, resource: ResourceName) -> u128 {
     most.max(spec.containers.iter().map(amount).fold(sidecars, u128::saturating_add))
 }
 
-/// A limit that cannot be read is none.
 fn limit(container: &Container, resource: ResourceName) -> Option<Quantity> {
-    let limits: &BTreeMap<_, _> = container.resources.as_ref()?.limits.as_ref()?;
-    limits.get(resource.as_str())?.0.parse().ok()
+    amount(container.resources.as_ref()?.limits.as_ref(), resource)
+}
+
+/// An amount that cannot be read is none.
+fn amount(amounts: Option<&BTreeMap<String, Amount>>, resource: ResourceName) -> Option<Quantity> {
+    amounts?.get(resource.as_str())?.0.parse().ok()
 }
 
 /// Writes an amount in thousandths where it is no whole number, as people write those of processors.
@@ -163,5 +190,31 @@ mod tests {
             [(keys::CPU_LIMIT, SourceName::Policy), (keys::CONFIG_SIDECARS, SourceName::Workspace)];
         let messages = messages(containers(), vec![], &sidecar_beside_default);
         assert!(messages[0].starts_with("workspace variable EPHEMERAL_CONFIG_SIDECARS: "), "{messages:?}");
+    }
+
+    #[test]
+    fn what_a_patch_asks_for_the_whole_pod_is_held_against_the_maximum_too() {
+        let messages = |source| {
+            let rules = Policy::parse("[default.maximum]\ncpu = '2'\n").unwrap().rules_for(&[]);
+            let spec = serde_json::from_value(serde_json::json!({
+                "containers": [container("executor", Some("2"), None)],
+                "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "2001m", "memory": "1Ti"}},
+            }));
+            let key = keys::CONFIG_POD_PATCH;
+            // What the operator says of the executor does not excuse the workspace's patch.
+            let origins = [(key, source), (keys::CPU_LIMIT, SourceName::SettingsFile)];
+            let origins = origins.map(|(key, source)| (key, Origin::new(source, key))).into_iter().collect();
+            let mut problems = Vec::new();
+            check(&spec.unwrap(), &rules, &origins, &mut problems);
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            messages(SourceName::Workspace),
+            [
+                "workspace variable EPHEMERAL_CONFIG_POD_PATCH: found \"2001m\", expected spec.resources.requests.cpu to be at \
+                 most 2, by policy default.maximum.cpu"
+            ]
+        );
+        assert!(messages(SourceName::SettingsFile).is_empty());
     }
 }

@@ -40,16 +40,27 @@ pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<Patched
     (Some(PatchedPod { template, fields }), faults.problems)
 }
 
-/// Merges as the types of Kubernetes say: lists of named things by name, other lists are replaced.
+/// Merges as the types of Kubernetes say: lists of named things by name, other lists are replaced. A field whose new value is
+/// `null` is removed.
 fn merged(faults: &mut Faults, mut template: PodTemplateSpec, patch: &Value) -> Option<PodTemplateSpec> {
     let mut patch = patch.clone();
+    let removed = nulls::take(&mut patch);
     // A pod needs containers; a patch does not.
     if let Some(Value::Object(spec)) = patch.get_mut("spec") {
         spec.entry("containers").or_insert_with(|| json!([]));
     }
     let patch: PodTemplateSpec = strict::object(faults, "", &patch)?;
     template.merge_from(patch);
-    Some(template)
+    if removed.is_empty() {
+        return Some(template);
+    }
+    let mut document = serde_json::to_value(template).expect("a pod is plain data with text keys");
+    let missing: Vec<&FieldPath> =
+        removed.iter().filter(|path| !nulls::remove(&mut document, path)).collect();
+    for path in &missing {
+        faults.push(&fields::display(path), "null, which removes a field", "a field that the pod has");
+    }
+    if missing.is_empty() { strict::object(faults, "", &document) } else { None }
 }
 
 fn operated(faults: &mut Faults, template: &PodTemplateSpec, list: &Value) -> Option<PodTemplateSpec> {
@@ -93,6 +104,9 @@ fn refuse_owned(faults: &mut Faults, changed: &BTreeSet<&FieldPath>) {
 }
 
 fn check_amounts(faults: &mut Faults, template: &PodTemplateSpec) {
+    if let Some(requirements) = template.spec.as_ref().and_then(|spec| spec.resources.as_ref()) {
+        resources::check(faults, "spec.resources", requirements);
+    }
     for container in template.spec.iter().flat_map(|spec| &spec.containers) {
         if let Some(requirements) = &container.resources {
             let path = format!("spec.containers[{}].resources", container.name);
@@ -110,6 +124,8 @@ fn fields_of(template: &PodTemplateSpec) -> BTreeMap<FieldPath, Value> {
     });
     fields
 }
+
+mod nulls;
 
 #[cfg(test)]
 mod tests;

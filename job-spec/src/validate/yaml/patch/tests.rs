@@ -58,6 +58,33 @@ fn operations_add_replace_test_and_remove() {
 }
 
 #[test]
+fn null_removes_a_field_that_nobody_else_decides() {
+    let patched = pod(&[(
+        "EPHEMERAL_CONFIG_POD_PATCH",
+        "{spec: {enableServiceLinks: null, hostname: a, containers: [{name: executor, terminationMessagePolicy: null}]}}",
+    )]);
+    let mut expected = pod(&[]);
+    expected.enable_service_links = None;
+    expected.hostname = Some("a".to_owned());
+    expected.containers[0].termination_message_policy = None;
+    assert_eq!(patched, expected);
+    for (patch, field, owner) in [
+        ("{spec: {restartPolicy: null}}", "spec.restartPolicy", "a step runs once"),
+        (
+            "{spec: {securityContext: null}}",
+            "spec.securityContext.fsGroup",
+            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT sets it",
+        ),
+    ] {
+        let first = problems(patch).swap_remove(0);
+        assert_eq!(first, format!("{field} | no change there: {owner}"), "{patch}");
+    }
+    for patch in ["{spec: null}", "{spec: {containers: null}}"] {
+        assert!(!problems(patch).is_empty(), "{patch}");
+    }
+}
+
+#[test]
 fn what_another_variable_sets_or_an_executor_needs_stays() {
     for (patch, field, owner) in [
         (
@@ -98,6 +125,11 @@ fn what_another_variable_sets_or_an_executor_needs_stays() {
             "EPHEMERAL_CONFIG_SIDECARS or EPHEMERAL_CONFIG_INIT_CONTAINERS sets it",
         ),
         ("{metadata: {labels: {a: b}}}", "metadata.labels.a", "EPHEMERAL_CONFIG_LABELS sets it"),
+        (
+            "{spec: {nodeName: a}}",
+            "spec.nodeName",
+            "the scheduler chooses a node, and minds node selector, taints and free room",
+        ),
         ("{metadata: {name: a}}", "metadata.name", "a pod of a Kubernetes Job is named by the cluster"),
         (
             "[{op: remove, path: /spec/automountServiceAccountToken}]",
@@ -183,6 +215,14 @@ fn a_faulty_patch_is_refused_with_its_place() {
                 "spec.containers[executor].resources.limits.nvidia.com/gpu: lots | {}",
                 "lots".parse::<config_core::value::Quantity>().unwrap_err().expected
             ),
+        ),
+        (
+            "{spec: {resources: {limits: {cpu: 1}, requests: {cpu: 2}}}}",
+            "spec.resources.requests.cpu: 2 | at most the limit, 1".to_owned(),
+        ),
+        (
+            "{spec: {dnsPolicy: null}}",
+            "spec.dnsPolicy: null, which removes a field | a field that the pod has".to_owned(),
         ),
     ] {
         assert_eq!(problems(patch), [expected], "{patch}");
