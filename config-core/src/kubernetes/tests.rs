@@ -121,6 +121,8 @@ fn container_images() {
             "executor@sha256:0a",
             "azbuilder/executor:2.27.2@",
             "[]/executor",
+            "[zz]:5000/executor",
+            "[::1]5000/executor",
             "-r.io/executor",
             &format!("executor:{}", "a".repeat(129)),
             &"a".repeat(256),

@@ -300,6 +300,19 @@ fn a_longer_maximum_than_the_default_deadline_changes_nothing() {
     assert_eq!(overrides, WorkspaceOverrides::default());
 }
 
+#[test]
+fn a_maximum_is_one_of_amounts_or_of_time() {
+    for (text, expected) in [
+        ("", false),
+        ("[default]\npod-security = 'restricted'\n", false),
+        ("[default.maximum]\ncpu = '1'\n", true),
+        ("[default.maximum]\ndeadline = '1h'\n", true),
+        ("[default.maximum]\ncpu = '1'\ndeadline = '1h'\n", true),
+    ] {
+        assert_eq!(rules(text).has_maximum(), expected, "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn no_policy_panics(

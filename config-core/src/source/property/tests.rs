@@ -53,6 +53,7 @@ fn the_fixed_part_is_compared_without_case_and_dashes() {
         (format!("{prefix}.nodeselector.a"), label("a")),
         (format!("{prefix}.NODE_SELECTOR.a"), label("a")),
         (format!("{prefix}[image]"), Target::Image),
+        (format!("{prefix}.payload-delivery"), Target::PayloadDelivery),
         ("ExecutorEphemeralNamespace".to_owned(), Target::Namespace),
         ("ExecutorEphemeralImage".to_owned(), Target::Image),
         ("ExecutorEphemeralSecret".to_owned(), Target::Secret),

@@ -159,11 +159,11 @@ fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
     let key = "k".repeat(500);
     let found = problems(&[("EPHEMERAL_CONFIG_AFFINITY", &format!("{{{key}: 1}}"))]);
     assert_eq!(found, [format!("…{} | a field that Kubernetes has there", "k".repeat(160))]);
-    let text = format!("[{{maxSkew: 1, whenUnsatisfiable: ScheduleAnyway, topologyKey: {key}}}]");
-    assert!(
-        problems(&[("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", &text)])[0]
-            .starts_with("[0].topologyKey: a long text |")
-    );
+    for (key, shown) in [(key.as_str(), "a long text"), ("''", "empty text"), ("-a", "-a")] {
+        let text = format!("[{{maxSkew: 1, whenUnsatisfiable: ScheduleAnyway, topologyKey: {key}}}]");
+        let found = problems(&[("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", &text)]).swap_remove(0);
+        assert!(found.starts_with(&format!("[0].topologyKey: {shown} |")), "{found}");
+    }
 }
 
 #[test]
