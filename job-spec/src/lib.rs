@@ -14,6 +14,16 @@
 //! Security profile *restricted*, and holds no token of the cluster unless the workspace names a service account.
 //! See [`render`](render()) for the whole list with reasons.
 //!
+//! The version of Kubernetes is chosen by the program that imports this crate, as with every library on `k8s-openapi`:
+//!
+//! ```toml
+//! [dependencies]
+//! config-core = "0.1"
+//! job-spec = "0.1"
+//! # Fields that a cluster does not know are none of its objects' yet: take the oldest version that you run on.
+//! k8s-openapi = { version = "0.29", features = ["v1_33"] }
+//! ```
+//!
 //! ```
 //! use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
 //! use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
