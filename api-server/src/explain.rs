@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Explain, environment: &EnvSnapshot) -> anyhow::Resul
 }
 
 fn read_texts(options: &Explain) -> anyhow::Result<Texts> {
-    let Explain { workspace_env, global_env, collection_env, job, .. } = options;
+    let Explain { workspace_env, global_env, collection_env, job, step_type, .. } = options;
     let all = [workspace_env, global_env, job].into_iter().flatten().chain(collection_env);
     if all.filter(|path| path.as_os_str() == STANDARD_INPUT).count() > 1 {
         bail!("standard input can be read once; only one FILE can be `-`");
@@ -57,6 +57,7 @@ fn read_texts(options: &Explain) -> anyhow::Result<Texts> {
         global: global_env.as_deref().map(read).transpose()?,
         collections: collection_env.iter().map(|path| read(path)).collect::<anyhow::Result<_>>()?,
         job: job.as_deref().map(read).transpose()?,
+        step_type: *step_type,
     })
 }
 

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use job_spec::StepType;
 
 /// Options of `explain`.
 #[derive(Debug, Default, Args)]
@@ -24,6 +28,10 @@ pub struct Explain {
     /// The payload of the step: JSON as in EphemeralJobData, or its base64. [default: a terraformPlan of made-up ids]
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
+
+    /// The type of the step, where no payload tells it. [default: terraformPlan]
+    #[arg(long, value_name = "TYPE", conflicts_with = "job", value_parser = step_types())]
+    pub step_type: Option<StepType>,
 
     /// The settings file of `serve`.
     #[arg(long, value_name = "FILE")]
@@ -74,15 +82,24 @@ Example:
   # runs on spot nodes
   EPHEMERAL_CONFIG_TOLERATIONS=spot:Exists:NoSchedule
   EPHEMERAL_CPU_LIMIT_APPLY=2
-  $ api-server explain --workspace-env workspace.env
+  $ api-server explain --workspace-env workspace.env --step-type terraformApply
 
-A step of another kind is told by its payload, --job FILE with
+A payload for --job needs no more than
   {\"type\": \"terraformApply\", \"organizationId\": \"acme\",
    \"workspaceId\": \"net\", \"jobId\": \"42\", \"stepId\": \"1\"}
 
 One FILE may be `-`, for standard input. Exit code 1 says that something is
 refused: `serve` would create nothing, and what is shown is the Kubernetes Job
 without the variables that are refused.";
+
+/// The types of steps that run in a Kubernetes Job; an approval has none.
+fn step_types() -> impl TypedValueParser<Value = StepType> {
+    let types = StepType::ALL.into_iter().filter(|step_type| *step_type != StepType::Approval);
+    PossibleValuesParser::new(types.map(StepType::as_str)).map(|name| {
+        let mut types = StepType::ALL.into_iter();
+        types.find(|step_type| step_type.as_str() == name).expect("only names of types are possible")
+    })
+}
 
 impl From<Profile> for job_spec::Profile {
     fn from(profile: Profile) -> Self {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::bail;
 use config_core::{Collection, EphemeralSettings, Policy, Rules, Variables, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Preview, Profile};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Preview, Profile, StepType};
 
 use super::{env_file, payload};
 
@@ -16,6 +16,8 @@ pub(super) struct Texts {
     /// The strongest first.
     pub(super) collections: Vec<(String, String)>,
     pub(super) job: Option<(String, String)>,
+    /// Of the step, where there is no payload.
+    pub(super) step_type: Option<StepType>,
 }
 
 /// Everything that a Kubernetes Job is explained from.
@@ -44,7 +46,7 @@ impl Inputs {
         let rules = policy.rules_for(&organization);
         let payload = given.unwrap_or_else(|| {
             let pairs = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
-            payload::example(pairs.collect())
+            payload::example(texts.step_type.unwrap_or(StepType::TerraformPlan), pairs.collect())
         });
         let key = payload::key_of(&payload)?;
         Ok(Self { settings, rules, variables, payload, key })

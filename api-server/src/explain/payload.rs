@@ -20,11 +20,14 @@ pub(super) fn parse(file: &str, text: &str) -> anyhow::Result<EphemeralJobData> 
         .with_context(|| format!("{file}: expected a payload, JSON as in EphemeralJobData or its base64"))
 }
 
-/// Makes a plan of nobody's job; the executor would find these variables in its environment.
-pub(super) fn example(environment_variables: BTreeMap<String, String>) -> EphemeralJobData {
+/// Makes a step of nobody's job; the executor would find these variables in its environment.
+pub(super) fn example(
+    step_type: StepType,
+    environment_variables: BTreeMap<String, String>,
+) -> EphemeralJobData {
     EphemeralJobData {
         command_list: None,
-        step_type: StepType::TerraformPlan,
+        step_type,
         organization_id: made_up(1),
         workspace_id: made_up(2),
         job_id: "1".to_owned(),

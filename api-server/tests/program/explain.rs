@@ -39,6 +39,29 @@ fn what_is_refused_is_told_beside_the_job_that_is_shown_without_it() {
 }
 
 #[test]
+fn a_plan_and_an_apply_are_explained_each_with_its_own_account() {
+    let variables =
+        "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader\n";
+    for (step_type, account, variable) in [
+        (None, "reader", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN"),
+        (Some("terraformPlanDestroy"), "reader", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN"),
+        (Some("terraformDestroy"), "deployer", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT"),
+    ] {
+        let arguments: Vec<&str> = ["--workspace-env", "-"]
+            .into_iter()
+            .chain(step_type.into_iter().flat_map(|name| ["--step-type", name]))
+            .collect();
+        let output = explain(&arguments, variables);
+        let out = String::from_utf8(output.stdout).unwrap();
+        let line = format!("serviceAccountName: {account} # workspace variable {variable}\n");
+        assert!(output.status.success() && out.contains(&line), "{out}");
+    }
+    let output = explain(&["--step-type", "approval"], "");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(err.contains("[possible values: terraformPlan, ") && output.status.code() == Some(2), "{err}");
+}
+
+#[test]
 fn files_of_every_layer_make_one_answer_for_programs() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

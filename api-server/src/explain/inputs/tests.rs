@@ -32,7 +32,7 @@ fn the_workspace_wins_over_global_variables_these_over_collections_and_all_over_
             file("/etc/first.env", "EPHEMERAL_CPU_REQUEST=3\nEPHEMERAL_MEMORY_LIMIT=3Gi"),
             file("second.json", r#"{"EPHEMERAL_MEMORY_LIMIT": "4Gi", "EPHEMERAL_MEMORY_REQUEST": "1Gi"}"#),
         ],
-        job: None,
+        ..Texts::default()
     };
     let settings = settings(
         "[organizations.acme.variables]\nEPHEMERAL_MEMORY_REQUEST = '5Gi'\nEPHEMERAL_STORAGE_LIMIT = '6Gi'",
