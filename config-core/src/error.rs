@@ -189,6 +189,7 @@ mod tests {
     fn nothing_wrong_is_no_error() {
         assert_eq!(Problems::none_or(Vec::new(), 7), Ok(7));
         assert_eq!(Problems::none_or(vec![problem("a", "b")], 7), Err(problem("a", "b").into()));
+        assert_eq!(Problems::from(problem("a", "b")).into_vec(), [problem("a", "b")]);
     }
 
     #[test]

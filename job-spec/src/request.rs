@@ -64,3 +64,14 @@ pub struct JobRequest<'a> {
     /// How the executor reaches the api-server; `None` for a stock executor, which knows from its Secret.
     pub access: Option<AttemptAccess>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_where_to_go_and_no_token() {
+        let access = AttemptAccess { url: "https://a".to_owned(), token: "hunter2".to_owned() };
+        assert_eq!(format!("{access:?}"), r#"AttemptAccess { url: "https://a", token: … }"#);
+    }
+}

@@ -53,3 +53,19 @@ impl FromStr for PodSecurityLevel {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_prints_and_reads_as_itself_and_a_slip_is_told() {
+        for level in PodSecurityLevel::ALL {
+            assert_eq!(level.to_string().parse(), Ok(level));
+        }
+        assert_eq!(
+            "Restrictd".parse::<PodSecurityLevel>().unwrap_err().to_string(),
+            "entry \"Restrictd\": expected restricted, baseline or privileged; did you mean \"restricted\"?"
+        );
+    }
+}

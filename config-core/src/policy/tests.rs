@@ -91,6 +91,8 @@ fn every_item_of_a_list_must_match_a_pattern() {
         ("EPHEMERAL_JOB_ENV_VARS", "TF_LOG=debug;AWS_KEY=hunter2", "AWS_KEY"),
         ("TF_PLUGIN_CACHE_DIR", "/cache", ""),
         ("TF_PLUGIN_CACHE_DIR", "/etc", "/etc"),
+        // Terraform is handed it with its spaces.
+        ("TF_PLUGIN_CACHE_DIR", " /cache", " /cache"),
         ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " a ", "a"),
         // What cannot be read is refused by those who read it.
         ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exsts", ""),
@@ -294,10 +296,13 @@ fn the_operators_own_settings_may_be_above_but_stay_consistent() {
 }
 
 #[test]
-fn a_longer_maximum_than_the_default_deadline_changes_nothing() {
+fn a_maximum_that_is_not_below_the_default_deadline_changes_nothing() {
     let mut overrides = WorkspaceOverrides::default();
-    assert_eq!(rules("[default.maximum]\ndeadline = '7h'\n").limit(&mut overrides), []);
-    assert_eq!(overrides, WorkspaceOverrides::default());
+    for deadline in ["6h", "7h"] {
+        let text = format!("[default.maximum]\ndeadline = '{deadline}'\n");
+        assert_eq!(rules(&text).limit(&mut overrides), []);
+        assert_eq!(overrides, WorkspaceOverrides::default());
+    }
 }
 
 #[test]

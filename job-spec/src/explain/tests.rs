@@ -98,6 +98,10 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
         ("metadata.namespace".to_owned(), "environment variable ExecutorEphemeralNamespace"),
         ("metadata.labels.team".to_owned(), "workspace variable EPHEMERAL_CONFIG_LABELS"),
         ("metadata.labels.workspaceId".to_owned(), "job request workspaceId"),
+        (
+            "metadata.labels[\"app.kubernetes.io/managed-by\"]".to_owned(),
+            "built-in default app.kubernetes.io/managed-by",
+        ),
         ("spec.template.metadata.labels.team".to_owned(), "workspace variable EPHEMERAL_CONFIG_LABELS"),
         ("metadata.annotations[\"a/b\"]".to_owned(), "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS"),
         ("spec.backoffLimit".to_owned(), "built-in default backoffLimit (a step runs once)"),
@@ -265,6 +269,11 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
             "workspace variable EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
         ),
         (format!("{pod}.tolerations[0].operator"), "X", "workspace variable EPHEMERAL_CONFIG_TOLERATIONS"),
+        (
+            format!("{pod}.volumes[config-volume].configMap.name"),
+            "extra",
+            "workspace variable EPHEMERAL_CONFIG_MAP_NAME",
+        ),
         (
             format!("{pod}.volumes[tf-plugin-volume].persistentVolumeClaim.claimName"),
             "terrakube-plugin-pvc",

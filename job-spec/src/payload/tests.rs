@@ -217,7 +217,8 @@ fn only_steps_that_cannot_change_infrastructure_say_so() {
         StepType::ALL.into_iter().filter(|step| step.changes_infrastructure()).collect();
     assert_eq!(changing, [StepType::TerraformApply, StepType::TerraformDestroy, StepType::CustomScripts]);
     for step in StepType::ALL {
-        assert_eq!(serde_json::to_value(step).unwrap(), step.as_str());
+        assert_eq!(serde_json::to_value(step).unwrap(), step.to_string());
+        assert_eq!(step.is_plan(), step.kind() == Some(StepKind::Plan), "{step}");
         assert!(!(step.is_plan() && step.changes_infrastructure()), "{step}");
     }
 }

@@ -18,8 +18,10 @@ fn amounts_are_read_for_each_resource() {
     };
     assert_eq!(shown(resources.requests()), ["cpu=500m", "memory=1G"]);
     assert_eq!(shown(resources.limits()), ["cpu=0.5", "ephemeral-storage=1e10", "memory=1Gi"]);
-    assert!(!resources.is_empty());
     assert!(parse(&[]).unwrap().resources.is_empty());
+    for one in ["EPHEMERAL_CPU_REQUEST", "EPHEMERAL_CPU_LIMIT"] {
+        assert!(!parse(&[(one, "1")]).unwrap().resources.is_empty(), "{one}");
+    }
 }
 
 #[test]

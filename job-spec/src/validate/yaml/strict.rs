@@ -87,13 +87,12 @@ fn compare(faults: &mut Faults, path: &str, given: &Value, written: &Value) {
         (Value::Object(given), Value::Object(written)) => {
             for (key, value) in given {
                 match written.get(key) {
-                    Some(written) if !value.is_null() => compare(faults, &field(path, key), value, written),
+                    Some(written) => compare(faults, &field(path, key), value, written),
                     // A field without a value is the same as no field, if the field exists; that cannot be told.
                     None if value.is_null() => {
                         faults.push(&field(path, key), "nothing", "a value, or no such field");
                     }
                     None => faults.push(&field(path, key), "", "a field that Kubernetes has there"),
-                    Some(_) => {}
                 }
             }
             for key in written.keys().filter(|key| given.get(*key).is_none_or(Value::is_null)) {

@@ -353,4 +353,9 @@ fn no_container_and_no_volume_can_name_the_secret_of_an_attempt() {
         assert_eq!(problems(&[(&variable, text)]), [format!("{path}: job-1-100-1 | {expected}")], "{text}");
         assert_eq!(problems(&[(&variable, &text.replace("job-1-100-1", "job-1-100"))]), [""; 0], "{text}");
     }
+    // Other things may have such names.
+    assert_eq!(
+        problems(&[("EPHEMERAL_CONFIG_SIDECARS", "[{name: job-1-100-1, image: job-1-100-1}]")]),
+        [""; 0]
+    );
 }
