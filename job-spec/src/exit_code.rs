@@ -114,6 +114,7 @@ mod tests {
         for code in ExitCode::ALL {
             assert_eq!(ExitCode::from_code(code.code().into()), Some(code));
         }
+        assert_eq!(ExitCode::Completed.to_string(), format!("0 ({})", ExitCode::Completed.meaning()));
         for number in [-1, 1, 9, 17, 128, 137, 143, 256 + 10] {
             assert_eq!(ExitCode::from_code(number), None, "{number}");
         }

@@ -168,6 +168,7 @@ fn every_problem_of_a_file_is_reported_with_its_line() {
              [default.values]\n\
              EPHEMERAL_CONFIG_SERVICE_ACOUNT = ['a']\n\
              EPHEMERAL_CPU_LIMIT_PLAN = ['1']\n\
+             EPHEMERAL_CONFIG_AFFINITY = ['*']\n\
              [default.maximum]\n\
              cpu = 'lots'\n\
              memory = 8\n\
@@ -182,20 +183,22 @@ fn every_problem_of_a_file_is_reported_with_its_line() {
              set this one; forbid, values and maximum say which it may not, and to what (line 4)",
             "policy default.alow: expected the name of a known setting; did you mean \"allow\"? (line 3)",
             "policy default.forbid: found \"EPHEMERAL_CONFIG_IMAGE\", expected a list of texts; write forbid = [\"…\"] (line 5)",
-            "policy default.maximum.cpu: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 11",
+            "policy default.maximum.cpu: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 12",
             "policy default.maximum.deadline: found \"2d\", expected whole seconds such as 3600, 90s, 30m or 1h30m; did you \
-             mean \"48h\"? (line 14)",
+             mean \"48h\"? (line 15)",
             "policy default.maximum.disk: expected the name of a known setting; known are cpu, ephemeral-storage, memory, \
-             deadline (line 13)",
-            "policy default.maximum.memory: found \"8\", expected text in quotes; write memory = \"8\" (line 12)",
+             deadline (line 14)",
+            "policy default.maximum.memory: found \"8\", expected text in quotes; write memory = \"8\" (line 13)",
             "policy default.pod-security: found \"restrict\", expected restricted, baseline or privileged; did you mean \
              \"restricted\"? (line 6)",
+            "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is a text, because patterns say \
+             nothing of YAML; use allow and forbid, or pod-security and maximum (line 10)",
             "policy default.values.EPHEMERAL_CONFIG_SERVICE_ACOUNT: found \"EPHEMERAL_CONFIG_SERVICE_ACOUNT\", expected the \
              name of a known setting; did you mean \"EPHEMERAL_CONFIG_SERVICE_ACCOUNT\"? (line 8)",
             "policy default.values.EPHEMERAL_CPU_LIMIT_PLAN: found \"EPHEMERAL_CPU_LIMIT_PLAN\", expected the name of a variable \
              without the kind of steps; write EPHEMERAL_CPU_LIMIT; it is the same for all kinds (line 9)",
             "policy defaults: expected the name of a known setting; did you mean \"default\"? (line 1)",
-            "policy organizations.acme: found \"a list of 0\", expected a table; write [organizations.acme] (line 16)",
+            "policy organizations.acme: found \"a list of 0\", expected a table; write [organizations.acme] (line 17)",
         ]
     );
 }
@@ -261,7 +264,8 @@ fn what_is_above_the_maximum_is_refused() {
 
 #[test]
 fn without_a_limit_the_maximum_is_the_limit_and_says_so() {
-    let (overrides, problems) = limited(SourceName::Workspace, &[("EPHEMERAL_CPU_REQUEST", "1")]);
+    // As much as the maximum is not above it.
+    let (overrides, problems) = limited(SourceName::Workspace, &[("EPHEMERAL_CPU_REQUEST", "2")]);
     assert!(problems.is_empty());
     let limits: Vec<&str> = overrides.resources.limits().values().map(Quantity::as_str).collect();
     assert_eq!(limits, ["2", "1Gi"]);

@@ -286,6 +286,11 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
         ),
         (format!("{container}.resources.limits.cpu"), "2", "workspace variable EPHEMERAL_CPU_LIMIT"),
         (
+            format!("{container}.resources.requests.memory"),
+            "1Gi",
+            "workspace variable EPHEMERAL_MEMORY_REQUEST",
+        ),
+        (
             format!("{container}.volumeMounts[/tmp].mountPath"),
             "/tmp",
             "workspace variable EPHEMERAL_CONFIG_MAP_NAME",

@@ -118,8 +118,16 @@ fn the_access_must_be_usable_and_its_token_is_never_shown() {
             ["job request EphemeralAttemptToken: expected a token of printable ASCII characters"]
         );
     }
-    let access = AttemptAccess { url: "http://host".to_owned(), token: "hunter2".to_owned() };
-    assert!(!format!("{access:?}").contains("hunter2"));
+    let longest = 131_072 - "EphemeralAttemptToken=\0".len();
+    assert!(with("http://host", &"t".repeat(longest)).validate().is_ok());
+    assert_eq!(
+        with("http://host", &"t".repeat(longest + 1)).messages(),
+        [format!(
+            "job request EphemeralAttemptToken: found \"{} bytes\", expected at most {longest} bytes, which is all that Linux \
+             takes in one environment variable; use a shorter token",
+            longest + 1
+        )]
+    );
 }
 
 #[test]
