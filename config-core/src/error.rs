@@ -183,6 +183,7 @@ mod tests {
              environment variable b: found \"x\\n\", expected a number; remove it"
         );
         assert!((&problems).into_iter().eq(problems.iter()) && problems.iter().count() == 3);
+        assert_eq!(problems.clone().into_iter().collect::<Vec<_>>(), problems.into_vec());
     }
 
     #[test]

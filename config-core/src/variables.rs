@@ -172,6 +172,13 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_removed_once() {
+        let mut variables: Variables = [("A", "1"), ("B", "2")].into_iter().collect();
+        assert_eq!([variables.remove("A"), variables.remove("A")], [true, false]);
+        assert_eq!((variables.get("A"), variables.get("B")), (None, Some("2")));
+    }
+
+    #[test]
     fn debug_shows_names_and_no_values() {
         let variables: Variables = [("TOKEN", "hunter2")].into_iter().collect();
         assert_eq!(format!("{variables:?}"), r#"{"TOKEN"}"#);

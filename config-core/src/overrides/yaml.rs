@@ -121,5 +121,10 @@ mod tests {
         let overrides = WorkspaceOverrides::parse(&variables.into_iter().collect(), None).unwrap();
         assert_eq!(overrides.yaml.affinity.unwrap().to_string(), "{}");
         assert_eq!(overrides.yaml.topology_spread.unwrap().to_string(), r#"[{"a":1}]"#);
+        for patch in ["{}", "[]"] {
+            let variables = [("EPHEMERAL_CONFIG_POD_PATCH", patch)].into_iter().collect();
+            let overrides = WorkspaceOverrides::parse(&variables, None).unwrap();
+            assert_eq!(overrides.yaml.pod_patch.unwrap().to_string(), patch);
+        }
     }
 }

@@ -80,6 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_list_is_empty_without_an_entry() {
+        for (text, expected) in [("", true), (" ;", true), ("a=", false)] {
+            assert_eq!(text.parse::<KeyValues>().unwrap().is_empty(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
     fn accepted_lists() {
         let cases = [
             ("two entries", "key1=value1;key2=value2", "key1=value1;key2=value2"),

@@ -149,12 +149,15 @@ mod tests {
     fn what_runs_at_one_time_is_summed() {
         let over = "policy default.maximum.cpu: found \"2001m\", expected at most 2 of cpu for all containers that run at \
                     one time, by policy default.maximum.cpu";
+        let over_whole = over.replace("2001m", "3");
+        let over_whole = over_whole.as_str();
         let own = |cpu| vec![container("executor", Some(cpu), None)];
         let init = |cpu| container("init", Some(cpu), None);
         let sidecar = |cpu| container("sidecar", Some(cpu), Some("Always"));
         for (containers, inits, expected) in [
             (own("2"), vec![], None),
             (own("2001m"), vec![], Some(over)),
+            (own("3"), vec![], Some(over_whole)),
             (own("1"), vec![init("2"), init("2")], None),
             (own("1"), vec![init("2001m")], Some(over)),
             (own("1"), vec![sidecar("1")], None),

@@ -127,6 +127,12 @@ fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_ar
     let fine = "{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, minDomains: 2}";
     assert_eq!(spread(&format!("[{fine}]")), [""; 0]);
     assert_eq!(spread("[]"), [""; 0]);
+    for other in [
+        "topologyKey: zone, whenUnsatisfiable: ScheduleAnyway",
+        "topologyKey: host, whenUnsatisfiable: DoNotSchedule",
+    ] {
+        assert_eq!(spread(&format!("[{fine}, {{maxSkew: 1, {other}}}]")), [""; 0], "{other}");
+    }
     assert_eq!(
         spread(&format!("[{fine}, {fine}]")),
         ["[1] | another topologyKey or whenUnsatisfiable than [0] has"]
