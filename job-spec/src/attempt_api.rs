@@ -111,3 +111,24 @@ pub struct PhaseTiming {
     /// Its duration in milliseconds.
     pub milliseconds: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_a_claim_and_no_payload() {
+        let claim = ClaimResponse {
+            state_url: "https://a/state".to_owned(),
+            attempt_id: "7".to_owned(),
+            plan_expected: true,
+            sensitive: vec!["TOKEN".to_owned()],
+            job_data: Some("hunter2".to_owned()),
+        };
+        assert_eq!(
+            format!("{claim:?}"),
+            "ClaimResponse { state_url: \"https://a/state\", attempt_id: \"7\", plan_expected: true, sensitive: \
+             [\"TOKEN\"], job_data: Some(\"<7 bytes>\") }"
+        );
+    }
+}

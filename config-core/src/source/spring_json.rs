@@ -44,7 +44,6 @@ fn flatten(name: String, value: &Value, properties: &mut Vec<(String, String)>) 
             for (key, value) in fields {
                 let name = match name.as_str() {
                     "" => key.clone(),
-                    name if key.starts_with('[') => format!("{name}{key}"),
                     name => format!("{name}.{key}"),
                 };
                 flatten(name, value, properties);

@@ -126,6 +126,7 @@ mod tests {
             );
         }
         assert_eq!("env".parse::<Deliveries>(), Ok(Deliveries::default()));
+        assert_eq!(Delivery::ALL.map(|delivery| delivery.to_string()), ["env", "secret", "claim"]);
     }
 
     #[test]

@@ -234,6 +234,18 @@ fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
 }
 
 #[test]
+fn what_the_old_system_writes_without_being_asked_has_a_reason() {
+    let preview = with_request(&[], |variables, request| preview(Profile::Compatible, variables, request));
+    let fields = preview.explanation.unwrap().fields;
+    assert!(fields.iter().all(|field| field.reason != Some(UNKNOWN)), "{fields:#?}");
+    let empty = fields.iter().find(|field| field.path.ends_with("[job-42].securityContext")).unwrap();
+    assert_eq!(
+        (&empty.value, empty.reason),
+        (&serde_json::json!({}), Some("written even if it holds nothing"))
+    );
+}
+
+#[test]
 fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
     let variables = [
         ("EPHEMERAL_CPU_LIMIT", "2"),

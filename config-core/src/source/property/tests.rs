@@ -144,6 +144,13 @@ fn names_that_mean_nothing_are_refused_in_full() {
             ),
         ),
         (
+            "-Dio.terrakube.executor.ephemeral.nodeSelector.-a-b=c",
+            format!(
+                "{option}.nodeSelector.-a-b: found \"-a-b\", expected a label key of letters, digits, `_`, `.` and inner \
+                 `-`, or any label key in brackets; write nodeSelector[-a-b]; without brackets it would be read as \"a-b\""
+            ),
+        ),
+        (
             "-Dio.terrakube.executor.ephemeral.nodeSelector.kubernetes.io/os=linux",
             format!(
                 "{option}.nodeSelector.kubernetes.io/os: found \"kubernetes.io/os\", expected a label key of letters, \

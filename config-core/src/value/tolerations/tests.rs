@@ -167,6 +167,7 @@ proptest! {
 
     #[test]
     fn what_prints_reads_as_itself(list in tolerations()) {
+        prop_assert!((&list).into_iter().eq(list.iter()));
         prop_assert_eq!(list.to_string().parse::<Tolerations>(), Ok(list));
     }
 

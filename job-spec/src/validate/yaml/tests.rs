@@ -124,7 +124,7 @@ podAntiAffinity:
 #[test]
 fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_are_told() {
     let spread = |text: &str| problems(&[("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", text)]);
-    let fine = "{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, minDomains: 2}";
+    let fine = "{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, minDomains: 1}";
     assert_eq!(spread(&format!("[{fine}]")), [""; 0]);
     assert_eq!(spread("[]"), [""; 0]);
     for other in [
