@@ -225,7 +225,7 @@ fn no_secret_is_shown() {
 fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
     let variables = [("PVC_CLAIM_NAME", "cache")];
     let preview = with_request(&variables, |variables, request| preview(Profile::Safe, variables, request));
-    let json = serde_json::to_value(&preview).unwrap();
+    let json: Value = serde_json::from_str(&serde_json::to_string(&preview).unwrap()).unwrap();
     assert_eq!(json["warnings"][0]["key"], "PVC_CLAIM_NAME");
     assert_eq!(json["refused"], serde_json::json!([]));
     assert_eq!(json["job"]["metadata"]["name"], "job-42-100-3");
@@ -290,6 +290,11 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
             format!("{pod}.volumes[tf-plugin-volume].persistentVolumeClaim.claimName"),
             "terrakube-plugin-pvc",
             "built-in default PVC_CLAIM_NAME",
+        ),
+        (
+            format!("{container}.env[EphemeralJobData].name"),
+            "EphemeralJobData",
+            "job request EphemeralJobData",
         ),
         (
             format!("{container}.image"),

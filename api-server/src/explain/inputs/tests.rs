@@ -95,7 +95,7 @@ fn faults_of_all_files_are_told_together() {
         workspace: Some(file("w.env", "hunter2")),
         global: Some(file("g.json", "[]")),
         collections: vec![file("c.env", "=")],
-        job: None,
+        ..Texts::default()
     };
     let error =
         Inputs::new(texts, EphemeralSettings::default(), &Policy::default(), &[]).unwrap_err().to_string();

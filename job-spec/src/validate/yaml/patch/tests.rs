@@ -185,6 +185,7 @@ fn a_faulty_patch_is_refused_with_its_place() {
     for (patch, expected) in [
         ("{spec: {hostNetwrk: true}}", "spec.hostNetwrk | a field that Kubernetes has there".to_owned()),
         ("{spec: {hostname: 7}}", "spec.hostname: a number | text".to_owned()),
+        ("{spec: {hostNetwork: 7}}", "spec.hostNetwork: a number | a boolean".to_owned()),
         ("{spec: {$patch: delete}}", "spec.$patch | a field that Kubernetes has there".to_owned()),
         ("{sepc: {}}", "sepc | a field that Kubernetes has there".to_owned()),
         (
