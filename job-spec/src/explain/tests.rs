@@ -257,6 +257,7 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
         ("EPHEMERAL_CONFIG_ANNOTATIONS", "team=a"),
         ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "allowPrivilegeEscalation=false"),
         ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "runner"),
+        ("EPHEMERAL_CPU_REQUEST", "500m"),
         ("EPHEMERAL_MEMORY_REQUEST", "1Gi"),
     ];
     let preview =
@@ -269,6 +270,7 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
     for (path, value, origin) in [
         ("metadata.name".to_owned(), "job-42", "job request name"),
         ("metadata.namespace".to_owned(), "runs", "environment variable ExecutorEphemeralNamespace"),
+        ("metadata.annotations.team".to_owned(), "a", "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS"),
         (
             format!("{pod}.nodeSelector.diskType"),
             "ssd",
@@ -302,6 +304,7 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
             "built-in default ExecutorEphemeralImage",
         ),
         (format!("{container}.resources.limits.cpu"), "2", "workspace variable EPHEMERAL_CPU_LIMIT"),
+        (format!("{container}.resources.requests.cpu"), "500m", "workspace variable EPHEMERAL_CPU_REQUEST"),
         (
             format!("{container}.resources.requests.memory"),
             "1Gi",

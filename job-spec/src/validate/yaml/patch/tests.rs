@@ -248,6 +248,20 @@ fn a_patch_is_judged_by_the_policy_and_blamed() {
 }
 
 #[test]
+fn a_patch_is_not_blamed_for_what_another_variable_says() {
+    let request = Request::with(overrides(&[
+        ("EPHEMERAL_CONFIG_POD_PATCH", "{spec: {hostname: a}}"),
+        ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "addCapabilities=SYS_ADMIN"),
+    ]));
+    let messages = request.messages();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(
+        messages[0].starts_with("workspace variable EPHEMERAL_CONFIG_SECURITY_CONTEXT: "),
+        "{messages:?}"
+    );
+}
+
+#[test]
 fn a_patched_field_is_explained_by_the_patch_and_secrets_stay_out_of_it() {
     let patch = "[{op: add, path: /spec/hostname, value: a}]";
     let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
