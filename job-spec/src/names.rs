@@ -167,6 +167,18 @@ mod tests {
     }
 
     #[test]
+    fn the_name_of_an_attempt_is_known_by_its_form() {
+        for name in ["job-1-100-3", "job-0-0-0"] {
+            assert!(JobName::is_of_attempt(name), "{name}");
+        }
+        for name in
+            ["job-1-100", "job-1-100-3-4", "job-1--3", "job-1-x-3", "job-1-100-", "jobs-1-100-3", "1-100-3"]
+        {
+            assert!(!JobName::is_of_attempt(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_wrong_name_is_told_with_its_rule() {
         assert_eq!(
             Namespace::new("Terra_Kube").unwrap_err().to_string(),
