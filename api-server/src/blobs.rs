@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::secret_box::{OpenError, SecretBox, write_private_file};
+use crate::encryption::{EncryptionKey, OpenError, write_private_file};
 
 /// What cannot be done with a blob.
 #[derive(Debug, thiserror::Error)]
@@ -32,13 +32,13 @@ pub enum BlobError {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     folder: PathBuf,
-    secrets: SecretBox,
+    secrets: EncryptionKey,
 }
 
 impl Blobs {
     /// Uses a folder, which exists.
     #[must_use]
-    pub fn new(folder: &Path, secrets: SecretBox) -> Self {
+    pub fn new(folder: &Path, secrets: EncryptionKey) -> Self {
         Self { folder: folder.into(), secrets }
     }
 
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn a_blob_is_read_back_and_is_not_clear_on_disk() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::new(folder.path(), SecretBox::new([1; 32]));
+        let blobs = Blobs::new(folder.path(), EncryptionKey::new([1; 32]));
         blobs.put("states/a", b"top secret".to_vec()).await.unwrap();
         assert_eq!(blobs.get("states/a").await.unwrap(), b"top secret");
         let stored = std::fs::read(folder.path().join("states/a")).unwrap();
@@ -102,7 +102,7 @@ mod tests {
     #[tokio::test]
     async fn a_blob_that_was_moved_does_not_open() {
         let folder = tempfile::tempdir().unwrap();
-        let blobs = Blobs::new(folder.path(), SecretBox::new([1; 32]));
+        let blobs = Blobs::new(folder.path(), EncryptionKey::new([1; 32]));
         blobs.put("states/a", b"x".to_vec()).await.unwrap();
         std::fs::rename(folder.path().join("states/a"), folder.path().join("states/b")).unwrap();
         assert!(matches!(blobs.get("states/b").await, Err(BlobError::Sealed(_))));

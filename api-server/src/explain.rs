@@ -14,8 +14,8 @@ use anyhow::{Context as _, bail};
 use config_core::EnvSnapshot;
 
 use crate::{
-    app::{read_policy, read_settings},
     cli::Explain,
+    operator_files::{read_policy, read_settings},
 };
 
 mod env_file;

@@ -1,24 +1,26 @@
 //! The api-server of ephemeral agents: turns each step of a Terraform job into one throwaway Kubernetes Job.
 //!
-//! The program is in `main.rs`; this library is its parts, so that tests can take them one by one. Read in this order:
-//! [`model`] (the words), [`orchestrator`] (what happens when; its heart, [`orchestrator::decide`], is pure), [`store`]
-//! (what is kept), [`routes`] (who may ask for what), [`app`] (how it is put together).
+//! The program is in `main.rs`; this library is its parts, so that tests can use them one by one. From top to bottom, each
+//! importing only what stands below it: [`app`] (the commands), `serve` (assembles the server), [`http`] (routes, one file per
+//! resource), [`orchestrator`] (pure decisions in [`orchestrator::decide`], and a driver), [`attempt_building`] (from records to a
+//! Kubernetes Job), [`services`] (what all of them share), [`store`], [`blobs`] and [`logs`] (what is kept), [`model`] (the records).
 //!
 //! It composes `config-core`, `job-spec` and `k8s-backend`, and holds no knowledge of theirs.
 
 pub mod app;
 pub mod attempt_building;
-pub mod auth;
+mod backend;
 pub mod blobs;
 pub mod cli;
+mod data_folder;
+pub mod encryption;
 mod explain;
+pub mod http;
 pub mod logs;
 pub mod model;
+mod operator_files;
 pub mod orchestrator;
-pub mod prepared;
-pub mod problem;
-pub mod routes;
-pub mod secret_box;
+mod serve;
 pub mod services;
 pub mod store;
 pub mod template;

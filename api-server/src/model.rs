@@ -224,6 +224,15 @@ pub struct Template {
     pub tcl: String,
 }
 
+/// A step of a new job.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are those of the template")]
+pub struct NewStep {
+    pub number: u32,
+    pub name: String,
+    pub step_type: StepType,
+}
+
 /// A job with its steps and their attempts.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the fields are those of the API")]

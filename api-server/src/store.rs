@@ -10,13 +10,14 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::secret_box::{OpenError, SecretBox};
+use crate::encryption::{EncryptionKey, OpenError};
 
 mod attempts;
 mod catalog;
 mod decisions;
 mod executors;
 mod jobs;
+mod prepared;
 mod rows;
 mod states;
 mod tokens;
@@ -25,7 +26,7 @@ mod variables;
 pub use attempts::NewAttempt;
 pub use catalog::NewWorkspace;
 pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
-pub use jobs::NewStep;
+pub use prepared::Prepared;
 pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
 
 const KEY_CHECK: &str = "key check";
@@ -87,7 +88,7 @@ impl<T> Trying<T> for Result<T, sqlx::Error> {
 #[derive(Debug, Clone)]
 pub struct Store {
     pool: SqlitePool,
-    secrets: SecretBox,
+    secrets: EncryptionKey,
 }
 
 impl Store {
@@ -95,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::WrongKey`] when the key is not the one the store was made with; otherwise what the database said.
-    pub async fn open(path: &Path, secrets: SecretBox) -> Result<Self, StoreError> {
+    pub async fn open(path: &Path, secrets: EncryptionKey) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -188,12 +189,12 @@ mod tests {
     async fn a_store_opens_again_with_its_own_key_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
-        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
         let organization = store.create_organization("acme").await.unwrap();
         store.close().await;
-        let error = Store::open(&path, SecretBox::new([2; 32])).await.unwrap_err();
+        let error = Store::open(&path, EncryptionKey::new([2; 32])).await.unwrap_err();
         assert!(matches!(error, StoreError::WrongKey), "{error}");
-        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
         assert_eq!(store.organization(&organization.id).await.unwrap().name, "acme");
     }
 
@@ -201,7 +202,7 @@ mod tests {
     async fn a_store_of_a_newer_version_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
-        let store = Store::open(&path, SecretBox::new([1; 32])).await.unwrap();
+        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
         sqlx::query(
             "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
              VALUES (9999, 'from the future', TRUE, x'00', 0)",
@@ -210,7 +211,7 @@ mod tests {
         .await
         .unwrap();
         store.close().await;
-        let error = Store::open(&path, SecretBox::new([1; 32])).await.unwrap_err();
+        let error = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap_err();
         assert!(matches!(error, StoreError::Database { .. }), "{error}");
     }
 }

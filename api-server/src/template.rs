@@ -6,7 +6,7 @@
 use job_spec::StepType;
 use serde::Deserialize;
 
-use crate::store::NewStep;
+use crate::model::NewStep;
 
 /// Why a text is no template. Every problem is told, one a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::secret_box::random_bytes;
+use crate::encryption::random_bytes;
 
 /// SHA-256 of a token. The tokens are random, so that a fast hash without salt is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use super::Action;
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
     model::{Attempt, Job, Step, StepStatus},
-    prepared::Prepared,
     services::{Services, chain},
-    store::{NewAttempt, StoreError},
+    store::{NewAttempt, Prepared, StoreError},
     token::{TokenHash, new_token},
 };
 

@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use k8s_backend::{Cause, Waiting};
 use sqlx::Sqlite;
 
-use super::{Store, StoreError, Trying as _, now, rows::waiting_of};
+use super::{Prepared, Store, StoreError, Trying as _, now, rows::waiting_of};
 use crate::{
     model::{Attempt, AttemptPhase, AttemptStatus, StepStatus, WaitingSince},
-    prepared::Prepared,
     token::TokenHash,
 };
 

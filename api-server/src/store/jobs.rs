@@ -1,22 +1,12 @@
 //! Jobs and steps: reading them whole, and the transitions that people and the orchestrator make.
 
-use job_spec::StepType;
 use sqlx::{Sqlite, Transaction};
 
 use super::{
     Store, StoreError, Trying as _, new_id, now,
     rows::{OPEN, read_hold, read_job},
 };
-use crate::model::{AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace, WorkspaceHold};
-
-/// A step of a new job.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the fields are those of the template")]
-pub struct NewStep {
-    pub number: u32,
-    pub name: String,
-    pub step_type: StepType,
-}
+use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
 
 impl Store {
     /// Makes a job with its steps.

@@ -8,10 +8,10 @@ use std::{
 
 use api_server::{
     blobs::Blobs,
+    encryption::EncryptionKey,
+    http::{AppState, router},
     logs::Logs,
     orchestrator::Orchestrator,
-    routes::{AppState, router},
-    secret_box::SecretBox,
     services::Services,
     store::Store,
     token::TokenHash,
@@ -194,7 +194,7 @@ async fn serve(
     operator: Operator,
 ) -> (String, CancellationToken) {
     let file = SettingsFile::parse(operator.settings).unwrap();
-    let secrets = SecretBox::new([3; 32]);
+    let secrets = EncryptionKey::new([3; 32]);
     let store = Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap();
     store.put_token("admin", &TokenHash::of(TOKEN)).await.unwrap();
     for name in ["blobs", "logs"] {

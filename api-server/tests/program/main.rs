@@ -11,7 +11,8 @@
 
 mod access;
 mod explain;
+mod failures;
 mod main_job;
-mod mishaps;
+
 mod mounted_secrets;
 mod support;

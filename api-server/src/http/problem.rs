@@ -16,22 +16,22 @@ use crate::{blobs::BlobError, services::chain, store::StoreError};
 
 /// One fault in what a client sent or has configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
+pub(super) struct FieldError {
     /// Where the value came from.
-    pub source: String,
+    pub(super) source: String,
     /// Which value.
-    pub key: String,
+    pub(super) key: String,
     /// What was found.
-    pub found: Option<String>,
+    pub(super) found: Option<String>,
     /// What was expected.
-    pub expected: String,
+    pub(super) expected: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
-impl Fault {
+impl FieldError {
     /// Makes a fault of a field in the body of a request.
-    pub fn in_body(key: &str, found: impl Into<Option<String>>, expected: &str) -> Self {
+    pub(super) fn in_body(key: &str, found: impl Into<Option<String>>, expected: &str) -> Self {
         Self {
             source: "request".to_owned(),
             key: key.to_owned(),
@@ -44,32 +44,32 @@ impl Fault {
 
 /// An answer that says what went wrong.
 #[derive(Debug)]
-pub struct Problem {
+pub(super) struct Problem {
     status: StatusCode,
     detail: String,
-    faults: Vec<Fault>,
+    errors: Vec<FieldError>,
 }
 
 impl Problem {
     /// Makes a problem of a status and a sentence.
-    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), faults: Vec::new() }
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into(), errors: Vec::new() }
     }
 
-    /// Makes a 422 of all faults that were found.
-    pub fn invalid(detail: impl Into<String>, faults: Vec<Fault>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into(), faults }
+    /// Makes a 422 of all errors that were found.
+    pub(super) fn invalid(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
+        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into(), errors }
     }
 
     /// A 401 that says how to do better.
     #[must_use]
-    pub fn unauthorized() -> Self {
+    pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "expected a valid token in the header `Authorization: Bearer …`")
     }
 
     /// A 410: the attempt is over, nothing of it is taken any more.
     #[must_use]
-    pub fn attempt_over() -> Self {
+    pub(super) fn attempt_over() -> Self {
         Self::new(StatusCode::GONE, "the attempt is over, or was never claimed: nothing was written")
     }
 
@@ -85,8 +85,8 @@ impl IntoResponse for Problem {
         let mut body = json!({
             "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail,
         });
-        if !self.faults.is_empty() {
-            body["problems"] = json!(self.faults);
+        if !self.errors.is_empty() {
+            body["problems"] = json!(self.errors);
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -131,9 +131,9 @@ impl From<std::io::Error> for Problem {
 
 impl From<config_core::Problems> for Problem {
     fn from(problems: config_core::Problems) -> Self {
-        let faults = problems
+        let errors = problems
             .iter()
-            .map(|problem| Fault {
+            .map(|problem| FieldError {
                 source: problem.origin.source.as_str().to_owned(),
                 key: problem.origin.key.clone(),
                 found: problem.found.clone(),
@@ -141,13 +141,13 @@ impl From<config_core::Problems> for Problem {
                 hint: problem.hint.clone(),
             })
             .collect();
-        Self::invalid(problems.to_string(), faults)
+        Self::invalid(problems.to_string(), errors)
     }
 }
 
 /// A JSON body whose refusal is a problem too.
 #[derive(Debug)]
-pub struct Body<T>(pub T);
+pub(super) struct Body<T>(pub(super) T);
 
 impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;

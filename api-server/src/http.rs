@@ -4,25 +4,43 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRef},
+    extract::{DefaultBodyLimit, FromRef, State},
     http::StatusCode,
     middleware::from_fn_with_state,
     routing::{any, delete, get, post, put},
 };
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::require_user, orchestrator::Orchestrator, problem::Problem, services::Services};
+use crate::{orchestrator::Orchestrator, services::Services};
 
-mod catalog;
+mod auth;
 mod executor;
 mod explanation;
+mod field_errors;
 mod jobs;
 mod logs;
-mod names;
+mod organizations;
+mod problem;
 mod state;
+mod templates;
+mod variables;
+mod workspaces;
+
+use auth::require_user;
+use problem::Problem;
+
+/// The parts of the server, as a handler takes them.
+type Shared = State<Arc<Services>>;
 
 /// Plan files and states may be this large, in bytes.
 const LARGE_BODY: usize = 256 * 1024 * 1024;
+
+/// A list of records.
+#[derive(Debug, Serialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
 
 /// What routes work with.
 #[derive(Debug, Clone)]
@@ -44,21 +62,12 @@ impl FromRef<AppState> for Arc<Services> {
 /// Builds the whole API.
 pub fn router(state: AppState) -> Router {
     let users = Router::new()
-        .route("/v1/organizations", get(catalog::list_organizations).post(catalog::create_organization))
-        .route(
-            "/v1/organizations/{organization}/workspaces",
-            get(catalog::list_workspaces).post(catalog::create_workspace),
-        )
-        .route(
-            "/v1/organizations/{organization}/templates",
-            get(catalog::list_templates).post(catalog::create_template),
-        )
-        .route("/v1/workspaces/{workspace}", get(catalog::read_workspace))
-        .route(
-            "/v1/workspaces/{workspace}/variables",
-            get(catalog::list_variables).post(catalog::create_variable),
-        )
-        .route("/v1/workspaces/{workspace}/variables/{variable}", delete(catalog::delete_variable))
+        .route("/v1/organizations", get(organizations::list).post(organizations::create))
+        .route("/v1/organizations/{organization}/workspaces", get(workspaces::list).post(workspaces::create))
+        .route("/v1/organizations/{organization}/templates", get(templates::list).post(templates::create))
+        .route("/v1/workspaces/{workspace}", get(workspaces::read))
+        .route("/v1/workspaces/{workspace}/variables", get(variables::list).post(variables::create))
+        .route("/v1/workspaces/{workspace}/variables/{variable}", delete(variables::delete))
         .route("/v1/workspaces/{workspace}/explanation", get(explanation::read))
         .route("/v1/workspaces/{workspace}/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job}", get(jobs::read))
@@ -81,9 +90,7 @@ pub fn router(state: AppState) -> Router {
     health.merge(users).merge(attempts).fallback(not_found).with_state(state)
 }
 
-async fn ready(
-    axum::extract::State(services): axum::extract::State<Arc<Services>>,
-) -> Result<StatusCode, Problem> {
+async fn ready(State(services): Shared) -> Result<StatusCode, Problem> {
     services.store.ping().await?;
     Ok(StatusCode::NO_CONTENT)
 }

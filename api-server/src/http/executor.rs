@@ -14,11 +14,13 @@ use axum::{
 use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
 use serde::Deserialize;
 
-use super::AppState;
-use crate::{
+use super::{
+    AppState,
     auth::require_attempt,
-    logs::Appended,
     problem::{Body, Problem},
+};
+use crate::{
+    logs::Appended,
     services::Services,
     store::{AttemptAuth, ClaimOutcome, ReportOutcome},
 };

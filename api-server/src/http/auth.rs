@@ -13,8 +13,8 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+use super::problem::Problem;
 use crate::{
-    problem::Problem,
     services::Services,
     store::{AttemptAuth, StateWriter},
     token::TokenHash,
@@ -24,7 +24,7 @@ use crate::{
 ///
 /// # Errors
 /// A 401.
-pub async fn require_user(
+pub(super) async fn require_user(
     State(services): State<Arc<Services>>,
     request: Request,
     next: Next,
@@ -38,7 +38,7 @@ pub async fn require_user(
 ///
 /// # Errors
 /// A 401.
-pub async fn require_attempt(
+pub(super) async fn require_attempt(
     services: &Services,
     headers: &HeaderMap,
     attempt_id: &str,
@@ -52,7 +52,7 @@ pub async fn require_attempt(
 ///
 /// # Errors
 /// A 401; also for an attempt of another workspace.
-pub async fn require_state_access(
+pub(super) async fn require_state_access(
     services: &Services,
     headers: &HeaderMap,
     workspace_id: &str,

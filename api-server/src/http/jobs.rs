@@ -17,13 +17,15 @@ use job_spec::{
 use k8s_backend::Cause;
 use serde::{Deserialize, Serialize};
 
-use super::{AppState, catalog::Items};
+use super::{
+    AppState, Items,
+    problem::{Body, Problem},
+};
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt, warnings},
-    model::{Attempt, AttemptStatus, Job, JobStatus, Step, StepStatus, Workspace},
-    problem::{Body, Problem},
+    model::{Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
     services::Services,
-    store::{NewStep, Store, StoreError},
+    store::{Store, StoreError},
     template,
 };
 

@@ -16,8 +16,8 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::AppState;
-use crate::{logs::whole_text, problem::Problem, services::Services};
+use super::{AppState, problem::Problem};
+use crate::{logs::whole_text, services::Services};
 
 /// A follower looks again after this time even if nobody told it to.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);

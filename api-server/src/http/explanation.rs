@@ -10,10 +10,12 @@ use axum::{
 use job_spec::{Preview, Profile, StepType};
 use serde::Deserialize;
 
-use super::jobs::{example_access, input_of};
+use super::{
+    jobs::{example_access, input_of},
+    problem::Problem,
+};
 use crate::{
     attempt_building::{StepInput, preview_attempt},
-    problem::Problem,
     services::Services,
 };
 

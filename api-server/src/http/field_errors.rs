@@ -1,14 +1,15 @@
-//! The rules for what people may call things; pure.
+//! Checks the fields of request bodies; pure.
 
-use crate::{model::VariableCategory, problem::Fault};
+use super::problem::{FieldError, Problem};
+use crate::model::VariableCategory;
 
 const NAME_RULE: &str = "1 to 90 characters without control characters or spaces at its ends";
 
-/// Collects the faults of a request body, so that all are told together.
+/// Collects the errors of a request body, so that one response reports all of them.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct FieldErrors(Vec<FieldError>);
 
-impl Faults {
+impl FieldErrors {
     /// Checks the name of an organization, a workspace or a template.
     pub(super) fn name(&mut self, key: &str, name: &str) {
         let good = !name.is_empty()
@@ -75,18 +76,18 @@ impl Faults {
     /// Checks the value of a variable. The value itself is not shown.
     pub(super) fn value(&mut self, key: &str, value: &str) {
         if value.contains('\0') {
-            self.0.push(Fault::in_body(key, None, "a text without NUL bytes"));
+            self.0.push(FieldError::in_body(key, None, "a text without NUL bytes"));
         }
     }
 
-    /// Returns all faults, or `Ok` if there are none.
-    pub(super) fn finish(self, detail: &str) -> Result<(), crate::problem::Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(crate::problem::Problem::invalid(detail, self.0)) }
+    /// Fails with a 422 that holds all errors, if there are any.
+    pub(super) fn finish(self, detail: &str) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(detail, self.0)) }
     }
 
     fn expect(&mut self, good: bool, key: &str, found: &str, expected: &str) {
         if !good {
-            self.0.push(Fault::in_body(key, found.to_owned(), expected));
+            self.0.push(FieldError::in_body(key, found.to_owned(), expected));
         }
     }
 }
@@ -95,16 +96,16 @@ impl Faults {
 mod tests {
     use super::*;
 
-    fn faults(check: impl FnOnce(&mut Faults)) -> usize {
-        let mut faults = Faults::default();
-        check(&mut faults);
-        faults.0.len()
+    fn errors(check: impl FnOnce(&mut FieldErrors)) -> usize {
+        let mut errors = FieldErrors::default();
+        check(&mut errors);
+        errors.0.len()
     }
 
     #[test]
-    fn good_values_pass() {
+    fn accepts_valid_values() {
         assert_eq!(
-            faults(|f| {
+            errors(|f| {
                 f.name("name", "Platform team");
                 f.folder("folder", "/live/dev");
                 f.source("source", "https://example.com/a.git", false);
@@ -121,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_are_faults() {
-        assert_eq!(faults(|f| f.name("name", "")), 1);
-        assert_eq!(faults(|f| f.name("name", " a")), 1);
-        assert_eq!(faults(|f| f.folder("folder", "/a/../../b")), 1);
-        assert_eq!(faults(|f| f.source("source", "/etc", false)), 1);
-        assert_eq!(faults(|f| f.source("source", "--upload-pack=evil", true)), 1);
-        assert_eq!(faults(|f| f.branch("branch", "--force")), 1);
-        assert_eq!(faults(|f| f.version("terraformVersion", "latest")), 1);
-        assert_eq!(faults(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
-        assert_eq!(faults(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);
-        assert_eq!(faults(|f| f.value("value", "a\0b")), 1);
+    fn bad_values_are_errors() {
+        assert_eq!(errors(|f| f.name("name", "")), 1);
+        assert_eq!(errors(|f| f.name("name", " a")), 1);
+        assert_eq!(errors(|f| f.folder("folder", "/a/../../b")), 1);
+        assert_eq!(errors(|f| f.source("source", "/etc", false)), 1);
+        assert_eq!(errors(|f| f.source("source", "--upload-pack=evil", true)), 1);
+        assert_eq!(errors(|f| f.branch("branch", "--force")), 1);
+        assert_eq!(errors(|f| f.version("terraformVersion", "latest")), 1);
+        assert_eq!(errors(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
+        assert_eq!(errors(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);
+        assert_eq!(errors(|f| f.value("value", "a\0b")), 1);
     }
 }

@@ -13,9 +13,8 @@ use axum::{
 };
 use serde::Deserialize;
 
+use super::{auth::require_state_access, problem::Problem};
 use crate::{
-    auth::require_state_access,
-    problem::Problem,
     services::Services,
     store::{LockOutcome, StateLock, StateRecord, StateWriter},
 };

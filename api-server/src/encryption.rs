@@ -21,7 +21,7 @@ const KEY_BYTES: usize = 32;
 
 /// Seals and opens values with one key.
 #[derive(Clone)]
-pub struct SecretBox {
+pub struct EncryptionKey {
     cipher: XChaCha20Poly1305,
 }
 
@@ -55,7 +55,7 @@ pub struct OpenError {
     pub context: String,
 }
 
-impl SecretBox {
+impl EncryptionKey {
     /// Makes a box of a key.
     #[must_use]
     pub fn new(key: [u8; KEY_BYTES]) -> Self {
@@ -77,7 +77,7 @@ impl SecretBox {
     ///
     /// # Errors
     /// [`KeyError`] when the file cannot be read or made, or holds no key.
-    pub fn read_or_make(path: &Path) -> Result<Self, KeyError> {
+    pub fn read_or_create(path: &Path) -> Result<Self, KeyError> {
         if !path.exists() {
             write_private_file(path, STANDARD.encode(random_bytes::<KEY_BYTES>()).as_bytes())
                 .map_err(|source| KeyError::File { path: path.into(), source })?;
@@ -109,9 +109,9 @@ impl SecretBox {
     }
 }
 
-impl fmt::Debug for SecretBox {
+impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretBox(…)")
+        f.write_str("EncryptionKey(…)")
     }
 }
 
@@ -142,17 +142,17 @@ mod tests {
 
     #[test]
     fn a_sealed_value_opens_in_its_place_only() {
-        let secrets = SecretBox::new([7; KEY_BYTES]);
+        let secrets = EncryptionKey::new([7; KEY_BYTES]);
         let sealed = secrets.seal("variable a", b"hunter2");
         assert_eq!(secrets.open("variable a", &sealed).unwrap(), b"hunter2");
         assert!(secrets.open("variable b", &sealed).is_err());
-        assert!(SecretBox::new([8; KEY_BYTES]).open("variable a", &sealed).is_err());
+        assert!(EncryptionKey::new([8; KEY_BYTES]).open("variable a", &sealed).is_err());
         assert!(!sealed.windows(7).any(|window| window == b"hunter2"));
     }
 
     #[test]
     fn damaged_and_short_values_are_refused() {
-        let secrets = SecretBox::new([7; KEY_BYTES]);
+        let secrets = EncryptionKey::new([7; KEY_BYTES]);
         let mut sealed = secrets.seal("x", b"value");
         *sealed.last_mut().unwrap() ^= 1;
         assert!(secrets.open("x", &sealed).is_err());
@@ -164,8 +164,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
-        let sealed = SecretBox::read_or_make(&path).unwrap().seal("x", b"value");
-        assert_eq!(SecretBox::read_or_make(&path).unwrap().open("x", &sealed).unwrap(), b"value");
+        let sealed = EncryptionKey::read_or_create(&path).unwrap().seal("x", b"value");
+        assert_eq!(EncryptionKey::read_or_create(&path).unwrap().open("x", &sealed).unwrap(), b"value");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -174,7 +174,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "c2hvcnQ=").unwrap();
-        let error = SecretBox::read(&path).unwrap_err().to_string();
+        let error = EncryptionKey::read(&path).unwrap_err().to_string();
         assert!(error.contains("key") && error.contains("32 bytes"), "{error}");
     }
 }
