@@ -23,8 +23,8 @@ pub(crate) async fn open(
             let entry_point = executor_program(options)?;
             let secrets = data.folder("secrets")?;
             // In a cluster the operator creates these Secrets; an empty one is a valid start on a laptop.
-            for name in settings.secrets.value.iter() {
-                create_folder(&secrets.join(name))?;
+            for name in &settings.secrets.value {
+                create_folder(&secrets.join(name.as_str()))?;
             }
             let environment: BTreeMap<String, String> =
                 environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -33,7 +33,7 @@ pub(crate) async fn open(
             Ok(Arc::new(LocalBackend::open(local).await.context("the local backend cannot start")?))
         }
         Backend::Kubernetes => {
-            let backend = KubeBackend::connect(&settings.namespace.value).await;
+            let backend = KubeBackend::connect(settings.namespace.value.as_str()).await;
             let backend = backend.context("there is no Kubernetes cluster to talk to")?;
             // What the role does not allow is said now, not when the first job comes.
             backend.begin();

@@ -60,6 +60,7 @@ mod error;
 pub mod keys;
 pub mod kubernetes;
 mod layers;
+pub mod names;
 mod one_line;
 mod overrides;
 mod policy;

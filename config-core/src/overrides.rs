@@ -5,9 +5,13 @@
 
 use crate::{
     Problem, Problems, StepKind, Variables, keys,
-    kubernetes::Rule,
+    names::{
+        ClaimName, ConfigMapName, Image, MountPath, PriorityClassName, RuntimeClassName, SecretName,
+        ServiceAccountName,
+    },
     value::{
-        ContainerSecurity, EnvVars, HostAliases, ImagePullPolicy, KeyValues, Names, PodSecurity, Tolerations,
+        Annotations, ContainerSecurity, EnvVars, HostAliases, ImagePullPolicy, Labels, NameList, PodSecurity,
+        Tolerations,
     },
 };
 
@@ -29,29 +33,29 @@ pub use yaml::YamlOverrides;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkspaceOverrides {
     /// Labels that the node must have. They replace the node selector of the settings; an empty list means any node.
-    pub node_selector: Option<KeyValues>,
+    pub node_selector: Option<Labels>,
     /// Container image of the executor. It replaces the image of the settings.
-    pub image: Option<String>,
+    pub image: Option<Image>,
     /// When the image is pulled.
     pub image_pull_policy: Option<ImagePullPolicy>,
     /// Secrets with the credentials of image registries.
-    pub image_pull_secrets: Option<Names>,
+    pub image_pull_secrets: Option<NameList<SecretName>>,
     /// Priority class of the pod.
-    pub priority_class: Option<String>,
+    pub priority_class: Option<PriorityClassName>,
     /// Runtime class of the pod.
-    pub runtime_class: Option<String>,
+    pub runtime_class: Option<RuntimeClassName>,
     /// Names of hosts beside those that DNS knows.
     pub host_aliases: Option<HostAliases>,
     /// How long things may take.
     pub time_limits: TimeLimits,
     /// Service account of the pod.
-    pub service_account: Option<String>,
+    pub service_account: Option<ServiceAccountName>,
     /// Annotations of the Kubernetes Job.
-    pub annotations: Option<KeyValues>,
+    pub annotations: Option<Annotations>,
     /// Annotations of the pod.
-    pub pod_annotations: Option<KeyValues>,
+    pub pod_annotations: Option<Annotations>,
     /// Labels of the Kubernetes Job and of its pod, beside those that every one has.
-    pub labels: Option<KeyValues>,
+    pub labels: Option<Labels>,
     /// Taints that the pod tolerates.
     pub tolerations: Option<Tolerations>,
     /// Config map that is mounted into the executor.
@@ -65,7 +69,7 @@ pub struct WorkspaceOverrides {
     /// What the container may do.
     pub container_security: ContainerSecurity,
     /// Config maps whose entries become environment variables of the container; entries of the platform's Secrets win.
-    pub env_from_config_maps: Option<Names>,
+    pub env_from_config_maps: Option<NameList<ConfigMapName>>,
     /// Environment variables of the container, handed over as they are: nothing in them is expanded.
     pub env_vars: EnvVars,
     /// Parts of the pod in the words of Kubernetes.
@@ -78,18 +82,18 @@ pub struct WorkspaceOverrides {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigMapMount {
     /// Name of the config map, in the namespace of the Kubernetes Job.
-    pub name: String,
+    pub name: ConfigMapName,
     /// Absolute path inside the container.
-    pub mount_path: String,
+    pub mount_path: MountPath,
 }
 
 /// A persistent volume claim and the folder at which it is mounted, which is terraform's plugin cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginCache {
     /// Name of the claim, in the namespace of the Kubernetes Job.
-    pub claim: String,
+    pub claim: ClaimName,
     /// Absolute path inside the container.
-    pub mount_path: String,
+    pub mount_path: MountPath,
 }
 
 impl WorkspaceOverrides {
@@ -146,12 +150,8 @@ impl WorkspaceOverrides {
 
     fn from_reader(reader: &mut Reader<'_>) -> Self {
         Self {
-            node_selector: reader.labels(keys::CONFIG_NODE_SELECTOR_TAGS),
-            image: reader.text(
-                keys::CONFIG_IMAGE,
-                Rule::ContainerImage,
-                "remove it to use the image of the platform",
-            ),
+            node_selector: reader.list(keys::CONFIG_NODE_SELECTOR_TAGS),
+            image: reader.name(keys::CONFIG_IMAGE, "remove it to use the image of the platform"),
             image_pull_policy: reader.entry(keys::CONFIG_IMAGE_PULL_POLICY),
             image_pull_secrets: reader.list(keys::CONFIG_IMAGE_PULL_SECRETS),
             priority_class: reader
@@ -162,9 +162,9 @@ impl WorkspaceOverrides {
             time_limits: reader.time_limits(),
             service_account: reader
                 .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
-            annotations: reader.annotations(keys::CONFIG_ANNOTATIONS),
-            pod_annotations: reader.annotations(keys::CONFIG_POD_ANNOTATIONS),
-            labels: reader.labels(keys::CONFIG_LABELS),
+            annotations: reader.list(keys::CONFIG_ANNOTATIONS),
+            pod_annotations: reader.list(keys::CONFIG_POD_ANNOTATIONS),
+            labels: reader.list(keys::CONFIG_LABELS),
             tolerations: reader.list(keys::CONFIG_TOLERATIONS),
             config_map: reader.config_map(),
             plugin_cache: reader.plugin_cache(),

@@ -7,27 +7,27 @@ use std::{collections::BTreeMap, str::FromStr};
 use crate::{
     EnvSnapshot, FileVariables, Origin, Problem, Problems, SettingsFile, SourceName, Sourced, Variables,
     keys,
-    kubernetes::Rule,
     layers::{self, Merged},
+    names::{Image, LabelKey, LabelValue, NameError, Namespace, SecretName},
     source::{Layers, RawLayer, Target, env, property, spring_json},
-    value::{Deliveries, EntryError, ListError, Names},
+    value::{Deliveries, EntryError, ListError, NameList},
 };
 
 /// Where and with what image executors run.
 ///
-/// The values of [`EphemeralSettings::load`] satisfy the rules of Kubernetes. `Default` is what an empty environment gives.
+/// `Default` is what an empty environment gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EphemeralSettings {
     /// Namespace of the Kubernetes Jobs.
-    pub namespace: Sourced<String>,
+    pub namespace: Sourced<Namespace>,
     /// Container image of the executor.
-    pub image: Sourced<String>,
+    pub image: Sourced<Image>,
     /// Secrets whose entries become environment variables of the executor; a later one wins.
-    pub secrets: Sourced<Names>,
+    pub secrets: Sourced<NameList<SecretName>>,
     /// How executors are handed their payloads.
     pub payload_delivery: Sourced<Deliveries>,
     /// Node selector of workspaces that name none themselves, by label key.
-    pub node_selector: BTreeMap<String, Sourced<String>>,
+    pub node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
     /// Variables for workspaces, from the settings file; weaker than what anybody sets for a workspace.
     pub variables: FileVariables,
 }
@@ -66,7 +66,6 @@ impl EphemeralSettings {
         }
         layers.extend(all_properties);
         let mut settings = Self::from_merged(layers::merge(layers), &mut problems);
-        settings.check(&mut problems);
         if let Some(file) = file {
             settings.variables = file.variables.clone();
             file.lines.locate(SourceName::SettingsFile, &mut problems);
@@ -74,16 +73,16 @@ impl EphemeralSettings {
         Problems::none_or(problems, settings)
     }
 
-    /// Names that cannot be read become problems; the default stands in for them.
+    /// Values that cannot be parsed become problems; the default stands in for them.
     fn from_merged(merged: Merged, problems: &mut Vec<Problem>) -> Self {
         let Merged { namespace, image, secret, payload_delivery, node_selector } = merged;
-        let default_secrets = || keys::DEFAULT_SECRET.parse::<Names>().expect("the default is a name");
+        let default = "the default is valid";
         Self {
-            namespace,
-            image,
-            secrets: parsed(secret, problems, default_secrets),
-            payload_delivery: parsed(payload_delivery, problems, Deliveries::default),
-            node_selector,
+            namespace: name(namespace, problems, || Namespace::new(keys::DEFAULT_NAMESPACE).expect(default)),
+            image: name(image, problems, || Image::new(keys::DEFAULT_IMAGE).expect(default)),
+            secrets: list(secret, problems, || keys::DEFAULT_SECRET.parse().expect(default)),
+            payload_delivery: list(payload_delivery, problems, Deliveries::default),
+            node_selector: labels(node_selector, problems),
             variables: FileVariables::default(),
         }
     }
@@ -96,21 +95,6 @@ impl EphemeralSettings {
     #[must_use]
     pub fn variables_for(&self, organization: &[&str]) -> Variables {
         self.variables.of(organization)
-    }
-
-    fn check(&self, problems: &mut Vec<Problem>) {
-        // Secrets are names already, ways of delivery are known ones, and variables were checked with their file.
-        let Self { namespace, image, secrets: _, payload_delivery: _, node_selector, variables: _ } = self;
-        for (sourced, rule) in [(namespace, Rule::DnsLabel), (image, Rule::ContainerImage)] {
-            check_value(sourced, rule, problems);
-        }
-        for (label, value) in node_selector {
-            if !Rule::LabelKey.holds(label) {
-                problems
-                    .push(Problem::new(value.origin.clone(), Rule::LabelKey.expected()).with_found(label));
-            }
-            check_value(value, Rule::LabelValue, problems);
-        }
     }
 }
 
@@ -133,8 +117,20 @@ fn defaults() -> RawLayer {
     layer
 }
 
-/// Reads a list; every faulty item is a problem, and the default stands in for the list.
-fn parsed<T: FromStr<Err = ListError>>(
+const IF_EMPTY: &str = "remove it to use the default";
+
+/// Parses a name; the default stands in for a faulty one.
+fn name<T: FromStr<Err = NameError>>(
+    Sourced { value, origin }: Sourced<String>,
+    problems: &mut Vec<Problem>,
+    default: impl FnOnce() -> T,
+) -> Sourced<T> {
+    let name = checked(value.parse(), &origin, problems).unwrap_or_else(default);
+    Sourced::new(name, origin)
+}
+
+/// Parses a list; the default stands in for a faulty one.
+fn list<T: FromStr<Err = ListError>>(
     Sourced { value, origin }: Sourced<String>,
     problems: &mut Vec<Problem>,
     default: impl FnOnce() -> T,
@@ -142,7 +138,7 @@ fn parsed<T: FromStr<Err = ListError>>(
     let list = value.parse().unwrap_or_else(|errors: ListError| {
         let empty = value.trim().is_empty();
         problems.extend(errors.iter().map(|EntryError { entry, expected, hint }| Problem {
-            hint: if empty { Some("remove it to use the default".to_owned()) } else { hint.clone() },
+            hint: if empty { Some(IF_EMPTY.to_owned()) } else { hint.clone() },
             ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
         }));
         default()
@@ -150,13 +146,26 @@ fn parsed<T: FromStr<Err = ListError>>(
     Sourced::new(list, origin)
 }
 
-fn check_value(sourced: &Sourced<String>, rule: Rule, problems: &mut Vec<Problem>) {
-    let Sourced { value, origin } = sourced;
-    if rule.holds(value) {
-        return;
+/// Parses labels; a faulty one is left out.
+fn labels(
+    labels: BTreeMap<String, Sourced<String>>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
+    let mut parsed = BTreeMap::new();
+    for (key, Sourced { value, origin }) in labels {
+        let key = checked(LabelKey::new(key), &origin, problems);
+        let value = checked(LabelValue::new(value), &origin, problems);
+        parsed.extend(key.zip(value.map(|value| Sourced::new(value, origin))));
     }
-    let problem = Problem::new(origin.clone(), rule.expected()).with_found(value);
-    problems.push(if value.is_empty() { problem.with_hint("remove it to use the default") } else { problem });
+    parsed
+}
+
+fn checked<T>(name: Result<T, NameError>, origin: &Origin, problems: &mut Vec<Problem>) -> Option<T> {
+    name.map_err(|NameError { found, rule }| {
+        let problem = Problem::new(origin.clone(), rule.expected()).with_found(&found);
+        problems.push(if found.is_empty() { problem.with_hint(IF_EMPTY) } else { problem });
+    })
+    .ok()
 }
 
 #[cfg(test)]

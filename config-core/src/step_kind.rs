@@ -16,10 +16,12 @@ use std::fmt;
 /// ]
 /// .into_iter()
 /// .collect();
-/// let account = |kind| WorkspaceOverrides::parse(&variables, kind).map(|overrides| overrides.service_account);
-/// assert_eq!(account(Some(StepKind::Plan))?.as_deref(), Some("reader"));
-/// assert_eq!(account(Some(StepKind::Apply))?.as_deref(), Some("deployer"));
-/// assert_eq!(account(None)?.as_deref(), Some("deployer"));
+/// let account = |kind| {
+///     WorkspaceOverrides::parse(&variables, kind).map(|overrides| overrides.service_account.unwrap())
+/// };
+/// assert_eq!(account(Some(StepKind::Plan))?, "reader");
+/// assert_eq!(account(Some(StepKind::Apply))?, "deployer");
+/// assert_eq!(account(None)?, "deployer");
 /// # Ok::<(), config_core::Problems>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,8 +7,9 @@ use std::{
 
 use config_core::{
     kubernetes::Rule,
+    names::SecretName,
     value::{
-        ContainerSecurity, Deliveries, EntryError, EnvVars, HostAliases, KeyValues, ListError, Names,
+        ContainerSecurity, Deliveries, EntryError, EnvVars, HostAliases, KeyValues, ListError, NameList,
         PodSecurity, SeccompProfile, TaintEffect, TaintMatch, Toleration, Tolerations,
     },
 };
@@ -39,9 +40,9 @@ pub(crate) const NAMES: Target = Target {
     about: "a list of names has at least one, and each is a DNS subdomain",
     seeds: || owned(&["executor-secrets, cloud.credentials,", " , ", "A,b,c_d"]),
     run: |data| {
-        let Some(names) = list::<Names>(&text_of(data)) else { return };
+        let Some(names) = list::<NameList<SecretName>>(&text_of(data)) else { return };
         assert!(names.iter().next().is_some(), "no name");
-        names.iter().for_each(|name| checks::rule(Rule::DnsSubdomain, name));
+        names.iter().for_each(|name| checks::rule(Rule::DnsSubdomain, name.as_str()));
     },
 };
 

@@ -51,12 +51,12 @@ fn load(pairs: &[(String, String)]) {
 
 /// What `load` accepts satisfies the rules of Kubernetes.
 pub(crate) fn check(settings: &EphemeralSettings) {
-    checks::rule(Rule::DnsLabel, &settings.namespace.value);
-    checks::rule(Rule::ContainerImage, &settings.image.value);
-    settings.secrets.value.iter().for_each(|name| checks::rule(Rule::DnsSubdomain, name));
+    checks::rule(Rule::DnsLabel, settings.namespace.value.as_str());
+    checks::rule(Rule::ContainerImage, settings.image.value.as_str());
+    settings.secrets.value.iter().for_each(|name| checks::rule(Rule::DnsSubdomain, name.as_str()));
     for (key, value) in &settings.node_selector {
-        checks::rule(Rule::LabelKey, key);
-        checks::rule(Rule::LabelValue, &value.value);
+        checks::rule(Rule::LabelKey, key.as_str());
+        checks::rule(Rule::LabelValue, value.value.as_str());
     }
 }
 

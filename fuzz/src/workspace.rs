@@ -1,8 +1,6 @@
 //! The variables of a workspace as a whole.
 
-use config_core::{
-    Problems, StepKind, Variables, WorkspaceOverrides, keys, kubernetes::Rule, value::KeyValues,
-};
+use config_core::{Problems, StepKind, Variables, WorkspaceOverrides, keys, kubernetes::Rule};
 
 use crate::{Target, checks, lines, text_of};
 
@@ -58,24 +56,30 @@ fn one_kind(variables: &Variables, kind: Option<StepKind>) {
 fn accepted(overrides: &WorkspaceOverrides) {
     for labels in [&overrides.node_selector, &overrides.labels].into_iter().flatten() {
         for (key, value) in labels.iter() {
-            checks::rule(Rule::LabelKey, key);
-            checks::rule(Rule::LabelValue, value);
+            checks::rule(Rule::LabelKey, key.as_str());
+            checks::rule(Rule::LabelValue, value.as_str());
         }
     }
     for annotations in [&overrides.annotations, &overrides.pod_annotations].into_iter().flatten() {
-        KeyValues::iter(annotations).for_each(|(key, _)| checks::rule(Rule::AnnotationKey, key));
+        annotations.iter().for_each(|(key, _)| checks::rule(Rule::AnnotationKey, key.as_str()));
     }
     let WorkspaceOverrides { service_account, priority_class, runtime_class, .. } = overrides;
-    let names = [service_account, priority_class, runtime_class].into_iter().flatten();
+    let names = [
+        service_account.as_ref().map(AsRef::as_ref),
+        priority_class.as_ref().map(AsRef::as_ref),
+        runtime_class.as_ref().map(AsRef::as_ref),
+    ]
+    .into_iter()
+    .flatten();
     names.for_each(|name| checks::rule(Rule::DnsSubdomain, name));
-    overrides.image.iter().for_each(|image| checks::rule(Rule::ContainerImage, image));
+    overrides.image.iter().for_each(|image| checks::rule(Rule::ContainerImage, image.as_str()));
     if let Some(mount) = &overrides.config_map {
-        checks::rule(Rule::DnsSubdomain, &mount.name);
-        checks::rule(Rule::MountPath, &mount.mount_path);
+        checks::rule(Rule::DnsSubdomain, mount.name.as_str());
+        checks::rule(Rule::MountPath, mount.mount_path.as_str());
     }
     if let Some(cache) = &overrides.plugin_cache {
-        checks::rule(Rule::DnsSubdomain, &cache.claim);
-        checks::rule(Rule::MountPath, &cache.mount_path);
+        checks::rule(Rule::DnsSubdomain, cache.claim.as_str());
+        checks::rule(Rule::MountPath, cache.mount_path.as_str());
     }
     let limits = &overrides.time_limits;
     assert!([limits.deadline(), limits.grace_period()].into_iter().flatten().all(|span| span.get() > 0));

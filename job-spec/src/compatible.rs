@@ -84,7 +84,7 @@ pub fn compatible(variables: &Variables, request: &JobRequest<'_>) -> Compatible
     let mut job = pod::job_of(&mut reader, request);
     let metadata = &mut job.metadata;
     metadata.name = Some(job_name(request));
-    metadata.namespace = Some(request.settings.namespace.value.clone());
+    metadata.namespace = Some(request.settings.namespace.value.to_string());
     // There, every label replaces the ones before it.
     metadata.labels = Some([(labels::WORKSPACE_ID.to_owned(), request.key.workspace_id.clone())].into());
     metadata.annotations = reader.annotations();

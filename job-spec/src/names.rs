@@ -1,129 +1,57 @@
 //! Names of Kubernetes objects as types: a value that exists satisfies its rule.
 //!
-//! The rules themselves, with links, are those of [`config_core::kubernetes`]. Whether an object of that name exists is not
-//! this module's business.
+//! All but the name of a Job are those of [`config_core::names`]. Whether an object of that name exists, only a cluster
+//! knows.
 
 use std::fmt;
 
 use config_core::kubernetes::Rule;
+pub use config_core::names::{
+    AnnotationKey, ClaimName, ConfigMapName, Image, LabelKey, LabelValue, MountPath, NameError, Namespace,
+    PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
+};
 
-/// A text that breaks the rule of its kind.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("found {found:?}, expected {}", rule.expected())]
-pub struct NameError {
-    /// The text.
-    pub found: String,
-    /// The rule.
-    pub rule: Rule,
+/// Name of a Job. Kubernetes accepts 253 characters, but the name becomes a label value of the pods and the start of their
+/// names, so a Job whose name has more than 63 characters creates no pod:
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#writing-a-job-spec>.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobName(String);
+
+impl JobName {
+    /// The rule that every value satisfies.
+    pub const RULE: Rule = Rule::DnsLabel;
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    /// [`NameError`] with the text and the rule that it breaks.
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if Self::RULE.holds(&text) {
+            Ok(Self(text))
+        } else {
+            Err(NameError { found: text, rule: Self::RULE })
+        }
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $rule:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The rule that every value satisfies.
-            pub const RULE: Rule = $rule;
-
-            /// Checks a text.
-            ///
-            /// # Errors
-            /// [`NameError`] with the text and the rule that it breaks.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
-                let text = text.into();
-                if Self::RULE.holds(&text) { Ok(Self(text)) } else { Err(NameError { found: text, rule: Self::RULE }) }
-            }
-
-            /// Returns the text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
-        }
-    };
+impl fmt::Display for JobName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-name!(
-    /// Name of a Job. Kubernetes lets it have 253 characters, but it becomes a label value of the pods and the head of
-    /// their names, so longer ones than 63 create no pod:
-    /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#writing-a-job-spec>.
-    JobName,
-    Rule::DnsLabel
-);
-name!(
-    /// Name of a namespace.
-    Namespace,
-    Rule::DnsLabel
-);
-name!(
-    /// Name of a Secret.
-    SecretName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// Name of a config map.
-    ConfigMapName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// Name of a persistent volume claim.
-    ClaimName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// Name of a service account.
-    ServiceAccountName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// Name of a priority class.
-    PriorityClassName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// Name of a runtime class.
-    RuntimeClassName,
-    Rule::DnsSubdomain
-);
-name!(
-    /// A container image.
-    Image,
-    Rule::ContainerImage
-);
-name!(
-    /// Key of a label.
-    LabelKey,
-    Rule::LabelKey
-);
-name!(
-    /// Value of a label.
-    LabelValue,
-    Rule::LabelValue
-);
-name!(
-    /// Key of an annotation.
-    AnnotationKey,
-    Rule::AnnotationKey
-);
-name!(
-    /// Path inside a container at which something is mounted.
-    MountPath,
-    Rule::MountPath
-);
+impl From<JobName> for String {
+    fn from(name: JobName) -> Self {
+        name.0
+    }
+}
 
 /// The folders of a path, whatever the number of slashes.
 pub(crate) fn folders(path: &str) -> impl Iterator<Item = &str> {

@@ -1,20 +1,13 @@
 //! Checks a request as a whole; afterwards nothing can fail.
 //!
-//! Settings and overrides come checked from `config-core`, but their fields are open, so what reaches the Job is parsed
-//! into types once more. What only this place can see: whether the payload belongs to the attempt and fits into an
-//! environment variable.
+//! Settings and overrides hold the checked types of `config-core`. What only this place can see: whether the payload
+//! belongs to the attempt and fits into an environment variable.
 
 use std::borrow::Cow;
 
-use config_core::{
-    EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys, value::Names,
-};
+use config_core::{EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys};
 
-use crate::{
-    JobPlan, JobRequest,
-    names::{ConfigMapName, Image, Namespace, SecretName},
-    render,
-};
+use crate::{JobPlan, JobRequest, render};
 
 mod checks;
 mod culprit;
@@ -109,8 +102,6 @@ fn plan(
         (keys::EXECUTOR_EPHEMERAL_SECRET, &secrets.origin),
         (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, &payload_delivery.origin),
     ];
-    let namespace = checks.name(&namespace.origin, Namespace::new(&namespace.value));
-    let secrets = checks.names(&secrets.origin, secrets.value.iter().map(SecretName::new));
 
     // Every field stands here, so that none is forgotten; `_` is one that `Checks::pod` takes.
     let WorkspaceOverrides {
@@ -137,49 +128,38 @@ fn plan(
         yaml,
         origins,
     } = overrides;
-    let image = match image_of_workspace {
-        Some(image) => checks.name(&checks.origin(keys::CONFIG_IMAGE), Image::new(image)),
-        None => checks.name(&image.origin, Image::new(&image.value)),
-    };
     let pod = checks.pod(settings, overrides);
     let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
     let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
     let labels = checks.own_labels_of_workspace(labels.as_ref());
-    let env_from_config_maps = checks.names(
-        &checks.origin(keys::CONFIG_ENVFROM_CONFIG_MAP),
-        env_from_config_maps.iter().flat_map(Names::iter).map(ConfigMapName::new),
-    );
     checks.env_vars(env_vars);
     let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), container_security);
     let parts = checks.parts(yaml, &volumes);
 
-    // A name that is absent here has left a problem behind.
-    let plan = match (namespace, image, payload) {
-        (Some(namespace), Some(image), Some(payload)) => Some(JobPlan {
-            key: key.clone(),
-            namespace,
-            image,
-            image_pull_policy: *image_pull_policy,
-            secrets,
-            pod,
-            annotations,
-            pod_annotations,
-            labels,
-            volumes,
-            resources: resources.clone(),
-            container_security: container_security.clone(),
-            env_from_config_maps,
-            env_vars: env_vars.clone(),
-            payload,
-            access: access.clone(),
-            parts,
-            time_limits: *time_limits,
-            origins: all_origins(origins, settings_origins),
-            warnings: Vec::new(),
-            patched: None,
-        }),
-        _ => None,
-    };
+    // An absent payload has left a problem behind.
+    let plan = payload.map(|payload| JobPlan {
+        key: key.clone(),
+        namespace: namespace.value.clone(),
+        image: image_of_workspace.as_ref().unwrap_or(&image.value).clone(),
+        image_pull_policy: *image_pull_policy,
+        secrets: secrets.value.as_slice().to_vec(),
+        pod,
+        annotations,
+        pod_annotations,
+        labels,
+        volumes,
+        resources: resources.clone(),
+        container_security: container_security.clone(),
+        env_from_config_maps: env_from_config_maps.iter().flatten().cloned().collect(),
+        env_vars: env_vars.clone(),
+        payload,
+        access: access.clone(),
+        parts,
+        time_limits: *time_limits,
+        origins: all_origins(origins, settings_origins),
+        warnings: Vec::new(),
+        patched: None,
+    });
     (plan, checks.problems)
 }
 

@@ -7,13 +7,10 @@ use std::str::FromStr;
 use super::Origins;
 use crate::{
     Origin, Problem, StepKind, Variables, keys,
-    kubernetes::Rule,
+    names::NameError,
     unknown,
-    value::{EntryError, KeyValues, ListError},
+    value::{EntryError, ListError},
 };
-
-/// Kubernetes refuses annotations whose keys and values together are larger (256 KiB).
-pub(super) const LARGEST_ANNOTATIONS: usize = 256 * 1024;
 
 /// Variables that shape the pod and whose names are not of our family.
 const OF_OTHERS: [&str; 2] = [keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME];
@@ -94,56 +91,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn check(&mut self, name: &str, text: &str, rule: Rule) {
-        if !rule.holds(text) {
-            self.problems.push(Problem::new(self.origin(name), rule.expected()).with_found(text));
-        }
+    /// Reads a name; spaces around it are dropped.
+    pub(super) fn name<T: FromStr<Err = NameError>>(&mut self, variable: &str, if_empty: &str) -> Option<T> {
+        let text = self.get(variable)?.trim();
+        self.checked(variable, text, Some(if_empty))
     }
 
-    pub(super) fn labels(&mut self, name: &str) -> Option<KeyValues> {
-        let tags: KeyValues = self.list(name)?;
-        for (key, value) in tags.iter() {
-            self.check(name, key, Rule::LabelKey);
-            self.check(name, value, Rule::LabelValue);
-        }
-        Some(tags)
-    }
-
-    pub(super) fn annotations(&mut self, name: &str) -> Option<KeyValues> {
-        let annotations: KeyValues = self.list(name)?;
-        let mut size = 0;
-        for (key, value) in annotations.iter() {
-            self.check(name, key, Rule::AnnotationKey);
-            size += key.len() + value.len();
-        }
-        if size > LARGEST_ANNOTATIONS {
-            self.problems.push(
-                Problem::new(
-                    self.origin(name),
-                    format!("at most {LARGEST_ANNOTATIONS} bytes of keys and values"),
-                )
-                .with_found(&format!("{size} bytes")),
-            );
-        }
-        Some(annotations)
-    }
-
-    /// Reads the name of an object of the cluster.
-    pub(super) fn name(&mut self, variable: &str, if_empty: &str) -> Option<String> {
-        self.text(variable, Rule::DnsSubdomain, if_empty)
-    }
-
-    /// Reads a text that satisfies a rule.
-    pub(super) fn text(&mut self, variable: &str, rule: Rule, if_empty: &str) -> Option<String> {
-        let text = self.get(variable)?.trim().to_owned();
-        if text.is_empty() {
-            self.problems.push(
-                Problem::new(self.origin(variable), rule.expected()).with_found(&text).with_hint(if_empty),
-            );
-            return None;
-        }
-        self.check(variable, &text, rule);
-        Some(text)
+    /// Parses the text of a variable; a text that breaks the rule is a problem.
+    pub(super) fn checked<T: FromStr<Err = NameError>>(
+        &mut self,
+        variable: &str,
+        text: &str,
+        if_empty: Option<&str>,
+    ) -> Option<T> {
+        text.parse()
+            .map_err(|NameError { found, rule }| {
+                let problem = Problem::new(self.origin(variable), rule.expected()).with_found(&found);
+                let hint = if_empty.filter(|_| found.is_empty());
+                self.push(match hint {
+                    Some(hint) => problem.with_hint(hint),
+                    None => problem,
+                });
+            })
+            .ok()
     }
 }
 

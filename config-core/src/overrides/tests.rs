@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::kubernetes::Rule;
-use reader::LARGEST_ANNOTATIONS;
+use crate::value::MAX_ANNOTATION_BYTES;
 
 mod metadata;
 mod pod;
@@ -39,10 +39,11 @@ fn the_documented_variables_are_read() {
     let WorkspaceOverrides { node_selector, service_account, annotations, tolerations, config_map, .. } =
         overrides;
     assert_eq!(node_selector.unwrap().to_string(), "key1=value1;key2=value2");
-    assert_eq!(service_account.as_deref(), Some("myserviceaccount"));
+    assert_eq!(service_account.unwrap(), "myserviceaccount");
     assert_eq!(annotations.unwrap().get("acme.io/b"), Some("c=d e"));
     assert_eq!(tolerations.unwrap().to_string(), "key:Exists:NoSchedule");
-    let expected = ConfigMapMount { name: "extra-files".to_owned(), mount_path: "/opt/extra".to_owned() };
+    let expected =
+        ConfigMapMount { name: "extra-files".parse().unwrap(), mount_path: "/opt/extra".parse().unwrap() };
     assert_eq!(config_map, Some(expected));
 }
 
@@ -215,4 +216,41 @@ proptest! {
     ) {
         let _ = WorkspaceOverrides::parse(&pairs.into_iter().collect(), kind);
     }
+}
+
+#[test]
+fn reports_invalid_names_of_all_variables_together() {
+    let variables = [
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "a b=c"),
+        ("EPHEMERAL_CONFIG_IMAGE", "I"),
+        ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "relative"),
+        ("EPHEMERAL_CONFIG_MAP_NAME", "M"),
+        ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "disk=a b;b c=d"),
+        ("EPHEMERAL_CONFIG_PRIORITY_CLASS", "P"),
+        ("EPHEMERAL_CONFIG_RUNTIME_CLASS", "R"),
+        ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "S"),
+        ("PVC_CLAIM_NAME", "P"),
+        ("TF_PLUGIN_CACHE_DIR", "cache"),
+    ];
+    let problems = WorkspaceOverrides::parse(&variables.into_iter().collect(), None).unwrap_err();
+    let found: Vec<String> = problems
+        .into_iter()
+        .map(|problem| format!("{}={}", problem.origin.key, problem.found.unwrap()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "EPHEMERAL_CONFIG_ANNOTATIONS=a b",
+            "EPHEMERAL_CONFIG_IMAGE=I",
+            "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=relative",
+            "EPHEMERAL_CONFIG_MAP_NAME=M",
+            "EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS=b c",
+            "EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS=a b",
+            "EPHEMERAL_CONFIG_PRIORITY_CLASS=P",
+            "EPHEMERAL_CONFIG_RUNTIME_CLASS=R",
+            "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=S",
+            "PVC_CLAIM_NAME=P",
+            "TF_PLUGIN_CACHE_DIR=cache",
+        ]
+    );
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     keys,
-    value::{EnvVars, HostAliases, KeyValues, ListError, Names, Tolerations},
+    names::SecretName,
+    value::{EnvVars, HostAliases, KeyValues, ListError, NameList, Tolerations},
 };
 
 /// Returns the items as they print; none if the value cannot be read, which is refused elsewhere. An empty list counts as
@@ -41,7 +42,7 @@ fn list(key: &str, value: &str) -> Option<Result<Vec<String>, ListError>> {
             value.parse().map(|list: Tolerations| list.iter().map(ToString::to_string).collect())
         }
         keys::CONFIG_ENVFROM_CONFIG_MAP | keys::CONFIG_IMAGE_PULL_SECRETS => {
-            value.parse().map(|list: Names| list.iter().map(str::to_owned).collect())
+            value.parse().map(|list: NameList<SecretName>| list.iter().map(ToString::to_string).collect())
         }
         keys::CONFIG_HOST_ALIASES => value.parse().map(|list: HostAliases| {
             list.to_string().split(';').filter(|item| !item.is_empty()).map(str::to_owned).collect()

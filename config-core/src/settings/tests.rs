@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::kubernetes::Rule;
 
 fn load(pairs: &[(&str, &str)]) -> Result<EphemeralSettings, Problems> {
     EphemeralSettings::load(&pairs.iter().copied().collect())
@@ -12,8 +13,8 @@ fn messages(pairs: &[(&str, &str)]) -> Vec<String> {
     load(pairs).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
-fn shown(sourced: &Sourced<String>) -> (&str, String) {
-    (&sourced.value, sourced.origin.to_string())
+fn shown<T: AsRef<str>>(sourced: &Sourced<T>) -> (&str, String) {
+    (sourced.value.as_ref(), sourced.origin.to_string())
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn the_strongest_source_wins_one_by_one() {
             };
         }
         let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        assert_eq!(load(&env).unwrap().image.value, (count - 1).to_string(), "{env:?}");
+        assert_eq!(load(&env).unwrap().image.value, (count - 1).to_string().as_str(), "{env:?}");
     }
 }
 

@@ -88,8 +88,8 @@ fn a_workspace_is_stronger_than_the_file_but_for_the_kind_of_its_steps() {
     let workspace: Variables = [("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "own")].into_iter().collect();
     let merged = workspace.or(settings.variables_for(&["acme"]));
     let account = |kind| WorkspaceOverrides::parse(&merged, Some(kind)).unwrap().service_account;
-    assert_eq!(account(StepKind::Apply).as_deref(), Some("own"));
-    assert_eq!(account(StepKind::Plan).as_deref(), Some("plan"));
+    assert_eq!(account(StepKind::Apply).unwrap(), "own");
+    assert_eq!(account(StepKind::Plan).unwrap(), "plan");
 }
 
 #[test]

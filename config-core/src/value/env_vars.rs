@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use super::{EntryError, ListError, items};
+use super::{EntryError, ListError, items, metadata::write_pairs};
 use crate::kubernetes::Rule;
 
 /// Environment variables, `NAME=value` separated by `;`.
@@ -69,13 +69,7 @@ impl FromStr for EnvVars {
 
 impl fmt::Display for EnvVars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(";")?;
-            }
-            write!(f, "{name}={value}")?;
-        }
-        Ok(())
+        write_pairs(f, self.0.iter())
     }
 }
 

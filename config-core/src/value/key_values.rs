@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use super::{EntryError, ListError, items};
+use super::{EntryError, ListError, items, metadata::write_pairs};
 
 /// A list of `key=value`, separated by `;`.
 ///
@@ -63,13 +63,7 @@ impl FromStr for KeyValues {
 
 impl fmt::Display for KeyValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (key, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str(";")?;
-            }
-            write!(f, "{key}={value}")?;
-        }
-        Ok(())
+        write_pairs(f, self.0.iter())
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn job_of(reader: &mut Reader<'_>, request: &JobRequest<'_>) -> Job {
         [config_map(reader), plugin_cache(reader)].into_iter().flatten().unzip();
     let of_settings = || {
         let labels = request.settings.node_selector.iter();
-        labels.map(|(key, value)| (key.clone(), value.value.clone())).collect()
+        labels.map(|(key, value)| (key.to_string(), value.value.to_string())).collect()
     };
     let is_set = reader.get(keys::CONFIG_NODE_SELECTOR_TAGS).is_some();
     let node_selector = if is_set { reader.node_selector().unwrap_or_default() } else { of_settings() };
@@ -63,7 +63,7 @@ fn container(reader: &mut Reader<'_>, request: &JobRequest<'_>, mounts: Vec<Volu
             entry(keys::EPHEMERAL_JOB_DATA, request.payload.encode()),
         ]),
         env_from: Some(vec![EnvFromSource { secret_ref, ..EnvFromSource::default() }]),
-        image: Some(request.settings.image.value.clone()),
+        image: Some(request.settings.image.value.to_string()),
         name: job_name(request),
         resources: reader.resources(),
         security_context: Some(reader.container_security()),

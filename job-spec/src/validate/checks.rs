@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use config_core::{
     Origin, Origins, Problem, SourceName, Sourced, keys,
-    value::{EnvVars, KeyValues},
+    value::{Annotations, EnvVars, Labels},
 };
 
 use super::longest_env_value;
@@ -39,64 +39,21 @@ impl Checks<'_> {
         .ok()
     }
 
-    /// Takes a name that a variable of the workspace may set.
-    pub(super) fn optional_name<'t, T>(
-        &mut self,
-        variable: &str,
-        text: Option<&'t String>,
-        parse: impl Fn(&'t String) -> Result<T, NameError>,
-    ) -> Option<T> {
-        self.name(&self.origin(variable), parse(text?))
-    }
-
-    pub(super) fn labels<'a>(
-        &mut self,
-        entries: impl Iterator<Item = (&'a Origin, &'a str, &'a str)>,
-    ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
-        entries
-            .filter_map(|(origin, key, value)| {
-                let key = self.name(origin, LabelKey::new(key));
-                let value = self.name(origin, LabelValue::new(value));
-                Some((key?, Sourced::new(value?, origin.clone())))
-            })
-            .collect()
-    }
-
-    /// The labels that the node must have; those of the workspace replace those of the platform.
-    pub(super) fn node_selector(
-        &mut self,
-        of_workspace: Option<&KeyValues>,
-        of_platform: &BTreeMap<String, Sourced<String>>,
-    ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
-        let Some(of_workspace) = of_workspace else {
-            return self.labels(
-                of_platform.iter().map(|(key, value)| (&value.origin, key.as_str(), value.value.as_str())),
-            );
-        };
-        let origin = self.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
-        self.labels(of_workspace.iter().map(|(key, value)| (&origin, key, value)))
-    }
-
-    /// Takes the parsed names of a list, and the problems of the others.
-    pub(super) fn names<T>(
-        &mut self,
-        origin: &Origin,
-        names: impl Iterator<Item = Result<T, NameError>>,
-    ) -> Vec<T> {
-        names.filter_map(|name| self.name(origin, name)).collect()
-    }
-
     /// Labels that the workspace adds to ours.
     pub(super) fn own_labels_of_workspace(
         &mut self,
-        list: Option<&KeyValues>,
+        labels: Option<&Labels>,
     ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
         let origin = self.origin(keys::CONFIG_LABELS);
-        for (key, _) in list.iter().flat_map(|list| list.iter()).filter(|(key, _)| labels::is_reserved(key)) {
-            let expected = "labels other than those by which attempts and their pods are found";
-            self.push(Problem::new(origin.clone(), expected).with_found(key));
+        let mut map = BTreeMap::new();
+        for (key, value) in labels.iter().flat_map(|labels| labels.iter()) {
+            if labels::is_reserved(key.as_str()) {
+                let expected = "labels other than those by which attempts and their pods are found";
+                self.push(Problem::new(origin.clone(), expected).with_found(key.as_str()));
+            }
+            map.insert(key.clone(), Sourced::new(value.clone(), origin.clone()));
         }
-        self.labels(list.iter().flat_map(|list| list.iter()).map(|(key, value)| (&origin, key, value)))
+        map
     }
 
     /// The executor looks for its inputs in upper case too, so these are refused in any case of the letters.
@@ -123,23 +80,16 @@ impl Checks<'_> {
     pub(super) fn annotations(
         &mut self,
         variable: &str,
-        list: Option<&KeyValues>,
+        annotations: Option<&Annotations>,
     ) -> BTreeMap<AnnotationKey, String> {
         let origin = self.origin(variable);
         let mut map = BTreeMap::new();
-        for (key, value) in list.iter().flat_map(|list| list.iter()) {
-            if key.starts_with(labels::OWN_PREFIX) {
-                self.push(
-                    Problem::new(
-                        origin.clone(),
-                        format!("annotations other than those that begin with {}", labels::OWN_PREFIX),
-                    )
-                    .with_found(key),
-                );
+        for (key, value) in annotations.iter().flat_map(|annotations| annotations.iter()) {
+            if key.as_str().starts_with(labels::OWN_PREFIX) {
+                let expected = format!("annotations other than those that begin with {}", labels::OWN_PREFIX);
+                self.push(Problem::new(origin.clone(), expected).with_found(key.as_str()));
             }
-            if let Some(key) = self.name(&origin, AnnotationKey::new(key)) {
-                map.insert(key, value.to_owned());
-            }
+            map.insert(key.clone(), value.to_owned());
         }
         map
     }

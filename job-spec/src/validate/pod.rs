@@ -1,15 +1,12 @@
-//! The pod beside its container, its volumes and its metadata: where it runs, and as whom.
+//! The pod apart from its container, its volumes and its metadata: node, user and group IDs, service account.
 
-use config_core::{EphemeralSettings, WorkspaceOverrides, keys, value::Names};
+use config_core::{EphemeralSettings, Sourced, WorkspaceOverrides, keys};
 
 use super::checks::Checks;
-use crate::{
-    names::{PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName},
-    plan::PlannedPod,
-};
+use crate::plan::PlannedPod;
 
 impl Checks<'_> {
-    pub(super) fn pod(&mut self, settings: &EphemeralSettings, overrides: &WorkspaceOverrides) -> PlannedPod {
+    pub(super) fn pod(&self, settings: &EphemeralSettings, overrides: &WorkspaceOverrides) -> PlannedPod {
         let WorkspaceOverrides {
             node_selector,
             image_pull_secrets,
@@ -21,28 +18,24 @@ impl Checks<'_> {
             pod_security,
             ..
         } = overrides;
+        // Labels of the workspace replace those of the platform.
+        let node_selector = match node_selector {
+            None => settings.node_selector.clone(),
+            Some(labels) => {
+                let origin = self.origin(keys::CONFIG_NODE_SELECTOR_TAGS);
+                let sourced = |(key, value): (&_, &_)| {
+                    (Clone::clone(key), Sourced::new(Clone::clone(value), origin.clone()))
+                };
+                labels.iter().map(sourced).collect()
+            }
+        };
         PlannedPod {
-            node_selector: self.node_selector(node_selector.as_ref(), &settings.node_selector),
-            image_pull_secrets: self.names(
-                &self.origin(keys::CONFIG_IMAGE_PULL_SECRETS),
-                image_pull_secrets.iter().flat_map(Names::iter).map(SecretName::new),
-            ),
-            priority_class: self.optional_name(
-                keys::CONFIG_PRIORITY_CLASS,
-                priority_class.as_ref(),
-                PriorityClassName::new,
-            ),
-            runtime_class: self.optional_name(
-                keys::CONFIG_RUNTIME_CLASS,
-                runtime_class.as_ref(),
-                RuntimeClassName::new,
-            ),
+            node_selector,
+            image_pull_secrets: image_pull_secrets.iter().flatten().cloned().collect(),
+            priority_class: priority_class.clone(),
+            runtime_class: runtime_class.clone(),
             host_aliases: host_aliases.clone(),
-            service_account: self.optional_name(
-                keys::CONFIG_SERVICE_ACCOUNT,
-                service_account.as_ref(),
-                ServiceAccountName::new,
-            ),
+            service_account: service_account.clone(),
             tolerations: tolerations.clone(),
             security: pod_security.clone(),
         }

@@ -1,8 +1,6 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{
-    ConfigMapMount, EnvSnapshot, Origin, PluginCache, Policy, Rules, SettingsFile, SourceName, Sourced,
-};
+use config_core::{EnvSnapshot, Origin, Policy, Rules, SettingsFile, SourceName, Sourced};
 
 use super::*;
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, StepType};
@@ -144,68 +142,23 @@ fn a_workspace_cannot_set_our_own_annotations() {
 }
 
 #[test]
-fn values_that_were_set_by_hand_are_checked_too_and_all_problems_come_together() {
-    let env =
-        |key: &str, value: &str| Sourced::new(value.to_owned(), Origin::new(SourceName::Environment, key));
-    let settings = EphemeralSettings {
-        namespace: env("a-namespace", "A"),
-        image: env("b-image", "B"),
-        node_selector: [("d d".to_owned(), env("d-label", "d"))].into(),
-        ..EphemeralSettings::default()
-    };
-    let overrides = WorkspaceOverrides {
-        image: Some("I".to_owned()),
-        priority_class: Some("P".to_owned()),
-        runtime_class: Some("R".to_owned()),
-        service_account: Some("S".to_owned()),
-        annotations: Some("a b=c".parse().unwrap()),
-        config_map: Some(ConfigMapMount { name: "M".to_owned(), mount_path: "relative".to_owned() }),
-        plugin_cache: Some(PluginCache { claim: "P".to_owned(), mount_path: "cache".to_owned() }),
-        ..WorkspaceOverrides::default()
-    };
-    let found: Vec<String> = Request { settings, overrides, ..Request::default() }
-        .validate()
-        .unwrap_err()
-        .into_iter()
-        .map(|problem| format!("{}={}", problem.origin.key, problem.found.unwrap()))
-        .collect();
+fn node_selector_and_image_of_the_workspace_replace_those_of_the_platform() {
+    let env = |key: &str| Origin::new(SourceName::Environment, key);
+    let mut request = Request::default();
+    let ssd = Sourced::new("ssd".parse().unwrap(), env("x"));
+    request.settings.node_selector.insert("disk".parse().unwrap(), ssd);
+    request.settings.image = Sourced::new("platform".parse().unwrap(), env("b-image"));
+    let plan = request.validate().unwrap();
+    assert_eq!(plan.image, "platform");
+    assert_eq!(plan.pod.node_selector["disk"].value, "ssd");
+    request.overrides.node_selector = Some("zone=a".parse().unwrap());
+    request.overrides.image = Some("executor".parse().unwrap());
+    let plan = request.validate().unwrap();
+    assert_eq!(plan.image, "executor");
     assert_eq!(
-        found,
-        [
-            "EPHEMERAL_CONFIG_ANNOTATIONS=a b",
-            "EPHEMERAL_CONFIG_IMAGE=I",
-            "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=relative",
-            "EPHEMERAL_CONFIG_MAP_NAME=M",
-            "EPHEMERAL_CONFIG_PRIORITY_CLASS=P",
-            "EPHEMERAL_CONFIG_RUNTIME_CLASS=R",
-            "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=S",
-            "PVC_CLAIM_NAME=P",
-            "TF_PLUGIN_CACHE_DIR=cache",
-            "a-namespace=A",
-            "d-label=d d",
-        ]
+        plan.pod.node_selector.keys().map(crate::names::LabelKey::as_str).collect::<Vec<_>>(),
+        ["zone"]
     );
-}
-
-#[test]
-fn a_node_selector_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
-    let mut request = Request::default();
-    let value = Sourced::new("no label".to_owned(), Origin::new(SourceName::Environment, "x"));
-    request.settings.node_selector.insert("disk".to_owned(), value);
-    assert_eq!(request.messages().len(), 1);
-    request.overrides.node_selector = Some("disk=ssd".parse().unwrap());
-    assert!(request.validate().is_ok());
-    request.overrides.node_selector = Some("disk=a b;b c=d".parse().unwrap());
-    assert_eq!(request.messages().len(), 2);
-}
-
-#[test]
-fn an_image_of_the_workspace_that_replaces_a_wrong_one_is_enough() {
-    let mut request = Request::default();
-    request.settings.image = Sourced::new("B".to_owned(), Origin::new(SourceName::Environment, "b-image"));
-    assert!(request.messages().concat().starts_with("environment variable b-image: found \"B\", expected"));
-    request.overrides.image = Some("executor".to_owned());
-    assert!(request.validate().is_ok());
 }
 
 pub(super) fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {

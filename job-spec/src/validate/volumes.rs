@@ -4,7 +4,7 @@ use config_core::{ConfigMapMount, PluginCache, Problem, keys, value::ContainerSe
 
 use super::checks::Checks;
 use crate::{
-    names::{ClaimName, ConfigMapName, MountPath, folders},
+    names::{MountPath, folders},
     plan::{PlannedVolume, VolumeKind},
 };
 
@@ -25,18 +25,12 @@ impl Checks<'_> {
             volumes.push(PlannedVolume { kind: VolumeKind::Temp, mount_path });
         }
         if let Some(ConfigMapMount { name, mount_path }) = config_map {
-            let name = self.name(&self.origin(keys::CONFIG_MAP_NAME), ConfigMapName::new(name));
-            let mount_path = self.name(&self.origin(keys::CONFIG_MAP_MOUNT_PATH), MountPath::new(mount_path));
-            if let (Some(name), Some(mount_path)) = (name, mount_path) {
-                volumes.push(PlannedVolume { kind: VolumeKind::ConfigMap(name), mount_path });
-            }
+            let (kind, mount_path) = (VolumeKind::ConfigMap(name.clone()), mount_path.clone());
+            volumes.push(PlannedVolume { kind, mount_path });
         }
         if let Some(PluginCache { claim, mount_path }) = plugin_cache {
-            let claim = self.name(&self.origin(keys::PVC_CLAIM_NAME), ClaimName::new(claim));
-            let mount_path = self.name(&self.origin(keys::TF_PLUGIN_CACHE_DIR), MountPath::new(mount_path));
-            if let (Some(claim), Some(mount_path)) = (claim, mount_path) {
-                volumes.push(PlannedVolume { kind: VolumeKind::PluginCache(claim), mount_path });
-            }
+            let (kind, mount_path) = (VolumeKind::PluginCache(claim.clone()), mount_path.clone());
+            volumes.push(PlannedVolume { kind, mount_path });
         }
         self.mounts(&volumes);
         volumes

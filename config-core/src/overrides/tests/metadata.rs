@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn annotations_are_limited_as_a_whole() {
-    let fits = format!("a={}", "x".repeat(LARGEST_ANNOTATIONS - 1));
+    let fits = format!("a={}", "x".repeat(MAX_ANNOTATION_BYTES - 1));
     assert!(parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &fits)]).is_ok());
     assert_eq!(
         parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &format!("{fits}x"))]).unwrap_err(),

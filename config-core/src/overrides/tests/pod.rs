@@ -13,11 +13,11 @@ fn image_and_classes_are_read() {
         ("EPHEMERAL_CONFIG_RUNTIME_CLASS", "gvisor.v1"),
     ])
     .unwrap();
-    assert_eq!(overrides.image.as_deref(), Some("registry.example.com:5000/team/executor:2.27.2"));
+    assert_eq!(overrides.image.unwrap(), "registry.example.com:5000/team/executor:2.27.2");
     assert_eq!(overrides.image_pull_policy, Some(ImagePullPolicy::Always));
     assert_eq!(overrides.image_pull_secrets.unwrap().to_string(), "registry,mirror");
-    assert_eq!(overrides.priority_class.as_deref(), Some("high"));
-    assert_eq!(overrides.runtime_class.as_deref(), Some("gvisor.v1"));
+    assert_eq!(overrides.priority_class.unwrap(), "high");
+    assert_eq!(overrides.runtime_class.unwrap(), "gvisor.v1");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn a_value_for_one_kind_of_steps_wins_there_and_counts_nowhere_else() {
     assert_eq!(limit(Some(StepKind::Plan)), ("1".to_owned(), "EPHEMERAL_CPU_LIMIT_PLAN".to_owned(), None));
     assert_eq!(
         limit(Some(StepKind::Apply)),
-        ("2".to_owned(), "EPHEMERAL_CPU_LIMIT".to_owned(), Some("extra".to_owned()))
+        ("2".to_owned(), "EPHEMERAL_CPU_LIMIT".to_owned(), Some("extra".parse().unwrap()))
     );
 }
 

@@ -27,8 +27,10 @@ fn a_mount_path_must_be_absolute() {
 #[test]
 fn a_plugin_cache_needs_folder_and_claim() {
     let both = [("TF_PLUGIN_CACHE_DIR", "/plugin-cache"), ("PVC_CLAIM_NAME", " terrakube-plugin-pvc ")];
-    let expected =
-        PluginCache { claim: "terrakube-plugin-pvc".to_owned(), mount_path: "/plugin-cache".to_owned() };
+    let expected = PluginCache {
+        claim: "terrakube-plugin-pvc".parse().unwrap(),
+        mount_path: "/plugin-cache".parse().unwrap(),
+    };
     assert_eq!(parse(&both).unwrap().plugin_cache, Some(expected));
     for alone in both {
         assert_eq!(parse(&[alone]).unwrap().plugin_cache, None);
