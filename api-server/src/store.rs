@@ -12,11 +12,15 @@ use sqlx::{
 
 use crate::encryption::{EncryptionKey, OpenError};
 
+#[macro_use]
+mod from_row;
+
 mod attempts;
 mod catalog;
 mod decisions;
 mod executors;
 mod jobs;
+mod migrations;
 mod prepared;
 mod rows;
 mod states;
@@ -110,7 +114,7 @@ impl Store {
             .connect_with(options)
             .await
             .trying("open the store")?;
-        sqlx::migrate!()
+        migrations::migrator()
             .run(&pool)
             .await
             .map_err(sqlx::Error::from)

@@ -1,7 +1,5 @@
 //! What jobs are made from: organizations, workspaces and templates.
 
-use sqlx::FromRow;
-
 use super::{Store, StoreError, Trying as _, is_unique_violation, new_id, now, parse_time};
 use crate::model::{IacType, Organization, Template, Workspace};
 
@@ -18,14 +16,13 @@ pub struct NewWorkspace {
     pub terraform_version: String,
 }
 
-#[derive(FromRow)]
 struct OrganizationRow {
     id: String,
     name: String,
     created_at: String,
 }
+from_row!(OrganizationRow { id, name, created_at });
 
-#[derive(FromRow)]
 struct WorkspaceRow {
     id: String,
     organization_id: String,
@@ -38,14 +35,26 @@ struct WorkspaceRow {
     locked_by_job: Option<i64>,
     created_at: String,
 }
+from_row!(WorkspaceRow {
+    id,
+    organization_id,
+    name,
+    source,
+    branch,
+    folder,
+    iac_type,
+    terraform_version,
+    locked_by_job,
+    created_at
+});
 
-#[derive(FromRow)]
 struct TemplateRow {
     id: String,
     organization_id: String,
     name: String,
     tcl: String,
 }
+from_row!(TemplateRow { id, organization_id, name, tcl });
 
 impl Store {
     /// Makes an organization.

@@ -1,7 +1,6 @@
 //! What executors do to their attempts: claim once, write while live, report once.
 
 use job_spec::attempt_api::{ClaimRequest, StepResult};
-use sqlx::FromRow;
 
 use super::{Store, StoreError, Trying as _, now};
 use crate::{model::AttemptStatus, token::TokenHash};
@@ -57,7 +56,6 @@ impl Store {
         id: &str,
         token: &str,
     ) -> Result<Option<AttemptAuth>, StoreError> {
-        #[derive(FromRow)]
         struct Row {
             job_id: i64,
             workspace_id: String,
@@ -67,6 +65,7 @@ impl Store {
             live: bool,
             claimed: bool,
         }
+        from_row!(Row { job_id, workspace_id, step_number, kubernetes_job, token_hash, live, claimed });
         let row = sqlx::query_as::<_, Row>(
             "SELECT a.job_id, j.workspace_id, s.number AS step_number, a.kubernetes_job, a.token_hash, a.live,
                     a.claimed_at IS NOT NULL AS claimed

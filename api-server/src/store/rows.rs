@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use job_spec::StepType;
 use k8s_backend::Cause;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use super::{StoreError, Trying as _, parse_time, parse_time_opt};
 use crate::model::{
@@ -16,7 +16,6 @@ use crate::model::{
 /// The statuses of jobs that are not final, for use in SQL.
 pub(super) const OPEN: &str = "('pending', 'running', 'waitingApproval')";
 
-#[derive(FromRow)]
 struct JobRow {
     id: i64,
     organization_id: String,
@@ -28,13 +27,22 @@ struct JobRow {
     created_at: String,
     ended_at: Option<String>,
 }
+from_row!(JobRow {
+    id,
+    organization_id,
+    workspace_id,
+    template_id,
+    status,
+    message,
+    cancel_requested,
+    created_at,
+    ended_at
+});
 
-#[derive(FromRow)]
 struct StepRow {
     id: String,
     number: u32,
     name: String,
-    #[sqlx(rename = "type")]
     step_type: String,
     status: String,
     message: Option<String>,
@@ -42,8 +50,8 @@ struct StepRow {
     started_at: Option<String>,
     ended_at: Option<String>,
 }
+from_row!(StepRow { id, number, name, step_type, status, message, has_changes, started_at, ended_at });
 
-#[derive(FromRow)]
 struct AttemptRow {
     id: String,
     step_id: String,
@@ -65,6 +73,27 @@ struct AttemptRow {
     created_at: String,
     ended_at: Option<String>,
 }
+from_row!(AttemptRow {
+    id,
+    step_id,
+    number,
+    kubernetes_job,
+    phase,
+    live,
+    submit_failures,
+    retry_at,
+    refusal,
+    cancel_sent,
+    claimed_at,
+    result,
+    cause,
+    waiting,
+    waiting_since,
+    status,
+    message,
+    created_at,
+    ended_at
+});
 
 impl AttemptRow {
     async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
@@ -91,11 +120,13 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
     .await
     .trying("read a job")?
     .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
-    let steps = sqlx::query_as::<_, StepRow>("SELECT * FROM steps WHERE job_id = ? ORDER BY number")
-        .bind(id)
-        .fetch_all(&mut **tx)
-        .await
-        .trying("read the steps of a job")?;
+    let steps = sqlx::query_as::<_, StepRow>(
+        "SELECT *, type AS step_type FROM steps WHERE job_id = ? ORDER BY number",
+    )
+    .bind(id)
+    .fetch_all(&mut **tx)
+    .await
+    .trying("read the steps of a job")?;
     let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
     for row in AttemptRow::of_job(tx, id).await? {
         attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);

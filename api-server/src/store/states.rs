@@ -1,6 +1,6 @@
 //! Terraform states: versions and locks. The bytes live in [`crate::blobs`].
 
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
 use super::{Store, StoreError, Trying as _, now};
 
@@ -25,7 +25,7 @@ impl StateWriter {
 }
 
 /// A stored version of a state.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct StateRecord {
     /// Terraform's serial number.
     pub serial: i64,
@@ -34,9 +34,10 @@ pub struct StateRecord {
     /// Name of the blob with its bytes.
     pub blob: String,
 }
+from_row!(StateRecord { serial, lineage, blob });
 
 /// A lock on a state.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, Clone)]
 pub struct StateLock {
     /// Terraform's lock id.
     pub lock_id: String,
@@ -45,6 +46,7 @@ pub struct StateLock {
     /// The attempt that holds it; `None` for a person.
     pub attempt_id: Option<String>,
 }
+from_row!(StateLock { lock_id, info, attempt_id });
 
 impl StateLock {
     /// Tells whether a writer holds this lock: it knows the id, or it is the attempt that took it (an executor that saves

@@ -1,11 +1,8 @@
 //! Variables of workspaces: every value is sealed, sensitive or not.
 
-use sqlx::FromRow;
-
 use super::{Store, StoreError, Trying as _, catalog::created, new_id};
 use crate::model::{Variable, VariableCategory};
 
-#[derive(FromRow)]
 struct VariableRow {
     id: String,
     category: String,
@@ -14,6 +11,7 @@ struct VariableRow {
     sensitive: bool,
     hcl: bool,
 }
+from_row!(VariableRow { id, category, key, value_sealed, sensitive, hcl });
 
 impl Store {
     /// Makes a variable of a workspace; its id is made here.
