@@ -4,9 +4,14 @@ use std::{
     fs,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
+
+use crate::cli::Backend;
+
+const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A locked data folder.
 #[derive(Debug)]
@@ -17,17 +22,36 @@ pub(crate) struct DataFolder {
 
 impl DataFolder {
     /// Creates the folder if it is missing, and locks it.
-    pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
+    ///
+    /// While another api-server holds the lock, tries again until the timeout of this backend.
+    pub(crate) async fn open(root: &Path, backend: Backend) -> anyhow::Result<Self> {
+        Self::open_within(root, lock_timeout(backend)).await
+    }
+
+    async fn open_within(root: &Path, timeout: Duration) -> anyhow::Result<Self> {
         create_folder(root)?;
         let root = fs::canonicalize(root).with_context(|| format!("cannot use data folder {root:?}"))?;
         let lock = fs::File::create(root.join("lock"))
             .with_context(|| format!("cannot write to data folder {root:?}"))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { root, _lock: lock }),
-            Err(fs::TryLockError::WouldBlock) => bail!("another api-server uses data folder {root:?}"),
-            Err(fs::TryLockError::Error(error)) => {
-                Err(error).with_context(|| format!("cannot lock data folder {root:?}"))
+        let deadline = Instant::now() + timeout;
+        let mut is_logged = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { root, _lock: lock }),
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {}
+                Err(fs::TryLockError::WouldBlock) => bail!("another api-server uses data folder {root:?}"),
+                Err(fs::TryLockError::Error(error)) => {
+                    return Err(error).with_context(|| format!("cannot lock data folder {root:?}"));
+                }
             }
+            if !std::mem::replace(&mut is_logged, true) {
+                tracing::warn!(
+                    path = ?root,
+                    ?timeout,
+                    "another api-server uses the data folder; waiting until it has stopped"
+                );
+            }
+            tokio::time::sleep(LOCK_RETRY_INTERVAL).await;
         }
     }
 
@@ -44,10 +68,45 @@ impl DataFolder {
     }
 }
 
+/// In a cluster the pod of an earlier deployment may still be terminating: its grace period is 30 seconds. On one machine
+/// the lock means a second server, which will not go away.
+fn lock_timeout(backend: Backend) -> Duration {
+    match backend {
+        Backend::Kubernetes => Duration::from_mins(1),
+        Backend::Local => Duration::ZERO,
+    }
+}
+
 pub(crate) fn create_folder(path: &Path) -> anyhow::Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot create folder {path:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn opens_the_folder_once_its_lock_is_released() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = DataFolder::open(folder.path(), Backend::Local).await.unwrap();
+        let (second, ()) = tokio::join!(DataFolder::open(folder.path(), Backend::Kubernetes), async {
+            tokio::task::yield_now().await;
+            drop(first);
+        });
+        assert_eq!(second.unwrap().root, fs::canonicalize(folder.path()).unwrap());
+    }
+
+    #[tokio::test]
+    async fn refuses_a_locked_folder_after_the_timeout() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = DataFolder::open(folder.path(), Backend::Local).await.unwrap();
+        for timeout in [Duration::ZERO, Duration::from_millis(10)] {
+            let error = DataFolder::open_within(folder.path(), timeout).await.unwrap_err().to_string();
+            assert!(error.contains("another api-server uses data folder"), "{error}");
+        }
+    }
 }

@@ -37,7 +37,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
     let policy = read_policy(options.policy.as_deref())?;
-    let data = DataFolder::open(&options.data_dir)?;
+    let data = DataFolder::open(&options.data_dir, options.backend).await?;
     let secrets = match &options.encryption_key_file {
         Some(path) => EncryptionKey::read(path)?,
         None => EncryptionKey::read_or_create(&data.path("encryption-key"))?,

@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::{cluster, kubectl::Kubectl};
 use crate::{environment::Environment, manifests, ui::Ui};
 
+/// Longer than the grace period of the pod.
+const TERMINATION_TIMEOUT: &str = "--timeout=60s";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -36,6 +39,9 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
     for reference in &others {
         delete(&kubectl, reference, Some(namespace))?;
     }
+    if others.iter().any(|reference| reference.starts_with("deployment/")) {
+        wait_for_termination(&kubectl, namespace)?;
+    }
     for reference in &data {
         let question = format!("remove {reference} for ever, with what it holds?");
         if agreed(environment, args, &question)? {
@@ -54,6 +60,20 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         }
     } else {
         ui.note(&format!("{reference} was not made by deploy and stays"));
+    }
+    Ok(())
+}
+
+/// Waits until no pod of the api-server is left, so that a new deployment finds the data folder unlocked.
+fn wait_for_termination(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
+    let selector = format!("app.kubernetes.io/name={}", manifests::SERVER);
+    let arguments = ["wait", "--for=delete", "pod", "-l", &selector, "-n", namespace, TERMINATION_TIMEOUT];
+    let answer = kubectl.said(&arguments, None)?;
+    if !answer.status.success() {
+        kubectl.environment.ui.warning(&format!(
+            "the pod of the api-server may still be terminating: {}; a new api-server waits for it at most a minute",
+            answer.errors.trim()
+        ));
     }
     Ok(())
 }

@@ -105,3 +105,24 @@ fn a_cluster_without_dns_is_told_the_address_of_the_service() {
     let place = |kind: &str| objects.iter().position(|object| object["kind"] == kind).unwrap();
     assert!(place("Service") < place("Deployment"));
 }
+
+/// The API server drops these, so that `deploy --diff` would report a difference right after `deploy`.
+#[test]
+fn no_object_holds_an_empty_list_or_null() {
+    fn check(path: &str, value: &Value) {
+        match value {
+            Value::Null => panic!("{path} is null"),
+            Value::Array(items) => {
+                assert!(!items.is_empty(), "{path} is empty");
+                items.iter().enumerate().for_each(|(index, item)| check(&format!("{path}/{index}"), item));
+            }
+            Value::Object(fields) => {
+                fields.iter().for_each(|(name, field)| check(&format!("{path}/{name}"), field));
+            }
+            _ => {}
+        }
+    }
+    for object in objects(&Settings { extended_role: true, ..Settings::defaults() }) {
+        check(&reference(&object), &object);
+    }
+}
