@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Policy, Problems, Rules, Variables, Warning, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Policy, Problems, Variables, Warning, WorkspaceOverrides};
 use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, Preview, Profile, StepType,
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, Preview, Profile, StepType,
 };
 
 use crate::model::{IacType, Variable, VariableCategory, Workspace};
@@ -66,13 +66,13 @@ pub fn plan_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
-    let parts = Parts::of(settings, policy, input, step);
-    let (overrides, mut problems) = WorkspaceOverrides::read(&parts.variables, step.step_type.kind());
-    problems.extend(parts.rules.check(&parts.variables));
-    job_spec::validate_after(problems, &parts.request(settings, &overrides, access))
+    let planner = Planner::new(settings, policy);
+    let (variables, key) = (environment_variables(input), key(input, step));
+    let payload = payload(input, step, &key, &planner.environment(&variables, &key));
+    planner.plan(&variables, &payload, &key, access)
 }
 
-/// Explains the Kubernetes Job that an attempt would get, whether the workspace's variables are right or not.
+/// Explains the Kubernetes Job that an attempt would get, whether the workspace's variables are valid or not.
 #[must_use]
 pub fn preview_attempt(
     profile: Profile,
@@ -82,97 +82,47 @@ pub fn preview_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Preview {
-    let parts = Parts::of(settings, policy, input, step);
-    let overrides = WorkspaceOverrides::default();
-    job_spec::preview(profile, &parts.variables, &parts.request(settings, &overrides, access))
+    let planner = Planner::new(settings, policy);
+    let (variables, key) = (environment_variables(input), key(input, step));
+    let payload = payload(input, step, &key, &planner.environment(&variables, &key));
+    planner.preview(profile, &variables, &payload, &key, access)
 }
 
-/// What an attempt is planned or explained from.
-struct Parts {
-    key: AttemptKey,
-    rules: Rules,
-    variables: Variables,
-    payload: EphemeralJobData,
-}
-
-impl Parts {
-    fn of(settings: &EphemeralSettings, policy: &Policy, input: &WorkspaceInput, step: &StepInput) -> Self {
-        let variables = variables_of(settings, input);
-        let environment = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
-        Self {
-            key: AttemptKey {
-                organization_id: input.workspace.organization_id.clone(),
-                workspace_id: input.workspace.id.clone(),
-                job_id: u64::try_from(step.job_id).unwrap_or_default(),
-                step_number: step.number,
-                attempt: step.attempt,
-            },
-            rules: policy.rules_for(&names_of_organization(input)),
-            payload: payload(input, step, environment.collect()),
-            variables,
-        }
-    }
-
-    fn request<'a>(
-        &'a self,
-        settings: &'a EphemeralSettings,
-        overrides: &'a WorkspaceOverrides,
-        access: AttemptAccess,
-    ) -> JobRequest<'a> {
-        let Self { key, rules, variables: _, payload } = self;
-        JobRequest { key: key.clone(), settings, overrides, rules, payload, access: Some(access) }
-    }
-}
-
-/// Tells what in the variables that the workspace sees works, but hardly as it was meant.
+/// Returns what is accepted in the variables that the workspace sees, but hardly does what was meant.
 #[must_use]
 pub fn warnings(settings: &EphemeralSettings, input: &WorkspaceInput) -> Vec<Warning> {
-    WorkspaceOverrides::warnings(&variables_of(settings, input))
+    let variables = environment_variables(input);
+    WorkspaceOverrides::warnings(&organization(input).variables(settings, &variables))
 }
 
-/// What the executor and its pod see: the layers of the store, and those of the settings file below them.
-fn variables_of(settings: &EphemeralSettings, input: &WorkspaceInput) -> Variables {
-    environment_variables(input).or(settings.variables_for(&names_of_organization(input)))
+fn organization(input: &WorkspaceInput) -> Organization {
+    Organization::new(&input.workspace.organization_id, &input.organization_name)
 }
 
-fn names_of_organization(input: &WorkspaceInput) -> [&str; 2] {
-    [&input.workspace.organization_id, &input.organization_name]
+fn key(input: &WorkspaceInput, step: &StepInput) -> AttemptKey {
+    let job_id = u64::try_from(step.job_id).unwrap_or_default();
+    AttemptKey::new(organization(input), &input.workspace.id, job_id, step.number, step.attempt)
 }
 
 fn payload(
     input: &WorkspaceInput,
     step: &StepInput,
-    environment_variables: BTreeMap<String, String>,
+    key: &AttemptKey,
+    environment: &Variables,
 ) -> EphemeralJobData {
     let workspace = &input.workspace;
-    EphemeralJobData {
-        command_list: None,
-        step_type: step.step_type,
-        organization_id: workspace.organization_id.clone(),
-        workspace_id: workspace.id.clone(),
-        job_id: step.job_id.to_string(),
-        step_id: step.step_id.clone(),
-        terraform_version: workspace.terraform_version.clone(),
-        source: workspace.source.clone(),
-        branch: workspace.branch.clone(),
-        folder: workspace.folder.clone(),
-        vcs_type: "PUBLIC".to_owned(),
-        connection_type: None,
-        access_token: None,
-        module_ssh_key: None,
-        commit_id: step.commit_id.clone(),
-        refresh: true,
-        refresh_only: false,
-        show_header: true,
-        ignore_error: false,
-        tofu: workspace.iac_type == IacType::Tofu,
-        environment_variables,
-        variables: of_category(&input.variables, VariableCategory::Terraform).collect(),
-    }
+    let mut payload = EphemeralJobData::new(step.step_type, key, &step.step_id)
+        .with_source(&workspace.source, &workspace.branch)
+        .with_folder(&workspace.folder)
+        .with_terraform_version(&workspace.terraform_version)
+        .with_environment(environment)
+        .with_variables(of_category(&input.variables, VariableCategory::Terraform));
+    payload.commit_id.clone_from(&step.commit_id);
+    payload.tofu = workspace.iac_type == IacType::Tofu;
+    payload
 }
 
-/// The layers of variables that the store has. With those of the settings file the executor is handed all of them, because
-/// terraform has to find its plugin cache where the pod has mounted it, whoever named it.
+/// The layers of variables that the store has.
 fn environment_variables(input: &WorkspaceInput) -> Variables {
     Variables::merge(&of_workspace(input), &BTreeMap::new(), &[])
 }

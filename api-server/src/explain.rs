@@ -35,7 +35,7 @@ const STANDARD_INPUT: &str = "-";
 pub(crate) fn run(options: &Explain, environment: &EnvSnapshot) -> anyhow::Result<ExitCode> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
     let policy = read_policy(options.policy.as_deref())?;
-    let inputs = Inputs::new(read_texts(options)?, settings, &policy, &options.organization)?;
+    let inputs = Inputs::new(read_texts(options)?, settings, policy, &options.organization)?;
     let preview = inputs.preview(options.profile.into());
     let (out, err) = (io::stdout(), io::stderr());
     let colours = Colours { out: has_colours(&out, environment), err: has_colours(&err, environment) };

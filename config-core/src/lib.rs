@@ -62,6 +62,7 @@ pub mod kubernetes;
 mod layers;
 pub mod names;
 mod one_line;
+mod organization;
 mod overrides;
 mod policy;
 mod reference;
@@ -77,6 +78,7 @@ mod warning;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
+pub use organization::Organization;
 pub use overrides::{
     ConfigMapMount, Origins, PluginCache, ResourceName, Resources, TimeLimits, WorkspaceOverrides,
     YamlOverrides,

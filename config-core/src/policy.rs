@@ -83,6 +83,22 @@ impl Policy {
         parse::policy(text)
     }
 
+    /// Creates a policy that permits every variable that needs a permission, for programs whose operator owns all workspaces.
+    /// The built-in Pod Security level still applies.
+    ///
+    /// ```
+    /// use config_core::{Policy, Variables};
+    /// let variables: Variables = [("EPHEMERAL_CONFIG_IMAGE", "example.com/executor:1")].into_iter().collect();
+    /// assert_eq!(Policy::default().rules_for(&["acme"]).check(&variables).len(), 1);
+    /// assert_eq!(Policy::permissive().rules_for(&["acme"]).check(&variables), []);
+    /// ```
+    #[must_use]
+    pub fn permissive() -> Self {
+        let names = keys::settings().map(|setting| setting.name).filter(|name| keys::needs_permission(name));
+        let allow = Sourced::new(names.collect(), Origin::new(SourceName::Default, "policy"));
+        Self { default: RuleSet { allow: Some(allow), ..RuleSet::default() }, ..Self::default() }
+    }
+
     /// Returns the rules for an organization that goes by any of these names. What is said for the earlier name is stronger,
     /// and what is said for an organization is stronger than what is said for all: field by field, in `values` and `maximum`
     /// entry by entry.

@@ -7,8 +7,8 @@ use config_core::{
     value::Quantity,
 };
 use job_spec::{
-    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, LONGEST_ENV_STRING, Profile,
-    compatible, explain, labels, preview, redacted, render, secret_of, validate_after,
+    AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, LONGEST_ENV_STRING, Organization, Planner, Profile,
+    labels, redacted,
 };
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -63,8 +63,8 @@ pub(crate) const POD_YAML: Target = Target {
         let index = usize::from(first.wrapping_sub(b'0')) % yaml_settings().count();
         let setting = yaml_settings().nth(index).expect("the index is below the number of settings");
         let variables = [(setting.name, text_of(rest))].into_iter().collect();
-        let (settings, rules) = (EphemeralSettings::default(), Rules::default());
-        one(data, &variables, &settings, &rules, (&small(), &[]));
+        let (settings, policy) = (EphemeralSettings::default(), Policy::permissive());
+        one(data, &variables, &Planner::new(&settings, &policy), &policy, (&small(), &[]));
     },
 };
 
@@ -88,67 +88,61 @@ fn run(data: &[u8]) {
     let environment: EnvSnapshot = lines::pairs(next()).into_iter().collect();
     let words: Vec<&str> = next().split(' ').collect();
     // Wrong settings and policies are the business of other targets.
-    let rules = Policy::parse(next()).unwrap_or_default().rules_for(&["acme"]);
+    let policy = match next() {
+        // Without a policy no variable is refused because a permission is missing, so that all are planned.
+        "" => Policy::permissive(),
+        text => Policy::parse(text).unwrap_or_default(),
+    };
     let payload = serde_json::from_str::<EphemeralJobData>(next()).unwrap_or_else(|_| small());
     let settings = EphemeralSettings::load(&environment).unwrap_or_default();
-    one(data, &variables, &settings, &rules, (&payload, &words));
+    one(data, &variables, &Planner::new(&settings, &policy), &policy, (&payload, &words));
 }
 
 /// Makes a Job, or the problems; the words are numbers of step and attempt, and a token.
 fn one(
     data: &[u8],
     variables: &Variables,
-    settings: &EphemeralSettings,
-    rules: &Rules,
+    planner: &Planner<'_>,
+    policy: &Policy,
     (payload, words): (&EphemeralJobData, &[&str]),
 ) {
     // To explain takes longer than all the rest: the engine makes inputs of every length, and one in four is enough.
     let explained = data.len().is_multiple_of(4);
-    let (overrides, problems) = WorkspaceOverrides::read(variables, payload.step_type.kind());
     let number = |index: usize| words.get(index).and_then(|word| word.parse::<u32>().ok()).unwrap_or(1);
-    let request = JobRequest {
-        key: AttemptKey {
-            organization_id: payload.organization_id.clone(),
-            workspace_id: payload.workspace_id.clone(),
-            job_id: payload.job_id.parse().unwrap_or(7),
-            step_number: number(0),
-            attempt: number(1),
-        },
-        settings,
-        overrides: &overrides,
-        rules,
-        payload,
-        access: words
-            .get(2)
-            .map(|token| AttemptAccess { url: "https://a/b".to_owned(), token: (*token).to_owned() }),
-    };
-    let refused = !problems.is_empty();
+    let organization = Organization::new(payload.organization_id.as_str(), "acme");
+    let job_id = payload.job_id.parse().unwrap_or(7);
+    let key = AttemptKey::new(organization, payload.workspace_id.as_str(), job_id, number(0), number(1));
+    let access = words.get(2).map(|token| AttemptAccess::new("https://a/b", *token));
+    let rules = key.organization().rules(policy);
+    let (_, found) = WorkspaceOverrides::read(variables, payload.step_type.kind());
+    let refused = !found.is_empty() || !rules.check(variables).is_empty();
     if explained {
         // It takes any text and never fails.
-        let old = compatible(variables, &request);
+        let old = planner.compatible(variables, payload, &key, access.clone());
         assert!(!old.defects.is_empty(), "no Job of the old system is without defects");
     }
-    match validate_after(problems, &request) {
+    match planner.plan(variables, payload, &key, access.clone()) {
         Ok(plan) => {
-            assert!(!refused, "a problem of reading was lost");
-            let job = render(&plan);
-            assert_eq!(render(&plan), job, "the same plan, the same Job");
-            planned(&job, &request);
+            assert!(!refused, "a problem of reading or of the policy was lost");
+            let job = plan.job();
+            assert_eq!(plan.job(), job, "the same plan, the same Job");
+            planned(&job, &key, &rules);
             if explained {
-                shown(&plan, &job, &request);
+                shown(&plan, &job, payload);
             }
         }
         Err(problems) => {
             checks::problems(&problems);
-            let refused = explained.then(|| preview(Profile::Safe, variables, &request).refused);
+            let refused =
+                explained.then(|| planner.preview(Profile::Safe, variables, payload, &key, access).refused);
             let is_shown = |problem| refused.as_ref().is_none_or(|refused| refused.contains(problem));
             assert!(problems.iter().all(is_shown), "a problem is not shown: {problems}");
         }
     }
 }
 
-fn planned(job: &Job, request: &JobRequest<'_>) {
-    metadata(job, request);
+fn planned(job: &Job, key: &AttemptKey, rules: &Rules) {
+    metadata(job, key);
     let spec = job.spec.as_ref().expect("a Job has a spec");
     assert!(spec.active_deadline_seconds.is_some_and(|seconds| (1..=i64::from(i32::MAX)).contains(&seconds)));
     assert!(spec.ttl_seconds_after_finished.is_some_and(|seconds| seconds >= 0));
@@ -158,7 +152,7 @@ fn planned(job: &Job, request: &JobRequest<'_>) {
     volumes(pod);
     pod.containers.iter().for_each(environment);
     for container in &pod.containers {
-        for (resource, maximum) in request.rules.maximum() {
+        for (resource, maximum) in rules.maximum() {
             let limits = container.resources.as_ref().and_then(|resources| resources.limits.as_ref());
             let limit = limits.and_then(|limits| limits.get(resource.as_str()));
             let limit = limit.and_then(|limit| limit.0.parse::<Quantity>().ok()).expect("a limit");
@@ -168,16 +162,16 @@ fn planned(job: &Job, request: &JobRequest<'_>) {
 }
 
 /// What is shown shows no payload, and nothing in it is without an explanation.
-fn shown(plan: &JobPlan, job: &Job, request: &JobRequest<'_>) {
-    let payload = request.payload.encode();
+fn shown(plan: &JobPlan, job: &Job, payload: &EphemeralJobData) {
+    let payload = payload.encode();
     let json = serde_json::to_string(job).expect("a Job is JSON");
     assert_eq!(
-        serde_json::to_string(&render(plan)).ok().as_ref(),
+        serde_json::to_string(&plan.job()).ok().as_ref(),
         Some(&json),
         "the same plan, the same bytes"
     );
     assert_eq!(serde_json::from_str::<Job>(&json).ok().as_ref(), Some(job), "it reads as itself");
-    let explanation = explain(plan);
+    let explanation = plan.explain();
     let shown = serde_json::to_string(&explanation).expect("an explanation is JSON");
     assert!(!shown.contains(&payload), "the payload is shown");
     assert_eq!(explanation.job, redacted(job));
@@ -186,18 +180,18 @@ fn shown(plan: &JobPlan, job: &Job, request: &JobRequest<'_>) {
         assert_ne!(field.reason, Some("nobody is known to have decided it"), "{}", field.path);
         assert!(paths.insert(field.path.as_str()), "{} twice", field.path);
     }
-    if let Some(secret) = secret_of(plan) {
+    if let Some(secret) = plan.secret() {
         assert_eq!(secret.metadata.name, job.metadata.name);
         assert_eq!(secret.metadata.namespace, job.metadata.namespace);
         assert!(!json.contains(&payload), "the payload is in the Job too");
     }
 }
 
-fn metadata(job: &Job, request: &JobRequest<'_>) {
+fn metadata(job: &Job, key: &AttemptKey) {
     let name = job.metadata.name.as_deref().expect("a Job has a name");
     checks::rule(Rule::DnsLabel, name);
     let of_job = job.metadata.labels.as_ref().expect("a Job has labels");
-    assert_eq!(labels::attempt_of(of_job).as_ref(), Some(&request.key));
+    assert_eq!(labels::parse(of_job), Some(key.into()));
     let of_pod = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
     assert_eq!(of_pod.and_then(|pod| pod.labels.as_ref()), Some(of_job), "the pod has the same labels");
     for (key, value) in of_job {

@@ -7,9 +7,9 @@
 
 use std::hint::black_box;
 
-use config_core::{EnvSnapshot, EphemeralSettings, Rules, Variables, WorkspaceOverrides};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy, Variables, WorkspaceOverrides};
 use divan::Bencher;
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, render, validate};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner};
 use k8s_openapi::api::batch::v1::Job;
 
 fn main() {
@@ -52,15 +52,9 @@ impl Typical {
         }
     }
 
-    fn key(&self) -> AttemptKey {
-        let EphemeralJobData { organization_id, workspace_id, .. } = &self.payload;
-        AttemptKey {
-            organization_id: organization_id.clone(),
-            workspace_id: workspace_id.clone(),
-            job_id: 4711,
-            step_number: 100,
-            attempt: 1,
-        }
+    fn key() -> AttemptKey {
+        let organization = Organization::new("0b8a3c10-0000-4000-8000-000000000001", "acme");
+        AttemptKey::new(organization, "7c1d2e5a-0000-4000-8000-000000000002", 4711, 100, 1)
     }
 
     fn settings(&self) -> EphemeralSettings {
@@ -71,25 +65,16 @@ impl Typical {
         WorkspaceOverrides::parse(&self.variables, self.payload.step_type.kind()).unwrap()
     }
 
-    fn plan(&self, settings: &EphemeralSettings, overrides: &WorkspaceOverrides) -> JobPlan {
-        validate(&JobRequest {
-            key: self.key(),
-            settings,
-            overrides,
-            rules: &Rules::default(),
-            payload: &self.payload,
-            access: Some(AttemptAccess {
-                url:
-                    "https://terraform.example.com/executor/v1/attempts/0192c7e4-2f0e-7c5e-9d0b-0242ac120002"
-                        .to_owned(),
-                token: "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA".to_owned(),
-            }),
-        })
-        .unwrap()
+    fn plan(&self, settings: &EphemeralSettings, policy: &Policy) -> JobPlan {
+        let access = AttemptAccess::new(
+            "https://terraform.example.com/executor/v1/attempts/0192c7e4-2f0e-7c5e-9d0b-0242ac120002",
+            "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA",
+        );
+        Planner::new(settings, policy).plan(&self.variables, &self.payload, &Self::key(), access).unwrap()
     }
 
-    fn job(&self, settings: &EphemeralSettings) -> Job {
-        render(&self.plan(settings, &self.overrides()))
+    fn job(&self, settings: &EphemeralSettings, policy: &Policy) -> Job {
+        self.plan(settings, policy).job()
     }
 }
 
@@ -135,15 +120,15 @@ fn payload() -> EphemeralJobData {
 #[divan::bench]
 fn the_whole_way(bencher: Bencher<'_, '_>) {
     let typical = Typical::new();
-    let settings = typical.settings();
-    bencher.bench(|| black_box(&typical).job(&settings));
+    let (settings, policy) = (typical.settings(), Policy::default());
+    bencher.bench(|| black_box(&typical).job(&settings, &policy));
 }
 
 /// What the whole way is measured by.
 #[divan::bench]
 fn serialise_the_job(bencher: Bencher<'_, '_>) {
     let typical = Typical::new();
-    let job = typical.job(&typical.settings());
+    let job = typical.job(&typical.settings(), &Policy::default());
     bencher.bench(|| serde_json::to_vec(black_box(&job)).unwrap());
 }
 
@@ -166,15 +151,15 @@ fn encode_payload(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn validate_the_request(bencher: Bencher<'_, '_>) {
+fn plan_the_job(bencher: Bencher<'_, '_>) {
     let typical = Typical::new();
-    let (settings, overrides) = (typical.settings(), typical.overrides());
-    bencher.bench(|| black_box(&typical).plan(&settings, &overrides));
+    let (settings, policy) = (typical.settings(), Policy::default());
+    bencher.bench(|| black_box(&typical).plan(&settings, &policy));
 }
 
 #[divan::bench]
 fn render_the_plan(bencher: Bencher<'_, '_>) {
     let typical = Typical::new();
-    let plan = typical.plan(&typical.settings(), &typical.overrides());
-    bencher.bench(|| render(black_box(&plan)));
+    let plan = typical.plan(&typical.settings(), &Policy::default());
+    bencher.bench(|| black_box(&plan).job());
 }

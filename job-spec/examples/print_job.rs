@@ -5,13 +5,13 @@
 //! cargo run -p job-spec --example print_job -- EPHEMERAL_CONFIG_TOLERATIONS='spot:Exists;gpu=true'
 //! ```
 //!
-//! Arguments are variables of the workspace. A wrong one is refused as the api-server would refuse it. What decided each
-//! field is told by `api-server explain`.
+//! Arguments are variables of the workspace. The example refuses what the api-server would refuse. `api-server explain` shows
+//! what decided each field.
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 
-use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, Variables, WorkspaceOverrides};
-use job_spec::{AttemptKey, EphemeralJobData, JobRequest, redacted, render, validate};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy, Variables};
+use job_spec::{AttemptKey, EphemeralJobData, Organization, Planner, StepType, redacted};
 
 fn main() -> ExitCode {
     match print_job(std::env::args().skip(1)) {
@@ -39,33 +39,18 @@ fn print_job(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Erro
     .into_iter()
     .collect();
     let settings = EphemeralSettings::load(&environment)?;
-    let overrides = WorkspaceOverrides::parse(&variables, Some(StepKind::Plan))?;
+    // Without a policy file the built-in policy applies.
+    let policy = Policy::default();
 
-    let payload: EphemeralJobData = serde_json::from_value(serde_json::json!({
-        "type": "terraformPlan",
-        "organizationId": "0b8a3c10-0000-4000-8000-000000000001",
-        "workspaceId": "7c1d2e5a-0000-4000-8000-000000000002",
-        "jobId": "42",
-        "stepId": "d2f0aa11-0000-4000-8000-000000000100",
-        "source": "https://github.com/acme/infra.git",
-        "branch": "main",
-    }))?;
-    let plan = validate(&JobRequest {
-        key: AttemptKey {
-            organization_id: payload.organization_id.clone(),
-            workspace_id: payload.workspace_id.clone(),
-            job_id: 42,
-            step_number: 100,
-            attempt: 1,
-        },
-        settings: &settings,
-        overrides: &overrides,
-        // No policy file: the built-in rules.
-        rules: &Rules::default(),
-        payload: &payload,
-        access: None,
-    })?;
-    let yaml = serde_saphyr::to_string(&redacted(&render(&plan)))?;
+    let organization = Organization::new("0b8a3c10-0000-4000-8000-000000000001", "acme");
+    let key = AttemptKey::new(organization, "7c1d2e5a-0000-4000-8000-000000000002", 42, 100, 1);
+    let planner = Planner::new(&settings, &policy);
+    let payload =
+        EphemeralJobData::new(StepType::TerraformPlan, &key, "d2f0aa11-0000-4000-8000-000000000100")
+            .with_source("https://github.com/acme/infra.git", "main")
+            .with_environment(&planner.environment(&variables, &key));
+    let plan = planner.plan(&variables, &payload, &key, None)?;
+    let yaml = serde_saphyr::to_string(&redacted(&plan.job()))?;
     std::io::stdout().write_all(yaml.as_bytes())?;
     Ok(())
 }

@@ -4,13 +4,13 @@
 //! beside it. Nothing here is checked by our rules: text goes the way that it goes there. The api-server never runs such a
 //! Job.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use config_core::Variables;
+use config_core::{Problem, Variables};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
 
-use crate::{JobRequest, labels};
+use crate::{explain::remove, labels, planner::Request};
 
 mod defects;
 mod grammar;
@@ -51,36 +51,11 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Renders what the old system makes of the same settings, the same payload and these variables.
-///
-/// Of the request, overrides and rules are not looked at: the old system reads variables in its own way and has no policy.
-/// Where it would make no Job at all, because it stops at a value, the Job shown lacks what the value was for, and the
-/// defect says so. Whether a claim exists, only the cluster knows; it is taken to exist.
-///
-/// ```
-/// use config_core::{EphemeralSettings, Rules, Variables, WorkspaceOverrides};
-/// use job_spec::{AttemptKey, EphemeralJobData, JobRequest, compatible};
-/// # let payload = EphemeralJobData::decode(
-/// #     "eyJ0eXBlIjoidGVycmFmb3JtUGxhbiIsIm9yZ2FuaXphdGlvbklkIjoiYWNtZSIsIndvcmtzcGFjZUlkIjoiZGV2Iiwiam9iSWQiOiI0MiIsInN0ZXBJZCI6InMifQ==",
-/// # )?;
-/// # let key = AttemptKey {
-/// #     organization_id: "acme".to_owned(), workspace_id: "dev".to_owned(), job_id: 42, step_number: 100, attempt: 1,
-/// # };
-/// # let (settings, overrides, rules) = <(EphemeralSettings, WorkspaceOverrides, Rules)>::default();
-/// # let request =
-/// #     JobRequest { key, settings: &settings, overrides: &overrides, rules: &rules, payload: &payload, access: None };
-/// let variables: Variables = [("EPHEMERAL_CONFIG_ANNOTATIONS", "token=YQ==")].into_iter().collect();
-/// let old = compatible(&variables, &request);
-///
-/// assert_eq!(old.job.metadata.name.as_deref(), Some("job-42"));
-/// assert_eq!(old.job.metadata.annotations.expect("one")["token"], "YQ");
-/// assert_eq!(old.job.spec.expect("a spec").backoff_limit, None);
-/// assert!(old.defects.iter().any(|defect| defect.about == "spec.backoffLimit"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use]
-pub fn compatible(variables: &Variables, request: &JobRequest<'_>) -> Compatible {
-    let mut reader = Reader::new(variables);
+/// Renders what the old system makes of the same settings, payload and variables; see [`Planner::compatible`](crate::Planner::compatible).
+pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
+    let refused = request.refused_by_policy();
+    let variables = without(&request.variables, &refused);
+    let mut reader = Reader::new(&variables);
     let mut job = pod::job_of(&mut reader, request);
     let metadata = &mut job.metadata;
     metadata.name = Some(job_name(request));
@@ -91,47 +66,49 @@ pub fn compatible(variables: &Variables, request: &JobRequest<'_>) -> Compatible
     let of_values = reader.into_defects();
     let mut defects = defects::of_construction(&job, request);
     defects.extend(of_values);
-    defects.extend(defects::not_rendered(variables, request));
+    defects.extend(defects::not_rendered(&variables, request));
+    defects.extend(refused.iter().map(|problem| {
+        let text = format!(
+            "applied by the old system, which has no policy; left out here: expected {}",
+            problem.expected
+        );
+        Defect::new(problem.origin.key.as_str(), text)
+    }));
     Compatible { job, defects }
 }
 
+/// The variables but for those that problems name.
+fn without<'v>(variables: &'v Variables, problems: &[Problem]) -> Cow<'v, Variables> {
+    let mut left = Cow::Borrowed(variables);
+    for problem in problems {
+        remove(left.to_mut(), &problem.origin.key);
+    }
+    left
+}
+
 /// The name of the Job and of its container, the same for all steps of a job.
-fn job_name(request: &JobRequest<'_>) -> String {
+fn job_name(request: &Request<'_>) -> String {
     format!("job-{}", request.key.job_id)
 }
 
 #[cfg(test)]
 mod tests {
-    use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
+    use config_core::{EphemeralSettings, Organization, Policy};
 
     use super::*;
-    use crate::{AttemptKey, EphemeralJobData};
+    use crate::{AttemptKey, EphemeralJobData, Planner, StepType};
 
     #[test]
-    fn a_payload_that_linux_does_not_take_is_a_defect_from_the_first_byte_too_many() {
+    fn payload_above_limit_of_linux_is_a_defect() {
+        let key = AttemptKey::new(Organization::new("acme", "acme"), "dev", 42, 100, 1);
         let texts_of = |bytes: usize| {
-            let json = serde_json::json!({
-                "type": "terraformPlan", "organizationId": "acme", "workspaceId": "dev", "jobId": "42", "stepId": "s",
-            });
-            let mut payload: EphemeralJobData = serde_json::from_value(json).unwrap();
+            let mut payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "s");
             // Three bytes of JSON are four of base64.
             payload.source = "x".repeat((bytes - payload.encode().len()) / 4 * 3);
-            let request = JobRequest {
-                key: AttemptKey {
-                    organization_id: "acme".to_owned(),
-                    workspace_id: "dev".to_owned(),
-                    job_id: 42,
-                    step_number: 100,
-                    attempt: 1,
-                },
-                settings: &EphemeralSettings::default(),
-                overrides: &WorkspaceOverrides::default(),
-                rules: &Rules::default(),
-                payload: &payload,
-                access: None,
-            };
+            let (settings, policy) = (EphemeralSettings::default(), Policy::default());
+            let planner = Planner::new(&settings, &policy);
             let of_payload = |defect: Defect| (defect.about == "EphemeralJobData").then_some(defect.text);
-            let defects = compatible(&Variables::default(), &request).defects;
+            let defects = planner.compatible(&Variables::default(), &payload, &key, None).defects;
             defects.into_iter().filter_map(of_payload).collect::<Vec<_>>()
         };
         // Base64 comes in groups of four: of the 131,054 bytes it can fill 131,052.

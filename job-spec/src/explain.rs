@@ -1,6 +1,6 @@
 //! Why a Job looks as it does: every field with the place that decided it.
 //!
-//! Works without a cluster, a server or a database. What is explained is what [`render`] makes, redacted; who decides which
+//! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; who decides which
 //! field is a table in `explain/deciders.rs`.
 
 use config_core::{Origin, Problem, SourceName, Variables, Warning, WorkspaceOverrides};
@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
 use crate::{
-    Defect, JobPlan, JobRequest, compatible,
-    compatible::{Compatible, origins},
+    Defect, JobPlan,
+    compatible::{self, Compatible, origins},
     fields::{self, Segment},
-    redacted, render, validate_after,
+    planner::Request,
+    redacted,
+    render::render,
 };
 
 mod deciders;
@@ -63,10 +65,10 @@ impl Serialize for Field {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Profile {
-    /// The one that [`render`] makes and that runs.
+    /// The one that [`Planner::plan`](crate::Planner::plan) makes and that runs.
     #[default]
     Safe,
-    /// The one that the old system makes of the same settings; see [`compatible`].
+    /// The one that the old system makes of the same settings; see [`Planner::compatible`](crate::Planner::compatible).
     Compatible,
 }
 
@@ -80,7 +82,7 @@ pub struct Preview {
     /// What is accepted, but hardly does what was meant.
     pub warnings: Vec<Warning>,
     /// The Job, made without the variables that are refused; `None` where the problems are not those of variables. The Job
-    /// of the old system is made of all variables, because it refuses none.
+    /// of the old system is made with malformed variables too, but without those that the policy refuses.
     pub explanation: Option<Explanation>,
     /// What is wrong with the Job of the old system; `None` for ours.
     pub defects: Option<Vec<Defect>>,
@@ -103,30 +105,7 @@ impl Serialize for Preview {
 }
 
 /// Explains the Job of a plan.
-///
-/// ```
-/// use config_core::{EphemeralSettings, Variables, WorkspaceOverrides};
-/// # use job_spec::{AttemptKey, EphemeralJobData, JobRequest, explain, validate};
-/// # let payload = EphemeralJobData::decode(
-/// #     "eyJ0eXBlIjoidGVycmFmb3JtUGxhbiIsIm9yZ2FuaXphdGlvbklkIjoiYWNtZSIsIndvcmtzcGFjZUlkIjoiZGV2Iiwiam9iSWQiOiI0MiIsInN0ZXBJZCI6InMifQ==",
-/// # )?;
-/// # let key = AttemptKey {
-/// #     organization_id: "acme".to_owned(), workspace_id: "dev".to_owned(), job_id: 42, step_number: 100, attempt: 1,
-/// # };
-/// # let settings = EphemeralSettings::default();
-/// let variables: Variables = [("EPHEMERAL_CPU_LIMIT", "2")].into_iter().collect();
-/// let overrides = WorkspaceOverrides::parse(&variables, None)?;
-/// # let rules = config_core::Rules::default();
-/// # let request =
-/// #     JobRequest { key, settings: &settings, overrides: &overrides, rules: &rules, payload: &payload, access: None };
-/// let explanation = explain(&validate(&request)?);
-/// let limit = explanation.fields.iter().find(|field| field.path.ends_with("limits.cpu")).expect("a limit");
-/// assert_eq!(limit.value, "2");
-/// assert_eq!(limit.origin.to_string(), "workspace variable EPHEMERAL_CPU_LIMIT");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[must_use]
-pub fn explain(plan: &JobPlan) -> Explanation {
+pub(crate) fn explain(plan: &JobPlan) -> Explanation {
     explanation(&render(plan), |path| {
         deciders::decide(plan, path).map(|decision| (decision.origin, decision.reason))
     })
@@ -148,21 +127,19 @@ fn explanation(
     Explanation { job, fields: found }
 }
 
-/// Explains what a workspace's variables make, whether they are right or not: the request's own overrides are replaced by
-/// those of the variables, which its rules judge, and variables that are refused are left out.
-#[must_use]
-pub fn preview(profile: Profile, variables: &Variables, request: &JobRequest<'_>) -> Preview {
-    let (plan, refused) = plan_without_refused(variables.clone(), request);
-    let mut warnings = WorkspaceOverrides::warnings(variables);
+/// Explains what the variables of a request make, whether they are valid or not; those that are refused are left out.
+pub(crate) fn preview(profile: Profile, request: &Request<'_>) -> Preview {
+    let (plan, refused) = plan_without_refused(request);
+    let mut warnings = WorkspaceOverrides::warnings(&request.variables);
     warnings.extend(plan.iter().flat_map(JobPlan::warnings).cloned());
     let plan = plan.as_ref();
     let (explanation, defects) = match profile {
         Profile::Safe => (plan.map(explain), None),
         Profile::Compatible => {
-            let Compatible { job, defects } = compatible(variables, request);
+            let Compatible { job, defects } = compatible::compatible(request);
             let decide = |path: &[Segment]| {
                 let path: Vec<&str> = path.iter().map(Segment::text).collect();
-                origins::decide(variables, request, &path)
+                origins::decide(request, &path)
             };
             (plan.map(|_| explanation(&job, decide)), Some(defects))
         }
@@ -171,21 +148,16 @@ pub fn preview(profile: Profile, variables: &Variables, request: &JobRequest<'_>
 }
 
 /// Plans the Job, with fewer and fewer variables until the rest is right; `None` where that does not help.
-fn plan_without_refused(
-    mut variables: Variables,
-    request: &JobRequest<'_>,
-) -> (Option<JobPlan>, Vec<Problem>) {
-    let kind = request.payload.step_type.kind();
+fn plan_without_refused(request: &Request<'_>) -> (Option<JobPlan>, Vec<Problem>) {
+    let mut variables = request.variables.clone();
     let mut refused = Vec::new();
     loop {
-        let (overrides, mut problems) = WorkspaceOverrides::read(&variables, kind);
-        problems.extend(request.rules.check(&variables));
-        match validate_after(problems, &JobRequest { overrides: &overrides, ..request.clone() }) {
+        match request.plan(&variables) {
             Ok(plan) => return (Some(plan), refused),
             Err(problems) => {
                 let mut removed = false;
                 for problem in &problems {
-                    removed |= remove(&mut variables, &problem.origin.key);
+                    removed |= remove(variables.to_mut(), &problem.origin.key);
                 }
                 refused.extend(problems);
                 if !removed {
@@ -197,7 +169,7 @@ fn plan_without_refused(
 }
 
 /// Removes the variable that a key names; some sources write more before the name.
-fn remove(variables: &mut Variables, key: &str) -> bool {
+pub(crate) fn remove(variables: &mut Variables, key: &str) -> bool {
     let name = key.rsplit(['/', '.']).next().unwrap_or(key);
     variables.remove(name)
 }

@@ -70,25 +70,47 @@ pub fn selector_of_job(job_id: u64) -> String {
     format!("{},{JOB_ID}={job_id}", selector())
 }
 
-/// Reads back which attempt an object is of; `None` if a label is missing or no number where one belongs.
+/// What the labels of an object say about its attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct AttemptLabels {
+    /// Id of the organization.
+    pub organization_id: String,
+    /// Id of the workspace.
+    pub workspace_id: String,
+    /// Id of the job.
+    pub job_id: u64,
+    /// Number of the step in its job.
+    pub step_number: u32,
+    /// Number of the attempt at the step.
+    pub attempt: u32,
+}
+
+impl From<&AttemptKey> for AttemptLabels {
+    fn from(key: &AttemptKey) -> Self {
+        Self {
+            organization_id: key.organization.id().to_owned(),
+            workspace_id: key.workspace_id.clone(),
+            job_id: key.job_id,
+            step_number: key.step_number,
+            attempt: key.attempt,
+        }
+    }
+}
+
+/// Parses the labels of an object of ours; `None` if a label is missing or is not a number where one is expected.
 ///
 /// ```
-/// use job_spec::{AttemptKey, labels};
-/// let key = AttemptKey {
-///     organization_id: "acme".to_owned(),
-///     workspace_id: "dev".to_owned(),
-///     job_id: 42,
-///     step_number: 100,
-///     attempt: 2,
-/// };
-/// assert_eq!(labels::attempt_of(&labels::of(&key)), Some(key));
+/// use job_spec::{AttemptKey, Organization, labels};
+/// let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 2);
+/// assert_eq!(labels::parse(&labels::of(&key)), Some((&key).into()));
 /// ```
 #[must_use]
-pub fn attempt_of(labels: &BTreeMap<String, String>) -> Option<AttemptKey> {
+pub fn parse(labels: &BTreeMap<String, String>) -> Option<AttemptLabels> {
     if labels.get(MANAGED_BY)? != MANAGED_BY_VALUE {
         return None;
     }
-    Some(AttemptKey {
+    Some(AttemptLabels {
         organization_id: labels.get(ORGANIZATION_ID)?.clone(),
         workspace_id: labels.get(WORKSPACE_ID)?.clone(),
         job_id: labels.get(JOB_ID)?.parse().ok()?,
@@ -100,9 +122,9 @@ pub fn attempt_of(labels: &BTreeMap<String, String>) -> Option<AttemptKey> {
 /// Returns the labels of the objects of an attempt.
 #[must_use]
 pub fn of(key: &AttemptKey) -> BTreeMap<String, String> {
-    let AttemptKey { organization_id, workspace_id, job_id, step_number, attempt } = key;
+    let AttemptKey { organization, workspace_id, job_id, step_number, attempt } = key;
     [
-        (ORGANIZATION_ID, organization_id.clone()),
+        (ORGANIZATION_ID, organization.id().to_owned()),
         (WORKSPACE_ID, workspace_id.clone()),
         (JOB_ID, job_id.to_string()),
         (STEP_NUMBER, step_number.to_string()),

@@ -2,17 +2,19 @@
 //!
 //! Pure functions over values: no I/O, no clock, no client. The way of a Job:
 //!
-//! 1. A caller puts together a [`JobRequest`]: settings, overrides and rules (from `config-core`), the payload, the attempt.
-//! 2. [`validate`] checks all of it and yields a [`JobPlan`], or every problem at once.
-//! 3. [`render`] turns the plan into a `batch/v1` Job; it cannot fail, and the same plan gives the same bytes.
+//! 1. A [`Planner`] holds the operator's settings and policy (from `config-core`). It is the only way to a Job: it reads the
+//!    variables, checks them against the policy and validates the whole, so no Job skips the policy.
+//! 2. [`Planner::plan`] returns a [`JobPlan`], or every problem at once.
+//! 3. [`JobPlan::into_objects`] renders the `batch/v1` Job, and the Secret that belongs to it if there is one; that cannot fail,
+//!    and the same plan gives the same bytes.
 //! 4. [`redacted`] makes a copy that may be shown.
 //!
-//! [`preview`] does all of it for variables that may be wrong, and tells who decided what. [`compatible`] renders what the
-//! system that the settings come from makes of them, for comparison.
+//! [`Planner::preview`] does all of it for variables that may be wrong, and says what decided each field.
+//! [`Planner::compatible`] renders what the system that the settings come from makes of them, for comparison.
 //!
 //! The Job is *safe by default*: it runs its pod once and never again, has a deadline and a time to live, meets the Pod
 //! Security profile *restricted*, and holds no token of the cluster unless the workspace names a service account.
-//! See [`render`](render()) for the whole list with reasons.
+//! See [`JobPlan::job`] for the whole list with reasons.
 //!
 //! The version of Kubernetes is chosen by the program that imports this crate, as with every library on `k8s-openapi`:
 //!
@@ -25,36 +27,34 @@
 //! ```
 //!
 //! ```
-//! use config_core::{EphemeralSettings, Rules, WorkspaceOverrides};
-//! use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
+//! use config_core::{EnvSnapshot, EphemeralSettings, Policy, Variables};
+//! use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, Organization, Planner, StepType};
 //!
-//! let payload = EphemeralJobData::decode(
-//!     // {"type":"terraformPlan","organizationId":"acme","workspaceId":"dev","jobId":"42","stepId":"s"}
-//!     "eyJ0eXBlIjoidGVycmFmb3JtUGxhbiIsIm9yZ2FuaXphdGlvbklkIjoiYWNtZSIsIndvcmtzcGFjZUlkIjoiZGV2Iiwiam9iSWQiOiI0MiIs\
-//!      InN0ZXBJZCI6InMifQ==",
-//! )?;
-//! let plan = validate(&JobRequest {
-//!     key: AttemptKey {
-//!         organization_id: "acme".to_owned(),
-//!         workspace_id: "dev".to_owned(),
-//!         job_id: 42,
-//!         step_number: 100,
-//!         attempt: 1,
-//!     },
-//!     settings: &EphemeralSettings::default(),
-//!     overrides: &WorkspaceOverrides::default(),
-//!     rules: &Rules::default(),
-//!     payload: &payload,
-//!     access: None,
-//! })?;
-//! let job = render(&plan);
+//! // Once, at the start of the service.
+//! let environment: EnvSnapshot = [("ExecutorEphemeralNamespace", "runs")].into_iter().collect();
+//! let settings = EphemeralSettings::load(&environment)?;
+//! let policy = Policy::parse("[default]\nforbid = ['EPHEMERAL_CONFIG_SERVICE_ACCOUNT']")?;
+//! let planner = Planner::new(&settings, &policy);
+//!
+//! // For each attempt.
+//! let variables: Variables = [("EPHEMERAL_CPU_LIMIT", "2")].into_iter().collect();
+//! let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 1);
+//! let payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "step-1")
+//!     .with_source("https://github.com/acme/infra.git", "main")
+//!     .with_environment(&planner.environment(&variables, &key));
+//! let access = AttemptAccess::new("https://terraform.example.com/executor/v1/attempts/7", "token");
+//! let (job, secret) = planner.plan(&variables, &payload, &key, access)?.into_objects();
 //!
 //! assert_eq!(job.metadata.name.as_deref(), Some("job-42-100-1"));
-//! assert_eq!(job.metadata.namespace.as_deref(), Some("terrakube"));
+//! assert_eq!(job.metadata.namespace.as_deref(), Some("runs"));
 //! assert_eq!(job.spec.and_then(|spec| spec.backoff_limit), Some(0));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! assert_eq!(secret, None, "the payload is in the environment unless the operator says otherwise");
+//! # Ok::<(), config_core::Problems>(())
 //! ```
+//!
+//! The objects can be submitted by any client of Kubernetes; `k8s-backend` takes the pair as it is.
 
+mod attempt;
 pub mod attempt_api;
 mod compatible;
 mod exit_code;
@@ -64,17 +64,19 @@ pub mod labels;
 pub mod names;
 mod payload;
 mod plan;
+mod planner;
 mod redact;
 mod render;
-mod request;
 mod validate;
 
-pub use compatible::{Compatible, Defect, compatible};
+pub use attempt::{AttemptAccess, AttemptKey};
+pub use compatible::{Compatible, Defect};
+pub use config_core::Organization;
 pub use exit_code::ExitCode;
-pub use explain::{Explanation, Field, Preview, Profile, explain, preview};
+pub use explain::{Explanation, Field, Preview, Profile};
 pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonFault, PayloadError, StepType};
 pub use plan::JobPlan;
+pub use planner::Planner;
 pub use redact::redacted;
-pub use render::{EXECUTOR_CONTAINER, render, secret_of};
-pub use request::{AttemptAccess, AttemptKey, JobRequest};
-pub use validate::{LONGEST_ENV_STRING, longest_env_value, validate, validate_after};
+pub use render::EXECUTOR_CONTAINER;
+pub use validate::{LONGEST_ENV_STRING, longest_env_value};

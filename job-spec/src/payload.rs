@@ -8,8 +8,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use config_core::StepKind;
+use config_core::{StepKind, Variables};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::AttemptKey;
 
 mod json_fault;
 
@@ -125,6 +127,7 @@ pub struct Command {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "the fields are those of the protocol")]
+#[non_exhaustive]
 pub struct EphemeralJobData {
     /// Scripts of the step; `None` means that there are none.
     #[serde(default)]
@@ -202,6 +205,89 @@ pub enum PayloadError {
 }
 
 impl EphemeralJobData {
+    /// Creates the payload of a step of an attempt's job; its ids are those of the key.
+    ///
+    /// It refreshes before it plans, prints banners, runs the Terraform that is installed, and has neither source nor variables:
+    /// the fields are public, and the `with_` functions set those that most payloads have.
+    ///
+    /// ```
+    /// use job_spec::{AttemptKey, EphemeralJobData, Organization, StepType};
+    /// let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 1);
+    /// let payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "step-1")
+    ///     .with_source("https://github.com/acme/infra.git", "main")
+    ///     .with_terraform_version("1.9.8")
+    ///     .with_variables([("region", "eu-west-1")]);
+    /// assert_eq!(payload.job_id, "42");
+    /// assert_eq!(payload.folder, "/");
+    /// ```
+    pub fn new(step_type: StepType, key: &AttemptKey, step_id: impl Into<String>) -> Self {
+        Self {
+            command_list: None,
+            step_type,
+            organization_id: key.organization.id().to_owned(),
+            workspace_id: key.workspace_id.clone(),
+            job_id: key.job_id.to_string(),
+            step_id: step_id.into(),
+            terraform_version: String::new(),
+            source: String::new(),
+            branch: String::new(),
+            folder: "/".to_owned(),
+            vcs_type: "PUBLIC".to_owned(),
+            connection_type: None,
+            access_token: None,
+            module_ssh_key: None,
+            commit_id: None,
+            refresh: true,
+            refresh_only: false,
+            show_header: true,
+            ignore_error: false,
+            tofu: false,
+            environment_variables: BTreeMap::new(),
+            variables: BTreeMap::new(),
+        }
+    }
+
+    /// Sets where the configuration comes from: a git address or a local folder, and the branch or tag of the former.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<String>, branch: impl Into<String>) -> Self {
+        self.source = source.into();
+        self.branch = branch.into();
+        self
+    }
+
+    /// Sets the working directory inside the source.
+    #[must_use]
+    pub fn with_folder(mut self, folder: impl Into<String>) -> Self {
+        self.folder = folder.into();
+        self
+    }
+
+    /// Sets the exact version of terraform or tofu.
+    #[must_use]
+    pub fn with_terraform_version(mut self, version: impl Into<String>) -> Self {
+        self.terraform_version = version.into();
+        self
+    }
+
+    /// Sets the environment of terraform and of scripts to all the variables that the step sees, as
+    /// [`Planner::environment`](crate::Planner::environment) returns them.
+    #[must_use]
+    pub fn with_environment(mut self, variables: &Variables) -> Self {
+        let pairs = variables.iter().map(|(name, found)| (name.to_owned(), found.value.clone()));
+        self.environment_variables = pairs.collect();
+        self
+    }
+
+    /// Sets the input variables of Terraform.
+    #[must_use]
+    pub fn with_variables<K: Into<String>, V: Into<String>>(
+        mut self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
     /// Encodes the payload as the value of `EphemeralJobData`: base64 of UTF-8 JSON, padded, on one line.
     #[must_use]
     pub fn encode(&self) -> String {

@@ -9,20 +9,22 @@ use config_core::{
     Origins, Resources, Sourced, TimeLimits, Warning,
     value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
 };
-use k8s_openapi::api::core::v1::{
-    Affinity, Container, PodTemplateSpec, TopologySpreadConstraint, Volume, VolumeMount,
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Affinity, Container, PodTemplateSpec, Secret, TopologySpreadConstraint, Volume, VolumeMount},
 };
 
 use crate::{
-    AttemptAccess, AttemptKey,
+    AttemptAccess, AttemptKey, Explanation, explain,
     fields::{self, FieldPath},
     names::{
         AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
         PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
     },
+    render,
 };
 
-/// A valid Job: the result of [`validate`](crate::validate()) and the only input of [`render`](crate::render()).
+/// A valid Job: the result of [`Planner::plan`](crate::Planner::plan), which the operator's policy permits.
 ///
 /// `Debug` shows neither the payload nor the token.
 #[derive(Clone, PartialEq)]
@@ -139,6 +141,66 @@ impl PatchedPod {
 }
 
 impl JobPlan {
+    /// Renders the Kubernetes Job; the same plan gives the same bytes.
+    ///
+    /// What every Job has, and why:
+    ///
+    /// | field | value | reason |
+    /// |---|---|---|
+    /// | `backoffLimit`, `restartPolicy` | `0`, `Never` | a step runs once; another try is another Job, decided by the orchestrator |
+    /// | `podReplacementPolicy` | `Failed` | no second pod beside one that is still stopping |
+    /// | `podFailurePolicy` | three rules that all fail the Job | the cluster writes disruption or exit code into the Job's condition, where it is seen without reading pods |
+    /// | `activeDeadlineSeconds` | 6 hours, or what the workspace says | a Job whose pod never starts ends too |
+    /// | `ttlSecondsAfterFinished` | one hour, or what the workspace says | nothing stays behind, the payload least of all |
+    /// | `terminationGracePeriodSeconds` | 5 minutes, or what the workspace says | terraform saves its state |
+    /// | labels | on Job and pod | see [`labels`](crate::labels) |
+    /// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
+    /// | pod and container security | Pod Security *restricted* | an executor needs no privilege; the workspace may say otherwise |
+    /// | `runAsUser`, `runAsGroup`, `fsGroup` | 1002, 1000, 1000 | the user of the stock image, which names it as text only, so that the kubelet could not prove it is not root |
+    /// | volume `tmp` at `/tmp` | only with a read-only root file system | programs need a place for temporary files |
+    /// | `automountServiceAccountToken` | `true` only with a named account | terraform code gets no token of the cluster by accident |
+    /// | `enableServiceLinks` | `false` | no variables of unrelated services in terraform's environment |
+    /// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
+    #[must_use]
+    pub fn job(&self) -> Job {
+        render::render(self)
+    }
+
+    /// Renders the Secret that belongs to the Job, for delivery by Secret; `None` for the other ways of delivery.
+    ///
+    /// Its name, namespace and labels are those of the Job. Who submits both makes the Job its owner.
+    #[must_use]
+    pub fn secret(&self) -> Option<Secret> {
+        render::secret_of(self)
+    }
+
+    /// Renders the Job and the Secret that belongs to it, if there is one.
+    #[must_use]
+    pub fn into_objects(self) -> (Job, Option<Secret>) {
+        (self.job(), self.secret())
+    }
+
+    /// Explains the Job: every field with the setting that decided it.
+    ///
+    /// ```
+    /// use config_core::{EphemeralSettings, Policy, Variables};
+    /// use job_spec::{AttemptKey, EphemeralJobData, Organization, Planner, StepType};
+    /// let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 1);
+    /// let payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "step-1");
+    /// let variables: Variables = [("EPHEMERAL_CPU_LIMIT", "2")].into_iter().collect();
+    ///
+    /// let (settings, policy) = (EphemeralSettings::default(), Policy::default());
+    /// let explanation = Planner::new(&settings, &policy).plan(&variables, &payload, &key, None)?.explain();
+    /// let limit = explanation.fields.iter().find(|field| field.path.ends_with("limits.cpu")).expect("a limit");
+    /// assert_eq!(limit.value, "2");
+    /// assert_eq!(limit.origin.to_string(), "workspace variable EPHEMERAL_CPU_LIMIT");
+    /// # Ok::<(), config_core::Problems>(())
+    /// ```
+    #[must_use]
+    pub fn explain(&self) -> Explanation {
+        explain::explain(self)
+    }
+
     /// Returns which attempt the Job is of.
     #[must_use]
     pub const fn key(&self) -> &AttemptKey {

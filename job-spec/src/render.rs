@@ -23,28 +23,8 @@ mod volumes;
 pub use container::EXECUTOR_CONTAINER;
 pub(crate) use container::restricted;
 
-/// Renders the Job of a plan; the same plan gives the same bytes.
-///
-/// What every Job has, and why:
-///
-/// | field | value | reason |
-/// |---|---|---|
-/// | `backoffLimit`, `restartPolicy` | `0`, `Never` | a step runs once; another try is another Job, decided by the orchestrator |
-/// | `podReplacementPolicy` | `Failed` | no second pod beside one that is still stopping |
-/// | `podFailurePolicy` | three rules that all fail the Job | the cluster writes disruption or exit code into the Job's condition, where it is seen without reading pods |
-/// | `activeDeadlineSeconds` | 6 hours, or what the workspace says | a Job whose pod never starts ends too |
-/// | `ttlSecondsAfterFinished` | one hour, or what the workspace says | nothing stays behind, the payload least of all |
-/// | `terminationGracePeriodSeconds` | 5 minutes, or what the workspace says | terraform saves its state |
-/// | labels | on Job and pod | see [`labels`](crate::labels) |
-/// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
-/// | pod and container security | Pod Security *restricted* | an executor needs no privilege; the workspace may say otherwise |
-/// | `runAsUser`, `runAsGroup`, `fsGroup` | 1002, 1000, 1000 | the user of the stock image, which names it as text only, so that the kubelet could not prove it is not root |
-/// | volume `tmp` at `/tmp` | only with a read-only root file system | programs need a place for temporary files |
-/// | `automountServiceAccountToken` | `true` only with a named account | terraform code gets no token of the cluster by accident |
-/// | `enableServiceLinks` | `false` | no variables of unrelated services in terraform's environment |
-/// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
-#[must_use]
-pub fn render(plan: &JobPlan) -> Job {
+/// Renders the Job of a plan.
+pub(crate) fn render(plan: &JobPlan) -> Job {
     let JobPlan { key, namespace, annotations, labels, time_limits, .. } = plan;
     let deadline = time_limits.deadline().unwrap_or(TimeLimits::DEFAULT_DEADLINE);
     let ttl = time_limits.ttl().unwrap_or(TimeLimits::DEFAULT_TTL);
@@ -125,10 +105,7 @@ pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
 }
 
 /// Renders the Secret that belongs to the Job of a plan, for delivery by Secret; `None` for the other ways.
-///
-/// Its name, namespace and labels are those of the Job. Who submits both makes the Job its owner.
-#[must_use]
-pub fn secret_of(plan: &JobPlan) -> Option<Secret> {
+pub(crate) fn secret_of(plan: &JobPlan) -> Option<Secret> {
     let JobPlan { key, namespace, payload, access, .. } = plan;
     (payload.delivery == Delivery::Secret)
         .then(|| secret::render(key, namespace, &payload.data, access.as_ref()))

@@ -3,11 +3,9 @@
 //! Settings and overrides hold the checked types of `config-core`. What only this place can see: whether the payload
 //! belongs to the attempt and fits into an environment variable.
 
-use std::borrow::Cow;
-
 use config_core::{EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys};
 
-use crate::{JobPlan, JobRequest, render};
+use crate::{JobPlan, planner::Request, render};
 
 mod checks;
 mod culprit;
@@ -35,29 +33,15 @@ pub const fn longest_env_value(name: &str) -> usize {
     LONGEST_ENV_STRING.saturating_sub(name.len() + "=\0".len())
 }
 
-/// Checks a request and plans the Job.
-///
-/// # Errors
-/// Every problem, sorted by key: ids that are not fit for a label, a payload of another attempt or too large for an
-/// environment variable, settings and overrides that break a rule of Kubernetes, a label, an annotation or an
-/// environment variable of ours set by the workspace, and what the operator's rules do not permit: amounts above a maximum,
-/// fields that the level of Pod Security refuses. Neither payload nor token are shown.
-pub fn validate(request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
-    validate_after(Vec::new(), request)
-}
-
-/// Checks a request of which some parts could not be read, and reports all problems together: those of reading, such as
-/// [`WorkspaceOverrides::read`] returns, and those that are found here.
-///
-/// # Errors
-/// The problems given and those of [`validate`].
-pub fn validate_after(mut problems: Vec<Problem>, request: &JobRequest<'_>) -> Result<JobPlan, Problems> {
-    let rules = request.rules;
-    let mut overrides = Cow::Borrowed(request.overrides);
-    let mut limited = Vec::new();
-    if rules.has_maximum() {
-        limited = rules.limit(overrides.to_mut());
-    }
+/// Checks overrides and the rest of a request, and plans the Job. Problems of reading and of the policy are reported
+/// together with those found here, and each of them refuses the plan.
+pub(crate) fn validate(
+    mut problems: Vec<Problem>,
+    request: &Request<'_>,
+    mut overrides: WorkspaceOverrides,
+) -> Result<JobPlan, Problems> {
+    let rules = &request.rules;
+    let limited = rules.limit(&mut overrides);
     let is_limited = limited.is_empty();
     problems.extend(limited);
     let (plan, mut problems) = plan(problems, request, &overrides);
@@ -82,10 +66,10 @@ pub fn validate_after(mut problems: Vec<Problem>, request: &JobRequest<'_>) -> R
 /// Plans the Job as far as its parts can be used; without a plan there is a problem.
 fn plan(
     problems: Vec<Problem>,
-    request: &JobRequest<'_>,
+    request: &Request<'_>,
     overrides: &WorkspaceOverrides,
 ) -> (Option<JobPlan>, Vec<Problem>) {
-    let JobRequest { key, settings, overrides: _, rules: _, payload, access } = request;
+    let Request { key, settings, rules: _, variables: _, payload, access } = *request;
     let mut checks = Checks { origins: &overrides.origins, problems };
     checks.key(key);
     checks.payload_is_of(key, payload);
@@ -95,7 +79,7 @@ fn plan(
 
     let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector: _, variables: _ } =
         settings;
-    let payload = checks.payload(payload_delivery, payload, access.as_ref());
+    let payload = checks.payload(payload_delivery, payload, access);
     let settings_origins = [
         (keys::EXECUTOR_EPHEMERAL_NAMESPACE, &namespace.origin),
         (keys::EXECUTOR_EPHEMERAL_IMAGE, &image.origin),
@@ -153,7 +137,7 @@ fn plan(
         env_from_config_maps: env_from_config_maps.iter().flatten().cloned().collect(),
         env_vars: env_vars.clone(),
         payload,
-        access: access.clone(),
+        access: access.cloned(),
         parts,
         time_limits: *time_limits,
         origins: all_origins(origins, settings_origins),

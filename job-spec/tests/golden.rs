@@ -10,13 +10,9 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{
-    Collection, EnvSnapshot, EphemeralSettings, Policy, Problem, Problems, SettingsFile, Variables,
-    WorkspaceOverrides, keys,
+    Collection, EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, Variables, keys,
 };
-use job_spec::{
-    AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, JobRequest, compatible, render,
-    secret_of, validate_after,
-};
+use job_spec::{AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, Organization, Planner};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Deserialize;
 
@@ -57,23 +53,28 @@ struct Access {
 }
 
 fn plan_of(input: Input) -> Result<JobPlan, Problems> {
-    with_request(input, |_, problems, request| validate_after(problems, request))
+    with_case(input, |planner, Case { variables, payload, key, access }| {
+        planner.plan(&variables, &payload, &key, access)
+    })
 }
 
-/// Hands out the variables of a case, what is wrong with them, and the request that they make.
-fn with_request<T>(input: Input, take: impl FnOnce(&Variables, Vec<Problem>, &JobRequest<'_>) -> T) -> T {
+/// What a planner is given.
+struct Case {
+    variables: Variables,
+    payload: EphemeralJobData,
+    key: AttemptKey,
+    access: Option<AttemptAccess>,
+}
+
+/// Calls a function with the planner of a case and what the planner is given.
+fn with_case<T>(input: Input, take: impl FnOnce(&Planner<'_>, Case) -> T) -> T {
     let Input { environment, settings_file, policy, workspace, global, collections, access } = input;
-    let key = AttemptKey {
-        organization_id: "0b8a3c10-0000-4000-8000-000000000001".to_owned(),
-        workspace_id: "7c1d2e5a-0000-4000-8000-000000000002".to_owned(),
-        job_id: 42,
-        step_number: 100,
-        attempt: 3,
-    };
+    let organization = Organization::new("0b8a3c10-0000-4000-8000-000000000001", "acme");
+    let key = AttemptKey::new(organization, "7c1d2e5a-0000-4000-8000-000000000002", 42, 100, 3);
     let payload: EphemeralJobData = serde_json::from_value(serde_json::json!({
         "type": "terraformPlan",
-        "organizationId": key.organization_id,
-        "workspaceId": key.workspace_id,
+        "organizationId": key.organization().id(),
+        "workspaceId": key.workspace_id(),
         "jobId": "42",
         "stepId": "d2f0aa11-0000-4000-8000-000000000100",
         "terraformVersion": "1.9.8",
@@ -87,35 +88,21 @@ fn with_request<T>(input: Input, take: impl FnOnce(&Variables, Vec<Problem>, &Jo
     let env: EnvSnapshot = environment.into_iter().collect();
     let file = SettingsFile::parse(&settings_file).unwrap();
     let settings = EphemeralSettings::load_with(&env, Some(&file)).unwrap();
-    let organization = [key.organization_id.as_str(), "acme"];
-    let rules = Policy::parse(&policy).unwrap().rules_for(&organization);
+    // A case without a policy is about rendering: it may set what needs a permission.
+    let policy = if policy.is_empty() { Policy::permissive() } else { Policy::parse(&policy).unwrap() };
     let collections: Vec<Collection> = collections
         .into_iter()
         .map(|OfCollection { name, priority, variables }| Collection { name, priority, variables })
         .collect();
     let variables = Variables::merge(&workspace, &global, &collections);
-    let variables = variables.or(settings.variables_for(&organization));
-    let (overrides, mut problems) = WorkspaceOverrides::read(&variables, payload.step_type.kind());
-    // A case without a policy is about rendering: it may set what needs a permission.
-    if !policy.is_empty() {
-        problems.extend(rules.check(&variables));
-    }
-    let access = access.map(|Access { url, token }| AttemptAccess { url, token });
-    let request = JobRequest {
-        key,
-        settings: &settings,
-        overrides: &overrides,
-        rules: &rules,
-        payload: &payload,
-        access,
-    };
-    take(&variables, problems, &request)
+    let access = access.map(|Access { url, token }| AttemptAccess::new(url, token));
+    take(&Planner::new(&settings, &policy), Case { variables, payload, key, access })
 }
 
 /// Renders the Job, and the Secret that belongs to it.
 fn objects_of(input: Input) -> (String, Option<String>) {
-    let plan = plan_of(input).unwrap();
-    (yaml_of(&render(&plan)), secret_of(&plan).map(|secret| serde_saphyr::to_string(&secret).unwrap()))
+    let (job, secret) = plan_of(input).unwrap().into_objects();
+    (yaml_of(&job), secret.map(|secret| serde_saphyr::to_string(&secret).unwrap()))
 }
 
 fn yaml_of(job: &Job) -> String {
@@ -200,7 +187,9 @@ fn every_refused_case_is_refused_with_its_words() {
 fn every_case_makes_the_golden_job_of_the_old_system_with_its_defects() {
     for_each_case("compatible", 5, |case, input| {
         let Compatible { job, defects } =
-            with_request(input, |variables, _, request| compatible(variables, request));
+            with_case(input, |planner, Case { variables, payload, key, access }| {
+                planner.compatible(&variables, &payload, &key, access)
+            });
         let defects = defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
         let files = [("job.yaml", yaml_of(&job)), ("defects.txt", defects)];
         files.iter().filter_map(|(file, actual)| difference(&case.join(file), Some(actual))).collect()

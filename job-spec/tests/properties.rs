@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 
 use config_core::keys;
 use job_spec::{
-    AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, attempt_api, explain, labels, redacted,
-    render,
+    AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, Organization, attempt_api, labels, redacted,
 };
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
@@ -43,15 +42,15 @@ proptest! {
     #[test]
     fn every_plan_renders_the_same_bytes_twice(key in key(), workspace in workspace()) {
         let payload = payload_of(&key, "s");
-        let bytes = |()| serde_json::to_vec(&render(&plan_of(&key, &workspace, &payload, "t"))).unwrap();
+        let bytes = |()| serde_json::to_vec(&plan_of(&key, &workspace, &payload, "t").job()).unwrap();
         prop_assert_eq!(bytes(()), bytes(()));
     }
 
     #[test]
     fn every_field_of_every_job_is_explained(key in key(), workspace in workspace()) {
         let plan = plan_of(&key, &workspace, &payload_of(&key, "s"), "t");
-        let explanation = explain(&plan);
-        prop_assert_eq!(&explanation.job, &redacted(&render(&plan)));
+        let explanation = plan.explain();
+        prop_assert_eq!(&explanation.job, &redacted(&plan.job()));
         for field in &explanation.fields {
             prop_assert_ne!(field.reason, Some("nobody is known to have decided it"), "{}", field.path);
         }
@@ -59,7 +58,7 @@ proptest! {
 
     #[test]
     fn every_job_is_safe(key in key(), workspace in workspace()) {
-        let job = render(&plan_of(&key, &workspace, &payload_of(&key, "s"), "t"));
+        let job = plan_of(&key, &workspace, &payload_of(&key, "s"), "t").job();
         let (spec, pod, container) = parts(&job);
         prop_assert_eq!(spec.backoff_limit, Some(0));
         prop_assert_eq!(pod.restart_policy.as_deref(), Some("Never"));
@@ -80,9 +79,9 @@ proptest! {
 
     #[test]
     fn job_and_pod_carry_the_labels_of_the_attempt(key in key(), workspace in workspace()) {
-        let job = render(&plan_of(&key, &workspace, &payload_of(&key, "s"), "t"));
+        let job = plan_of(&key, &workspace, &payload_of(&key, "s"), "t").job();
         let of_job = job.metadata.labels.as_ref().unwrap();
-        prop_assert_eq!(labels::attempt_of(of_job), Some(key));
+        prop_assert_eq!(labels::parse(of_job), Some((&key).into()));
         let of_pod = job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
         prop_assert_eq!(Some(of_job), of_pod.labels.as_ref());
         let wanted = workspace.contains_key(keys::CONFIG_POD_ANNOTATIONS);
@@ -92,7 +91,7 @@ proptest! {
     #[test]
     fn the_hash_changes_with_the_spec_and_with_nothing_else(key in key(), workspace in workspace()) {
         let hash = |payload: &EphemeralJobData, workspace: &BTreeMap<String, String>| {
-            let job = render(&plan_of(&key, workspace, payload, "t"));
+            let job = plan_of(&key, workspace, payload, "t").job();
             job.metadata.annotations.unwrap()[labels::SPEC_HASH].clone()
         };
         let first = hash(&payload_of(&key, "a"), &workspace);
@@ -108,7 +107,7 @@ proptest! {
         key in key(), workspace in workspace(), secret in "secret-[a-z]{12}", token in "token-[a-z]{12}",
     ) {
         let payload = payload_of(&key, &secret);
-        let job = render(&plan_of(&key, &workspace, &payload, &token));
+        let job = plan_of(&key, &workspace, &payload, &token).job();
         let (_, _, container) = parts(&job);
         prop_assert_eq!(EphemeralJobData::decode(env_of(container, keys::EPHEMERAL_JOB_DATA)).unwrap(), payload);
         prop_assert_eq!(env_of(container, keys::EPHEMERAL_FLAG_BATCH), "true");
@@ -121,14 +120,8 @@ proptest! {
 
 #[test]
 fn every_failure_is_written_into_the_condition_of_the_job() {
-    let key = AttemptKey {
-        organization_id: "o".to_owned(),
-        workspace_id: "w".to_owned(),
-        job_id: 1,
-        step_number: 2,
-        attempt: 3,
-    };
-    let job = render(&plan_of(&key, &BTreeMap::new(), &payload_of(&key, "s"), "t"));
+    let key = AttemptKey::new(Organization::new("o", "acme"), "w", 1, 2, 3);
+    let job = plan_of(&key, &BTreeMap::new(), &payload_of(&key, "s"), "t").job();
     let rules = &parts(&job).0.pod_failure_policy.as_ref().unwrap().rules;
     assert!(rules.iter().all(|rule| rule.action == "FailJob"));
     let [disruption, ours, others] = rules.as_slice() else { panic!("three rules") };

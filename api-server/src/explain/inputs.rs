@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::bail;
-use config_core::{Collection, EphemeralSettings, Policy, Rules, Variables, WorkspaceOverrides};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobRequest, Preview, Profile, StepType};
+use config_core::{Collection, EphemeralSettings, Policy, Variables};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, Planner, Preview, Profile, StepType};
 
 use super::{env_file, payload};
 
@@ -24,48 +24,39 @@ pub(super) struct Texts {
 #[derive(Debug)]
 pub(super) struct Inputs {
     settings: EphemeralSettings,
-    rules: Rules,
+    policy: Policy,
     variables: Variables,
     payload: EphemeralJobData,
     key: AttemptKey,
 }
 
 impl Inputs {
-    /// Reads the texts; the organization goes by the id of the payload and by these names.
+    /// Reads the texts; settings and policy find the organization by the id of the payload and by these names.
     pub(super) fn new(
         texts: Texts,
         settings: EphemeralSettings,
-        policy: &Policy,
+        policy: Policy,
         names: &[String],
     ) -> anyhow::Result<Self> {
         let variables = variables(&texts)?;
+        let step_type = texts.step_type.unwrap_or(StepType::TerraformPlan);
         let given = texts.job.map(|(file, text)| payload::parse(&file, &text)).transpose()?;
-        let id = given.as_ref().map(|payload| payload.organization_id.clone());
-        let organization: Vec<&str> = id.iter().chain(names).map(String::as_str).collect();
-        let variables = variables.or(settings.variables_for(&organization));
-        let rules = policy.rules_for(&organization);
+        let key = match &given {
+            Some(payload) => payload::key_of(payload, names)?,
+            None => payload::example_key(names),
+        };
         let payload = given.unwrap_or_else(|| {
-            let pairs = variables.iter().map(|(name, value)| (name.to_owned(), value.value.clone()));
-            payload::example(texts.step_type.unwrap_or(StepType::TerraformPlan), pairs.collect())
+            let environment = Planner::new(&settings, &policy).environment(&variables, &key).into_owned();
+            payload::example(step_type, &key, &environment)
         });
-        let key = payload::key_of(&payload)?;
-        Ok(Self { settings, rules, variables, payload, key })
+        Ok(Self { settings, policy, variables, payload, key })
     }
 
     pub(super) fn preview(&self, profile: Profile) -> Preview {
-        let request = JobRequest {
-            key: self.key.clone(),
-            settings: &self.settings,
-            overrides: &WorkspaceOverrides::default(),
-            rules: &self.rules,
-            payload: &self.payload,
-            // The server makes both for each attempt.
-            access: Some(AttemptAccess {
-                url: "https://api-server.example/executor/v1/attempts/1".to_owned(),
-                token: "0".repeat(51),
-            }),
-        };
-        job_spec::preview(profile, &self.variables, &request)
+        let Self { settings, policy, variables, payload, key } = self;
+        // The server makes both for each attempt.
+        let access = AttemptAccess::new("https://api-server.example/executor/v1/attempts/1", "0".repeat(51));
+        Planner::new(settings, policy).preview(profile, variables, payload, key, access)
     }
 }
 

@@ -1,11 +1,13 @@
 //! The payload of the step that is explained: one that somebody has, or one of made-up ids.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use job_spec::{AttemptKey, EphemeralJobData, StepType};
+use config_core::Variables;
+use job_spec::{AttemptKey, EphemeralJobData, Organization, StepType};
 use uuid::Uuid;
+
+/// Number of the first step of most templates.
+const STEP_NUMBER: u32 = 100;
 
 /// Reads a payload: JSON, or its base64.
 ///
@@ -20,56 +22,39 @@ pub(super) fn parse(file: &str, text: &str) -> anyhow::Result<EphemeralJobData> 
         .with_context(|| format!("{file}: expected a payload, JSON as in EphemeralJobData or its base64"))
 }
 
-/// Makes a step of nobody's job; the executor would find these variables in its environment.
-pub(super) fn example(
-    step_type: StepType,
-    environment_variables: BTreeMap<String, String>,
-) -> EphemeralJobData {
-    EphemeralJobData {
-        command_list: None,
-        step_type,
-        organization_id: made_up(1),
-        workspace_id: made_up(2),
-        job_id: "1".to_owned(),
-        step_id: made_up(3),
-        terraform_version: String::new(),
-        source: "https://git.example.com/infra.git".to_owned(),
-        branch: "main".to_owned(),
-        folder: "/".to_owned(),
-        vcs_type: "PUBLIC".to_owned(),
-        connection_type: None,
-        access_token: None,
-        module_ssh_key: None,
-        commit_id: None,
-        refresh: true,
-        refresh_only: false,
-        show_header: true,
-        ignore_error: false,
-        tofu: false,
-        environment_variables,
-        variables: BTreeMap::new(),
-    }
+/// Creates the payload of an example step whose executor finds these variables in its environment.
+pub(super) fn example(step_type: StepType, key: &AttemptKey, environment: &Variables) -> EphemeralJobData {
+    EphemeralJobData::new(step_type, key, example_id(3))
+        .with_source("https://git.example.com/infra.git", "main")
+        .with_environment(environment)
 }
 
-fn made_up(number: u128) -> String {
+/// Creates the key of the first attempt at the first step of an example job.
+pub(super) fn example_key(names: &[String]) -> AttemptKey {
+    AttemptKey::new(organization(example_id(1), names), example_id(2), 1, STEP_NUMBER, 1)
+}
+
+fn example_id(number: u128) -> String {
     Uuid::from_u128(number).to_string()
 }
 
-/// Makes the key of the first attempt at the first step of a payload's job.
+/// Creates the key of the first attempt at the first step of a payload's job; the organization goes by these names too.
 ///
 /// # Errors
-/// An id of a job that is no number.
-pub(super) fn key_of(payload: &EphemeralJobData) -> anyhow::Result<AttemptKey> {
+/// A job id that is not a number.
+pub(super) fn key_of(payload: &EphemeralJobData, names: &[String]) -> anyhow::Result<AttemptKey> {
     let job_id = payload.job_id.parse().with_context(|| {
         format!("the payload's jobId: found {:?}, expected a number without a sign", payload.job_id)
     })?;
-    Ok(AttemptKey {
-        organization_id: payload.organization_id.clone(),
-        workspace_id: payload.workspace_id.clone(),
-        job_id,
-        step_number: 100,
-        attempt: 1,
-    })
+    let organization = organization(payload.organization_id.clone(), names);
+    Ok(AttemptKey::new(organization, payload.workspace_id.as_str(), job_id, STEP_NUMBER, 1))
+}
+
+/// An organization without a name goes by its id alone.
+fn organization(id: String, names: &[String]) -> Organization {
+    let (name, aliases) =
+        names.split_first().map_or((id.clone(), &[][..]), |(name, rest)| (name.clone(), rest));
+    aliases.iter().fold(Organization::new(id, name), Organization::with_alias)
 }
 
 #[cfg(test)]
@@ -83,7 +68,7 @@ mod tests {
         for text in [JSON.to_owned(), format!("\n  {JSON}\n"), format!("{}\n", STANDARD.encode(JSON))] {
             let payload = parse("job.json", &text).unwrap();
             assert_eq!((payload.step_type, payload.job_id.as_str()), (StepType::TerraformApply, "42"));
-            assert_eq!(key_of(&payload).unwrap().job_name().as_str(), "job-42-100-1");
+            assert_eq!(key_of(&payload, &[]).unwrap().job_name().as_str(), "job-42-100-1");
         }
     }
 
@@ -101,7 +86,7 @@ mod tests {
         }
         let payload = parse("job.json", &JSON.replace("42", "forty")).unwrap();
         assert_eq!(
-            key_of(&payload).unwrap_err().to_string(),
+            key_of(&payload, &[]).unwrap_err().to_string(),
             "the payload's jobId: found \"forty\", expected a number without a sign"
         );
     }

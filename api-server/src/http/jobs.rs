@@ -72,7 +72,7 @@ pub(super) async fn input_of(store: &Store, workspace: Workspace) -> Result<Work
 
 /// Makes what the executor of an example would reach the server with.
 pub(super) fn example_access(services: &Services, example: &StepInput) -> AttemptAccess {
-    AttemptAccess { url: services.attempt_url(&example.step_id), token: "0".repeat(51) }
+    AttemptAccess::new(services.attempt_url(&example.step_id), "0".repeat(51))
 }
 
 /// Plans every step once, and returns what that warns of.

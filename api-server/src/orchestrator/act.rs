@@ -81,7 +81,7 @@ impl Actor {
             attempt: number,
             commit_id: fixed_commit(job),
         };
-        let access = AttemptAccess { url: self.services.attempt_url(&id), token: token.clone() };
+        let access = AttemptAccess::new(self.services.attempt_url(&id), token.as_str());
         // The job was checked when it was created; the workspace's variables may have changed since.
         let Services { settings, policy, .. } = &*self.services;
         let plan = match plan_attempt(settings, policy, &input, &step_input, access) {

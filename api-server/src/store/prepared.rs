@@ -24,11 +24,7 @@ impl Prepared {
     /// Renders a plan.
     #[must_use]
     pub fn of(plan: &JobPlan) -> Self {
-        Self {
-            job: job_spec::render(plan),
-            secret: job_spec::secret_of(plan),
-            job_data: plan.payload_for_claim().map(str::to_owned),
-        }
+        Self { job: plan.job(), secret: plan.secret(), job_data: plan.payload_for_claim().map(str::to_owned) }
     }
 
     /// Returns the name of the Kubernetes Job.

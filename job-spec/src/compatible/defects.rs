@@ -5,9 +5,9 @@ use k8s_openapi::api::batch::v1::Job;
 
 use super::Defect;
 use crate::{
-    JobRequest,
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
     longest_env_value,
+    planner::Request,
 };
 
 /// What is wrong whatever the workspace sets.
@@ -67,7 +67,7 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// What is wrong with the form of this Job.
-pub(super) fn of_construction(job: &Job, request: &JobRequest<'_>) -> Vec<Defect> {
+pub(super) fn of_construction(job: &Job, request: &Request<'_>) -> Vec<Defect> {
     let mut defects: Vec<Defect> = ALWAYS.map(|(about, text)| Defect::new(about, text)).into();
     let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let account = pod.and_then(|pod| pod.service_account_name.as_deref()).unwrap_or_default();
@@ -92,7 +92,7 @@ pub(super) fn of_construction(job: &Job, request: &JobRequest<'_>) -> Vec<Defect
 }
 
 /// What of the settings the Job does not hold.
-pub(super) fn not_rendered(variables: &Variables, request: &JobRequest<'_>) -> Vec<Defect> {
+pub(super) fn not_rendered(variables: &Variables, request: &Request<'_>) -> Vec<Defect> {
     let family = variables.iter().filter(|(name, _)| name.starts_with(keys::EPHEMERAL_PREFIX));
     let unknown = family.filter(|(name, _)| !KNOWN.contains(name));
     let mut defects: Vec<Defect> = unknown

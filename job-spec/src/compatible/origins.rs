@@ -2,14 +2,11 @@
 
 use config_core::{Origin, SourceName, Variables, keys};
 
-use crate::JobRequest;
+use crate::planner::Request;
 
 /// Finds out who decided a field and, where nobody was asked, why it is so; `None` for a field that no such Job has.
-pub(crate) fn decide(
-    variables: &Variables,
-    request: &JobRequest<'_>,
-    path: &[&str],
-) -> Option<(Origin, Option<&'static str>)> {
+pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Option<&'static str>)> {
+    let variables = &*request.variables;
     let last = path.last().copied().unwrap_or_default();
     let always = |reason| (default(last), Some(reason));
     let of_request = || (Origin::new(SourceName::Request, last), None);
@@ -59,7 +56,7 @@ fn of_variable(variables: &Variables, name: &str) -> Origin {
     }
 }
 
-fn of_node_label(variables: &Variables, request: &JobRequest<'_>, key: &str) -> Origin {
+fn of_node_label(variables: &Variables, request: &Request<'_>, key: &str) -> Origin {
     let name = keys::CONFIG_NODE_SELECTOR_TAGS;
     match request.settings.node_selector.get(key).filter(|_| variables.get(name).is_none()) {
         Some(label) => label.origin.clone(),

@@ -10,12 +10,12 @@ use k8s_openapi::api::{
 };
 
 use super::{job_name, reader::Reader};
-use crate::{JobRequest, plan::VolumeKind};
+use crate::{plan::VolumeKind, planner::Request};
 
 /// Where a config map is mounted that has no path.
 const CONFIG_MAP_PATH: &str = "/tmp";
 
-pub(super) fn job_of(reader: &mut Reader<'_>, request: &JobRequest<'_>) -> Job {
+pub(super) fn job_of(reader: &mut Reader<'_>, request: &Request<'_>) -> Job {
     let (volumes, mounts): (Vec<Volume>, Vec<VolumeMount>) =
         [config_map(reader), plugin_cache(reader)].into_iter().flatten().unzip();
     let of_settings = || {
@@ -42,7 +42,7 @@ pub(super) fn job_of(reader: &mut Reader<'_>, request: &JobRequest<'_>) -> Job {
     Job { spec: Some(JobSpec { template, ..JobSpec::default() }), ..Job::default() }
 }
 
-fn container(reader: &mut Reader<'_>, request: &JobRequest<'_>, mounts: Vec<VolumeMount>) -> Container {
+fn container(reader: &mut Reader<'_>, request: &Request<'_>, mounts: Vec<VolumeMount>) -> Container {
     let entry =
         |name: &str, value: String| EnvVar { name: name.to_owned(), value: Some(value), value_from: None };
     // One name: the list is newer.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EnvSnapshot, EphemeralSettings, Policy};
+use config_core::{EnvSnapshot, EphemeralSettings, Organization, Policy};
 
-use super::*;
-use crate::{AttemptAccess, AttemptKey, EphemeralJobData, validate};
+use super::{Field, Preview, Profile, UNKNOWN, Value, Variables};
+use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Planner};
 
 const POLICY: &str = "
 [default]
@@ -24,40 +24,36 @@ fn payload() -> EphemeralJobData {
     .unwrap()
 }
 
-fn with_request<T>(variables: &[(&str, &str)], use_it: impl FnOnce(&Variables, &JobRequest<'_>) -> T) -> T {
+/// Calls a function with a planner, variables, and the workspace's key and access.
+fn with_planner<T>(
+    workspace: &str,
+    variables: &[(&str, &str)],
+    take: impl FnOnce(&Planner<'_>, &Variables, &AttemptKey, AttemptAccess) -> T,
+) -> T {
     let env: EnvSnapshot = [
         ("ExecutorEphemeralNamespace", "runs"),
         ("JAVA_TOOL_OPTIONS", "-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd"),
     ]
     .into_iter()
     .collect();
-    let request = JobRequest {
-        key: AttemptKey {
-            organization_id: "org-7".to_owned(),
-            workspace_id: "ws-8".to_owned(),
-            job_id: 42,
-            step_number: 100,
-            attempt: 3,
-        },
-        settings: &EphemeralSettings::load(&env).unwrap(),
-        overrides: &WorkspaceOverrides::default(),
-        rules: &Policy::parse(POLICY).unwrap().rules_for(&[]),
-        payload: &payload(),
-        access: Some(AttemptAccess {
-            url: "https://api.example.com/a".to_owned(),
-            token: "s3cret".to_owned(),
-        }),
-    };
-    use_it(&variables.iter().copied().collect(), &request)
+    let (settings, policy) = (EphemeralSettings::load(&env).unwrap(), Policy::parse(POLICY).unwrap());
+    let key = AttemptKey::new(Organization::new("org-7", "acme"), workspace, 42, 100, 3);
+    let access = AttemptAccess::new("https://api.example.com/a", "s3cret");
+    take(&Planner::new(&settings, &policy), &variables.iter().copied().collect(), &key, access)
+}
+
+fn preview(profile: Profile, variables: &[(&str, &str)]) -> Preview {
+    with_planner("ws-8", variables, |planner, variables, key, access| {
+        planner.preview(profile, variables, &payload(), key, access)
+    })
 }
 
 /// Path to origin (and reason) of every field.
 fn origins(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
-    with_request(variables, |variables, request| {
-        let overrides = WorkspaceOverrides::parse(variables, request.payload.step_type.kind()).unwrap();
-        let plan = validate(&JobRequest { overrides: &overrides, ..request.clone() }).unwrap();
+    with_planner("ws-8", variables, |planner, variables, key, access| {
+        let plan = planner.plan(variables, &payload(), key, access).unwrap();
         let reason = |field: &Field| field.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        explain(&plan)
+        plan.explain()
             .fields
             .iter()
             .map(|field| (field.path.clone(), format!("{}{}", field.origin, reason(field))))
@@ -172,7 +168,8 @@ fn a_limit_that_nobody_set_is_the_maximum_of_the_policy() {
 
 #[test]
 fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
-    let preview = with_request(
+    let preview = preview(
+        Profile::Safe,
         &[
             ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X"),
             ("EPHEMERAL_CPU_LIMTI", "1"),
@@ -180,7 +177,6 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
             ("EPHEMERAL_MEMORY_LIMIT", "1Gi"),
             ("EPHEMERAL_CONFIG_TTL_APPLY", "1h"),
         ],
-        |variables, request| preview(Profile::Safe, variables, request),
     );
     let keys: Vec<&str> = preview.refused.iter().map(|problem| problem.origin.key.as_str()).collect();
     assert_eq!(
@@ -199,9 +195,8 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
 
 #[test]
 fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
-    let preview = with_request(&[], |variables, request| {
-        let key = AttemptKey { workspace_id: "another".to_owned(), ..request.key.clone() };
-        preview(Profile::Safe, variables, &JobRequest { key, ..request.clone() })
+    let preview = with_planner("another", &[], |planner, variables, key, access| {
+        planner.preview(Profile::Safe, variables, &payload(), key, access)
     });
     assert_eq!(preview.explanation, None);
     assert_eq!(preview.refused[0].origin.key, "EphemeralJobData.workspaceId");
@@ -210,9 +205,8 @@ fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
 #[test]
 fn no_secret_is_shown() {
     for profile in [Profile::Safe, Profile::Compatible] {
-        let shown = with_request(&[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")], |variables, request| {
-            serde_json::to_string(&preview(profile, variables, request)).unwrap()
-        });
+        let preview = preview(profile, &[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")]);
+        let shown = serde_json::to_string(&preview).unwrap();
         for secret in ["hunter2", "s3cret", "t0ken", &payload().encode()] {
             assert!(!shown.contains(secret), "{secret} in {shown}");
         }
@@ -223,8 +217,7 @@ fn no_secret_is_shown() {
 
 #[test]
 fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
-    let variables = [("PVC_CLAIM_NAME", "cache")];
-    let preview = with_request(&variables, |variables, request| preview(Profile::Safe, variables, request));
+    let preview = preview(Profile::Safe, &[("PVC_CLAIM_NAME", "cache")]);
     let json: Value = serde_json::from_str(&serde_json::to_string(&preview).unwrap()).unwrap();
     assert_eq!(json["warnings"][0]["key"], "PVC_CLAIM_NAME");
     assert_eq!(json["refused"], serde_json::json!([]));
@@ -235,7 +228,7 @@ fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
 
 #[test]
 fn what_the_old_system_writes_without_being_asked_has_a_reason() {
-    let preview = with_request(&[], |variables, request| preview(Profile::Compatible, variables, request));
+    let preview = preview(Profile::Compatible, &[]);
     let fields = preview.explanation.unwrap().fields;
     assert!(fields.iter().all(|field| field.reason != Some(UNKNOWN)), "{fields:#?}");
     let empty = fields.iter().find(|field| field.path.ends_with("[job-42].securityContext")).unwrap();
@@ -260,8 +253,7 @@ fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
         ("EPHEMERAL_CPU_REQUEST", "500m"),
         ("EPHEMERAL_MEMORY_REQUEST", "1Gi"),
     ];
-    let preview =
-        with_request(&variables, |variables, request| preview(Profile::Compatible, variables, request));
+    let preview = preview(Profile::Compatible, &variables);
     assert_eq!(preview.refused.len(), 1, "{:?}", preview.refused);
     let fields = preview.explanation.unwrap().fields;
     assert!(fields.iter().all(|field| field.reason != Some(UNKNOWN)), "{fields:#?}");

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_dollar_sign_is_doubled_so_that_kubernetes_expands_nothing() {
-        let access = AttemptAccess { url: "http://a/$(HOME)".to_owned(), token: "a$$b$".to_owned() };
+        let access = AttemptAccess::new("http://a/$(HOME)", "a$$b$");
         let variables = "A=$(EphemeralJobData)$".parse().unwrap();
         let payload = PlannedPayload { delivery: Delivery::Env, data: "e30=".to_owned() };
         let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), &variables);

@@ -95,9 +95,9 @@ impl Checks<'_> {
     }
 
     pub(super) fn key(&mut self, key: &AttemptKey) {
-        let AttemptKey { organization_id, workspace_id, job_id: _, step_number: _, attempt: _ } = key;
-        for (label, id) in [(labels::ORGANIZATION_ID, organization_id), (labels::WORKSPACE_ID, workspace_id)]
-        {
+        let ids =
+            [(labels::ORGANIZATION_ID, key.organization.id()), (labels::WORKSPACE_ID, key.workspace_id())];
+        for (label, id) in ids {
             if id.is_empty() {
                 self.push(Problem::new(request(label), "an id").with_found(id));
             }
@@ -107,11 +107,10 @@ impl Checks<'_> {
 
     /// A payload of another workspace would change the wrong infrastructure under the right name.
     pub(super) fn payload_is_of(&mut self, key: &AttemptKey, payload: &EphemeralJobData) {
-        let AttemptKey { organization_id, workspace_id, job_id, step_number: _, attempt: _ } = key;
         for (field, in_key, in_payload) in [
-            ("organizationId", organization_id, &payload.organization_id),
-            ("workspaceId", workspace_id, &payload.workspace_id),
-            ("jobId", &job_id.to_string(), &payload.job_id),
+            ("organizationId", key.organization.id(), &payload.organization_id),
+            ("workspaceId", key.workspace_id(), &payload.workspace_id),
+            ("jobId", &key.job_id.to_string(), &payload.job_id),
         ] {
             if in_key != in_payload {
                 self.push(

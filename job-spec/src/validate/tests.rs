@@ -1,8 +1,10 @@
 //! What is refused, with which words, and that all of it is reported together.
 
-use config_core::{EnvSnapshot, Origin, Policy, Rules, SettingsFile, SourceName, Sourced};
+use std::borrow::Cow;
 
-use super::*;
+use config_core::{EnvSnapshot, Organization, Origin, Policy, Rules, SettingsFile, SourceName, Sourced};
+
+use super::{EphemeralSettings, JobPlan, Problems, WorkspaceOverrides, longest_env_value};
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, StepType};
 
 mod delivery;
@@ -20,13 +22,7 @@ pub(super) struct Request {
 impl Default for Request {
     fn default() -> Self {
         Self {
-            key: AttemptKey {
-                organization_id: "org-7".to_owned(),
-                workspace_id: "ws-8".to_owned(),
-                job_id: 42,
-                step_number: 100,
-                attempt: 3,
-            },
+            key: AttemptKey::new(Organization::new("org-7", "acme"), "ws-8", 42, 100, 3),
             settings: EphemeralSettings::default(),
             rules: Rules::default(),
             overrides: WorkspaceOverrides::default(),
@@ -43,8 +39,15 @@ impl Request {
 
     pub(super) fn validate(&self) -> Result<JobPlan, Problems> {
         let Self { key, settings, rules, overrides, payload, access } = self;
-        let (key, access) = (key.clone(), access.clone());
-        validate(&JobRequest { key, settings, overrides, rules, payload, access })
+        let request = super::Request {
+            key,
+            settings,
+            rules: rules.clone(),
+            variables: Cow::default(),
+            payload,
+            access: access.as_ref(),
+        };
+        super::validate(Vec::new(), &request, overrides.clone())
     }
 
     pub(super) fn messages(&self) -> Vec<String> {
@@ -65,7 +68,7 @@ fn a_plain_request_is_planned() {
     let plan = Request::default().validate().unwrap();
     assert_eq!(plan.name().as_str(), "job-42-100-3");
     assert_eq!(plan.namespace().as_str(), "terrakube");
-    assert_eq!(plan.key().attempt, 3);
+    assert_eq!(plan.key().attempt(), 3);
 }
 
 #[test]
@@ -85,7 +88,7 @@ fn a_payload_of_another_attempt_is_refused() {
 #[test]
 fn ids_must_be_fit_for_labels() {
     let mut request = Request::default();
-    request.key.organization_id = "org 7".to_owned();
+    request.key.organization = Organization::new("org 7", "acme");
     request.payload.organization_id = "org 7".to_owned();
     request.key.workspace_id = String::new();
     request.payload.workspace_id = String::new();
@@ -97,7 +100,7 @@ fn ids_must_be_fit_for_labels() {
 #[test]
 fn the_access_must_be_usable_and_its_token_is_never_shown() {
     let with = |url: &str, token: &str| Request {
-        access: Some(AttemptAccess { url: url.to_owned(), token: token.to_owned() }),
+        access: Some(AttemptAccess::new(url, token)),
         ..Request::default()
     };
     assert!(with("http://127.0.0.1:8080/executor/v1/attempts/a", "t0ken-_~.").validate().is_ok());

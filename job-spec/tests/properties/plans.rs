@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, WorkspaceOverrides, keys};
-use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, JobRequest, StepType, validate};
+use config_core::{EphemeralSettings, Policy, keys};
+use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, StepType};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -12,12 +12,9 @@ const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?";
 
 pub(crate) fn key() -> impl Strategy<Value = AttemptKey> {
     (LABEL, LABEL, any::<u64>(), any::<u32>(), any::<u32>()).prop_map(
-        |(organization_id, workspace_id, job_id, step_number, attempt)| AttemptKey {
-            organization_id,
-            workspace_id,
-            job_id,
-            step_number,
-            attempt,
+        |(organization_id, workspace_id, job_id, step_number, attempt)| {
+            let organization = Organization::new(organization_id, "acme");
+            AttemptKey::new(organization, workspace_id, job_id, step_number, attempt)
         },
     )
 }
@@ -194,15 +191,9 @@ fn patch() -> impl Strategy<Value = Value> {
 }
 
 pub(crate) fn payload_of(key: &AttemptKey, secret: &str) -> EphemeralJobData {
-    serde_json::from_value(serde_json::json!({
-        "type": StepType::TerraformApply,
-        "organizationId": key.organization_id,
-        "workspaceId": key.workspace_id,
-        "jobId": key.job_id.to_string(),
-        "stepId": "step",
-        "accessToken": secret,
-    }))
-    .unwrap()
+    let mut payload = EphemeralJobData::new(StepType::TerraformApply, key, "step");
+    payload.access_token = Some(secret.to_owned());
+    payload
 }
 
 pub(crate) fn plan_of(
@@ -211,17 +202,8 @@ pub(crate) fn plan_of(
     payload: &EphemeralJobData,
     token: &str,
 ) -> JobPlan {
-    validate(&JobRequest {
-        key: key.clone(),
-        settings: &EphemeralSettings::load(&EnvSnapshot::default()).unwrap(),
-        overrides: &WorkspaceOverrides::parse(
-            &workspace.clone().into_iter().collect(),
-            Some(StepKind::Apply),
-        )
-        .unwrap(),
-        rules: &Rules::default(),
-        payload,
-        access: Some(AttemptAccess { url: "https://api.example.com/a".to_owned(), token: token.to_owned() }),
-    })
-    .unwrap()
+    let (settings, policy) = (EphemeralSettings::default(), Policy::permissive());
+    let variables = workspace.clone().into_iter().collect();
+    let access = AttemptAccess::new("https://api.example.com/a", token);
+    Planner::new(&settings, &policy).plan(&variables, payload, key, access).unwrap()
 }

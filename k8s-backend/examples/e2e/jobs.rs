@@ -1,13 +1,12 @@
 //! The Jobs of the scenarios: what the product renders, with a shell script in place of the executor.
 
 use anyhow::Context as _;
-use config_core::{EnvSnapshot, EphemeralSettings, Rules, StepKind, Variables, WorkspaceOverrides};
-use job_spec::{AttemptKey, EphemeralJobData, JobRequest, render, validate};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy};
+use job_spec::{AttemptKey, EphemeralJobData, Organization, Planner, StepType};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
     core::v1::{Container, PodSpec},
 };
-use serde_json::json;
 
 /// Renders the Job of a step of this job whose payload carries `filler`, as the api-server would.
 ///
@@ -17,32 +16,15 @@ pub(crate) fn rendered(namespace: &str, image: &str, job_id: u64, filler: &str) 
     let environment: EnvSnapshot =
         [("ExecutorEphemeralNamespace", namespace), ("ExecutorEphemeralImage", image)].into_iter().collect();
     let settings = EphemeralSettings::load(&environment)?;
-    let overrides = WorkspaceOverrides::parse(&Variables::default(), Some(StepKind::Plan))?;
-    let payload: EphemeralJobData = serde_json::from_value(json!({
-        "type": "terraformPlan",
-        "organizationId": "0b8a3c10-0000-4000-8000-000000000001",
-        "workspaceId": "7c1d2e5a-0000-4000-8000-000000000002",
-        "jobId": job_id.to_string(),
-        "stepId": "d2f0aa11-0000-4000-8000-000000000100",
-        "source": "https://git.example.com/infra.git",
-        "branch": "main",
-        "environmentVariables": { "FILLER": filler },
-    }))?;
-    let plan = validate(&JobRequest {
-        key: AttemptKey {
-            organization_id: payload.organization_id.clone(),
-            workspace_id: payload.workspace_id.clone(),
-            job_id,
-            step_number: 100,
-            attempt: 1,
-        },
-        settings: &settings,
-        overrides: &overrides,
-        rules: &Rules::default(),
-        payload: &payload,
-        access: None,
-    })?;
-    Ok(render(&plan))
+    let policy = Policy::default();
+    let organization = Organization::new("0b8a3c10-0000-4000-8000-000000000001", "e2e");
+    let key = AttemptKey::new(organization, "7c1d2e5a-0000-4000-8000-000000000002", job_id, 100, 1);
+    let variables = [("FILLER", filler)].into_iter().collect();
+    let payload =
+        EphemeralJobData::new(StepType::TerraformPlan, &key, "d2f0aa11-0000-4000-8000-000000000100")
+            .with_source("https://git.example.com/infra.git", "main")
+            .with_environment(&variables);
+    Ok(Planner::new(&settings, &policy).plan(&variables, &payload, &key, None)?.job())
 }
 
 /// Makes the Job of a job that runs a script.

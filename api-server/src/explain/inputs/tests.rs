@@ -15,7 +15,7 @@ fn settings(toml: &str) -> EphemeralSettings {
 }
 
 fn inputs(texts: Texts) -> Inputs {
-    Inputs::new(texts, EphemeralSettings::default(), &Policy::default(), &[]).unwrap()
+    Inputs::new(texts, EphemeralSettings::default(), Policy::default(), &[]).unwrap()
 }
 
 fn field(preview: &Preview, path: &str) -> Field {
@@ -37,7 +37,7 @@ fn the_workspace_wins_over_global_variables_these_over_collections_and_all_over_
     let settings = settings(
         "[organizations.acme.variables]\nEPHEMERAL_MEMORY_REQUEST = '5Gi'\nEPHEMERAL_STORAGE_LIMIT = '6Gi'",
     );
-    let inputs = Inputs::new(texts, settings, &Policy::default(), &["acme".to_owned()]).unwrap();
+    let inputs = Inputs::new(texts, settings, Policy::default(), &["acme".to_owned()]).unwrap();
     let preview = inputs.preview(Profile::Safe);
     assert_eq!(preview.refused, []);
     for (path, value, origin) in [
@@ -71,7 +71,7 @@ fn the_payload_says_which_kind_of_step_and_which_organization() {
     };
     let policy = Policy::parse("[organizations.acme.maximum]\ncpu = '1500m'").unwrap();
     let preview =
-        Inputs::new(texts, EphemeralSettings::default(), &policy, &[]).unwrap().preview(Profile::Safe);
+        Inputs::new(texts, EphemeralSettings::default(), policy, &[]).unwrap().preview(Profile::Safe);
     let keys: Vec<&str> = preview.refused.iter().map(|problem| problem.origin.key.as_str()).collect();
     assert_eq!(keys, ["EPHEMERAL_CPU_LIMIT_APPLY"]);
     let limit = field(&preview, "limits.cpu");
@@ -98,7 +98,7 @@ fn faults_of_all_files_are_told_together() {
         ..Texts::default()
     };
     let error =
-        Inputs::new(texts, EphemeralSettings::default(), &Policy::default(), &[]).unwrap_err().to_string();
+        Inputs::new(texts, EphemeralSettings::default(), Policy::default(), &[]).unwrap_err().to_string();
     assert_eq!(
         error,
         "the variables cannot be read\n\

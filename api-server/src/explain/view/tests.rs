@@ -14,7 +14,7 @@ fn preview(profile: Profile, variables: &[(&str, &str)]) -> Preview {
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
     let workspace = Some(("workspace.json".to_owned(), Value::Object(object).to_string()));
     let texts = Texts { workspace, ..Texts::default() };
-    Inputs::new(texts, EphemeralSettings::default(), &Policy::default(), &[]).unwrap().preview(profile)
+    Inputs::new(texts, EphemeralSettings::default(), Policy::default(), &[]).unwrap().preview(profile)
 }
 
 fn shown(format: Format, preview: &Preview) -> Shown {

@@ -3,7 +3,6 @@
 use config_core::value::Delivery;
 
 use super::*;
-use crate::secret_of;
 
 /// A payload whose encoded form has exactly that many bytes, a multiple of four.
 fn payload_of(encoded: usize) -> EphemeralJobData {
@@ -16,11 +15,10 @@ fn payload_of(encoded: usize) -> EphemeralJobData {
 
 fn request(delivery: &str, encoded: usize, access: bool) -> Request {
     let env = [("ExecutorEphemeralPayloadDelivery", delivery)].into_iter().collect();
-    let url = "https://api.example.com/a".to_owned();
     Request {
         settings: EphemeralSettings::load(&env).unwrap(),
         payload: payload_of(encoded),
-        access: access.then(|| AttemptAccess { url, token: "token".to_owned() }),
+        access: access.then(|| AttemptAccess::new("https://api.example.com/a", "token")),
         ..Request::default()
     }
 }
@@ -44,7 +42,7 @@ fn the_first_way_that_can_carry_the_payload_is_taken() {
     ] {
         let plan = request(deliveries, encoded, access).validate().unwrap();
         assert_eq!(plan.delivery(), expected, "{deliveries} {encoded} {access}");
-        assert_eq!(secret_of(&plan).is_some(), expected == Delivery::Secret);
+        assert_eq!(plan.secret().is_some(), expected == Delivery::Secret);
         let claimed = plan.payload_for_claim().map(str::len);
         assert_eq!(claimed, (expected == Delivery::Claim).then_some(encoded));
     }
@@ -81,7 +79,7 @@ fn nothing_can_be_claimed_without_an_api_server() {
 fn two_payloads_make_two_different_jobs_also_where_only_the_secret_differs() {
     let hash = |encoded| {
         let plan = request("secret", encoded, false).validate().unwrap();
-        crate::render(&plan).metadata.annotations.unwrap()[crate::labels::SPEC_HASH].clone()
+        plan.job().metadata.annotations.unwrap()[crate::labels::SPEC_HASH].clone()
     };
     assert_eq!(hash(4000), hash(4000));
     assert_ne!(hash(4000), hash(4004));

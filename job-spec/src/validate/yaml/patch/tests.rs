@@ -4,7 +4,7 @@ use config_core::{Origin, Policy, keys};
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::{
-    AttemptAccess, explain, render,
+    AttemptAccess,
     validate::tests::{Request, overrides},
 };
 
@@ -16,7 +16,7 @@ fn problems(patch: &str) -> Vec<String> {
 
 fn pod(variables: &[(&str, &str)]) -> PodSpec {
     let plan = Request::with(overrides(variables)).validate().unwrap();
-    render(&plan).spec.unwrap().template.spec.unwrap()
+    plan.job().spec.unwrap().template.spec.unwrap()
 }
 
 #[test]
@@ -265,9 +265,10 @@ fn a_patch_is_not_blamed_for_what_another_variable_says() {
 fn a_patched_field_is_explained_by_the_patch_and_secrets_stay_out_of_it() {
     let patch = "[{op: add, path: /spec/hostname, value: a}]";
     let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
-    request.access = Some(AttemptAccess { url: "https://a".to_owned(), token: "s3cret".to_owned() });
+    request.access = Some(AttemptAccess::new("https://a", "s3cret"));
     let plan = request.validate().unwrap();
-    let by_patch: Vec<(String, Origin)> = explain(&plan)
+    let by_patch: Vec<(String, Origin)> = plan
+        .explain()
         .fields
         .into_iter()
         .filter(|field| field.origin.key == keys::CONFIG_POD_PATCH)

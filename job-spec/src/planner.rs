@@ -1,0 +1,157 @@
+//! The only way to a Kubernetes Job: variables are read, checked against the operator's policy and validated, in this order.
+
+use std::borrow::Cow;
+
+use config_core::{EphemeralSettings, Policy, Problem, Problems, Rules, Variables, WorkspaceOverrides};
+
+use crate::{
+    AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, Preview, Profile, compatible, explain,
+    validate::validate,
+};
+
+/// Plans Kubernetes Jobs with the operator's settings and under the operator's policy.
+///
+/// No other public item makes a [`JobPlan`], so no Kubernetes Job of this crate skips the policy. The rules are those for the
+/// organization of the [`AttemptKey`], found by its id and by its name. The variables of the settings file are merged
+/// here, below those of the workspace; only they are exempt from the policy, because the operator wrote both.
+#[derive(Debug, Clone, Copy)]
+pub struct Planner<'a> {
+    settings: &'a EphemeralSettings,
+    policy: &'a Policy,
+}
+
+impl<'a> Planner<'a> {
+    /// Creates a planner.
+    #[must_use]
+    pub const fn new(settings: &'a EphemeralSettings, policy: &'a Policy) -> Self {
+        Self { settings, policy }
+    }
+
+    /// Plans the Kubernetes Job of an attempt.
+    ///
+    /// `variables` are those of category `ENV` of workspace, organization and collections ([`Variables::merge`]). `access` is
+    /// `None` for an executor that does not call the api-server.
+    ///
+    /// # Errors
+    /// Every problem, sorted by key: variables that are unknown or malformed, values that the policy does not permit, a payload
+    /// of another attempt or too large for an environment variable, reserved labels, annotations and environment
+    /// variables, resources above the maximum, fields that the Pod Security level refuses. Neither payload nor token is shown.
+    pub fn plan(
+        &self,
+        variables: &Variables,
+        payload: &EphemeralJobData,
+        key: &AttemptKey,
+        access: impl Into<Option<AttemptAccess>>,
+    ) -> Result<JobPlan, Problems> {
+        let access = access.into();
+        let request = self.request(variables, payload, key, access.as_ref());
+        request.plan(&request.variables)
+    }
+
+    /// Explains what the variables make of the Kubernetes Job, whether they are valid or not. Refused variables are reported
+    /// and left out of the Job that is shown.
+    ///
+    /// The payload should hold the [`environment`](Self::environment), as that of a real attempt does.
+    #[must_use]
+    pub fn preview(
+        &self,
+        profile: Profile,
+        variables: &Variables,
+        payload: &EphemeralJobData,
+        key: &AttemptKey,
+        access: impl Into<Option<AttemptAccess>>,
+    ) -> Preview {
+        let access = access.into();
+        explain::preview(profile, &self.request(variables, payload, key, access.as_ref()))
+    }
+
+    /// Renders the Kubernetes Job that Terrakube 2.27 makes of the same settings, payload and variables, with its defects: for
+    /// comparison, never to be submitted.
+    ///
+    /// Variables that the policy refuses are left out, although Terrakube 2.27 has no policy; a defect says so. Where it makes no
+    /// Job at all, because a value causes an exception, the Job shown lacks that value, and the defect says so.
+    ///
+    /// ```
+    /// use config_core::{EphemeralSettings, Policy, Variables};
+    /// use job_spec::{AttemptKey, EphemeralJobData, Organization, Planner, StepType};
+    /// let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 1);
+    /// let payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "step-1");
+    /// let variables: Variables = [("EPHEMERAL_CONFIG_ANNOTATIONS", "token=YQ==")].into_iter().collect();
+    ///
+    /// let (settings, policy) = (EphemeralSettings::default(), Policy::default());
+    /// let old = Planner::new(&settings, &policy).compatible(&variables, &payload, &key, None);
+    /// assert_eq!(old.job.metadata.name.as_deref(), Some("job-42"));
+    /// assert_eq!(old.job.metadata.annotations.expect("one")["token"], "YQ");
+    /// assert_eq!(old.job.spec.expect("a spec").backoff_limit, None);
+    /// assert!(old.defects.iter().any(|defect| defect.about == "spec.backoffLimit"));
+    /// ```
+    #[must_use]
+    pub fn compatible(
+        &self,
+        variables: &Variables,
+        payload: &EphemeralJobData,
+        key: &AttemptKey,
+        access: impl Into<Option<AttemptAccess>>,
+    ) -> Compatible {
+        let access = access.into();
+        compatible::compatible(&self.request(variables, payload, key, access.as_ref()))
+    }
+
+    /// Returns the variables that a step sees: those given, and below them those of the settings file for its organization.
+    ///
+    /// Executors are handed all of them, because terraform must find its plugin cache where the pod has mounted it.
+    #[must_use]
+    pub fn environment<'v>(&self, variables: &'v Variables, key: &AttemptKey) -> Cow<'v, Variables> {
+        key.organization.variables(self.settings, variables)
+    }
+
+    fn request<'r>(
+        &'r self,
+        variables: &'r Variables,
+        payload: &'r EphemeralJobData,
+        key: &'r AttemptKey,
+        access: Option<&'r AttemptAccess>,
+    ) -> Request<'r> {
+        Request {
+            key,
+            settings: self.settings,
+            rules: key.organization.rules(self.policy),
+            variables: self.environment(variables, key),
+            payload,
+            access,
+        }
+    }
+}
+
+/// Everything that a Kubernetes Job is made from.
+pub(crate) struct Request<'a> {
+    pub(crate) key: &'a AttemptKey,
+    pub(crate) settings: &'a EphemeralSettings,
+    /// The rules of the policy for the organization.
+    pub(crate) rules: Rules,
+    /// Those of the settings file are among them.
+    pub(crate) variables: Cow<'a, Variables>,
+    pub(crate) payload: &'a EphemeralJobData,
+    pub(crate) access: Option<&'a AttemptAccess>,
+}
+
+impl Request<'_> {
+    /// Reads variables, checks them against the policy and plans the Job; reports the problems of all three together.
+    pub(crate) fn plan(&self, variables: &Variables) -> Result<JobPlan, Problems> {
+        let (overrides, mut problems) = self.read(variables);
+        problems.extend(self.rules.check(variables));
+        validate(problems, self, overrides)
+    }
+
+    fn read(&self, variables: &Variables) -> (WorkspaceOverrides, Vec<Problem>) {
+        WorkspaceOverrides::read(variables, self.payload.step_type.kind())
+    }
+
+    /// Returns what the policy refuses of the variables, whether they can be read or not.
+    pub(crate) fn refused_by_policy(&self) -> Vec<Problem> {
+        let mut problems = self.rules.check(&self.variables);
+        let (mut overrides, _) = self.read(&self.variables);
+        problems.extend(self.rules.limit(&mut overrides));
+        problems
+    }
+}
