@@ -1,10 +1,15 @@
 //! Chooses where Kubernetes Jobs run: as processes of this machine, or in a cluster.
+//!
+//! A backend runs Jobs of any program; which labels and annotations ours have is passed to it here.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use config_core::{EnvSnapshot, EphemeralSettings};
-use k8s_backend::{JobBackend, KubeBackend, LocalBackend, LocalOptions, Patience, Retrying};
+use job_spec::labels;
+use k8s_backend::{
+    JobBackend, JobRules, KubeBackend, KubeOptions, LocalBackend, LocalOptions, Patience, Retrying,
+};
 
 use crate::{
     cli::{Backend, Serve},
@@ -26,20 +31,51 @@ pub(crate) async fn open(
             for name in &settings.secrets.value {
                 create_folder(&secrets.join(name.as_str()))?;
             }
-            let environment: BTreeMap<String, String> =
-                environment.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            let directory = data.folder("local-backend")?;
-            let local = LocalOptions { directory, secrets, entry_point, environment };
+            let local = LocalOptions::new(data.folder("local-backend")?)
+                .secrets(secrets)
+                .entry_point(entry_point)
+                .environment(environment.iter())
+                .rules(job_rules());
             Ok(Arc::new(LocalBackend::open(local).await.context("the local backend cannot start")?))
         }
         Backend::Kubernetes => {
-            let backend = KubeBackend::connect(settings.namespace.value.as_str()).await;
+            let backend = KubeBackend::connect(kube_options(settings.namespace.value.as_str())).await;
             let backend = backend.context("there is no Kubernetes cluster to talk to")?;
             // What the role does not allow is said now, not when the first job comes.
-            backend.begin();
+            backend.start_watches();
             Ok(Arc::new(Retrying::new(backend, Patience::default())))
         }
     }
+}
+
+/// Returns the rules for our Kubernetes Jobs.
+///
+/// Every attempt is found by its labels, and its objects are compared by the hash of their content. A Job without them was not
+/// made by this server.
+#[must_use]
+pub fn job_rules() -> JobRules {
+    JobRules::new()
+        .identity_annotation(labels::SPEC_HASH)
+        .require_identity()
+        .require_labels([
+            labels::ORGANIZATION_ID,
+            labels::WORKSPACE_ID,
+            labels::JOB_ID,
+            labels::STEP_NUMBER,
+            labels::ATTEMPT,
+        ])
+        .require_secret_use()
+}
+
+/// Returns the options of the Kubernetes backend.
+#[must_use]
+pub fn kube_options(namespace: &str) -> KubeOptions {
+    KubeOptions::new()
+        .namespace(namespace)
+        .watch_label(labels::MANAGED_BY, labels::MANAGED_BY_VALUE)
+        .field_manager(labels::MANAGED_BY_VALUE)
+        .user_agent(concat!("ephemeral-agents/", env!("CARGO_PKG_VERSION")))
+        .rules(job_rules())
 }
 
 fn executor_program(options: &Serve) -> anyhow::Result<PathBuf> {

@@ -9,7 +9,7 @@
 
 pub mod app;
 pub mod attempt_building;
-mod backend;
+pub mod backend;
 pub mod blobs;
 pub mod cli;
 mod data_folder;

@@ -13,9 +13,8 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
-use job_spec::labels;
 use k8s_backend::{
-    JobBackend, KubeBackend,
+    IDENTITY_ANNOTATION, JobBackend, KubeBackend, KubeOptions,
     testing::{ApiServer, conformance::sample_job},
 };
 use k8s_openapi::api::batch::v1::Job;
@@ -26,6 +25,9 @@ use kube::{
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// The label by which Jobs are watched.
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "dispatch-benchmark");
 
 /// How many requests are under way at a time, on both sides.
 const AT_ONCE: usize = 16;
@@ -81,7 +83,7 @@ async fn serve() -> Outcome<()> {
 
 async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
     let api: Api<Job> = Api::namespaced(client.clone(), namespace);
-    let backend = KubeBackend::new(client, namespace);
+    let backend = KubeBackend::new(client, KubeOptions::new().namespace(namespace).managed_by(MANAGED_BY.1));
     // Both sides in turn, and the median of many short rounds: on a busy machine a single pause decides a mean.
     let rounds = 20;
     let share = (jobs / rounds).max(1);
@@ -102,7 +104,7 @@ async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
     let before = resident();
     // A program begins when it starts. A name that nobody has is answered when all that is there was read.
     let started = Instant::now();
-    backend.begin();
+    backend.start_watches();
     backend.watch("nobody").next().await;
     println!("first list                   {} Jobs in {:.1?}", jobs * 2, started.elapsed());
     let mut seen = observe(&backend, jobs).await?;
@@ -134,9 +136,9 @@ async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
 /// A Job with all the marks that those of the api-server have, so that both sides send the same.
 fn job(name: &str) -> Job {
     let mut job = sample_job(name);
-    let ours = (labels::MANAGED_BY.to_owned(), labels::MANAGED_BY_VALUE.to_owned());
+    let ours = (MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     let metadata = &mut job.metadata;
-    metadata.annotations.get_or_insert_default().insert(labels::SPEC_HASH.to_owned(), "0".repeat(64));
+    metadata.annotations.get_or_insert_default().insert(IDENTITY_ANNOTATION.to_owned(), "0".repeat(64));
     metadata
         .labels
         .get_or_insert_default()
@@ -161,7 +163,7 @@ fn per_second(jobs: usize, time: Duration) -> f64 {
 async fn posts(api: &Api<Job>, jobs: impl Iterator<Item = Job>) -> Outcome<Duration> {
     let jobs: Vec<_> = jobs.collect();
     let started = Instant::now();
-    let params = PostParams { field_manager: Some("ephemeral-agents".to_owned()), ..PostParams::default() };
+    let params = PostParams { field_manager: Some("k8s-backend".to_owned()), ..PostParams::default() };
     let mut answers = stream::iter(&jobs).map(|job| api.create(&params, job)).buffer_unordered(AT_ONCE);
     while let Some(answer) = answers.next().await {
         answer?;

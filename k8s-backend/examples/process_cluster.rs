@@ -37,13 +37,12 @@ struct Arguments {
 #[expect(clippy::disallowed_methods, reason = "this program stands for a node, whose processes inherit this")]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let local = LocalBackend::open(LocalOptions {
-        directory: arguments.folder.join("jobs"),
-        secrets: arguments.folder.join("secrets"),
-        entry_point: arguments.entry_point,
-        environment: std::env::vars().collect(),
-    });
-    let local = Arc::new(local.await.context("processes cannot be run in this folder")?);
+    let options = LocalOptions::new(arguments.folder.join("jobs"))
+        .secrets(arguments.folder.join("secrets"))
+        .entry_point(arguments.entry_point)
+        .environment(std::env::vars());
+    let local =
+        Arc::new(LocalBackend::open(options).await.context("processes cannot be run in this folder")?);
     let server = ApiServer::new(&arguments.namespace);
     server.accept_only_token(&arguments.token);
     let listening = server.listen().await.context("there is no free port")?;

@@ -12,13 +12,8 @@ use k8s_openapi::api::batch::v1::Job;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let backend = LocalBackend::open(LocalOptions {
-        directory: folder.path().join("jobs"),
-        secrets: folder.path().join("secrets"),
-        entry_point: "/usr/local/bin/executor".into(),
-        environment: [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into(),
-    })
-    .await?;
+    let options = LocalOptions::new(folder.path()).environment([("PATH", "/usr/local/bin:/usr/bin:/bin")]);
+    let backend = LocalBackend::open(options).await?;
 
     let job: Job = serde_json::from_value(serde_json::json!({
         "metadata": {"name": "job-1-100-1"},

@@ -23,8 +23,8 @@ pub enum Submitted {
 /// Jobs are known by `metadata.name`; a name is never used for two different Jobs.
 ///
 /// # Contract
-/// - `submit` is idempotent: the same Job (by its [spec hash annotation](job_spec::labels::SPEC_HASH), or by its whole
-///   content where it has none) under the same name again is [`Submitted::AlreadyThere`], also after it has ended and
+/// - `submit` is idempotent: the same Job (by its [identity annotation](crate::JobRules::identity_annotation), or by its
+///   whole content where it has none) under the same name again is [`Submitted::AlreadyThere`], also after it has ended and
 ///   after a restart of the program; another Job under that name is a [`Conflict`](crate::ErrorKind::Conflict). A submit that
 ///   answers an error of kind [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again.
 ///   A backend may forget a Job that was deleted (Kubernetes does, after `cancel` and after `ttlSecondsAfterFinished`): from
@@ -32,7 +32,7 @@ pub enum Submitted {
 /// - A [`Secret`](Submission::secret) belongs to its Job: it is there before the container starts, it is gone when the Job is
 ///   gone (at the latest when a backend forgets the Job), and a submit that fails leaves none behind, or removes it before the
 ///   name is used again. It never shows in logs, errors or what is kept of an ended Job. It is not compared when a name is taken:
-///   whoever makes a Job with a Secret lets the spec hash cover both, because a role that may make Secrets need not be one that may read
+///   the identity annotation of a Job with a Secret should cover both, because a role that may make Secrets need not be one that may read
 ///   them. The Secret of the first submit stays. A Secret without a name or in another namespace than its Job is
 ///   [`Invalid`](crate::ErrorKind::Invalid), as is any Secret for a backend that cannot take one.
 /// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier one, and ends

@@ -1,10 +1,9 @@
-//! Who a Job is: its name and the hash that tells it from another one.
+//! Names and content hashes of Jobs.
 //!
-//! Whether the rest of the Job makes sense is left to each backend.
+//! Whether the rest of a Job makes sense is left to each backend.
 
 use std::{fmt, fmt::Write as _};
 
-use job_spec::labels;
 use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -21,60 +20,66 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// The name is taken by a Job with another hash.
+/// The name belongs to a Job with another identity.
 #[derive(Debug, thiserror::Error)]
-#[error("the name belongs to another Kubernetes Job: spec hash {there} is there, {asked} was submitted")]
-pub(crate) struct OtherJob {
-    there: String,
-    asked: String,
+#[error("the name belongs to another Kubernetes Job: found identity {found}, submitted {submitted}")]
+pub(crate) struct NameTaken {
+    found: String,
+    submitted: String,
 }
 
-impl OtherJob {
-    /// Names both hashes, each by its head: enough to compare with an annotation, short enough to read.
-    pub(crate) fn new(there: &str, asked: &str) -> Self {
-        let head = |hash: &str| match hash.char_indices().nth(12) {
-            Some((end, _)) => format!("{}…", &hash[..end]),
-            None => hash.to_owned(),
+impl NameTaken {
+    /// Creates the error. Long identities are cut: a hash can be compared with an annotation by its first characters.
+    pub(crate) fn new(found: &str, submitted: &str) -> Self {
+        let shorten = |identity: &str| match identity.char_indices().nth(12) {
+            Some((end, _)) => format!("{}…", &identity[..end]),
+            None => identity.to_owned(),
         };
-        Self { there: head(there), asked: head(asked) }
+        Self { found: shorten(found), submitted: shorten(submitted) }
     }
 }
 
 /// Returns the name of a Job, or what is wrong with it.
 ///
-/// A name is a DNS label: it becomes a label value of the pods, part of their names, and a folder of the local backend,
-/// so nothing that could lead out of that folder is let through.
+/// Kubernetes accepts DNS subdomains, and no more than 63 characters because the name becomes a label value of the pods.
+/// Such a name is also a safe name of a folder: it contains no slash and starts with a letter or digit.
 pub(crate) fn name_of(job: &Job) -> Result<&str, String> {
     let Some(name) = job.metadata.name.as_deref().filter(|name| !name.is_empty()) else {
-        return Err("metadata.name is not set".to_owned());
+        let generated = job.metadata.generate_name.as_ref();
+        return Err(match generated {
+            Some(_) => "metadata.name is not set; metadata.generateName is not supported, because a Job is \
+                        identified by its name"
+                .to_owned(),
+            None => "metadata.name is not set".to_owned(),
+        });
     };
-    if is_dns_label(name) {
+    if is_job_name(name) {
         Ok(name)
     } else {
         Err(format!(
-            "metadata.name {name:?} is no DNS label, expected at most 63 of a-z, 0-9 and -, starting and ending with a letter or digit"
+            "metadata.name {name:?} is not a valid Job name, expected at most 63 of a-z, 0-9, - and ., where \
+             every part between dots starts and ends with a letter or digit"
         ))
     }
 }
 
-/// Tells whether a text is a DNS label after RFC 1123.
-pub(crate) fn is_dns_label(text: &str) -> bool {
+/// Returns whether a text is a valid name of a Job.
+pub(crate) fn is_job_name(text: &str) -> bool {
+    text.len() <= 63 && is_dns_subdomain(text)
+}
+
+/// Returns whether a text is a DNS subdomain as defined in RFC 1123.
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+/// Returns whether a text is a DNS label as defined in RFC 1123.
+fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len())
         && text.bytes().all(inner)
         && !text.starts_with('-')
         && !text.ends_with('-')
-}
-
-/// Returns the spec hash of a Job: the annotation if it has one, else a hash over the whole object.
-pub(crate) fn spec_hash(job: &Job) -> String {
-    annotated_hash(job).map_or_else(|| content_hash(job), str::to_owned)
-}
-
-/// Returns the spec hash annotation of a Job.
-pub(crate) fn annotated_hash(job: &Job) -> Option<&str> {
-    let hash = job.metadata.annotations.as_ref()?.get(labels::SPEC_HASH)?;
-    (!hash.is_empty()).then_some(hash)
 }
 
 /// Returns a hash over a whole object. Maps inside are ordered, so equal objects give equal bytes.
@@ -97,32 +102,25 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_leave_a_folder_are_refused() {
-        for bad in ["", "..", "../up", "a/b", "A", "-a", "a-", "a.b", "job 1", &"a".repeat(64)] {
+    fn rejects_names_that_could_leave_a_folder() {
+        for bad in ["", "..", ".", ".a", "a..b", "../up", "a/b", "A", "-a", "a-", "job 1", &"a".repeat(64)] {
             assert!(name_of(&named(bad)).is_err(), "{bad:?}");
         }
-        for good in ["a", "job-17-100-1", &"a".repeat(63)] {
+        for good in ["a", "a.b", "job-17-100-1", &"a".repeat(63)] {
             assert_eq!(name_of(&named(good)), Ok(good));
         }
         assert_eq!(name_of(&Job::default()).unwrap_err(), "metadata.name is not set");
+        let mut generated = Job::default();
+        generated.metadata.generate_name = Some("job-".to_owned());
+        assert!(name_of(&generated).unwrap_err().contains("metadata.generateName is not supported"));
     }
 
     #[test]
-    fn the_annotation_decides_and_the_content_stands_in_for_it() {
-        let plain = named("job-1");
-        assert_eq!(spec_hash(&plain), spec_hash(&plain.clone()));
-        assert_ne!(spec_hash(&plain), spec_hash(&named("job-2")));
-        let mut annotated = plain;
-        annotated.metadata.annotations = Some([(labels::SPEC_HASH.to_owned(), "abc".to_owned())].into());
-        assert_eq!(spec_hash(&annotated), "abc");
-    }
-
-    #[test]
-    fn a_conflict_shows_the_heads_of_both_hashes() {
-        let text = OtherJob::new("0123456789abcdef", "short").to_string();
+    fn conflict_shows_the_start_of_both_identities() {
+        let text = NameTaken::new("0123456789abcdef", "short").to_string();
         assert_eq!(
             text,
-            "the name belongs to another Kubernetes Job: spec hash 0123456789ab… is there, short was submitted"
+            "the name belongs to another Kubernetes Job: found identity 0123456789ab…, submitted short"
         );
     }
 }

@@ -25,13 +25,8 @@
 //! use futures::StreamExt as _;
 //! use k8s_backend::{JobBackend as _, LocalBackend, LocalOptions};
 //!
-//! let backend = LocalBackend::open(LocalOptions {
-//!     directory: "data/local-backend".into(),
-//!     secrets: "data/secrets".into(),
-//!     entry_point: "/usr/local/bin/executor".into(),
-//!     environment: [("PATH".to_owned(), "/usr/bin:/bin".to_owned())].into(),
-//! })
-//! .await?;
+//! let options = LocalOptions::new("data/jobs").environment([("PATH", "/usr/bin:/bin")]);
+//! let backend = LocalBackend::open(options).await?;
 //! backend.submit(&job.into()).await?;
 //! let mut phases = backend.watch("job-17-100-1");
 //! while let Some(phase) = phases.next().await {
@@ -45,10 +40,11 @@ mod abilities;
 mod backend;
 mod error;
 mod identity;
-mod kube;
+mod kubernetes;
 mod local;
 mod phase;
 mod retrying;
+mod rules;
 mod submission;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -57,12 +53,13 @@ pub use self::{
     abilities::{Abilities, questions},
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, BoxError, ErrorKind},
-    kube::{ConnectError, KubeBackend},
+    kubernetes::{ConnectError, KubeBackend, KubeOptions, Timeouts},
     local::{LocalBackend, LocalOptions, OpenError},
     phase::{
         ConfigProblem, DEFAULT_PATIENCE, ImageProblem, Observer, Refuser, Retry, Verdict, Waiting, judge,
         observe,
     },
     retrying::{Patience, Retrying},
+    rules::{IDENTITY_ANNOTATION, JobRules},
     submission::Submission,
 };

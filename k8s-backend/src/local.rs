@@ -33,7 +33,6 @@
 use std::{
     collections::BTreeMap,
     fs::File,
-    io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -47,25 +46,30 @@ use jiff::Timestamp;
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
+    blocking::blocking,
     environment::Surroundings,
     plan::Plan,
     progress::{Closed, Progress},
     record::{Folder, Record, Stage},
-    supervise::{Supervisor, blocking},
+    supervise::Supervisor,
 };
 use crate::{
     backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
-    identity::{self, OtherJob},
+    identity::{self, NameTaken},
     phase::Waiting,
+    rules::JobRules,
     submission::Submission,
 };
 
+mod blocking;
 mod directory;
 mod environment;
 mod expand;
 mod leader;
 mod mounts;
+mod open_error;
+mod options;
 mod output;
 mod plan;
 mod process;
@@ -74,47 +78,7 @@ mod record;
 mod secrets;
 mod supervise;
 
-/// Where the local backend keeps its things and what it gives to processes.
-#[derive(Clone)]
-pub struct LocalOptions {
-    /// The folder of its own; made if it is not there. One program at a time may use it.
-    pub directory: PathBuf,
-    /// The Secrets that do not come with a Job: `<secrets>/<name of the Secret>/<key>`, one file per key. Need not exist.
-    pub secrets: PathBuf,
-    /// The program of containers without a `command`: what the image's entry point is in a cluster.
-    pub entry_point: PathBuf,
-    /// A snapshot of the environment. Processes get only `PATH`, `HOME`, `USER`, `TMPDIR`, `LANG`, `LC_ALL`, `TZ`,
-    /// `SSH_AUTH_SOCK`, `SSL_CERT_FILE` and `SSL_CERT_DIR` of it.
-    pub environment: BTreeMap<String, String>,
-}
-
-impl std::fmt::Debug for LocalOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // An environment is full of secrets.
-        f.debug_struct("LocalOptions")
-            .field("directory", &self.directory)
-            .field("secrets", &self.secrets)
-            .field("entry_point", &self.entry_point)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The local backend could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another program, or another backend of this one, uses the directory.
-    #[error("local backend directory {0:?} is in use by another program")]
-    InUse(PathBuf),
-    /// A file or folder cannot be used.
-    #[error("local backend cannot use {path:?}")]
-    Unusable {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
+pub use self::{open_error::OpenError, options::LocalOptions};
 
 /// Runs Jobs as processes of this machine.
 ///
@@ -125,6 +89,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct LocalBackend {
     directory: PathBuf,
+    rules: JobRules,
     surroundings: Arc<Surroundings>,
     jobs: Mutex<BTreeMap<String, Entry>>,
     tasks: Mutex<JoinSet<()>>,
@@ -136,7 +101,7 @@ pub struct LocalBackend {
 /// What is known of a Job besides its supervisor.
 #[derive(Debug, Clone)]
 struct Entry {
-    spec_hash: String,
+    identity: String,
     progress: watch::Receiver<Progress>,
     cancel: Arc<watch::Sender<bool>>,
 }
@@ -150,10 +115,12 @@ impl LocalBackend {
     /// [`OpenError::InUse`] if another program has the directory; [`OpenError::Unusable`] if a file cannot be made or read.
     /// A damaged record of a single Job is no error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
-        let LocalOptions { directory, secrets, entry_point, environment } = options;
+        let LocalOptions { directory, secrets, entry_point, environment, rules } = options;
         // Processes start in a folder of their own, where relative paths would mean something else.
-        let [directory, secrets, entry_point] =
-            [directory, secrets, entry_point].map(|path| std::path::absolute(&path).unwrap_or(path));
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let directory = absolute(directory);
+        let secrets = secrets.map_or_else(|| directory.join(".secrets"), absolute);
+        let entry_point = entry_point.map(absolute);
         let lock = directory::lock(&directory).await?;
         let at = directory.clone();
         let found = blocking(move || directory::load(&at)).await;
@@ -161,6 +128,7 @@ impl LocalBackend {
         let surroundings = Arc::new(Surroundings { secrets, entry_point, environment });
         let backend = Self {
             directory,
+            rules,
             surroundings,
             jobs: Mutex::default(),
             tasks: Mutex::default(),
@@ -186,7 +154,7 @@ impl LocalBackend {
     /// Returns the file that holds what the processes of a Job print, if the name can be one.
     #[must_use]
     pub fn output_of(&self, name: &str) -> Option<PathBuf> {
-        identity::is_dns_label(name).then(|| Folder::new(&self.directory, name).output())
+        identity::is_job_name(name).then(|| Folder::new(&self.directory, name).output())
     }
 
     fn adopt(&self, record: Record, folder: Folder) {
@@ -215,7 +183,7 @@ impl LocalBackend {
         let submitted_at = Timestamp::now();
         let record = Record {
             name: plan.name.clone(),
-            spec_hash: identity::spec_hash(&submission.job),
+            identity: self.rules.identity(&submission.job),
             labels: submission.job.metadata.labels.clone().unwrap_or_default(),
             submitted_at,
             deadline_at: Record::deadline(submitted_at, plan.deadline),
@@ -237,17 +205,21 @@ impl LocalBackend {
 #[async_trait]
 impl JobBackend for LocalBackend {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
-        let given = submission.given_name().to_owned();
+        let given = submission.name().to_owned();
         let error =
             |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
-        let plan = Plan::of(submission).map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
+        let plan = Plan::new(submission, &self.rules, self.surroundings.entry_point.is_some());
+        let plan = plan.map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
         if self.closed.is_set() {
             return Err(self.closed.error(Action::Submit, &given));
         }
         let (mut entry, submitted) = self.find_or_take(submission, plan);
-        let asked = identity::spec_hash(&submission.job);
-        if entry.spec_hash != asked {
-            return Err(error(ErrorKind::Conflict, OtherJob::new(&entry.spec_hash, &asked).into()));
+        let submitted_identity = self.rules.identity(&submission.job);
+        if entry.identity != submitted_identity {
+            return Err(error(
+                ErrorKind::Conflict,
+                NameTaken::new(&entry.identity, &submitted_identity).into(),
+            ));
         }
         // Not before it is on disk.
         let settled =
@@ -305,7 +277,7 @@ impl Drop for LocalBackend {
 fn entry(record: Record, folder: Folder, progress: Progress) -> (Supervisor, Entry) {
     let (sender, receiver) = watch::channel(progress);
     let (cancel, cancelled) = watch::channel(false);
-    let entry = Entry { spec_hash: record.spec_hash.clone(), progress: receiver, cancel: Arc::new(cancel) };
+    let entry = Entry { identity: record.identity.clone(), progress: receiver, cancel: Arc::new(cancel) };
     (Supervisor { folder, record, progress: sender, cancel: cancelled }, entry)
 }
 

@@ -143,7 +143,7 @@ impl<B: JobBackend> Watching<B> {
 mod tests {
     use super::*;
     use crate::{
-        KubeBackend,
+        KubeBackend, KubeOptions,
         backend::{Cause, MockJobBackend},
         error::Action,
         testing::{ApiServer, PodEnd, conformance::sample_job},
@@ -178,7 +178,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_goes_on_after_an_absence_and_repeats_nothing() {
         let server = ApiServer::new("terrakube");
-        let backend = Retrying::new(KubeBackend::new(server.client(), "terrakube"), Patience::default());
+        let backend =
+            Retrying::new(KubeBackend::new(server.client(), KubeOptions::new()), Patience::default());
         backend.submit(&sample_job(NAME).into()).await.unwrap();
         server.start_pod(NAME);
         let mut phases = backend.watch(NAME);
@@ -195,7 +196,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_gives_up_after_all_its_tries() {
         let server = ApiServer::new("terrakube");
-        let backend = Retrying::new(KubeBackend::new(server.client(), "terrakube"), Patience::default());
+        let backend =
+            Retrying::new(KubeBackend::new(server.client(), KubeOptions::new()), Patience::default());
         server.go_away();
         let mut phases = backend.watch(NAME);
         assert_eq!(phases.next().await.unwrap().unwrap_err().kind, ErrorKind::Unavailable);

@@ -1,41 +1,53 @@
-//! What is handed to a backend: a Job, and the Secret that belongs to it alone.
+//! The argument of [`submit`](crate::JobBackend::submit): a Job, and the Secret that belongs to it alone.
 //!
-//! Pure data and its rules. How a Secret is made, kept and removed is each backend's business.
+//! Pure data and its rules. How a Secret is created, kept and deleted is up to each backend.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{PodSpec, Secret},
+};
 
 use crate::identity;
 
-/// A Job and, where its container needs one, a Secret that lives and goes with it.
+/// A Job and, where its container needs one, a Secret that is created and deleted with it.
 ///
 /// # Examples
 /// ```
 /// use k8s_backend::Submission;
-/// use k8s_openapi::api::batch::v1::Job;
+/// use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 ///
-/// let submission = Submission::from(Job::default());
-/// assert!(submission.secret.is_none());
+/// let alone = Submission::from(Job::default());
+/// assert!(alone.secret.is_none());
+/// let with_secret = Submission::new(Job::default()).with_secret(Secret::default());
+/// assert_eq!(with_secret, (Job::default(), Some(Secret::default())).into());
 /// ```
 #[derive(Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Submission {
     /// The Job.
     pub job: Job,
-    /// The Secret that it owns. `metadata.name` is required and by convention that of the Job; `metadata.namespace` is
-    /// left out or that of the Job. The Job refers to it by name like to any other Secret.
+    /// The Secret that the Job owns. `metadata.name` is required and by convention that of the Job; `metadata.namespace` is
+    /// either not set or that of the Job. The Job refers to it by name, as to any other Secret.
     pub secret: Option<Secret>,
 }
 
 impl From<Job> for Submission {
     fn from(job: Job) -> Self {
-        Self { job, secret: None }
+        Self::new(job)
+    }
+}
+
+impl From<(Job, Option<Secret>)> for Submission {
+    fn from((job, secret): (Job, Option<Secret>)) -> Self {
+        Self { job, secret }
     }
 }
 
 impl fmt::Debug for Submission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The environment of a Job may hold secrets, too.
+        // The environment of a Job may contain secrets, too.
         let secret = self.secret.as_ref().map(|secret| &secret.metadata.name);
         f.debug_struct("Submission")
             .field("job", &self.job.metadata.name)
@@ -45,55 +57,65 @@ impl fmt::Debug for Submission {
 }
 
 impl Submission {
-    /// Returns the name of the Job as it was given; empty if it has none.
-    pub(crate) fn given_name(&self) -> &str {
+    /// Creates a submission of a Job alone.
+    #[must_use]
+    pub const fn new(job: Job) -> Self {
+        Self { job, secret: None }
+    }
+
+    /// Adds the Secret that belongs to the Job.
+    #[must_use]
+    pub fn with_secret(mut self, secret: Secret) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// Returns `metadata.name` of the Job, or an empty text.
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.job.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Finds everything that is wrong with the Secret, as far as every backend agrees.
+    /// Returns everything that is wrong with the Secret, as far as every backend agrees.
     pub(crate) fn secret_problems(&self) -> Vec<String> {
         let Some(secret) = &self.secret else { return Vec::new() };
         let mut problems = Vec::new();
         match secret.metadata.name.as_deref().filter(|name| !name.is_empty()) {
             None => problems.push("metadata.name of the Secret is not set".to_owned()),
-            Some(name) if !is_secret_name(name) => problems.push(format!(
-                "metadata.name {name:?} of the Secret is no DNS subdomain, expected DNS labels with dots between them"
+            Some(name) if !identity::is_dns_subdomain(name) => problems.push(format!(
+                "metadata.name {name:?} of the Secret is not a DNS subdomain, expected DNS labels separated by dots"
             )),
             Some(_) => {}
         }
-        let there = secret.metadata.namespace.as_deref();
-        let job = self.job.metadata.namespace.as_deref();
-        if there.is_some() && there != job {
-            let (there, job) = (there.unwrap_or_default(), job.unwrap_or_default());
+        let found = secret.metadata.namespace.as_deref();
+        let of_job = self.job.metadata.namespace.as_deref();
+        if found.is_some() && found != of_job {
+            let (found, of_job) = (found.unwrap_or_default(), of_job.unwrap_or_default());
             problems.push(format!(
-                "metadata.namespace of the Secret is {there:?}, expected that of its Job ({job:?}) or none"
+                "metadata.namespace of the Secret is {found:?}, expected that of its Job ({of_job:?}) or none"
             ));
         }
         problems
     }
 }
 
-/// Tells whether a text can be the name of a Secret: a DNS subdomain.
-pub(crate) fn is_secret_name(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(identity::is_dns_label)
-}
-
-/// Returns the names of the Secrets that a pod reads: environment and volumes.
-#[cfg(any(test, feature = "testing"))]
-pub(crate) fn secrets_read_by(pod: &k8s_openapi::api::core::v1::PodSpec) -> std::collections::BTreeSet<&str> {
-    let from_volumes = pod.volumes.iter().flatten().filter_map(|volume| {
-        let secret = volume.secret.as_ref()?;
-        secret.secret_name.as_deref()
+/// Returns the names of the Secrets that a pod reads: environment and volumes of all its containers.
+pub(crate) fn secrets_read_by(pod: &PodSpec) -> BTreeSet<&str> {
+    let from_volumes = pod.volumes.iter().flatten().flat_map(|volume| {
+        let whole = volume.secret.as_ref().and_then(|secret| secret.secret_name.as_deref());
+        let projected = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        whole.into_iter().chain(projected.filter_map(|source| Some(source.secret.as_ref()?.name.as_str())))
     });
-    let from_environment = pod.containers.iter().flat_map(|container| {
+    let containers = pod.init_containers.iter().flatten().chain(&pod.containers);
+    let from_environment = containers.flat_map(|container| {
         let all = container
             .env_from
             .iter()
             .flatten()
             .filter_map(|from| Some(from.secret_ref.as_ref()?.name.as_str()));
         let one = container.env.iter().flatten().filter_map(|variable| {
-            let wanted = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
-            Some(wanted.name.as_str())
+            let reference = variable.value_from.as_ref()?.secret_key_ref.as_ref()?;
+            Some(reference.name.as_str())
         });
         all.chain(one)
     });
@@ -114,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_needs_a_name_and_the_namespace_of_its_job() {
+    fn secret_needs_a_name_and_the_namespace_of_its_job() {
         let (plain, placed) = (json!({"name": "job-1"}), json!({"name": "job-1", "namespace": "terrakube"}));
         for (job, secret, expected) in [
             (&plain, json!({"name": "job-1"}), ""),
@@ -124,7 +146,7 @@ mod tests {
             (
                 &plain,
                 json!({"name": "../x"}),
-                "metadata.name \"../x\" of the Secret is no DNS subdomain, expected DNS labels with dots between them",
+                "metadata.name \"../x\" of the Secret is not a DNS subdomain, expected DNS labels separated by dots",
             ),
             (
                 &placed,
@@ -143,7 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_output_holds_no_data() {
+    fn finds_secrets_of_all_containers_and_volumes() {
+        let pod = json!({
+            "initContainers": [{"name": "init", "envFrom": [{"secretRef": {"name": "a"}}]}],
+            "containers": [{"name": "main", "env": [{"name": "T", "valueFrom": {"secretKeyRef": {"name": "b", "key": "t"}}}]}],
+            "volumes": [{"name": "v", "secret": {"secretName": "c"}},
+                {"name": "p", "projected": {"sources": [{"secret": {"name": "d"}}]}}, {"name": "e", "emptyDir": {}}],
+        });
+        let pod: PodSpec = serde_json::from_value(pod).unwrap();
+        assert_eq!(secrets_read_by(&pod), ["a", "b", "c", "d"].into());
+    }
+
+    #[test]
+    fn debug_output_contains_no_data() {
         let secret = json!({"metadata": {"name": "job-1"}, "stringData": {"token": "s3cr3t"},
             "data": {"other": "czNjcjN0"}});
         let mut submission = submission(&json!({"name": "job-1"}), &secret);

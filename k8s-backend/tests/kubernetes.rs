@@ -3,21 +3,21 @@
 use std::error::Error as _;
 
 use futures::StreamExt as _;
-use job_spec::labels;
 use k8s_backend::{
-    ErrorKind, JobBackend as _, KubeBackend, Submitted,
+    ErrorKind, IDENTITY_ANNOTATION, JobBackend as _, JobRules, KubeBackend, KubeOptions, Submitted,
     testing::{
         ApiServer, Trouble, Verb,
         conformance::{sample_job, sample_submission},
     },
 };
+use k8s_openapi::api::batch::v1::Job;
 use serde_json::json;
 
 const NAME: &str = "job-1001-100-1";
 
 fn cluster() -> (ApiServer, KubeBackend) {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     (server, backend)
 }
 
@@ -48,21 +48,56 @@ async fn a_request_that_arrives_twice_makes_one_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_gets_the_label_by_which_it_is_watched() {
-    let (server, backend) = cluster();
+async fn labels_job_and_pod_so_that_they_are_watched() {
+    let server = ApiServer::new("terrakube");
+    let options = KubeOptions::new().managed_by("report-server").field_manager("reports");
+    let backend = KubeBackend::new(server.client(), options);
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let there = server.object("jobs", NAME).unwrap();
-    assert_eq!(there["metadata"]["labels"][labels::MANAGED_BY], labels::MANAGED_BY_VALUE);
+    for labels in [&there["metadata"]["labels"], &there["spec"]["template"]["metadata"]["labels"]] {
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "report-server");
+    }
+    assert_eq!(there["metadata"]["annotations"][IDENTITY_ANNOTATION], format!("hash-of-{NAME}"));
 
-    let mut of_others = sample_job("job-1002-100-1");
-    of_others
-        .metadata
-        .labels
-        .get_or_insert_default()
-        .insert(labels::MANAGED_BY.to_owned(), "Helm".to_owned());
-    let error = backend.submit(&of_others.into()).await.unwrap_err();
+    let mut of_helm = sample_job("job-1002-100-1");
+    let labels = of_helm.metadata.labels.get_or_insert_default();
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "Helm".to_owned());
+    let error = backend.submit(&of_helm.clone().into()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
     assert!(error.source.to_string().contains("\"Helm\""), "{}", error.source);
+    let plain = KubeBackend::new(server.client(), KubeOptions::new());
+    assert_eq!(plain.submit(&of_helm.into()).await.unwrap(), Submitted::Created);
+}
+
+#[tokio::test(start_paused = true)]
+async fn identifies_job_by_the_annotation_of_the_options() {
+    let server = ApiServer::new("terrakube");
+    let rules = JobRules::new().identity_annotation("example.com/hash").require_identity();
+    let backend = KubeBackend::new(server.client(), KubeOptions::new().rules(rules));
+    let mut job = sample_job(NAME);
+    assert_eq!(backend.submit(&job.clone().into()).await.unwrap_err().kind, ErrorKind::Invalid);
+    let annotations = job.metadata.annotations.get_or_insert_default();
+    annotations.insert("example.com/hash".to_owned(), "1".to_owned());
+    assert_eq!(backend.submit(&job.clone().into()).await.unwrap(), Submitted::Created);
+    // The content does not count, as long as the annotation is the same.
+    job.spec.as_mut().unwrap().backoff_limit = Some(6);
+    assert_eq!(backend.submit(&job.into()).await.unwrap(), Submitted::AlreadyThere);
+}
+
+#[tokio::test(start_paused = true)]
+async fn accepts_job_of_any_program() {
+    let (server, backend) = cluster();
+    let job = json!({"metadata": {"name": "nightly.report"}, "spec": {"parallelism": 2, "template": {"spec": {
+        "restartPolicy": "OnFailure", "containers": [{"name": "report"}, {"name": "log-shipper"}]}}}});
+    let submission = serde_json::from_value::<Job>(job).unwrap().into();
+    assert_eq!(backend.submit(&submission).await.unwrap(), Submitted::Created);
+    assert_eq!(backend.submit(&submission).await.unwrap(), Submitted::AlreadyThere);
+    let elsewhere = json!({"metadata": {"name": "a", "namespace": "elsewhere"}, "spec": {"template": {"spec": {
+        "containers": [{"name": "a"}]}}}});
+    let error = backend.submit(&serde_json::from_value::<Job>(elsewhere).unwrap().into()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    assert!(error.source.to_string().contains("expected \"terrakube\" or none"), "{}", error.source);
+    assert_eq!(server.names("jobs"), ["nightly.report"]);
 }
 
 #[tokio::test(start_paused = true)]

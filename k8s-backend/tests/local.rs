@@ -28,12 +28,10 @@ impl Machine {
 
     fn options(&self) -> LocalOptions {
         let environment = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("SERVER_SECRET", "of the server")];
-        LocalOptions {
-            directory: self.path("jobs"),
-            secrets: self.path("secrets"),
-            entry_point: self.path("no-such-program"),
-            environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        }
+        LocalOptions::new(self.path("jobs"))
+            .secrets(self.path("secrets"))
+            .entry_point(self.path("no-such-program"))
+            .environment(environment)
     }
 
     async fn open(&self) -> LocalBackend {
@@ -255,7 +253,7 @@ async fn a_mounted_secret_lasts_as_long_as_its_process_also_across_a_restart() {
     let script = machine.script(
         "while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; cat $FILE > $T/read; echo >> $T/read",
     );
-    let mut submission = Submission { job: script, ..sample_submission(NAME) };
+    let mut submission = Submission::from((script, sample_submission(NAME).secret));
     let (pod, mounts) = (pod_of(&mut submission.job), sample_submission(NAME).job);
     let wanted = mounts.spec.unwrap().template.spec.unwrap();
     pod.volumes = wanted.volumes;

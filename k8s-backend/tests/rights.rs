@@ -12,7 +12,7 @@ use std::{
 
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_backend::{
-    BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, KubeBackend,
+    BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, KubeBackend, KubeOptions,
     testing::{ApiServer, PodEnd, Trouble, Verb, conformance::sample_job},
 };
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn next(phases: &mut Phases) -> JobPhase {
 
 /// Submits a Job, lets it run and fail, and returns what its watcher is told of the end.
 async fn end_of_a_failing_job(server: &ApiServer) -> JobPhase {
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let mut phases = backend.watch(NAME);
     assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
@@ -101,7 +101,7 @@ async fn a_role_that_lies_or_changes_is_no_fault() {
 async fn a_rule_that_is_added_later_is_noticed() {
     let server = ApiServer::new("terrakube");
     server.documented_role();
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     server.start_pod(NAME);
     let mut phases = backend.watch(NAME);
@@ -118,7 +118,7 @@ async fn a_pod_that_is_told_later_than_its_job_is_waited_for() {
     for late in [Duration::from_millis(500), Duration::from_mins(30)] {
         let server = ApiServer::new("terrakube");
         server.delay_events_of("pods", late);
-        let backend = KubeBackend::new(server.client(), "terrakube");
+        let backend = KubeBackend::new(server.client(), KubeOptions::new());
         backend.submit(&sample_job(NAME).into()).await.unwrap();
         let mut phases = backend.watch(NAME);
         assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
@@ -134,7 +134,7 @@ async fn a_pod_that_is_told_later_than_its_job_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_cannot_say_how_a_pod_ended_is_unavailable() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let mut phases = backend.watch(NAME);
     assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
@@ -156,7 +156,7 @@ async fn a_server_that_cannot_say_how_a_pod_ended_is_unavailable() {
 async fn the_words_of_the_cluster_are_told_as_they_come() {
     let server = ApiServer::new("terrakube");
     server.extended_role();
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let mut phases = backend.watch(NAME);
     assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
@@ -181,7 +181,7 @@ async fn jobs_that_are_there_at_the_start_are_followed_to_their_end() {
     let server = ApiServer::new("terrakube");
     let names: Vec<_> = (0..20).map(|number| format!("job-{number}-100-1")).collect();
     {
-        let earlier = KubeBackend::new(server.client(), "terrakube");
+        let earlier = KubeBackend::new(server.client(), KubeOptions::new());
         for name in &names {
             earlier.submit(&sample_job(name).into()).await.unwrap();
         }
@@ -191,8 +191,8 @@ async fn jobs_that_are_there_at_the_start_are_followed_to_their_end() {
     }
     server.end_pod(&names[18], &PodEnd::Succeeds);
     server.end_pod(&names[19], &PodEnd::Fails);
-    let backend = KubeBackend::new(server.client(), "terrakube");
-    backend.begin();
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
+    backend.start_watches();
     let mut watches: Vec<_> = names.iter().map(|name| backend.watch(name)).collect();
     for (number, phases) in watches.iter_mut().enumerate() {
         let first = next(phases).await;

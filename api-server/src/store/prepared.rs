@@ -36,7 +36,7 @@ impl Prepared {
     /// Returns what the backend is given.
     #[must_use]
     pub fn into_submission(self) -> Submission {
-        Submission { job: self.job, secret: self.secret }
+        (self.job, self.secret).into()
     }
 }
 

@@ -4,5 +4,6 @@
 
 mod attempts;
 mod policy;
+mod repository;
 mod states;
 mod support;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use api_server::{
+    backend,
     blobs::Blobs,
     encryption::EncryptionKey,
     http::{AppState, router},
@@ -67,7 +68,7 @@ impl World {
     pub(crate) async fn under(operator: Operator) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let backend = Arc::new(InMemoryBackend::new());
+        let backend = Arc::new(InMemoryBackend::with_rules(backend::job_rules()));
         let (base, shutdown) = serve(folder.path(), &backend, operator).await;
         let client = reqwest::Client::new();
         let mut world = Self {

@@ -26,7 +26,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Parser;
 use futures::{StreamExt as _, stream};
-use k8s_backend::KubeBackend;
+use job_spec::labels;
+use k8s_backend::{JobRules, KubeBackend, KubeOptions};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -111,11 +112,19 @@ async fn run(arguments: Arguments) -> anyhow::Result<bool> {
     Ok(all_good)
 }
 
+/// The options that the api-server uses.
+fn options(namespace: &str) -> KubeOptions {
+    KubeOptions::new()
+        .namespace(namespace)
+        .managed_by(labels::MANAGED_BY_VALUE)
+        .rules(JobRules::new().identity_annotation(labels::SPEC_HASH))
+}
+
 async fn connect(arguments: &Arguments) -> anyhow::Result<KubeBackend> {
     let file = Kubeconfig::read_from(&arguments.kubeconfig).context("cannot read the kubeconfig")?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
     let client = Client::try_from(config.context("the kubeconfig is not usable")?);
-    Ok(KubeBackend::new(client.context("the kubeconfig is not usable")?, &arguments.namespace))
+    Ok(KubeBackend::new(client.context("the kubeconfig is not usable")?, options(&arguments.namespace)))
 }
 
 /// Plays one scenario and prints how it went.

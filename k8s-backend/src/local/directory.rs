@@ -11,9 +11,10 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    OpenError, output,
+    blocking::blocking,
+    open_error::OpenError,
+    output,
     record::{Folder, Record, Stage, StopReason, private},
-    supervise::blocking,
 };
 use crate::{backend::Cause, identity};
 
@@ -24,10 +25,16 @@ pub(super) fn unusable(path: &Path, source: io::Error) -> OpenError {
 
 /// Takes the directory for this backend alone.
 pub(super) async fn lock(directory: &Path) -> Result<File, OpenError> {
-    let path = directory.join("lock");
+    // The name of a Job cannot start with a dot.
+    let path = directory.join(".lock");
+    let old = directory.join("lock");
     let (at, folder) = (path.clone(), directory.to_owned());
     let file = blocking(move || {
         fs::create_dir_all(folder)?;
+        // Earlier versions locked this file; a Job of that name needs the place for its folder.
+        if old.is_file() {
+            fs::remove_file(old)?;
+        }
         private(OpenOptions::new().write(true).create(true).truncate(false)).open(at)
     });
     let file = file.await.map_err(|source| unusable(&path, source))?;
@@ -48,7 +55,7 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
     for item in fs::read_dir(directory)? {
         let item = item?;
         let name = item.file_name();
-        let Some(name) = name.to_str().filter(|name| identity::is_dns_label(name)) else { continue };
+        let Some(name) = name.to_str().filter(|name| identity::is_job_name(name)) else { continue };
         if !item.file_type()?.is_dir() {
             continue;
         }

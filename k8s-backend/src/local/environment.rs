@@ -46,7 +46,7 @@ pub(crate) struct CommandLine {
 #[derive(Debug)]
 pub(crate) struct Surroundings {
     pub(crate) secrets: PathBuf,
-    pub(crate) entry_point: PathBuf,
+    pub(crate) entry_point: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
 }
 
@@ -75,7 +75,8 @@ impl Surroundings {
             words.iter().flatten().map(expanded).collect()
         };
         let mut command = words(&plan.container.command).into_iter();
-        let program = command.next().unwrap_or_else(|| self.entry_point.clone().into_os_string());
+        let entry_point = || self.entry_point.clone().map(PathBuf::into_os_string);
+        let program = command.next().or_else(entry_point).ok_or("the container has no command")?;
         let arguments = command.chain(words(&plan.container.args)).collect();
 
         let inherited = INHERITED.iter().filter_map(|name| {

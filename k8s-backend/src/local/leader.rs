@@ -4,7 +4,7 @@ use std::{process::ExitStatus, time::Duration};
 
 use tokio::{process::Child, time::sleep};
 
-use super::{output, record::Folder, supervise::blocking};
+use super::{blocking::blocking, output, record::Folder};
 
 /// How often a lock is tried at first, and at last. There is no way to be told that a lock is free without blocking a thread,
 /// and such a thread would hold up the end of the program.

@@ -4,15 +4,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
+use k8s_openapi::api::{
+    batch::v1::JobSpec,
+    core::v1::{Container, EnvVar, PodSpec, Volume},
+};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{mounts::secret_mounts, secrets::OwnSecret};
-use crate::{
-    identity::{self, Problems},
-    submission::Submission,
-};
+use crate::{identity::Problems, rules::JobRules, submission::Submission};
 
 /// How long Kubernetes waits between TERM and KILL when a pod does not say.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -66,7 +66,7 @@ pub(crate) struct Plan {
     pub(crate) deadline: Option<Duration>,
     pub(crate) grace: Duration,
     /// Fields that are set and that nothing here can honour.
-    pub(crate) left_aside: Vec<String>,
+    pub(crate) not_honoured: Vec<String>,
 }
 
 impl std::fmt::Debug for Plan {
@@ -77,53 +77,100 @@ impl std::fmt::Debug for Plan {
 }
 
 impl Plan {
-    /// Takes a Job apart.
+    /// Reads what one local process needs out of a Job. `has_entry_point`: there is a program for a container without command.
     ///
     /// # Errors
     /// Every reason why this Job cannot be one local process.
-    pub(crate) fn of(submission: &Submission) -> Result<Self, Problems> {
+    pub(crate) fn new(
+        submission: &Submission,
+        rules: &JobRules,
+        has_entry_point: bool,
+    ) -> Result<Self, Problems> {
         let job = &submission.job;
-        let mut problems = submission.secret_problems();
-        let name = identity::name_of(job).map_err(|problem| problems.push(problem)).unwrap_or_default();
         let spec = job.spec.clone().unwrap_or_default();
         let pod = spec.template.spec.clone().unwrap_or_default();
-        if pod.containers.len() != 1 {
-            problems.push(format!("the pod has {} containers, expected exactly one", pod.containers.len()));
-        }
-        for (field, value) in [("completions", spec.completions), ("parallelism", spec.parallelism)] {
-            if value.is_some_and(|value| value != 1) {
-                problems.push(format!("spec.{field} is {}, expected 1", value.unwrap_or_default()));
-            }
-        }
-        if spec.suspend == Some(true) {
-            problems.push("spec.suspend is true, and nobody could resume a local process".to_owned());
-        }
-        for (field, value) in [
-            ("spec.activeDeadlineSeconds", spec.active_deadline_seconds),
-            ("terminationGracePeriodSeconds", pod.termination_grace_period_seconds),
-            ("spec.template.spec.activeDeadlineSeconds", pod.active_deadline_seconds),
-        ] {
-            if value.is_some_and(i64::is_negative) {
-                problems
-                    .push(format!("{field} is {}, expected no negative number", value.unwrap_or_default()));
-            }
-        }
+        let mut problems = rules.problems(submission);
+        problems.extend(container_problems(&pod, has_entry_point));
+        problems.extend(number_problems(&spec, &pod));
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let container = pod.containers[0].clone();
+        let mut container = pod.containers[0].clone();
+        if spec.completion_mode.as_deref() == Some("Indexed") {
+            add_completion_index(&mut container);
+        }
         let rest = without_secret_mounts(pod.clone());
         let deadlines = [spec.active_deadline_seconds, pod.active_deadline_seconds];
         Ok(Self {
-            name: name.to_owned(),
+            name: submission.name().to_owned(),
             namespace: job.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
             deadline: deadlines.into_iter().flatten().min().map(seconds),
             grace: seconds(pod.termination_grace_period_seconds.unwrap_or(DEFAULT_GRACE_SECONDS)),
-            left_aside: left_aside(&[to_object(&spec), to_object(&rest), to_object(&rest.containers[0])]),
+            not_honoured: not_honoured(&[to_object(&spec), to_object(&rest), to_object(&rest.containers[0])]),
             container,
             volumes: pod.volumes.unwrap_or_default(),
             secret: submission.secret.as_ref().map(OwnSecret::of),
         })
+    }
+}
+
+/// Returns why the containers of a pod cannot be one process. A Job of which only a part could run is refused as a whole.
+fn container_problems(pod: &PodSpec, has_entry_point: bool) -> Vec<String> {
+    let mut problems = Vec::new();
+    let names = |containers: &[Container]| {
+        containers.iter().map(|container| container.name.clone()).collect::<Vec<_>>().join(", ")
+    };
+    if pod.containers.len() > 1 {
+        problems.push(format!(
+            "spec.template.spec.containers has {} containers ({}), expected exactly one: a local process has no pod to share",
+            pod.containers.len(),
+            names(&pod.containers)
+        ));
+    }
+    if let Some(init) = pod.init_containers.as_deref().filter(|init| !init.is_empty()) {
+        problems.push(format!(
+            "spec.template.spec.initContainers is set ({}), expected none: a local process cannot be prepared by another one",
+            names(init)
+        ));
+    }
+    if let [container] = pod.containers.as_slice()
+        && container.command.as_ref().is_none_or(Vec::is_empty)
+        && !has_entry_point
+    {
+        problems.push(format!(
+            "container {:?} has no command, expected one: no image is used, and the backend has no entry point",
+            container.name
+        ));
+    }
+    problems
+}
+
+fn number_problems(spec: &JobSpec, pod: &PodSpec) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (field, value) in [("completions", spec.completions), ("parallelism", spec.parallelism)] {
+        if let Some(value) = value.filter(|value| *value != 1) {
+            problems.push(format!("spec.{field} is {value}, expected 1: a Job is one local process"));
+        }
+    }
+    for (field, value) in [
+        ("spec.activeDeadlineSeconds", spec.active_deadline_seconds),
+        ("spec.template.spec.terminationGracePeriodSeconds", pod.termination_grace_period_seconds),
+        ("spec.template.spec.activeDeadlineSeconds", pod.active_deadline_seconds),
+    ] {
+        if let Some(value) = value.filter(|value| value.is_negative()) {
+            problems.push(format!("{field} is {value}, expected 0 or more"));
+        }
+    }
+    problems
+}
+
+/// The one pod of an Indexed Job has index 0, which the Job controller passes in this variable.
+fn add_completion_index(container: &mut Container) {
+    const NAME: &str = "JOB_COMPLETION_INDEX";
+    let variables = container.env.get_or_insert_default();
+    if variables.iter().all(|variable| variable.name != NAME) {
+        let value = Some("0".to_owned());
+        variables.push(EnvVar { name: NAME.to_owned(), value, ..EnvVar::default() });
     }
 }
 
@@ -155,7 +202,7 @@ fn to_object(value: &impl Serialize) -> Value {
 
 /// Lists the set fields that are not honoured. Going over the object as JSON, a field that is added to Kubernetes later
 /// cannot be forgotten here.
-fn left_aside(objects: &[Value; 3]) -> Vec<String> {
+fn not_honoured(objects: &[Value; 3]) -> Vec<String> {
     let mut fields = BTreeSet::new();
     for ((path, honoured), object) in HONOURED.iter().zip(objects) {
         for (key, value) in object.as_object().into_iter().flatten() {
@@ -195,19 +242,22 @@ mod tests {
         serde_json::from_value::<Job>(job).unwrap().into()
     }
 
+    fn plan_of(spec: &Value) -> Result<Plan, Problems> {
+        Plan::new(&job(spec), &JobRules::new(), true)
+    }
+
     #[test]
-    fn every_problem_is_told_at_once() {
-        let mut job = job(&json!({"suspend": true, "parallelism": 2, "activeDeadlineSeconds": -1,
+    fn reports_every_problem_at_once() {
+        let mut job = job(&json!({"parallelism": 2, "activeDeadlineSeconds": -1,
             "template": {"spec": {"containers": []}}}));
         job.job.metadata.name = Some("../x".to_owned());
         job.secret = Some(k8s_openapi::api::core::v1::Secret::default());
-        let text = Plan::of(&job).unwrap_err().to_string();
+        let text = Plan::new(&job, &JobRules::new(), true).unwrap_err().to_string();
         for part in [
             "\"../x\"",
             "of the Secret is not set",
-            "0 containers",
+            "containers is empty",
             "parallelism is 2",
-            "suspend",
             "activeDeadlineSeconds is -1",
         ] {
             assert!(text.contains(part), "{part:?} in {text:?}");
@@ -215,28 +265,59 @@ mod tests {
     }
 
     #[test]
+    fn refuses_pods_of_which_only_a_part_could_run() {
+        let problem = |pod: &Value, has_entry_point| {
+            let job = job(&json!({"template": {"spec": pod}}));
+            Plan::new(&job, &JobRules::new(), has_entry_point)
+                .map(|_| ())
+                .map_err(|problems| problems.to_string())
+        };
+        let two = json!({"containers": [{"name": "report"}, {"name": "log-shipper"}]});
+        assert!(problem(&two, true).unwrap_err().contains("2 containers (report, log-shipper)"));
+        let prepared = json!({"initContainers": [{"name": "clone"}], "containers": [{"name": "report"}]});
+        assert!(problem(&prepared, true).unwrap_err().contains("initContainers is set (clone)"));
+        let no_command = json!({"containers": [{"name": "report", "image": "example.com/report"}]});
+        assert!(problem(&no_command, false).unwrap_err().contains("\"report\" has no command"));
+        assert_eq!(problem(&no_command, true), Ok(()));
+    }
+
+    #[test]
+    fn runs_suspended_job_and_says_so() {
+        let plan = plan_of(&json!({"suspend": true, "template": {"spec": {"containers": [{"name": "a"}]}}}));
+        assert_eq!(plan.unwrap().not_honoured, ["spec.suspend"]);
+    }
+
+    #[test]
+    fn passes_index_to_indexed_job() {
+        let plan = plan_of(&json!({"completionMode": "Indexed", "completions": 1,
+            "template": {"spec": {"containers": [{"name": "a"}]}}}));
+        let variables = plan.unwrap().container.env.unwrap();
+        assert_eq!(variables[0].name, "JOB_COMPLETION_INDEX");
+        assert_eq!(variables[0].value.as_deref(), Some("0"));
+    }
+
+    #[test]
     fn times_come_from_the_job_or_are_those_of_kubernetes() {
-        let plan =
-            Plan::of(&job(&json!({"template": {"spec": {"containers": [{"name": "executor"}]}}}))).unwrap();
+        let plan = plan_of(&json!({"template": {"spec": {"containers": [{"name": "executor"}]}}})).unwrap();
         assert_eq!((plan.deadline, plan.grace), (None, Duration::from_secs(30)));
-        let plan = Plan::of(&job(&json!({"activeDeadlineSeconds": 60, "template": {"spec": {
-            "activeDeadlineSeconds": 50, "terminationGracePeriodSeconds": 0, "containers": [{"name": "executor"}]}}})));
-        let plan = plan.unwrap();
+        let plan = plan_of(&json!({"activeDeadlineSeconds": 60, "template": {"spec": {
+            "activeDeadlineSeconds": 50, "terminationGracePeriodSeconds": 0, "containers": [{"name": "executor"}]}}}))
+        .unwrap();
         assert_eq!((plan.deadline, plan.grace), (Some(Duration::from_secs(50)), Duration::ZERO));
     }
 
     #[test]
     fn what_cannot_be_honoured_is_listed_and_nothing_else() {
-        let plan = Plan::of(&job(
+        let plan = plan_of(
             &json!({"backoffLimit": 0, "ttlSecondsAfterFinished": 60, "podReplacementPolicy": "Failed",
             "template": {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": false,
                 "nodeSelector": {"disk": "fast"}, "tolerations": [],
                 "containers": [{"name": "executor", "image": "x", "env": [], "resources": {"limits": {"cpu": "1"}},
                     "volumeMounts": [{"name": "own", "mountPath": "/own"}, {"name": "own", "mountPath": "/part", "subPath": "x"}]}],
                 "volumes": [{"name": "own", "secret": {"secretName": "job-1"}}, {"name": "cache", "emptyDir": {}}]}}}),
-        ));
+        );
         assert_eq!(
-            plan.unwrap().left_aside,
+            plan.unwrap().not_honoured,
             [
                 "container.image",
                 "container.resources",

@@ -64,7 +64,9 @@ pub(crate) enum StopReason {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Record {
     pub(crate) name: String,
-    pub(crate) spec_hash: String,
+    /// Called `specHash` by earlier versions.
+    #[serde(alias = "specHash")]
+    pub(crate) identity: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) submitted_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +91,7 @@ impl Record {
     pub(crate) fn unreadable(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            spec_hash: "unknown".to_owned(),
+            identity: "unknown".to_owned(),
             labels: BTreeMap::new(),
             submitted_at: Timestamp::now(),
             deadline_at: None,

@@ -10,7 +10,7 @@ use std::{
 
 use k8s_openapi::api::core::v1::Secret;
 
-use crate::submission::is_secret_name;
+use crate::identity::is_dns_subdomain;
 
 /// The data of the Secret that came with a Job. Kept in memory, and only until the process is started.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl<'a> Secrets<'a> {
         }
         // Nothing but a good name may become a path.
         let path = self.folder.join(name);
-        (is_secret_name(name) && path.is_dir()).then(|| Found::Folder { name: name.to_owned(), path })
+        (is_dns_subdomain(name) && path.is_dir()).then(|| Found::Folder { name: name.to_owned(), path })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use super::{
+    blocking::blocking,
     environment::{CommandLine, Surroundings},
     leader::{Leader, is_free, until_free},
     mounts::Mount,
@@ -293,10 +294,10 @@ async fn written(line: CommandLine) -> Result<(CommandLine, io::Result<()>), Fai
 }
 
 fn notes(plan: &Plan) -> Vec<String> {
-    if plan.left_aside.is_empty() {
+    if plan.not_honoured.is_empty() {
         return Vec::new();
     }
-    let fields = plan.left_aside.join(", ");
+    let fields = plan.not_honoured.join(", ");
     tracing::info!(job = %plan.name, %fields, "the local backend does not honour these");
     vec![format!("not honoured by a local process: {fields}")]
 }
@@ -311,15 +312,5 @@ async fn kill_until<T>(tree: &ProcessTree, over: impl Future<Output = T>) -> T {
             result = &mut over => return result,
             () = sleep(KILL_AGAIN) => {}
         }
-    }
-}
-
-/// Runs what may wait for a disk where it holds nobody up.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(io::Error::other(error)),
     }
 }

@@ -8,13 +8,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
-use job_spec::labels;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde_json::json;
 
 use crate::{
     backend::{JobBackend, JobPhase},
     error::BackendError,
+    rules::IDENTITY_ANNOTATION,
     submission::Submission,
 };
 
@@ -75,7 +75,7 @@ pub trait Harness: Send + Sync {
     fn remembers_cancelled(&self) -> bool;
 }
 
-/// Makes a Job that every backend accepts as far as its shape goes: one container that exits at once with code 0.
+/// Creates a Job that every backend accepts: one container that exits at once with code 0.
 ///
 /// No two of its labels have the same value, so that a mix-up shows.
 ///
@@ -84,14 +84,13 @@ pub trait Harness: Send + Sync {
 #[must_use]
 pub fn sample_job(name: &str) -> Job {
     let labels = json!({
-        labels::ORGANIZATION_ID: "d9b58bd3-f3fc-4056-a026-1163297e80a8",
-        labels::WORKSPACE_ID: "7c1d2e5a-0000-4000-8000-000000001001",
-        labels::JOB_ID: "1001",
-        labels::STEP_NUMBER: "100",
-        labels::ATTEMPT: "1",
+        "example.com/tenant": "d9b58bd3-f3fc-4056-a026-1163297e80a8",
+        "example.com/project": "7c1d2e5a-0000-4000-8000-000000001001",
+        "example.com/run": "1001",
+        "example.com/step": "100",
     });
     let job = json!({
-        "metadata": {"name": name, "labels": labels, "annotations": {labels::SPEC_HASH: format!("hash-of-{name}")}},
+        "metadata": {"name": name, "labels": labels, "annotations": {IDENTITY_ANNOTATION: format!("hash-of-{name}")}},
         "spec": {
             "backoffLimit": 0,
             "template": {

@@ -1,8 +1,7 @@
 //! A backend in which nothing happens until the test says so.
 //!
-//! It is stricter than the real ones, so that what only works by luck with one of them fails in a unit test: a used name is
-//! never free again, phases cannot go backwards, Jobs without our labels and hash are refused, and so is a Secret that its
-//! pod does not read or that differs from the one that came first.
+//! It is stricter than the others, so that code which works with one of them by luck fails in a unit test: a used name is
+//! never free again, phases cannot go backwards, and a Secret that differs from the first one of its Job is a conflict.
 
 use std::{
     collections::BTreeMap,
@@ -14,21 +13,17 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use job_spec::labels;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use tokio::sync::watch;
 
 use crate::{
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
-    identity::{self, OtherJob, Problems},
+    identity::{NameTaken, Problems, content_hash},
     phase::Waiting,
-    submission::{Submission, secrets_read_by},
+    rules::JobRules,
+    submission::Submission,
 };
-
-/// Labels that a Job and its pod template must both carry.
-const LABELS: [&str; 5] =
-    [labels::ORGANIZATION_ID, labels::WORKSPACE_ID, labels::JOB_ID, labels::STEP_NUMBER, labels::ATTEMPT];
 
 /// Keeps Jobs in memory; the test moves them on.
 ///
@@ -58,6 +53,7 @@ pub struct InMemoryBackend {
 
 #[derive(Debug, Default)]
 struct Shared {
+    rules: JobRules,
     jobs: Mutex<BTreeMap<String, Held>>,
     reach: watch::Sender<Reach>,
 }
@@ -82,10 +78,16 @@ struct Held {
 }
 
 impl InMemoryBackend {
-    /// Makes an empty backend.
+    /// Creates an empty backend that accepts every valid Job.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Creates an empty backend with rules for its Jobs.
+    #[must_use]
+    pub fn with_rules(rules: JobRules) -> Self {
+        Self { shared: Arc::new(Shared { rules, ..Shared::default() }) }
     }
 
     /// Says why a Job that does not run yet waits.
@@ -199,25 +201,27 @@ impl InMemoryBackend {
 impl JobBackend for InMemoryBackend {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
         let Submission { job, secret } = submission;
-        let given = submission.given_name().to_owned();
+        let given = submission.name().to_owned();
         self.check_reach(Action::Submit, &given)?;
         let error =
             |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
-        let problems = problems_of(submission);
+        let rules = &self.shared.rules;
+        let problems = rules.problems(submission);
         if !problems.is_empty() {
             return Err(error(ErrorKind::Invalid, Problems(problems).into()));
         }
-        let secret_hash = secret.as_ref().map(identity::content_hash);
+        let secret_hash = secret.as_ref().map(content_hash);
         let mut jobs = self.jobs();
         if let Some(held) = jobs.get(&given) {
-            let (there, asked) = (identity::spec_hash(&held.job), identity::spec_hash(job));
+            let (there, asked) = (rules.identity(&held.job), rules.identity(job));
             return if there == asked && held.secret_hash == secret_hash {
                 Ok(Submitted::AlreadyThere)
             } else if there == asked {
-                let text = "the same Job came before with another Secret; its spec hash must cover both";
+                let text =
+                    "the same Job came before with another Secret; its identity annotation must cover both";
                 Err(error(ErrorKind::Conflict, text.into()))
             } else {
-                Err(error(ErrorKind::Conflict, OtherJob::new(&there, &asked).into()))
+                Err(error(ErrorKind::Conflict, NameTaken::new(&there, &asked).into()))
             };
         }
         let phases = watch::Sender::new(vec![JobPhase::Pending { waiting: Waiting::Accepted }]);
@@ -253,39 +257,6 @@ impl JobBackend for InMemoryBackend {
 
 fn away(action: Action, job: &str) -> BackendError {
     BackendError::new(ErrorKind::Unavailable, action, job, "the test has sent the backend away")
-}
-
-fn problems_of(submission: &Submission) -> Vec<String> {
-    let job = &submission.job;
-    let mut problems: Vec<_> = identity::name_of(job).err().into_iter().collect();
-    problems.extend(submission.secret_problems());
-    let pod = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    let places = [
-        ("metadata", job.metadata.labels.as_ref()),
-        ("spec.template.metadata", pod.and_then(|it| it.labels.as_ref())),
-    ];
-    for (place, there) in places {
-        for label in LABELS {
-            if !there.is_some_and(|labels| labels.contains_key(label)) {
-                problems.push(format!("{place}.labels has no {label:?}"));
-            }
-        }
-    }
-    if identity::annotated_hash(job).is_none() {
-        problems.push(format!("metadata.annotations has no {:?}", labels::SPEC_HASH));
-    }
-    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let containers = pod.map_or(0, |pod| pod.containers.len());
-    if containers != 1 {
-        problems.push(format!("the pod has {containers} containers, expected exactly one"));
-    }
-    let secret = submission.secret.as_ref().and_then(|secret| secret.metadata.name.as_deref());
-    if let Some(secret) = secret
-        && !pod.is_some_and(|pod| secrets_read_by(pod).contains(secret))
-    {
-        problems.push(format!("the pod does not read the Secret {secret:?} that was submitted with it"));
-    }
-    problems
 }
 
 fn follow(
@@ -328,25 +299,28 @@ mod tests {
     use crate::testing::conformance::{sample_job, sample_submission};
 
     #[tokio::test]
-    async fn a_job_without_our_marks_is_refused_with_every_problem() {
-        let error = InMemoryBackend::new().submit(&Job::default().into()).await.unwrap_err();
+    async fn refuses_job_that_breaks_rules_with_every_problem() {
+        let rules = JobRules::new().require_identity().require_labels(["jobId"]).require_single_container();
+        let backend = InMemoryBackend::with_rules(rules);
+        let error = backend.submit(&Job::default().into()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Invalid);
         let text = error.source.to_string();
         for part in [
             "metadata.name",
             "metadata.labels has no \"jobId\"",
             "spec.template.metadata.labels",
-            "spec-hash",
-            "0 containers",
+            "k8s-backend/identity",
+            "containers is empty",
         ] {
             assert!(text.contains(part), "{part:?} in {text:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_secret_that_the_pod_does_not_read_is_refused() {
+    async fn refuses_secret_that_the_pod_does_not_read() {
         let submission = Submission { job: sample_job("job-1"), ..sample_submission("job-1") };
-        let error = InMemoryBackend::new().submit(&submission).await.unwrap_err();
+        let backend = InMemoryBackend::with_rules(JobRules::new().require_secret_use());
+        let error = backend.submit(&submission).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Invalid);
         assert!(error.source.to_string().contains("does not read the Secret \"job-1\""), "{}", error.source);
     }

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use k8s_backend::{
-    Cause, JobBackend, KubeBackend, LocalBackend, LocalOptions, Patience, Retrying,
+    Cause, JobBackend, KubeBackend, KubeOptions, LocalBackend, LocalOptions, Patience, Retrying,
     testing::{
         ApiServer, InMemoryBackend, PodEnd,
         conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
@@ -173,12 +173,9 @@ impl Harness for LocalHarness {
 
     async fn come_back(&self) {
         self.backend.lock().unwrap().take();
-        let options = LocalOptions {
-            directory: self.folder.path().join("jobs"),
-            secrets: self.folder.path().join("secrets"),
-            entry_point: "/not/used".into(),
-            environment: [("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())].into(),
-        };
+        let options = LocalOptions::new(self.folder.path().join("jobs"))
+            .secrets(self.folder.path().join("secrets"))
+            .environment([("PATH", "/usr/local/bin:/usr/bin:/bin")]);
         let opened = LocalBackend::open(options).await.unwrap();
         *self.backend.lock().unwrap() = Some(Arc::new(opened));
     }
@@ -210,7 +207,7 @@ impl KubeHarness {
 #[async_trait]
 impl Harness for KubeHarness {
     fn backend(&self) -> Arc<dyn JobBackend> {
-        Arc::new(KubeBackend::new(self.server.client(), "terrakube"))
+        Arc::new(KubeBackend::new(self.server.client(), KubeOptions::new()))
     }
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {
@@ -278,7 +275,7 @@ impl Harness for RetryingHarness {
     fn backend(&self) -> Arc<dyn JobBackend> {
         let patience =
             Patience { shortest: Duration::from_millis(5), longest: Duration::from_millis(20), times: 3 };
-        Arc::new(Retrying::new(KubeBackend::new(self.0.server.client(), "terrakube"), patience))
+        Arc::new(Retrying::new(KubeBackend::new(self.0.server.client(), KubeOptions::new()), patience))
     }
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {

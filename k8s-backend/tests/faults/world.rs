@@ -8,7 +8,7 @@ use std::{
 
 use fastrand::Rng;
 use k8s_backend::{
-    Cause, JobBackend, KubeBackend, Patience, Retrying,
+    Cause, JobBackend, KubeBackend, KubeOptions, Patience, Retrying,
     testing::{ApiServer, PodEnd, Seen, Trouble, Verb},
 };
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ impl World {
     /// Starts the program, or kills it and starts it again.
     fn start_program(&mut self) {
         self.drivers = JoinSet::new();
-        let plain = KubeBackend::new(self.server.client(), "terrakube");
+        let plain = KubeBackend::new(self.server.client(), KubeOptions::new());
         let backend: Arc<dyn JobBackend> = if self.dice.bool() {
             Arc::new(plain)
         } else {

@@ -148,7 +148,7 @@ pub(crate) async fn payload_secret(stage: Stage) -> anyhow::Result<String> {
     let secret: Secret = serde_json::from_value(
         json!({ "metadata": { "name": name }, "stringData": { "INPUT": "of-this-attempt" } }),
     )?;
-    stage.backend.submit(&Submission { job, secret: Some(secret) }).await.context("submit failed")?;
+    stage.backend.submit(&Submission::new(job).with_secret(secret)).await.context("submit failed")?;
     let ended = Story::new(stage.backend.watch(&name)).end().await?;
     stage.check(&ended, "completed", "completed")?;
     stage.others.kubectl(&["delete", &format!("job/{name}"), "--cascade=foreground"], None).await?;

@@ -6,11 +6,12 @@ use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::rules::JobRules;
 
 fn plan(container: &Value) -> Plan {
     let job = json!({"metadata": {"name": "job-1", "namespace": "terrakube"},
         "spec": {"template": {"spec": {"containers": [container]}}}});
-    Plan::of(&serde_json::from_value::<Job>(job).unwrap().into()).unwrap()
+    Plan::new(&serde_json::from_value::<Job>(job).unwrap().into(), &JobRules::new(), true).unwrap()
 }
 
 fn surroundings(secrets: &Path) -> Surroundings {
@@ -18,7 +19,7 @@ fn surroundings(secrets: &Path) -> Surroundings {
         [("PATH", "/usr/bin:/bin"), ("HOME", "/home/tester"), ("AWS_SECRET_ACCESS_KEY", "of the server")];
     Surroundings {
         secrets: secrets.to_owned(),
-        entry_point: "/opt/executor".into(),
+        entry_point: Some("/opt/executor".into()),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
     }
 }

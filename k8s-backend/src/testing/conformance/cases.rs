@@ -5,6 +5,7 @@ use super::{Behaviour, Harness, next, read_to_end, read_until, sample_job, withi
 use crate::{
     backend::{Cause, JobPhase, Submitted},
     error::ErrorKind,
+    rules::IDENTITY_ANNOTATION,
 };
 
 mod secrets;
@@ -65,8 +66,7 @@ pub async fn the_same_job_submitted_by_many_at_once_is_created_once(harness: &dy
 pub async fn another_job_under_a_used_name_is_a_conflict(harness: &dyn Harness) {
     run(harness, Behaviour::Exits(0)).await;
     let mut other = harness.job(NAME, Behaviour::Exits(0));
-    other.metadata.annotations =
-        Some([(job_spec::labels::SPEC_HASH.to_owned(), "another hash".to_owned())].into());
+    other.metadata.annotations = Some([(IDENTITY_ANNOTATION.to_owned(), "another hash".to_owned())].into());
     let error = harness.backend().submit(&other.into()).await.expect_err("the name is taken");
     assert_eq!(error.kind, ErrorKind::Conflict);
     harness.let_go(NAME).await;

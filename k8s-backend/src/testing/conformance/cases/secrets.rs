@@ -4,6 +4,7 @@ use super::{Behaviour, Harness, NAME, next, read_to_end, read_until, run, within
 use crate::{
     backend::{Cause, JobPhase, Submitted},
     error::ErrorKind,
+    rules::IDENTITY_ANNOTATION,
     submission::Submission,
     testing::conformance::sample_submission,
 };
@@ -83,7 +84,7 @@ pub async fn a_submit_that_is_refused_leaves_no_secret(harness: &dyn Harness) {
     run(harness, Behaviour::Exits(0)).await;
     let mut other = sample_submission(NAME);
     other.job.metadata.annotations =
-        Some([(job_spec::labels::SPEC_HASH.to_owned(), "another hash".to_owned())].into());
+        Some([(IDENTITY_ANNOTATION.to_owned(), "another hash".to_owned())].into());
     let error = harness.backend().submit(&other).await.expect_err("the name is taken");
     let left = harness.secret_is_left(NAME).await;
     assert_eq!(error.kind, if left.is_none() { ErrorKind::Invalid } else { ErrorKind::Conflict });

@@ -21,32 +21,33 @@ use kube::{
 use tokio::time::Instant;
 use tower::retry::Retry;
 
+use super::options::KubeOptions;
 use crate::BoxError;
 
-const CONNECT: Duration = Duration::from_secs(10);
-const WRITE: Duration = Duration::from_secs(30);
-const HEAD: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longer than the server lets a watch last, which it ends by itself.
-const SILENCE: Duration = Duration::from_secs(150);
-/// The server may ask for more patience than this; then it is asked too early, which it can say again.
-const LONGEST_RETRY_AFTER: u64 = 30;
-/// A token that is refused is not read again more often.
-const RENEW_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+const READ_IDLE_TIMEOUT: Duration = Duration::from_secs(150);
+/// A longer `Retry-After` is cut to this: a request that comes too early is only refused again.
+const MAX_RETRY_AFTER_SECONDS: u64 = 30;
+/// A refused token is not read again more often.
+const MIN_RENEWAL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Makes a client with our manners.
-pub(super) fn client(mut config: Config) -> kube::Result<Client> {
-    config.connect_timeout = Some(CONNECT);
-    config.write_timeout = Some(WRITE);
-    config.read_timeout = Some(SILENCE);
+/// Builds a client with the timeouts and retries above.
+pub(super) fn client(mut config: Config, options: &KubeOptions) -> kube::Result<Client> {
+    config.connect_timeout = Some(options.timeouts.connect);
+    config.write_timeout = Some(WRITE_TIMEOUT);
+    config.read_timeout = Some(READ_IDLE_TIMEOUT);
     // Else the time that a pooled connection lay idle would count.
     config.reset_reader_on_write = true;
     config.default_retry = false;
-    let agent = concat!("ephemeral-agents/", env!("CARGO_PKG_VERSION"));
-    config.headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
+    if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
+        config.headers.push((header::USER_AGENT, agent));
+    }
     let namespace = config.default_namespace.clone();
     let connection = Connection {
         current: Arc::new(Mutex::new(Current { client: Client::try_from(config.clone())?, renewed: None })),
         config: Arc::new(config),
+        timeout: options.timeouts.response,
     };
     let service = tower::service_fn(move |request| connection.clone().send(request));
     let policy = RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(8), 4, true)
@@ -58,6 +59,8 @@ pub(super) fn client(mut config: Config) -> kube::Result<Client> {
 #[derive(Clone)]
 struct Connection {
     config: Arc<Config>,
+    /// To the head of a response.
+    timeout: Duration,
     current: Arc<Mutex<Current>>,
 }
 
@@ -71,19 +74,19 @@ impl Connection {
         let started = Instant::now();
         let again = copy(&request);
         let client = self.current.lock().unwrap_or_else(PoisonError::into_inner).client.clone();
-        let answer = within_head(client.send(request)).await?;
+        let answer = within_head(self.timeout, client.send(request)).await?;
         if answer.status() == StatusCode::UNAUTHORIZED
             && let Some(again) = again
             && let Some(client) = self.renewed(started).await?
         {
-            return within_head(client.send(again)).await;
+            return within_head(self.timeout, client.send(again)).await;
         }
         Ok(answer)
     }
 
     /// Returns a client with the token of now; `None` if it was read just before `started`.
     async fn renewed(&self, started: Instant) -> Result<Option<Client>, BoxError> {
-        let recent = |renewed: Instant| started.saturating_duration_since(renewed) < RENEW_AT_MOST_EVERY;
+        let recent = |renewed: Instant| started.saturating_duration_since(renewed) < MIN_RENEWAL_INTERVAL;
         {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             match current.renewed {
@@ -105,16 +108,17 @@ impl Connection {
 
 /// Awaits the head of an answer. What follows may take its time: a watch is an answer of minutes.
 async fn within_head(
+    timeout: Duration,
     answer: impl Future<Output = kube::Result<Response<Body>>> + Send,
 ) -> Result<Response<Body>, BoxError> {
-    let mut answer = match tokio::time::timeout(HEAD, answer).await {
+    let mut answer = match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => answer?,
-        Err(_) => return Err(format!("no answer within {} s", HEAD.as_secs()).into()),
+        Err(_) => return Err(format!("no response within {} s", timeout.as_secs()).into()),
     };
     let patience =
         answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    if patience.is_some_and(|seconds: u64| seconds > LONGEST_RETRY_AFTER) {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(LONGEST_RETRY_AFTER));
+    if patience.is_some_and(|seconds: u64| seconds > MAX_RETRY_AFTER_SECONDS) {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(MAX_RETRY_AFTER_SECONDS));
     }
     Ok(answer)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    KubeBackend,
+    KubeBackend, KubeOptions,
     backend::JobBackend as _,
     phase::fixtures::{STORIES, Written, expected_lines, text, written},
     testing::{ApiServer, Trouble, Verb},
@@ -24,7 +24,7 @@ fn happen(server: &ApiServer, written: &Written) {
     let mut object = written.object.clone();
     if object["kind"] != "Event" {
         // The recordings were made before Jobs and pods had this label.
-        object["metadata"]["labels"][labels::MANAGED_BY] = json!(labels::MANAGED_BY_VALUE);
+        object["metadata"]["labels"]["k8s-backend/managed"] = json!("true");
     }
     // Some have happened in other namespaces.
     object["metadata"]["namespace"] = json!("terrakube");
@@ -81,7 +81,7 @@ async fn every_recorded_story_is_told_as_far_as_the_role_can_see() {
             Trouble::default()
         });
         let story = written(&situation);
-        let backend = KubeBackend::new(server.client(), "terrakube");
+        let backend = KubeBackend::new(server.client(), KubeOptions::new());
         happen(&server, &story[0]);
         let mut phases = backend.watch(story[0].object["metadata"]["name"].as_str().unwrap());
         let mut told = hear(&mut phases).await;
@@ -113,7 +113,7 @@ async fn a_program_that_starts_after_the_end_tells_the_same_end() {
         for written in written(&situation).iter().filter(|written| !written.gone) {
             happen(&server, written);
         }
-        let backend = KubeBackend::new(server.client(), "terrakube");
+        let backend = KubeBackend::new(server.client(), KubeOptions::new());
         let name = server.names("jobs").pop().unwrap();
         assert_eq!(hear(&mut backend.watch(&name)).await, [expected], "{situation} {sees_pods}");
         ends += 1;

@@ -6,14 +6,12 @@ use futures::{
     StreamExt as _,
     stream::{self, BoxStream},
 };
-use job_spec::labels;
 use k8s_openapi::api::batch::v1::Job;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     evidence::Evidence,
     hub::{Fate, Told, prune},
-    requests::{find, pods_of},
     shared::Shared,
     subscription::Subscription,
 };
@@ -80,9 +78,12 @@ impl Follower {
         match self.ask().await {
             Err(error) => Err(error),
             Ok(None) => self.gone().await,
-            Ok(Some(job)) if !is_ours(&job) => Err(self.error(
+            Ok(Some(job)) if !self.is_ours(&job) => Err(self.error(
                 ErrorKind::NotFound,
-                "the cluster has a Job of this name, but it is not labelled as one of ours",
+                format!(
+                    "the cluster has a Job of this name, but without the label {} of this backend",
+                    self.by.shared.options.label_selector()
+                ),
             )),
             Ok(Some(job)) => match self.see(job).await {
                 Some(news) => news,
@@ -141,10 +142,10 @@ impl Follower {
         match self.ask().await {
             Err(error) => Some(Err(error)),
             Ok(None) => Some(self.gone().await),
-            Ok(Some(job)) if self.is_same(&job) && !is_ours(&job) => {
+            Ok(Some(job)) if self.is_same(&job) && !self.is_ours(&job) => {
                 let text = format!(
                     "the label {} of the Job was taken away, by which it is watched; put it back",
-                    labels::selector()
+                    self.by.shared.options.label_selector()
                 );
                 Some(Err(self.error(ErrorKind::Unavailable, text)))
             }
@@ -153,7 +154,7 @@ impl Follower {
     }
 
     async fn ask(&self) -> Result<Option<Arc<Job>>, BackendError> {
-        let found = find(&self.by.shared.jobs, Action::Watch, &self.by.name).await?;
+        let found = self.by.shared.requests.find(&self.by.shared.jobs, Action::Watch, &self.by.name).await?;
         Ok(found.map(|mut job| {
             prune(&mut job);
             Arc::new(job)
@@ -195,7 +196,7 @@ impl Follower {
     }
 
     async fn ask_for_pods(&mut self) -> Result<(), BackendError> {
-        let pods = match pods_of(&self.by.shared.pods, &self.by.name).await {
+        let pods = match self.by.shared.requests.pods_of(&self.by.shared.pods, &self.by.name).await {
             Err(error) if error.kind == ErrorKind::Unavailable => return Err(error),
             answer => answer.unwrap_or_default(),
         };
@@ -233,14 +234,14 @@ impl Follower {
         Err(self.error(ErrorKind::NotFound, text))
     }
 
+    fn is_ours(&self, job: &Job) -> bool {
+        let (key, value) = &self.by.shared.options.watch_label;
+        job.metadata.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
+    }
+
     fn error(&self, kind: ErrorKind, source: impl Into<crate::BoxError>) -> BackendError {
         BackendError::new(kind, Action::Watch, self.by.name.as_str(), source)
     }
-}
-
-fn is_ours(job: &Job) -> bool {
-    let there = job.metadata.labels.as_ref().and_then(|labels| labels.get(labels::MANAGED_BY));
-    there.is_some_and(|value| value == labels::MANAGED_BY_VALUE)
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ async fn a_token_that_was_replaced_is_read_again() {
     server.accept_only_token("first");
     let mut config = config(&listening.url());
     config.auth_info.token_file = Some(token.to_str().unwrap().to_owned());
-    let client = client(config).unwrap();
+    let client = client(config, &KubeOptions::new()).unwrap();
     assert_eq!(list(&client).await.unwrap(), 0);
 
     server.accept_only_token("second");
@@ -47,7 +47,7 @@ async fn a_token_that_was_replaced_is_read_again() {
 async fn a_busy_server_is_asked_again_when_it_says() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
-    let client = client(config(&listening.url())).unwrap();
+    let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
     server.trouble(move |_| {
@@ -62,15 +62,15 @@ async fn a_busy_server_is_asked_again_when_it_says() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_silent_is_given_up() {
-    let answer = within_head(std::future::pending()).await;
-    assert_eq!(answer.unwrap_err().to_string(), "no answer within 30 s");
+    let answer = within_head(Duration::from_secs(30), std::future::pending()).await;
+    assert_eq!(answer.unwrap_err().to_string(), "no response within 30 s");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_asks_for_hours_is_asked_again_sooner() {
     let mut busy = Response::new(Body::empty());
     busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("7200"));
-    let answer = within_head(async { Ok(busy) }).await.unwrap();
+    let answer = within_head(Duration::from_secs(30), async { Ok(busy) }).await.unwrap();
     assert_eq!(answer.headers()[header::RETRY_AFTER], "30");
 }
 
@@ -78,7 +78,7 @@ async fn a_server_that_asks_for_hours_is_asked_again_sooner() {
 async fn a_connection_that_breaks_is_no_answer() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
-    let client = client(config(&listening.url())).unwrap();
+    let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
     server.trouble(|_| Trouble { seen: Seen::Cut, ..Trouble::default() });
     let error = list(&client).await.unwrap_err();
     assert!(!matches!(error, kube::Error::Api(_)), "{error:?}");

@@ -8,7 +8,6 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::{StreamExt as _, future::try_join_all};
-use job_spec::labels;
 use k8s_openapi::api::{
     authorization::v1::SelfSubjectAccessReview,
     core::v1::{Event, Pod},
@@ -23,7 +22,7 @@ use kube::{
 };
 use tokio::task::JoinSet;
 
-use super::{convert_error::convert_watch, hub::Hub, requests::bounded, shared::WATCH_SECONDS};
+use super::{convert_error::convert_watch, hub::Hub, requests::Requests, shared::WATCH_SECONDS};
 use crate::abilities::{self, Abilities};
 
 /// How long it takes until a rule that was added to the role is noticed.
@@ -32,16 +31,27 @@ const ASK_AGAIN: Duration = Duration::from_mins(10);
 /// How many objects come in one page of a list. Pods are large: each has the payload in it.
 const PAGE: u32 = 100;
 
+/// Where pods and events are read, and who gets them.
+pub(super) struct Source {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) selector: String,
+    pub(super) requests: Requests,
+    pub(super) hub: Arc<Hub>,
+}
+
 /// Finds out what may be read besides Jobs, says so in the log, and reads it.
-pub(super) async fn watch(client: Client, namespace: String, hub: Arc<Hub>) {
+pub(super) async fn watch(source: Source) {
+    let Source { client, namespace, selector, requests, hub } = source;
     let mut watches = JoinSet::new();
     let mut known: Option<Abilities> = None;
     loop {
-        let able = ask(&client, &namespace).await;
+        let able = ask(&client, &namespace, requests).await;
         let before = known.replace(able);
         hub.sight.send_modify(|sight| sight.abilities = Some(able));
         if able.pods && !before.is_some_and(|before| before.pods) {
-            watches.spawn(watch_pods(Api::namespaced(client.clone(), &namespace), Arc::clone(&hub)));
+            let pods = Api::namespaced(client.clone(), &namespace);
+            watches.spawn(watch_pods(pods, selector.clone(), Arc::clone(&hub)));
         }
         if able.events && !before.is_some_and(|before| before.events) {
             watches.spawn(watch_events(Api::namespaced(client.clone(), &namespace), Arc::clone(&hub)));
@@ -60,7 +70,7 @@ pub(super) async fn watch(client: Client, namespace: String, hub: Arc<Hub>) {
 }
 
 /// Asks what the role allows, until there is an answer. A server that does not know the question allows nothing.
-async fn ask(client: &Client, namespace: &str) -> Abilities {
+async fn ask(client: &Client, namespace: &str, requests: Requests) -> Abilities {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let params = PostParams::default();
     let mut pauses = ExponentialBuilder::default()
@@ -71,7 +81,7 @@ async fn ask(client: &Client, namespace: &str) -> Abilities {
         .build();
     loop {
         let questions = abilities::questions(namespace);
-        let answers = questions.iter().map(|question| bounded(reviews.create(&params, question)));
+        let answers = questions.iter().map(|question| requests.bounded(reviews.create(&params, question)));
         match try_join_all(answers).await {
             Ok(answers) => return Abilities::of(&answers),
             Err(error) if is_answer(&error) => {
@@ -89,8 +99,8 @@ fn is_answer(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if matches!(status.code, 400 | 403..=405 | 422))
 }
 
-async fn watch_pods(pods: Api<Pod>, hub: Arc<Hub>) {
-    let ours = watcher::Config::default().labels(&labels::selector()).timeout(WATCH_SECONDS).page_size(PAGE);
+async fn watch_pods(pods: Api<Pod>, selector: String, hub: Arc<Hub>) {
+    let ours = watcher::Config::default().labels(&selector).timeout(WATCH_SECONDS).page_size(PAGE);
     let mut changes = std::pin::pin!(watcher(pods, ours).default_backoff());
     let mut listed = BTreeSet::new();
     while let Some(change) = changes.next().await {

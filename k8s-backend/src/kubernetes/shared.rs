@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
-use job_spec::labels;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, Client,
@@ -22,6 +21,8 @@ use tokio::task::JoinHandle;
 use super::{
     beside,
     hub::{Health, Hub, Sight},
+    options::KubeOptions,
+    requests::Requests,
     subscription::Subscription,
 };
 
@@ -34,16 +35,20 @@ pub(super) struct Shared {
     pub(super) jobs: Api<Job>,
     pub(super) pods: Api<Pod>,
     pub(super) hub: Arc<Hub>,
+    pub(super) namespace: String,
+    pub(super) options: KubeOptions,
+    pub(super) requests: Requests,
     client: Client,
-    namespace: String,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Shared {
-    pub(super) fn new(client: Client, namespace: String) -> Self {
+    pub(super) fn new(client: Client, options: KubeOptions) -> Self {
+        let namespace = options.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+        let requests = Requests { timeout: options.timeouts.request };
         let jobs = Api::namespaced(client.clone(), &namespace);
         let pods = Api::namespaced(client.clone(), &namespace);
-        Self { jobs, pods, hub: Arc::default(), client, namespace, task: Mutex::default() }
+        Self { jobs, pods, hub: Arc::default(), namespace, options, requests, client, task: Mutex::default() }
     }
 
     /// Follows a name: what is known of it now, and everything that comes.
@@ -64,8 +69,21 @@ impl Shared {
         self.hub.state().begin(&writer);
         self.hub.health.send_replace(Health::default());
         self.hub.sight.send_replace(Sight::default());
-        let jobs = watch_jobs(self.jobs.clone(), self.namespace.clone(), writer, Arc::clone(&self.hub));
-        let beside = beside::watch(self.client.clone(), self.namespace.clone(), Arc::clone(&self.hub));
+        let selector = self.options.label_selector();
+        let jobs = watch_jobs(
+            self.jobs.clone(),
+            self.namespace.clone(),
+            selector.clone(),
+            writer,
+            Arc::clone(&self.hub),
+        );
+        let beside = beside::watch(beside::Source {
+            client: self.client.clone(),
+            namespace: self.namespace.clone(),
+            selector,
+            requests: self.requests,
+            hub: Arc::clone(&self.hub),
+        });
         *task = Some(tokio::spawn(async { _ = tokio::join!(jobs, beside) }));
     }
 }
@@ -79,8 +97,14 @@ impl Drop for Shared {
     }
 }
 
-async fn watch_jobs(jobs: Api<Job>, namespace: String, mut writer: Writer<Job>, hub: Arc<Hub>) {
-    let ours = watcher::Config::default().labels(&labels::selector()).timeout(WATCH_SECONDS);
+async fn watch_jobs(
+    jobs: Api<Job>,
+    namespace: String,
+    selector: String,
+    mut writer: Writer<Job>,
+    hub: Arc<Hub>,
+) {
+    let ours = watcher::Config::default().labels(&selector).timeout(WATCH_SECONDS);
     let mut events = std::pin::pin!(watcher(jobs, ours).default_backoff());
     while let Some(event) = events.next().await {
         hub.take(event, &mut writer, &namespace);

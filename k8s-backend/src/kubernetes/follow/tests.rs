@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    KubeBackend,
+    KubeBackend, KubeOptions,
     backend::JobBackend as _,
     testing::{ApiServer, Trouble, Verb},
 };
@@ -31,7 +31,7 @@ fn recorded(situation: &str) -> Vec<Step> {
     let events = text.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
     let steps = events.map(|Line { kind, object: mut job }| {
         // The recordings were made before Jobs had this label, or were cut.
-        job["metadata"]["labels"] = json!({labels::MANAGED_BY: labels::MANAGED_BY_VALUE});
+        job["metadata"]["labels"] = json!({"k8s-backend/managed": "true"});
         Step { deleted: kind == "DELETED", job }
     });
     steps.collect()
@@ -73,7 +73,7 @@ async fn told(steps: Vec<Step>) -> Vec<String> {
 /// The same, with something that happens to the server before each event.
 async fn told_with(steps: Vec<Step>, before: impl Fn(&ApiServer, usize)) -> Vec<String> {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     steps[0].happen(&server);
     let mut phases = backend.watch(steps[0].name());
     let mut told = hear(&mut phases).await;
@@ -119,7 +119,7 @@ async fn a_job_that_vanishes_without_its_pod_is_no_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_not_there_is_not_found() {
-    let backend = KubeBackend::new(ApiServer::new("terrakube").client(), "terrakube");
+    let backend = KubeBackend::new(ApiServer::new("terrakube").client(), KubeOptions::new());
     assert_eq!(hear(&mut backend.watch("job-1")).await, ["NotFound"]);
 }
 
@@ -143,7 +143,7 @@ async fn a_deletion_that_falls_into_a_gap_of_the_watch_is_found_by_the_next_list
     let last = steps.iter().position(|step| step.deleted).unwrap();
     steps.truncate(last + 1);
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     steps[0].happen(&server);
     let mut phases = backend.watch(steps[0].name());
     hear(&mut phases).await;
@@ -166,7 +166,7 @@ async fn another_job_under_the_name_is_not_taken_for_the_one_that_is_watched() {
 #[tokio::test(start_paused = true)]
 async fn an_old_list_takes_nothing_back() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     // The watch is open and then falls behind: it does not know the Job that the server knows.
     assert_eq!(hear(&mut backend.watch("nobody")).await, ["NotFound"]);
     server.delay_events(Duration::from_mins(20));
@@ -182,7 +182,7 @@ async fn an_old_list_takes_nothing_back() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_behind_tells_of_no_earlier_job_of_the_name() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     assert_eq!(hear(&mut backend.watch("nobody")).await, ["NotFound"]);
     server.delay_events(Duration::from_secs(30));
     let mut job = recorded("success").swap_remove(2);
@@ -199,7 +199,7 @@ async fn a_watch_that_is_behind_tells_of_no_earlier_job_of_the_name() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_kept_of_jobs_that_are_gone() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     let names: Vec<_> = (0..30).map(|number| format!("job-{number}")).collect();
     let mut watches = Vec::new();
     for name in &names {
@@ -227,7 +227,7 @@ async fn nothing_is_kept_of_jobs_that_are_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_job_whose_label_is_taken_away_has_not_gone() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     let mut job = recorded("success").swap_remove(2);
     job.happen(&server);
     let mut phases = backend.watch(job.name());
@@ -241,7 +241,7 @@ async fn a_job_whose_label_is_taken_away_has_not_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_thousand_watchers_are_one_watch() {
     let server = ApiServer::new("terrakube");
-    let backend = KubeBackend::new(server.client(), "terrakube");
+    let backend = KubeBackend::new(server.client(), KubeOptions::new());
     let job = &recorded("success")[2];
     for number in 0..1000 {
         let mut one = job.job.clone();
