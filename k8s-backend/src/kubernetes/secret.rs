@@ -31,9 +31,9 @@ pub(super) async fn create(
 ) -> Result<(), BackendError> {
     let job = owner.metadata.name.as_deref().unwrap_or_default();
     let name = secret.metadata.name.as_deref().unwrap_or_default();
-    let mut owned = secret.clone();
-    owned.metadata.owner_references = Some(vec![reference(owner)]);
-    match requests.bounded(secrets.create(params, &owned)).await {
+    let mut secret_of_job = secret.clone();
+    secret_of_job.metadata.owner_references = Some(vec![reference(owner)]);
+    match requests.bounded(secrets.create(params, &secret_of_job)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
             check_owner(secrets, name, owner, requests).await
