@@ -163,6 +163,17 @@ impl Rules {
         judged.flat_map(|(name, found)| self.judge(without_kind(name), found)).collect()
     }
 
+    /// Checks a value that reaches the pod through another variable, such as the image of an init container, against `forbid`
+    /// and `values` of the variable that is meant for it. Returns what is expected where the policy refuses the value.
+    #[must_use]
+    pub fn refusal(&self, variable: &str, value: &str) -> Option<String> {
+        if self.forbid.value.contains(variable) {
+            return Some(format!("no value of a workspace, by {}", self.forbid.origin));
+        }
+        let Sourced { value: patterns, origin } = self.values.get(variable)?;
+        (!patterns.matches(value)).then(|| format!("{patterns}, by {origin}"))
+    }
+
     fn judge(&self, key: &str, found: &Sourced<String>) -> Vec<Problem> {
         let Sourced { value, origin } = found;
         if self.forbid.value.contains(key) {

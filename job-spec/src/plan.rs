@@ -32,6 +32,8 @@ pub struct JobPlan {
     pub(crate) key: AttemptKey,
     pub(crate) namespace: Namespace,
     pub(crate) image: Image,
+    /// The image of the settings, which containers of the workspace may always use.
+    pub(crate) platform_image: Image,
     pub(crate) image_pull_policy: Option<ImagePullPolicy>,
     /// A later one wins.
     pub(crate) secrets: Vec<SecretName>,

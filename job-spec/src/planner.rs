@@ -14,6 +14,48 @@ use crate::{
 /// No other public item makes a [`JobPlan`], so no Kubernetes Job of this crate skips the policy. The rules are those for the
 /// organization of the [`AttemptKey`], found by its id and by its name. The variables of the settings file are merged
 /// here, below those of the workspace; only they are exempt from the policy, because the operator wrote both.
+///
+/// # Other ways do not compile
+///
+/// A plan cannot be built from overrides that were not checked, nor be changed afterwards:
+///
+/// ```compile_fail,E0451
+/// # fn example(plan: job_spec::JobPlan, image: job_spec::names::Image) -> job_spec::JobPlan {
+/// job_spec::JobPlan { image, ..plan }
+/// # }
+/// ```
+///
+/// ```compile_fail,E0616
+/// # fn example(plan: &mut job_spec::JobPlan, image: job_spec::names::Image) {
+/// plan.image = image;
+/// # }
+/// ```
+///
+/// Validation and rendering have no door of their own:
+///
+/// ```compile_fail,E0432
+/// use job_spec::validate;
+/// ```
+///
+/// ```compile_fail,E0432
+/// use job_spec::render;
+/// ```
+///
+/// No variable can claim to be the operator's:
+///
+/// ```compile_fail,E0624
+/// use config_core::{Origin, SourceName, Sourced, Variables};
+/// let origin = Origin::new(SourceName::SettingsFile, "EPHEMERAL_CONFIG_IMAGE");
+/// Variables::new([("EPHEMERAL_CONFIG_IMAGE".to_owned(), Sourced::new("evil".to_owned(), origin))]);
+/// ```
+///
+/// A key cannot name one organization for the labels and another one for the policy:
+///
+/// ```compile_fail,E0451
+/// # fn example(key: job_spec::AttemptKey, organization: job_spec::Organization) -> job_spec::AttemptKey {
+/// job_spec::AttemptKey { organization, ..key }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
     settings: &'a EphemeralSettings,

@@ -66,6 +66,7 @@ pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
         key,
         namespace: _,
         image,
+        platform_image: _,
         image_pull_policy,
         secrets,
         pod,

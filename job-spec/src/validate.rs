@@ -11,6 +11,7 @@ mod checks;
 mod culprit;
 mod delivery;
 mod maximum;
+mod permitted;
 mod pod;
 mod pod_security;
 mod volumes;
@@ -56,6 +57,9 @@ pub(crate) fn validate(
     let template = render::template_without_env(&plan);
     plan.warnings =
         pod_security::check(&template, rules, &plan.origins, plan.patched.as_ref(), &mut problems);
+    if let Some(spec) = &template.spec {
+        permitted::check(spec, &plan, rules, &mut problems);
+    }
     // A container above the maximum is above it together with the others too: said once.
     if let Some(spec) = template.spec.filter(|_| is_limited) {
         maximum::check(&spec, rules, &plan.origins, &mut problems);
@@ -125,6 +129,7 @@ fn plan(
         key: key.clone(),
         namespace: namespace.value.clone(),
         image: image_of_workspace.as_ref().unwrap_or(&image.value).clone(),
+        platform_image: image.value.clone(),
         image_pull_policy: *image_pull_policy,
         secrets: secrets.value.as_slice().to_vec(),
         pod,

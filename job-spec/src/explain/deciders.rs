@@ -79,6 +79,8 @@ const POD: Table = &[
     ("containers|**", Setting(keys::CONFIG_SIDECARS)),
     ("automountServiceAccountToken", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
     ("enableServiceLinks", Usually("no variables of unrelated services in terraform's environment")),
+    // Kubernetes refuses a template that has them.
+    ("ephemeralContainers|**", Always("a pod gets ephemeral containers only while it runs")),
     ("hostAliases|**", Setting(keys::CONFIG_HOST_ALIASES)),
     ("imagePullSecrets|**", Setting(keys::CONFIG_IMAGE_PULL_SECRETS)),
     // A pod that names its node passes by the scheduler.
