@@ -1,22 +1,19 @@
-//! The one place that talks to the api-server.
+//! HTTP client for the api-server.
 //!
-//! One method per message of [`job_spec::attempt_api`]; each makes a single request, and [`persist`] repeats it. What an
-//! answer means for the step is decided elsewhere.
+//! One method per message of [`job_spec::attempt_api`]. Each method sends a single request; [`retry`] repeats
+//! it. What an answer means for the step is decided by the caller.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+pub(crate) mod error;
+pub(crate) mod retry;
 
-use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable};
+use std::{future::Future, time::Duration};
+
 use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
 
-use crate::{chain::chain, input::Secret, log::upload::LogSink};
-
-/// An error of any source.
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+use self::error::{AnswerError, ApiError, Target};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -26,114 +23,150 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// For plan and state files.
 const FILE_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// How much of an error answer is shown.
-const SHOWN_ANSWER: usize = 300;
-
-/// What a caller can do about an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ErrorKind {
-    /// It may work next time.
-    Unavailable,
-    /// 409: somebody else was first.
-    Conflict,
-    /// 410: the attempt is over.
-    Over,
-    /// 404.
-    NotFound,
-    /// It will never work.
-    Refused,
+/// Stores the log of an attempt.
+pub(crate) trait LogSink: Send + Sync {
+    /// Offers bytes at an offset and returns how many bytes are stored afterwards. That may be more or fewer
+    /// than offered when the offset was not the end of the stored log.
+    fn append(&self, offset: u64, bytes: Vec<u8>) -> impl Future<Output = Result<u64, ApiError>> + Send;
 }
 
-/// A request that did not succeed.
-#[derive(Debug, thiserror::Error)]
-#[error("could not {action}")]
-pub(crate) struct ApiError {
-    /// What was tried.
-    pub(crate) action: &'static str,
-    pub(crate) kind: ErrorKind,
-    #[source]
-    pub(crate) source: BoxError,
-}
-
-/// The api-server, as seen by one attempt.
+/// The API of one attempt.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
     http: Client,
     url: String,
-    token: Secret,
+    token: SecretString,
+}
+
+/// Address and credentials of the state of the workspace.
+#[derive(Debug, Clone)]
+pub(crate) struct StateAddress {
+    pub(crate) url: String,
+    pub(crate) user: String,
+    pub(crate) password: SecretString,
+}
+
+/// One request, and what an error says about it.
+struct Call {
+    target: Target,
+    request: RequestBuilder,
 }
 
 impl Api {
-    /// Prepares the client; nothing is sent.
-    pub(crate) fn new(url: &str, token: Secret) -> Result<Self, reqwest::Error> {
+    /// Builds the client; nothing is sent.
+    pub(crate) fn new(url: &str, token: SecretString) -> Result<Self, reqwest::Error> {
         Ok(Self { http: client(url)?, url: url.to_owned(), token })
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}/{path}", self.url)).bearer_auth(self.token.expose())
+    fn call(&self, action: &'static str, method: Method, path: &str) -> Call {
+        let url = format!("{}/{path}", self.url);
+        let request = self.http.request(method, &url).bearer_auth(self.token.expose_secret());
+        Call { target: Target::new(action, &url), request }
     }
 
-    /// Takes the attempt.
+    /// Claims the attempt.
     pub(crate) async fn claim(&self, claim: &ClaimRequest) -> Result<ClaimResponse, ApiError> {
-        const ACTION: &str = "claim the attempt";
-        let answer = send(ACTION, self.request(Method::POST, "claim").json(claim)).await?;
-        answer.json().await.map_err(|error| broken(ACTION, error))
+        self.call("claim the attempt", Method::POST, "claim").map(|request| request.json(claim)).json().await
     }
 
-    /// Fetches the plan file of the job.
+    /// Downloads the plan file of the job.
     pub(crate) async fn download_plan(&self) -> Result<Vec<u8>, ApiError> {
-        const ACTION: &str = "download the plan file";
-        let answer = send(ACTION, self.request(Method::GET, "plan").timeout(FILE_TIMEOUT)).await?;
-        Ok(answer.bytes().await.map_err(|error| broken(ACTION, error))?.into())
+        let call = self.call("download the plan file", Method::GET, "plan");
+        call.map(|request| request.timeout(FILE_TIMEOUT)).bytes().await
     }
 
-    /// Stores the plan file of the job.
+    /// Uploads the plan file of the job.
     pub(crate) async fn upload_plan(&self, plan: Vec<u8>) -> Result<(), ApiError> {
-        let request = self.request(Method::PUT, "plan").timeout(FILE_TIMEOUT).body(plan);
-        send("upload the plan file", request).await.map(drop)
+        let call = self.call("upload the plan file", Method::PUT, "plan");
+        call.map(|request| request.timeout(FILE_TIMEOUT).body(plan)).send().await
     }
 
     /// Stores a state as terraform's `http` backend would.
     pub(crate) async fn push_state(&self, state: &StateAddress, body: Vec<u8>) -> Result<(), ApiError> {
-        const ACTION: &str = "store the state";
-        let request = client(&state.url)
-            .map_err(|error| broken(ACTION, error))?
+        let target = Target::new("store the state", &state.url);
+        let client = match client(&state.url) {
+            Ok(client) => client,
+            Err(error) => return Err(target.no_answer(error)),
+        };
+        let request = client
             .post(&state.url)
-            .basic_auth(&state.user, Some(state.password.expose()))
+            .basic_auth(&state.user, Some(state.password.expose_secret()))
             .header("content-type", "application/json")
             .timeout(FILE_TIMEOUT)
             .body(body);
-        send(ACTION, request).await.map(drop)
+        Call { target, request }.send().await
     }
 
-    /// Reports how the step ended.
+    /// Reports the result of the step.
     pub(crate) async fn report(&self, result: &StepResult) -> Result<(), ApiError> {
-        send("report the result", self.request(Method::POST, "result").json(result)).await.map(drop)
+        self.call("report the result", Method::POST, "result")
+            .map(|request| request.json(result))
+            .send()
+            .await
     }
 }
 
-#[async_trait]
 impl LogSink for Api {
     async fn append(&self, offset: u64, bytes: Vec<u8>) -> Result<u64, ApiError> {
-        const ACTION: &str = "store the log";
-        let request = self.request(Method::POST, &format!("log?offset={offset}")).body(bytes);
-        let answer = request.send().await.map_err(|error| broken(ACTION, error))?;
-        if answer.status().is_success() || answer.status() == StatusCode::CONFLICT {
-            let position: LogPosition = answer.json().await.map_err(|error| broken(ACTION, error))?;
-            return Ok(position.offset);
-        }
-        Err(refusal(ACTION, answer).await)
+        let call = self.call("store the log", Method::POST, &format!("log?offset={offset}"));
+        // 409 carries the position too: where the next byte belongs.
+        let accept = |status: StatusCode| status.is_success() || status == StatusCode::CONFLICT;
+        let position: LogPosition = call.map(|request| request.body(bytes)).json_if(accept).await?;
+        Ok(position.offset)
     }
 }
 
-/// Makes a client for one server.
+impl Call {
+    fn map(mut self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
+        self.request = change(self.request);
+        self
+    }
+
+    /// Sends the request; the body of the answer does not matter.
+    async fn send(self) -> Result<(), ApiError> {
+        self.accepted(|status| status.is_success()).await.map(drop)
+    }
+
+    async fn bytes(self) -> Result<Vec<u8>, ApiError> {
+        let (target, answer) = self.accepted(|status| status.is_success()).await?;
+        answer.bytes().await.map(Vec::from).map_err(|error| target.no_answer(error))
+    }
+
+    async fn json<T: DeserializeOwned>(self) -> Result<T, ApiError> {
+        self.json_if(|status| status.is_success()).await
+    }
+
+    async fn json_if<T: DeserializeOwned>(self, accept: impl Fn(StatusCode) -> bool) -> Result<T, ApiError> {
+        let (target, answer) = self.accepted(accept).await?;
+        let bytes = match answer.bytes().await {
+            Ok(bytes) => bytes,
+            Err(error) => return Err(target.no_answer(error)),
+        };
+        serde_json::from_slice(&bytes).map_err(|error| target.unavailable(AnswerError::Body(error)))
+    }
+
+    /// Sends the request and returns the answer if its status is accepted and it comes from the api-server.
+    async fn accepted(self, accept: impl Fn(StatusCode) -> bool) -> Result<(Target, Response), ApiError> {
+        let Self { target, request } = self;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(target.no_answer(error)),
+        };
+        if accept(answer.status()) && !error::is_html(&answer) {
+            return Ok((target, answer));
+        }
+        Err(target.rejection(answer).await)
+    }
+}
+
+/// Builds a client for one server.
 fn client(url: &str) -> Result<Client, reqwest::Error> {
-    // Somebody else in this process may have chosen already; both choices are fine.
+    // Fails if this process has a provider already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(MESSAGE_TIMEOUT)
-        // The token must not follow a redirect to somewhere else.
+        // The token must not follow a redirect to another server.
         .redirect(redirect::Policy::none())
         .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));
     // Plain HTTP needs no certificates: reading the system's takes time, and fails in an image that has none.
@@ -141,92 +174,5 @@ fn client(url: &str) -> Result<Client, reqwest::Error> {
     builder.build()
 }
 
-/// Where the state of the workspace is stored, and with which name and password.
-#[derive(Debug, Clone)]
-pub(crate) struct StateAddress {
-    pub(crate) url: String,
-    pub(crate) user: String,
-    pub(crate) password: Secret,
-}
-
-async fn send(action: &'static str, request: RequestBuilder) -> Result<Response, ApiError> {
-    let answer = request.send().await.map_err(|error| broken(action, error))?;
-    if answer.status().is_success() { Ok(answer) } else { Err(refusal(action, answer).await) }
-}
-
-/// The exchange itself broke: connection, time, or an answer that cannot be read.
-fn broken(action: &'static str, error: reqwest::Error) -> ApiError {
-    // A request that cannot be built (a token that is no header value) will never work.
-    let kind = if error.is_builder() { ErrorKind::Refused } else { ErrorKind::Unavailable };
-    ApiError { action, kind, source: error.without_url().into() }
-}
-
-/// The server answered, but not with success.
-async fn refusal(action: &'static str, answer: Response) -> ApiError {
-    let status = answer.status();
-    let body: String = answer.text().await.unwrap_or_default().chars().take(SHOWN_ANSWER).collect();
-    let kind = kind_of(status);
-    ApiError { action, kind, source: format!("the api-server answered {status}: {}", body.trim()).into() }
-}
-
-fn kind_of(status: StatusCode) -> ErrorKind {
-    match status {
-        StatusCode::CONFLICT => ErrorKind::Conflict,
-        StatusCode::GONE => ErrorKind::Over,
-        StatusCode::NOT_FOUND => ErrorKind::NotFound,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => ErrorKind::Unavailable,
-        status if status.is_server_error() => ErrorKind::Unavailable,
-        _ => ErrorKind::Refused,
-    }
-}
-
-/// Repeats a request while the server is away, until `patience` is used up.
-///
-/// A request that is under way is never cut off by the bound, so that its effect is known.
-pub(crate) async fn persist<T, F>(
-    patience: Duration,
-    give_up: impl Fn() -> bool,
-    request: impl FnMut() -> F,
-) -> Result<T, ApiError>
-where
-    F: Future<Output = Result<T, ApiError>>,
-{
-    let end = Instant::now() + patience;
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(5))
-        .with_jitter()
-        .without_max_times();
-    request
-        .retry(backoff)
-        .when(|error| error.kind == ErrorKind::Unavailable && Instant::now() < end && !give_up())
-        .notify(|error, delay| {
-            tracing::warn!(error = %chain(error), ?delay, "trying again");
-        })
-        .await
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_absent_server_is_asked_again() {
-        let cases = [
-            (400, ErrorKind::Refused),
-            (401, ErrorKind::Refused),
-            (403, ErrorKind::Refused),
-            (404, ErrorKind::NotFound),
-            (408, ErrorKind::Unavailable),
-            (409, ErrorKind::Conflict),
-            (410, ErrorKind::Over),
-            (413, ErrorKind::Refused),
-            (429, ErrorKind::Unavailable),
-            (500, ErrorKind::Unavailable),
-            (503, ErrorKind::Unavailable),
-        ];
-        for (status, kind) in cases {
-            assert_eq!(kind_of(StatusCode::from_u16(status).unwrap()), kind, "{status}");
-        }
-    }
-}
+mod tests;

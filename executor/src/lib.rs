@@ -1,32 +1,40 @@
-//! Runs one attempt at one step of a Terraform job, and says by its exit code how that went.
+//! Runs one attempt at one step of a Terraform job and reports the result by its exit code.
 //!
 //! The whole input comes in the environment (`EphemeralFlagBatch`, `EphemeralJobData`, `EphemeralAttemptUrl`,
-//! `EphemeralAttemptToken`); the messages to the api-server are those of [`job_spec::attempt_api`]; the exit codes are
-//! [`job_spec::ExitCode`]. It never runs a second attempt, and it downloads no terraform.
+//! `EphemeralAttemptToken`). The messages to the api-server are those of [`job_spec::attempt_api`], the exit
+//! codes are [`job_spec::ExitCode`]. The process runs one attempt, never a second one, and downloads no
+//! terraform.
+//!
+//! The folder `phase` holds the phases in their order:
 //!
 //! ```text
-//! input ─► claim ─► fetch ─► init ─► plan | apply | destroy ─► upload ─► result ─► exit code
-//!           api     source   └──────── runner ────────┘         api       api      verdict
+//! decode ─► claim ─► fetch ─► engine ─► init ─► run ─► store ─► report ─► exit code
 //! ```
-//! Read the happy path first: `app.rs`, then `step.rs`, then `runner.rs`. Two rules hold it together: nothing
-//! but `api.rs` speaks to the server, and what runs children (`runner.rs`, `process.rs`, `source`) waits for no network but
-//! its children's own. The log goes through a file between the two, so an absent server never holds terraform up.
+//! Reading order: `attempt.rs` (the whole), `step.rs` (fetch to store), then one phase after another. Each
+//! module imports only modules further down in this list:
+//!
+//! | module | subject |
+//! |---|---|
+//! | `attempt` | one attempt, from the environment to the exit code |
+//! | `step` | one step, from its work directory to its report |
+//! | `phase` | the phases |
+//! | `child` | child processes: environment, arguments, output, signals |
+//! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
+//! | `api` | HTTP client for the api-server, with the only retries of this crate |
+//! | `step_report`, `stop`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
+//!
+//! Child processes never wait for the api-server: the log goes through a file between the two.
 
 mod api;
-mod app;
-mod chain;
-mod child_env;
-mod engine;
-mod input;
+mod attempt;
+mod child;
+mod error_chain;
 mod log;
-mod patience;
-mod places;
-mod process;
-mod runner;
-mod source;
+mod phase;
 mod step;
+mod step_report;
 mod stop;
-mod verdict;
-mod words;
+mod timeouts;
+mod work_paths;
 
-pub use app::run;
+pub use attempt::run;

@@ -1,10 +1,10 @@
 //! The log of the attempt: every line is masked and appended to a spool file.
 //!
-//! Nothing here waits for anybody: [`upload`] and [`mirror`] read the file at their own pace. Only masked text is ever
-//! written, so the file holds no secret that the [`Masker`] knows.
+//! Writing never waits for a reader: [`upload`] and [`stdout`] read the file at their own speed. Only masked
+//! text is written, so the file holds no secret that the [`Masker`] knows.
 
 pub(crate) mod mask;
-pub(crate) mod mirror;
+pub(crate) mod stdout;
 pub(crate) mod upload;
 
 use std::{
@@ -19,6 +19,9 @@ use std::{
 use tokio::sync::watch;
 
 pub(crate) use mask::Masker;
+
+/// The longest line that is kept; the rest of a longer one is dropped.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// The writing end of the log. Dropping it ends the log.
 pub(crate) struct Log {
@@ -44,12 +47,12 @@ impl fmt::Debug for Log {
 #[derive(Debug)]
 pub(crate) struct LogReader {
     pub(super) file: File,
-    /// How many bytes are there; the sender is gone when no more will come.
+    /// Number of bytes in the file; the sender is dropped at the end of the log.
     pub(super) written: watch::Receiver<u64>,
 }
 
 impl Log {
-    /// Starts an empty log in a new file that only this user can read.
+    /// Creates an empty log in a file that only this user can read.
     pub(crate) fn create(path: &Path, masker: Masker) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         Ok(Self {
@@ -65,7 +68,7 @@ impl Log {
         Ok(LogReader { file: File::open(&self.path)?, written: self.written.subscribe() })
     }
 
-    /// Takes the secrets out of a text that goes elsewhere.
+    /// Masks a text that is sent elsewhere.
     pub(crate) fn mask(&self, text: &str) -> String {
         self.masker.mask(text).into_owned()
     }
@@ -77,12 +80,21 @@ impl Log {
         }
     }
 
+    /// Number of bytes of a line that [`Log::line`] needs: what is kept, and a secret that begins in it.
+    pub(crate) fn line_capacity(&self) -> usize {
+        MAX_LINE_BYTES + self.masker.longest()
+    }
+
     /// Writes one line of output; bytes that are not UTF-8 are replaced, so that the log is always text.
     ///
-    /// A full disk loses lines and says so later, but never stops terraform.
+    /// A full disk loses lines and reports that later, but never stops terraform.
     pub(crate) fn line(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
-        let mut masked = self.masker.mask(&text).into_owned();
+        let keep = text.floor_char_boundary(MAX_LINE_BYTES);
+        let mut masked = self.masker.mask_start(&text, keep).into_owned();
+        if keep < text.len() {
+            masked.push_str(" (line cut)");
+        }
         masked.push('\n');
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         spool.append(&masked);
@@ -94,7 +106,7 @@ impl Spool {
     fn append(&mut self, text: &str) {
         let notice = match self.lost_lines {
             0 => String::new(),
-            lost => format!("({lost} lines are missing here: the disk of the executor was full)\n"),
+            lost => format!("({lost} lines are missing: the disk of the executor was full)\n"),
         };
         let written =
             self.file.write_all(notice.as_bytes()).and_then(|()| self.file.write_all(text.as_bytes()));
@@ -105,7 +117,7 @@ impl Spool {
             }
             Err(error) => {
                 if self.lost_lines == 0 {
-                    tracing::error!(%error, "the log cannot be written");
+                    tracing::error!(%error, "could not write the log");
                 }
                 self.lost_lines += 1;
                 // A half-written line must not shift what comes later.
@@ -113,5 +125,39 @@ impl Spool {
                 let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.length));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(lines: &[&[u8]]) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let log = Log::create(&path, Masker::new(["hunter22", "pässwörd"]).unwrap()).unwrap();
+        for line in lines {
+            log.line(line);
+        }
+        std::fs::read_to_string(path).unwrap()
+    }
+
+    #[test]
+    fn masks_secrets_between_bytes_that_are_not_utf_8() {
+        let line =
+            [b"\xff\xc3".as_slice(), b"hunter22", b"\xe2\x82", "pässwörd".as_bytes(), b"\x80"].concat();
+        assert_eq!(written(&[&line]), "\u{fffd}\u{fffd}***\u{fffd}***\u{fffd}\n");
+    }
+
+    #[test]
+    fn cuts_long_line_without_leaving_part_of_a_secret() {
+        for before in MAX_LINE_BYTES - 9..=MAX_LINE_BYTES {
+            let line = format!("{}hunter22{}", "x".repeat(before), "y".repeat(100));
+            let text = written(&[line.as_bytes()]);
+            assert!(text.ends_with(" (line cut)\n"), "{before}");
+            assert!(!text.contains('h') && text.len() <= MAX_LINE_BYTES + 20, "{before}");
+        }
+        let exact = "x".repeat(MAX_LINE_BYTES);
+        assert_eq!(written(&[exact.as_bytes()]), format!("{exact}\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The program: reads the environment once, sends its own log to stderr and runs the attempt.
+//! The program: reads the environment once, writes its own log to standard error and runs the attempt.
 //!
 //! Everything else is in the library, see [`executor`].
 

@@ -1,206 +1,135 @@
-//! One step from its work directory to its verdict: what the runner needs is fetched, what it leaves is sent.
-//!
-//! The children run in [`crate::runner`]; this module only speaks for them.
+//! One step, from its work directory to its report: calls phases 3 to 8 in their order.
 
-use std::{fs, path::Path, sync::Arc, time::Instant};
-
-use config_core::EnvSnapshot;
-use job_spec::{StepType, attempt_api::ClaimResponse};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use crate::{
-    api::{Api, ApiError, ErrorKind, StateAddress, persist},
-    chain::chain,
-    input::Input,
-    log::Log,
-    patience::Patience,
-    places::{Places, WorkDir, write_private},
-    runner::{Ran, Record, RunError, Runner},
-    stop::Stop,
-    verdict::{Facts, Verdict, judge},
+    child::process::ProcessError,
+    error_chain::chain,
+    phase::{
+        context::Context,
+        engine::{self, ToolError},
+        fetch::{self, FetchError, working_directory::working_directory},
+        init::{self, InitError},
+        report::Record,
+        run::{self, TerraformRun},
+        scripts, store,
+    },
+    step_report::{CommandResult, StepReport, step_report},
+    work_paths::WorkDir,
 };
 
-/// Everything that is known when the step starts.
-#[derive(Debug)]
-pub(crate) struct Step<'a> {
-    pub(crate) input: &'a Input,
-    pub(crate) env: &'a EnvSnapshot,
-    pub(crate) claim: &'a ClaimResponse,
-    pub(crate) api: &'a Api,
-    pub(crate) places: &'a Places,
-    pub(crate) log: &'a Log,
-    pub(crate) stop: &'a Stop,
-    pub(crate) patience: Patience,
+/// Why the command of the step has not ended by itself.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("cancelled before terraform started")]
+    Cancelled,
+    #[error("could not fetch the source")]
+    Fetch(#[source] FetchError),
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Process(#[from] ProcessError),
 }
 
-impl Step<'_> {
-    /// Performs the step. The work directory is gone when this returns.
-    pub(crate) async fn perform(&self, record: &mut Record) -> Verdict {
-        if let Some(verdict) = self.without_terraform() {
-            return verdict;
-        }
-        let started = Instant::now();
-        let plan = match self.reviewed_plan().await {
-            Ok(plan) => plan,
-            Err(verdict) => return verdict,
-        };
-        let places = self.places.clone();
-        let dir = match tokio::task::spawn_blocking(move || places.enter()).await {
-            Ok(Ok(dir)) => Arc::new(dir),
-            Ok(Err(error)) => return Verdict::failed(chain(&error)),
-            Err(error) => return Verdict::failed(chain(&error)),
-        };
-        let verdict = self.inside(&dir, plan.as_deref(), started, record).await;
-        // Providers are large; the runtime goes on carrying the log while they are removed.
-        let _ = tokio::task::spawn_blocking(move || drop(dir)).await;
-        verdict
+/// Runs the step. The work directory is removed when this returns.
+pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> StepReport {
+    if let Some(report) = scripts::report_without_terraform(context.payload()) {
+        return report;
     }
+    let started = Instant::now();
+    let plan = match fetch::plan::reviewed(context).await {
+        Ok(plan) => plan,
+        Err(report) => return report,
+    };
+    let paths = context.paths.clone();
+    let dir = match tokio::task::spawn_blocking(move || paths.lock()).await {
+        Ok(Ok(dir)) => Arc::new(dir),
+        Ok(Err(error)) => return StepReport::failed(chain(&error)),
+        Err(error) => return StepReport::failed(chain(&error)),
+    };
+    let report = match run_terraform(context, &dir, plan.as_deref(), started, record).await {
+        Ok(run) => store_results(context, &dir, &run, record).await,
+        Err(error @ StepError::Cancelled) => StepReport::cancelled(error.to_string()),
+        Err(error) => StepReport::failed(chain(&error)),
+    };
+    // Providers are large; the runtime uploads the log while they are removed.
+    let _ = tokio::task::spawn_blocking(move || drop(dir)).await;
+    report
+}
 
-    /// The verdict of a step that needs no terraform, or that cannot be performed.
-    fn without_terraform(&self) -> Option<Verdict> {
-        let payload = &self.input.payload;
-        let commands = payload.command_list.as_ref().map_or(0, Vec::len);
-        if commands > 0 {
-            return Some(Verdict::failed(format!(
-                "the step has {commands} scripts, which this executor cannot run yet; nothing was started"
-            )));
-        }
-        matches!(payload.step_type, StepType::Approval | StepType::CustomScripts)
-            .then_some(Verdict::COMPLETED)
-    }
+/// Runs the command of the step. `plan` is the reviewed plan of an apply; `started` is the start of the fetch
+/// phase.
+async fn run_terraform(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    plan: Option<&[u8]>,
+    started: Instant,
+    record: &mut Record,
+) -> Result<TerraformRun, StepError> {
+    check_stop(context)?;
+    let folder = fetch_source(context, dir, record).await;
+    record.phase("fetch", started);
+    let folder = folder?;
 
-    /// The plan file that an apply must use. Without it there is no apply: nobody has reviewed what it would do.
-    async fn reviewed_plan(&self) -> Result<Option<Vec<u8>>, Verdict> {
-        if self.input.payload.step_type != StepType::TerraformApply || !self.claim.plan_expected {
-            return Ok(None);
-        }
-        let download = || self.api.download_plan();
-        match persist(self.patience.transfer, || self.stop.is_raised(), download).await {
-            Ok(plan) => Ok(Some(plan)),
-            Err(error) => Err(self.without_plan(&error)),
-        }
-    }
+    let started = Instant::now();
+    let initialized = initialize(context, dir, &folder, plan).await;
+    record.phase("init", started);
+    let tool = initialized?;
 
-    fn without_plan(&self, error: &ApiError) -> Verdict {
-        self.notice_fence(error);
-        if self.stop.is_raised() {
-            return Verdict::cancelled("told to stop before terraform was started");
-        }
-        if error.kind == ErrorKind::NotFound {
-            return Verdict::failed(
-                "the job has no plan file, although it has a plan step; nothing was applied",
-            );
-        }
-        Verdict::failed(chain(error)).and("nothing was applied")
-    }
+    let started = Instant::now();
+    let run = run::run_command(context, dir, &folder, &tool, plan.is_some()).await;
+    record.phase("terraform", started);
+    Ok(run?)
+}
 
-    fn notice_fence(&self, error: &ApiError) {
-        if error.kind == ErrorKind::Over {
-            self.stop.fence();
-        }
-    }
+/// Returns an error after a stop request.
+fn check_stop(context: &Context<'_>) -> Result<(), StepError> {
+    if context.stop.is_requested() { Err(StepError::Cancelled) } else { Ok(()) }
+}
 
-    async fn inside(
-        &self,
-        dir: &WorkDir,
-        plan: Option<&[u8]>,
-        started: Instant,
-        record: &mut Record,
-    ) -> Verdict {
-        let state = StateAddress {
-            url: self.claim.state_url.clone(),
-            user: self.claim.attempt_id.clone(),
-            password: self.input.given.token.clone(),
-        };
-        let Self { input, env, log, stop, .. } = *self;
-        let runner = Runner { input, env, state: &state, log, stop, dir };
-        let ran = match runner.run(plan, started, record).await {
-            Ok(ran) => ran,
-            Err(RunError::Stopped) => return Verdict::cancelled(RunError::Stopped.to_string()),
-            Err(error) => return Verdict::failed(chain(&error)),
-        };
-        let verdict = judge(Facts {
-            step: input.payload.step_type,
-            command: &ran.command,
-            ended: ran.ended,
-            told_to_stop: ran.told_to_stop,
-            ignore_error: input.payload.ignore_error,
-        });
-        self.upload(&ran, dir, &state, verdict, record).await
-    }
+async fn fetch_source(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    record: &mut Record,
+) -> Result<std::path::PathBuf, StepError> {
+    let fetched = fetch::configuration(context, dir).await.map_err(StepError::Fetch)?;
+    record.commit_id = fetched.commit_id;
+    check_stop(context)?;
+    working_directory(&fetched.root, &context.payload().folder).map_err(StepError::Fetch)
+}
 
-    /// Sends what terraform has left: a plan file, or a state that it could not store.
-    async fn upload(
-        &self,
-        ran: &Ran,
-        dir: &WorkDir,
-        state: &StateAddress,
-        verdict: Verdict,
-        record: &mut Record,
-    ) -> Verdict {
-        let started = Instant::now();
-        let errored = ran.folder.join("errored.tfstate");
-        if self.input.payload.step_type.is_plan() {
-            // Only a successful plan says what it found; an ignored failure has left no file that may be applied.
-            let usable =
-                matches!(ran.ended, crate::process::Ended::Code(0 | 2)) && verdict.has_changes.is_some();
-            if usable {
-                let verdict = self.upload_plan(&dir.plan_file(), verdict).await;
-                record.phase("upload", started);
-                return verdict;
-            }
-        } else if errored.exists() {
-            let verdict = self.rescue_state(&errored, state, verdict).await;
-            record.phase("upload", started);
-            return verdict;
-        }
-        verdict
-    }
+async fn initialize(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    folder: &Path,
+    plan: Option<&[u8]>,
+) -> Result<engine::Tool, StepError> {
+    let tool = engine::prepare(context, dir, plan.is_some()).await?;
+    check_stop(context)?;
+    let initialized = init::init(context, dir, folder, &tool, plan).await;
+    check_stop(context)?;
+    initialized?;
+    Ok(tool)
+}
 
-    async fn upload_plan(&self, file: &Path, verdict: Verdict) -> Verdict {
-        let plan = match fs::read(file) {
-            Ok(plan) => plan,
-            Err(error) => return Verdict::failed(format!("terraform has left no plan file: {error}")),
-        };
-        let upload = || self.api.upload_plan(plan.clone());
-        match persist(self.patience.transfer, || self.stop.is_fenced(), upload).await {
-            Ok(()) => verdict,
-            Err(error) => {
-                self.notice_fence(&error);
-                Verdict::failed(chain(&error))
-            }
-        }
-    }
-
-    /// Stores the state that terraform has written to a file because it could not store it; keeps it if that fails too.
-    async fn rescue_state(&self, file: &Path, state: &StateAddress, verdict: Verdict) -> Verdict {
-        let body = match fs::read(file) {
-            Ok(body) => body,
-            Err(error) => {
-                return verdict.and(&format!("the state in errored.tfstate cannot be read: {error}"));
-            }
-        };
-        let pushed = if self.stop.is_fenced() {
-            Err("the attempt is over".to_owned())
-        } else {
-            self.log.note("terraform could not store the state; the executor stores errored.tfstate itself");
-            let push = || self.api.push_state(state, body.clone());
-            persist(self.patience.transfer, || self.stop.is_fenced(), push)
-                .await
-                .map_err(|error| chain(&error))
-        };
-        let Err(reason) = pushed else {
-            self.log.note("the state is stored");
-            return verdict.and("the executor has stored the state that terraform could not store");
-        };
-        let kept = self.places.kept_state();
-        let sentence = match write_private(&kept, &body) {
-            Ok(()) => format!("the state could not be stored ({reason}) and is kept in {}", kept.display()),
-            Err(error) => {
-                format!("the state is lost: it could neither be stored ({reason}) nor kept ({error})")
-            }
-        };
-        tracing::error!("{sentence}");
-        self.log.note(&sentence);
-        verdict.and(&sentence)
-    }
+async fn store_results(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    run: &TerraformRun,
+    record: &mut Record,
+) -> StepReport {
+    let report = step_report(CommandResult {
+        step: context.payload().step_type,
+        command: &run.command,
+        exit: run.exit,
+        stop_requested: run.stop_requested,
+        ignore_error: context.payload().ignore_error,
+    });
+    let Some(pending) = store::pending(context, run, &report) else { return report };
+    let started = Instant::now();
+    let report = store::store(context, dir, run, pending, report).await;
+    record.phase("upload", started);
+    report
 }

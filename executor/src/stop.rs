@@ -1,6 +1,6 @@
-//! The wish that the step ends early, and who wishes it.
+//! The request to end the step early, and its reason.
 //!
-//! Only a flag that everybody can wait for; what is stopped, and how, is decided where the children run.
+//! Only a flag that can be awaited; `child::process` decides how a child process is interrupted.
 
 use std::{
     io,
@@ -16,59 +16,59 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Tells everybody that the step shall end. Clones are the same flag.
+/// Requests the end of the step. Clones share the same flag.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
-    raised: CancellationToken,
+    requested: CancellationToken,
     fenced: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Raises the flag because somebody told the executor to stop.
-    pub(crate) fn tell(&self) {
-        self.raised.cancel();
+    /// Requests the end of the step on behalf of a signal.
+    pub(crate) fn request(&self) {
+        self.requested.cancel();
     }
 
-    /// Raises the flag because the api-server no longer wants anything from this attempt.
+    /// Requests the end of the step because the api-server has closed the attempt.
     pub(crate) fn fence(&self) {
         self.fenced.store(true, Ordering::SeqCst);
-        self.raised.cancel();
+        self.requested.cancel();
     }
 
-    /// Tells whether the flag is up.
-    pub(crate) fn is_raised(&self) -> bool {
-        self.raised.is_cancelled()
+    /// Returns whether the end of the step was requested.
+    pub(crate) fn is_requested(&self) -> bool {
+        self.requested.is_cancelled()
     }
 
-    /// Tells whether the api-server has closed the attempt.
+    /// Returns whether the api-server has closed the attempt.
     pub(crate) fn is_fenced(&self) -> bool {
         self.fenced.load(Ordering::SeqCst)
     }
 
-    /// Waits until the flag is up.
+    /// Waits until the end of the step is requested.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub(crate) async fn raised(&self) {
-        self.raised.cancelled().await;
+    pub(crate) async fn requested(&self) {
+        self.requested.cancelled().await;
     }
 
-    /// Raises the flag at the first TERM or INT, and ignores later ones: a second signal would make terraform abort
-    /// without saving its state.
+    /// Requests the end of the step at the first TERM or INT and ignores later ones: a second signal would
+    /// make terraform abort without saving its state.
     pub(crate) fn on_signals(&self) -> io::Result<JoinHandle<()>> {
         let mut term = signal(SignalKind::terminate())?;
         let mut int = signal(SignalKind::interrupt())?;
         let stop = self.clone();
         Ok(tokio::spawn(async move {
             loop {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
+                let name = tokio::select! {
+                    _ = term.recv() => "TERM",
+                    _ = int.recv() => "INT",
+                };
+                if !stop.is_requested() {
+                    tracing::info!("received signal {name}, stopping the step");
                 }
-                if !stop.is_raised() {
-                    tracing::info!("told to stop");
-                }
-                stop.tell();
+                stop.request();
             }
         }))
     }

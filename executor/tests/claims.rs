@@ -1,4 +1,4 @@
-//! Attempts that never come to terraform, and what is touched meanwhile: nothing.
+//! Attempts that end before terraform starts, and that they change nothing.
 
 use job_spec::{
     Command, CommandRuntime, StepType,
@@ -10,7 +10,7 @@ use crate::support::{Bench, ORGANIZATION, finish, have, terminate};
 const EMPTY: &str = "output \"x\" {\n  value = 1\n}\n";
 
 #[tokio::test]
-async fn a_refused_claim_touches_nothing() {
+async fn refused_claim_changes_nothing() {
     for status in [401, 404, 409, 410] {
         let mut bench = Bench::new(EMPTY).await;
         bench.server.with(|memory| memory.refuse_claim = Some(status));
@@ -23,7 +23,7 @@ async fn a_refused_claim_touches_nothing() {
 }
 
 #[tokio::test]
-async fn the_payload_may_come_with_the_claim() {
+async fn accepts_payload_in_the_claim() {
     if !have("terraform") {
         return;
     }
@@ -36,7 +36,7 @@ async fn the_payload_may_come_with_the_claim() {
 }
 
 #[tokio::test]
-async fn a_claim_that_brings_no_payload_is_reported_as_a_failed_step() {
+async fn claim_without_payload_fails_the_step() {
     let mut bench = Bench::new(EMPTY).await;
     bench.payload_at_claim = true;
     bench.server.next_attempt();
@@ -54,7 +54,7 @@ async fn a_claim_that_brings_no_payload_is_reported_as_a_failed_step() {
 }
 
 #[tokio::test]
-async fn malformed_input_is_refused_before_anybody_is_asked() {
+async fn rejects_malformed_input_before_any_request() {
     let cases = [
         ("EphemeralJobData", "not base64!", "not standard base64"),
         ("EphemeralJobData", "e30=", "not the JSON object of a job"),
@@ -73,7 +73,7 @@ async fn malformed_input_is_refused_before_anybody_is_asked() {
 }
 
 #[tokio::test]
-async fn a_claim_is_tried_again_as_the_same_claim_until_it_works() {
+async fn retries_the_same_claim_while_server_is_unavailable() {
     if !have("terraform") {
         return;
     }
@@ -88,7 +88,7 @@ async fn a_claim_is_tried_again_as_the_same_claim_until_it_works() {
 }
 
 #[tokio::test]
-async fn told_to_stop_while_the_server_is_away_nothing_has_run() {
+async fn stop_while_server_is_unavailable_runs_nothing() {
     let bench = Bench::new(EMPTY).await;
     bench.server.with(|memory| memory.refuse_claim = Some(503));
     let child = bench.spawn();
@@ -98,7 +98,7 @@ async fn told_to_stop_while_the_server_is_away_nothing_has_run() {
     assert_eq!(exit.code, Some(13), "{exit:#?}");
 }
 
-/// Runs a step that must fail before terraform is started, and returns its result.
+/// Runs a step that must fail before terraform starts, and returns its result.
 async fn failed(bench: &mut Bench, step: StepType) -> StepResult {
     let exit = bench.run(step).await;
     assert_eq!(exit.code, Some(10), "{exit:#?}");
@@ -116,38 +116,38 @@ async fn message(bench: &mut Bench, step: StepType) -> String {
 }
 
 #[tokio::test]
-async fn an_apply_without_its_plan_is_no_apply() {
+async fn rejects_apply_without_its_plan() {
     let mut bench = Bench::new(EMPTY).await;
     bench.server.with(|memory| memory.plan_expected = true);
     let message = message(&mut bench, StepType::TerraformApply).await;
-    assert_eq!(message, "the job has no plan file, although it has a plan step; nothing was applied");
+    assert_eq!(message, "the job has a plan step but no plan file; nothing was applied");
 }
 
 #[tokio::test]
-async fn a_missing_program_is_said_with_how_to_get_it() {
+async fn names_missing_program_and_how_to_install_it() {
     let mut bench = Bench::new(EMPTY).await;
     bench.path = bench.folder("home").to_str().unwrap().to_owned();
     bench.payload.tofu = true;
     assert_eq!(
         message(&mut bench, StepType::TerraformPlan).await,
-        "the terraform program cannot be used: tofu is not on PATH; \
+        "cannot use the terraform program: tofu is not on PATH; \
          install it from https://opentofu.org/docs/intro/install or use an image that has it"
     );
 }
 
 #[tokio::test]
-async fn another_version_than_the_workspace_wants_is_refused() {
+async fn rejects_other_version_than_that_of_the_workspace() {
     if !have("terraform") {
         return;
     }
     let mut bench = Bench::new(EMPTY).await;
     bench.payload.terraform_version = "0.0.1".into();
     let message = message(&mut bench, StepType::TerraformPlan).await;
-    assert!(message.contains("expected \"0.0.1\" as the workspace says"), "{message}");
+    assert!(message.contains("expected \"0.0.1\", the version of the workspace"), "{message}");
 }
 
 #[tokio::test]
-async fn a_folder_that_is_not_in_the_source_is_named() {
+async fn names_folder_that_is_not_in_the_source() {
     let mut bench = Bench::new(EMPTY).await;
     bench.payload.folder = "/live/dev".into();
     let text = message(&mut bench, StepType::TerraformPlan).await;
@@ -162,7 +162,7 @@ async fn a_folder_that_is_not_in_the_source_is_named() {
 }
 
 #[tokio::test]
-async fn scripts_are_refused_before_anything_runs() {
+async fn rejects_scripts_before_anything_runs() {
     let mut bench = Bench::new(EMPTY).await;
     let script = Command {
         runtime: CommandRuntime::Bash,
@@ -179,7 +179,7 @@ async fn scripts_are_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn a_step_with_nothing_to_do_is_complete_at_once() {
+async fn step_without_command_completes_at_once() {
     for step in [StepType::Approval, StepType::CustomScripts] {
         for commands in [None, Some(Vec::new())] {
             let mut bench = Bench::new(EMPTY).await;
@@ -196,7 +196,7 @@ async fn a_step_with_nothing_to_do_is_complete_at_once() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_refused_is_told_by_the_exit_code() {
+async fn refused_result_changes_the_exit_code() {
     for (status, code) in [(409, 15), (410, 12)] {
         let mut bench = Bench::new(EMPTY).await;
         bench.server.with(|memory| memory.refuse_result = Some(status));
@@ -206,7 +206,7 @@ async fn a_result_that_is_refused_is_told_by_the_exit_code() {
 }
 
 #[tokio::test]
-async fn a_folder_of_somebody_else_is_not_used() {
+async fn rejects_folder_of_another_user() {
     let mut bench = Bench::new(EMPTY).await;
     let elsewhere = bench.folder("home");
     std::os::unix::fs::symlink(&elsewhere, bench.folder("tmp").join("ephemeral-agents")).unwrap();

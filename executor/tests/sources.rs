@@ -1,4 +1,4 @@
-//! Repositories made and cloned with the real git.
+//! Repositories created and cloned with the real git.
 
 use std::fs;
 
@@ -44,7 +44,7 @@ fn version(bench: &Bench) -> String {
 }
 
 #[tokio::test]
-async fn branch_tag_and_commit_of_a_repository_are_found_and_reported() {
+async fn checks_out_branch_tag_and_commit_and_reports_the_commit() {
     if !have("terraform") || !have("git") {
         return;
     }
@@ -72,7 +72,7 @@ async fn branch_tag_and_commit_of_a_repository_are_found_and_reported() {
 }
 
 #[tokio::test]
-async fn a_clone_that_fails_fails_the_step_with_the_words_of_git() {
+async fn failed_clone_fails_the_step_and_logs_the_error_of_git() {
     if !have("git") {
         return;
     }
@@ -85,7 +85,9 @@ async fn a_clone_that_fails_fails_the_step_with_the_words_of_git() {
     let (result, log) = (bench.server.result(), bench.server.log());
     assert_eq!(
         result.message.as_deref(),
-        Some("could not fetch the source: git could not clone the repository; its own words are in the log")
+        Some(
+            "could not fetch the source: git could not clone the repository; see its error message in the log"
+        )
     );
     assert!(log.contains("no-such-branch not found"), "{log}");
     assert!(!bench.server.with(|memory| memory.requests.iter().any(|request| request.contains("state"))));

@@ -1,4 +1,4 @@
-//! A bench for one executor: folders, payload, environment, and the processes that are needed.
+//! A test bench for one executor: folders, payload, environment and processes.
 //!
 //! The api-server is in [`server`].
 
@@ -21,13 +21,13 @@ use tokio::{
 
 pub(crate) use server::Server;
 
-/// Far longer than anything takes; a machine may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+/// Much longer than any test takes, also on a busy machine.
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 
 pub(crate) const ORGANIZATION: &str = "org-0b8a3c10";
 pub(crate) const WORKSPACE: &str = "ws-7c1d2e5a";
 
-/// The test's own search path.
+/// Returns the search path of the test.
 pub(crate) fn search_path() -> String {
     variable("PATH").unwrap_or_default()
 }
@@ -35,12 +35,12 @@ pub(crate) fn search_path() -> String {
 fn variable(name: &str) -> Option<String> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "tests need to find terraform, and to know whether it may be missing"
+        reason = "tests look for terraform, and need to know whether they run in CI"
     )]
     std::env::var(name).ok()
 }
 
-/// Tells whether a program is there. A missing one skips the test on a laptop and fails it in CI.
+/// Returns whether a program is installed. A missing one skips the test, and fails it in CI.
 pub(crate) fn have(program: &str) -> bool {
     let found = std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file());
     if !found {
@@ -61,7 +61,7 @@ pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
-/// How an executor ended.
+/// The exit code and output of an executor.
 #[derive(Debug)]
 pub(crate) struct Exit {
     pub(crate) code: Option<i32>,
@@ -70,15 +70,15 @@ pub(crate) struct Exit {
 }
 
 impl Bench {
-    /// A workspace whose source is a folder with this configuration.
+    /// Creates a workspace whose source is a folder with this configuration.
     pub(crate) async fn new(configuration: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for folder in ["source", "home", "tmp"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
         let text = format!(
-            r#"{{"type":"terraformPlan","organizationId":"{ORGANIZATION}","workspaceId":"{WORKSPACE}","jobId":"42",
-                "stepId":"step-1","vcsType":"PUBLIC","refresh":true,"showHeader":true}}"#
+            r#"{{"type":"terraformPlan","organizationId":"{ORGANIZATION}","workspaceId":"{WORKSPACE}",
+                "jobId":"42","stepId":"step-1","vcsType":"PUBLIC","refresh":true,"showHeader":true}}"#
         );
         let mut payload: EphemeralJobData = serde_json::from_str(&text).unwrap();
         payload.source = dir.path().join("source").to_str().unwrap().to_owned();
@@ -94,19 +94,19 @@ impl Bench {
         bench
     }
 
-    /// Writes a file of the source folder.
+    /// Writes a file into the source folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.folder("source").join(name), text).unwrap();
     }
 
-    /// One of the folders of the bench: `source`, `home`, `tmp`, or a new one.
+    /// Returns a folder of the bench: `source`, `home`, `tmp`, or a new one.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::create_dir_all(&path).unwrap();
         path
     }
 
-    /// What executors leave beside the work directory.
+    /// Returns the files that executors have left beside the work directory.
     pub(crate) fn left_behind(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.organization_folder()) else { return Vec::new() };
         entries
@@ -119,7 +119,7 @@ impl Bench {
         self.dir.path().join("tmp/ephemeral-agents").join(ORGANIZATION)
     }
 
-    /// The environment of an executor, made from nothing.
+    /// Returns the complete environment of an executor.
     fn environment(&self) -> BTreeMap<String, String> {
         let folder = |name: &str| self.dir.path().join(name).to_str().unwrap().to_owned();
         let mut env = BTreeMap::from([
@@ -153,7 +153,7 @@ impl Bench {
             .unwrap()
     }
 
-    /// Runs the program as the next attempt, at a step of this type.
+    /// Runs the program as the next attempt, for a step of this type.
     pub(crate) async fn run(&mut self, step: StepType) -> Exit {
         self.payload.step_type = step;
         self.server.next_attempt();
@@ -165,7 +165,7 @@ impl Bench {
 
 /// Waits for the end of an executor.
 pub(crate) async fn finish(child: Child) -> Exit {
-    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("the executor ends").unwrap();
+    let output = timeout(TIMEOUT, child.wait_with_output()).await.expect("the executor ends").unwrap();
     let Output { status, stdout, stderr } = output;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Exit { code: status.code(), stdout: text(stdout), stderr: text(stderr) }

@@ -1,4 +1,4 @@
-//! Values of variables reach the real terraform unchanged, and stronger than anything in the source.
+//! Values of variables reach the real terraform unchanged, and take precedence over the files of the source.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, have};
 
-/// Texts that quoting, word splitting and templates like to damage. (Terraform itself composes Unicode characters, so none is
-/// written in parts.)
-const NASTY: &[&str] = &[
+/// Texts that quoting, word splitting or templates could change. (Terraform composes Unicode characters, so
+/// none is written in parts.)
+const SPECIAL_TEXTS: &[&str] = &[
     "",
     " ",
     "  two  spaces  ",
@@ -46,18 +46,18 @@ fn outputs(bench: &Bench) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test]
-async fn nasty_texts_arrive_unchanged_with_and_without_a_plan() {
+async fn special_texts_arrive_unchanged_with_and_without_plan() {
     if !have("terraform") {
         return;
     }
-    let names: Vec<String> = (0..NASTY.len()).map(|number| format!("v{number}")).collect();
+    let names: Vec<String> = (0..SPECIAL_TEXTS.len()).map(|number| format!("v{number}")).collect();
     let types: Vec<_> = names.iter().map(|name| (name.clone(), "string")).collect();
     let expected: BTreeMap<String, Value> =
-        names.iter().cloned().zip(NASTY.iter().map(|text| json!(text))).collect();
+        names.iter().cloned().zip(SPECIAL_TEXTS.iter().map(|text| json!(text))).collect();
     for with_plan in [true, false] {
         let mut bench = Bench::new(&configuration(&types)).await;
         bench.payload.variables =
-            names.iter().cloned().zip(NASTY.iter().map(|text| (*text).to_owned())).collect();
+            names.iter().cloned().zip(SPECIAL_TEXTS.iter().map(|text| (*text).to_owned())).collect();
         bench.server.with(|memory| memory.plan_expected = with_plan);
         if with_plan {
             let exit = bench.run(StepType::TerraformPlan).await;
@@ -70,7 +70,7 @@ async fn nasty_texts_arrive_unchanged_with_and_without_a_plan() {
 }
 
 #[tokio::test]
-async fn values_have_the_declared_type_and_beat_the_files_of_the_source() {
+async fn values_have_the_declared_type_and_override_files_of_the_source() {
     if !have("terraform") {
         return;
     }
@@ -84,7 +84,7 @@ async fn values_have_the_declared_type_and_beat_the_files_of_the_source() {
     let types: Vec<_> = cases.iter().map(|(name, kind, ..)| ((*name).to_owned(), *kind)).collect();
     let mut bench = Bench::new(&configuration(&types)).await;
     bench.write("terraform.tfvars", "text = \"weak\"\nnumber = 1\n");
-    bench.write("z.auto.tfvars", "text = \"still weak\"\nlist = [\"weak\"]\n");
+    bench.write("z.auto.tfvars", "text = \"also overridden\"\nlist = [\"weak\"]\n");
     bench.payload.environment_variables.insert("TF_VAR_text".into(), "weakest".into());
     bench
         .payload

@@ -1,67 +1,60 @@
-//! Carries the log from the spool file to the api-server.
+//! Uploads the log from the spool file to the api-server.
 //!
-//! One task, which owns the reading end. It never gives up by itself: its owner bounds how long it may go on after the
-//! end of the log. The server says where the next byte belongs, so any failure is cured by asking again from there.
+//! One task, which owns the reading end. It has no timeout of its own: its owner bounds how long it may run
+//! after the end of the log. The server answers where the next byte belongs, so after any failure the upload
+//! continues there, and a chunk that was stored without an answer is not stored twice.
 
 use std::{io, os::unix::fs::FileExt, time::Duration};
 
-use async_trait::async_trait;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
 };
 
 use super::LogReader;
-use crate::api::{ApiError, ErrorKind};
+use crate::{
+    api::{LogSink, error::ErrorKind, retry::delays},
+    error_chain::chain,
+};
 
 /// The longest piece that is sent at once.
-const CHUNK: usize = 256 * 1024;
+const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
-/// Lines that come within this time of each other share a request.
-const BATCH: Duration = Duration::from_millis(100);
+/// Lines that are written within this time of each other share a request.
+const BATCH_INTERVAL: Duration = Duration::from_millis(100);
 
-const FIRST_DELAY: Duration = Duration::from_millis(200);
-const LONGEST_DELAY: Duration = Duration::from_secs(5);
-
-/// Where the log goes.
-#[async_trait]
-pub(crate) trait LogSink: Send + Sync {
-    /// Offers bytes at an offset and returns how many bytes are stored afterwards, which may be more or fewer than
-    /// offered when the offset was not where the next byte belongs.
-    async fn append(&self, offset: u64, bytes: Vec<u8>) -> Result<u64, ApiError>;
-}
-
-/// How the delivery went.
+/// How the upload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
+pub(crate) enum UploadEnd {
     /// Everything is stored.
     Complete {
         /// Number of bytes.
         bytes: u64,
     },
-    /// The server wants nothing more of this attempt.
+    /// The api-server has closed the attempt.
     Fenced,
 }
 
-/// Sends everything that is written until the log ends; `progress` tells how much the server has.
+/// Sends everything that is written until the log ends; `progress` holds the number of bytes that the server
+/// has stored.
 ///
 /// # Errors
 /// Only when the spool file cannot be read.
-pub(crate) async fn deliver(
+pub(crate) async fn upload(
     mut log: LogReader,
-    sink: &dyn LogSink,
+    sink: &impl LogSink,
     progress: &watch::Sender<u64>,
-) -> io::Result<Delivery> {
+) -> io::Result<UploadEnd> {
     let mut stored = 0;
-    let mut delay = FIRST_DELAY;
+    let mut retry_delays = delays();
     let mut next = Instant::now();
     loop {
         let written = *log.written.borrow_and_update();
         if stored == written {
             if log.written.changed().await.is_err() {
-                return Ok(Delivery::Complete { bytes: stored });
+                return Ok(UploadEnd::Complete { bytes: stored });
             }
-            // Lines wait for their neighbours, but not when there will be none.
+            // Lines wait for the next ones, but not when the log has ended.
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = ended(&mut log.written) => {}
@@ -73,31 +66,37 @@ pub(crate) async fn deliver(
         match sink.append(stored, bytes).await {
             Ok(position) if position <= written && position != stored => {
                 if position != end {
-                    tracing::warn!(stored, position, "the log continues elsewhere");
+                    tracing::warn!(stored, position, "the upload of the log continues at another position");
                 }
                 stored = position;
                 progress.send_replace(stored);
-                delay = FIRST_DELAY;
-                next = Instant::now() + BATCH;
+                retry_delays = delays();
+                next = Instant::now() + BATCH_INTERVAL;
                 continue;
             }
-            Ok(position) => tracing::warn!(stored, position, written, "the log has an impossible length"),
-            Err(error) if error.kind == ErrorKind::Over => return Ok(Delivery::Fenced),
-            Err(error) => tracing::debug!(error = %crate::chain::chain(&error), "the log is not accepted"),
+            Ok(position) => {
+                tracing::warn!(
+                    stored,
+                    position,
+                    written,
+                    "the api-server reports an impossible position of the log"
+                );
+            }
+            Err(error) if error.kind == ErrorKind::Closed => return Ok(UploadEnd::Fenced),
+            Err(error) => tracing::debug!("{}; retrying", chain(&error)),
         }
-        sleep(delay).await;
-        delay = (delay * 2).min(LONGEST_DELAY);
+        sleep(retry_delays.next().unwrap_or(BATCH_INTERVAL)).await;
     }
 }
 
-/// Waits until nothing more will be written.
+/// Waits for the end of the log.
 async fn ended(written: &mut watch::Receiver<u64>) {
     while written.changed().await.is_ok() {}
 }
 
-/// Reads the next piece; a piece that is not the last one ends with a line, or at least not inside a character.
+/// Reads the next chunk. It ends at the end of a line, or at least not inside a character.
 fn read_chunk(log: &LogReader, from: u64, written: u64) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(written - from).unwrap_or(CHUNK).min(CHUNK);
+    let length = usize::try_from(written - from).unwrap_or(MAX_CHUNK_BYTES).min(MAX_CHUNK_BYTES);
     let mut bytes = vec![0; length];
     log.file.read_exact_at(&mut bytes, from)?;
     if let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n') {

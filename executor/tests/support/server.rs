@@ -1,7 +1,7 @@
-//! An api-server in memory, as one attempt sees it, which can be told to misbehave.
+//! An api-server in memory for one attempt, with failures that a test switches on.
 //!
-//! It implements the messages of `job_spec::attempt_api` and the state addresses of terraform's `http` backend. It knows
-//! nothing of jobs: a test says when the next attempt begins.
+//! It implements the messages of `job_spec::attempt_api` and the state addresses of terraform's `http`
+//! backend. It has no jobs: a test starts the next attempt.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,16 +17,16 @@ use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
-use super::PATIENCE;
+use super::TIMEOUT;
 
 pub(crate) const TOKEN: &str = "attempt-token-5e0d1c2b";
 pub(crate) const ATTEMPT: &str = "attempt-d2f0aa11";
 
-/// What the server knows, and how it behaves.
+/// The data of the server, and its failures.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fault that a test switches on by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a failure that a test switches on by itself")]
 pub(crate) struct Memory {
-    // Behaviour.
+    // Failures and settings.
     pub(crate) plan_expected: bool,
     pub(crate) sensitive: Vec<String>,
     /// Payload in the answer to the claim.
@@ -34,7 +34,7 @@ pub(crate) struct Memory {
     /// Answer to every claim instead of success.
     pub(crate) refuse_claim: Option<u16>,
     /// Everything but the claim is answered with 503.
-    pub(crate) away: bool,
+    pub(crate) unavailable: bool,
     /// Logs are answered with 410.
     pub(crate) fenced: bool,
     /// Answer to every result instead of success.
@@ -43,11 +43,11 @@ pub(crate) struct Memory {
     pub(crate) refuse_state_of_terraform: bool,
     /// States sent by the executor are answered with 403.
     pub(crate) refuse_state_of_executor: bool,
-    // Memory of the workspace.
+    // Data of the workspace.
     pub(crate) plan: Option<Vec<u8>>,
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) lock: Option<Value>,
-    // Memory of the attempt.
+    // Data of the attempt.
     pub(crate) claimed_by: Option<String>,
     pub(crate) log: Vec<u8>,
     pub(crate) result: Option<StepResult>,
@@ -64,7 +64,7 @@ impl Memory {
         serde_json::from_slice(self.state.as_deref().expect("there is a state")).unwrap()
     }
 
-    /// Addresses of the resources in the state.
+    /// Returns the names of the resources in the state.
     pub(crate) fn resources(&self) -> Vec<String> {
         let state = self.state_json();
         let name = |resource: &Value| resource["name"].as_str().unwrap().to_owned();
@@ -108,12 +108,12 @@ impl Server {
         format!("http://{}/executor/v1/attempts/{ATTEMPT}", self.address)
     }
 
-    /// Looks at the memory, or changes the behaviour.
-    pub(crate) fn with<T>(&self, look: impl FnOnce(&mut Memory) -> T) -> T {
-        look(&mut self.memory.lock().unwrap())
+    /// Reads or changes the data and failures.
+    pub(crate) fn with<T>(&self, access: impl FnOnce(&mut Memory) -> T) -> T {
+        access(&mut self.memory.lock().unwrap())
     }
 
-    /// Forgets the attempt, keeps the workspace.
+    /// Removes the data of the attempt, keeps those of the workspace.
     pub(crate) fn next_attempt(&self) {
         self.with(|memory| {
             memory.claimed_by = None;
@@ -131,7 +131,7 @@ impl Server {
         self.with(|memory| memory.log_text())
     }
 
-    /// Waits until the memory is in a state; the time is bounded.
+    /// Waits until a condition is true, with a timeout.
     pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&Memory) -> bool) {
         let mut changes = self.changes.subscribe();
         let wait = async {
@@ -139,9 +139,9 @@ impl Server {
                 changes.changed().await.unwrap();
             }
         };
-        let in_time = timeout(PATIENCE, wait).await.is_ok();
+        let in_time = timeout(TIMEOUT, wait).await.is_ok();
         let (requests, log) = (self.with(|memory| memory.requests.clone()), self.log());
-        assert!(in_time, "waited for {what} in vain; last seen: {requests:#?}\n{log}");
+        assert!(in_time, "timeout while waiting for {what}; last seen: {requests:#?}\n{log}");
     }
 }
 
@@ -176,7 +176,7 @@ fn route(
     if path == "/state" {
         let basic = format!("Basic {}", STANDARD.encode(format!("{ATTEMPT}:{TOKEN}")));
         return match authorization == basic {
-            true if memory.away => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            true if memory.unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             true => state(memory, method, body, agent.starts_with("ephemeral-agents-executor")),
             false => StatusCode::UNAUTHORIZED.into_response(),
         };
@@ -187,7 +187,7 @@ fn route(
     let Some(message) = path.strip_prefix(&format!("/executor/v1/attempts/{ATTEMPT}/")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if memory.away && message != "claim" {
+    if memory.unavailable && message != "claim" {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     match (method, message) {

@@ -1,25 +1,24 @@
-//! A log and a server that misbehaves on purpose.
+//! A log and a server with failures.
 
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard},
 };
 
-use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::{CHUNK, Delivery, LogSink, deliver};
+use super::{LogSink, MAX_CHUNK_BYTES, UploadEnd, upload};
 use crate::{
-    api::{ApiError, ErrorKind},
+    api::error::{ApiError, ErrorKind},
     log::{Log, Masker},
 };
 
 /// What the server does with one request.
 enum Answer {
-    Away,
-    Over,
+    Unavailable,
+    Closed,
     /// Stores the bytes but answers an error, as when the connection breaks after the request.
-    StoreThenAway,
+    StoreThenUnavailable,
     /// Stores only some bytes.
     StoreOnly(usize),
 }
@@ -41,11 +40,6 @@ impl Server {
     }
 }
 
-fn error(kind: ErrorKind) -> ApiError {
-    ApiError { action: "store the log", kind, source: "scripted".into() }
-}
-
-#[async_trait]
 impl LogSink for Server {
     async fn append(&self, offset: u64, bytes: Vec<u8>) -> Result<u64, ApiError> {
         let mut stored = self.stored();
@@ -56,11 +50,11 @@ impl LogSink for Server {
         }
         match self.script.lock().unwrap().pop_front() {
             None => stored.extend(bytes),
-            Some(Answer::Away) => return Err(error(ErrorKind::Unavailable)),
-            Some(Answer::Over) => return Err(error(ErrorKind::Over)),
-            Some(Answer::StoreThenAway) => {
+            Some(Answer::Unavailable) => return Err(ApiError::scripted(ErrorKind::Unavailable)),
+            Some(Answer::Closed) => return Err(ApiError::scripted(ErrorKind::Closed)),
+            Some(Answer::StoreThenUnavailable) => {
                 stored.extend(bytes);
-                return Err(error(ErrorKind::Unavailable));
+                return Err(ApiError::scripted(ErrorKind::Unavailable));
             }
             Some(Answer::StoreOnly(count)) => stored.extend(&bytes[..count]),
         }
@@ -68,9 +62,9 @@ impl LogSink for Server {
     }
 }
 
-async fn run(server: &Server, lines: &[String]) -> Delivery {
+async fn run(server: &Server, lines: &[String]) -> UploadEnd {
     let dir = tempfile::tempdir().unwrap();
-    let log = Log::create(&dir.path().join("log"), Masker::new([])).unwrap();
+    let log = Log::create(&dir.path().join("log"), Masker::new(["hunter22"]).unwrap()).unwrap();
     let reader = log.reader().unwrap();
     let progress = watch::Sender::new(0);
     let write = async {
@@ -80,47 +74,58 @@ async fn run(server: &Server, lines: &[String]) -> Delivery {
         }
         drop(log);
     };
-    let (delivery, ()) = tokio::join!(deliver(reader, server, &progress), write);
-    delivery.unwrap()
+    let (end, ()) = tokio::join!(upload(reader, server, &progress), write);
+    end.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_arrives_once_and_in_order_whatever_the_server_does() {
+async fn log_arrives_once_and_in_order_despite_failures() {
     let lines: Vec<String> = (0..200).map(|number| format!("line {number} é")).collect();
     let expected = lines.join("\n") + "\n";
     let server = Server::with([
-        Answer::Away,
+        Answer::Unavailable,
         Answer::StoreOnly(5),
-        Answer::StoreThenAway,
-        Answer::Away,
-        Answer::Away,
+        Answer::StoreThenUnavailable,
+        Answer::Unavailable,
+        Answer::Unavailable,
         Answer::StoreOnly(1),
     ]);
-    let delivery = run(&server, &lines).await;
+    let end = run(&server, &lines).await;
     assert_eq!(String::from_utf8(server.stored().clone()).unwrap(), expected);
-    assert_eq!(delivery, Delivery::Complete { bytes: expected.len() as u64 });
+    assert_eq!(end, UploadEnd::Complete { bytes: expected.len() as u64 });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_log_is_sent_in_pieces_that_end_with_a_line() {
-    let lines: Vec<String> = (0..8).map(|_| "x".repeat(CHUNK / 3)).collect();
+async fn splits_long_log_at_line_ends() {
+    let lines: Vec<String> = (0..8).map(|_| "x".repeat(MAX_CHUNK_BYTES / 3)).collect();
     let server = Server::default();
     run(&server, &lines).await;
-    assert_eq!(server.stored().len(), 8 * (CHUNK / 3 + 1));
-    assert!(*server.longest.lock().unwrap() <= CHUNK);
+    assert_eq!(server.stored().len(), 8 * (MAX_CHUNK_BYTES / 3 + 1));
+    assert!(*server.longest.lock().unwrap() <= MAX_CHUNK_BYTES);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_line_longer_than_a_piece_is_not_cut_inside_a_character() {
-    let line = format!("x{}", "é".repeat(CHUNK));
+async fn splits_long_line_between_characters() {
+    let line = format!("x{}", "é".repeat(MAX_CHUNK_BYTES));
     let server = Server::default();
     run(&server, std::slice::from_ref(&line)).await;
     assert_eq!(String::from_utf8(server.stored().clone()).unwrap(), format!("{line}\n"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_attempt_ends_the_delivery() {
-    let server = Server::with([Answer::StoreOnly(2), Answer::Over]);
-    assert_eq!(run(&server, &["one".into(), "two".into()]).await, Delivery::Fenced);
+async fn closed_attempt_ends_the_upload() {
+    let server = Server::with([Answer::StoreOnly(2), Answer::Closed]);
+    assert_eq!(run(&server, &["one".into(), "two".into()]).await, UploadEnd::Fenced);
     assert_eq!(server.stored().as_slice(), b"on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn chunk_boundary_reveals_no_part_of_a_secret() {
+    for before in MAX_CHUNK_BYTES - 8..=MAX_CHUNK_BYTES {
+        let line = format!("{}hunter22 and more", "x".repeat(before));
+        let server = Server::default();
+        run(&server, &[line]).await;
+        let expected = format!("{}*** and more\n", "x".repeat(before));
+        assert_eq!(String::from_utf8(server.stored().clone()).unwrap(), expected);
+    }
 }

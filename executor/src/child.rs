@@ -1,0 +1,8 @@
+//! The child processes: terraform or tofu, and git.
+
+pub(crate) mod command_line;
+pub(crate) mod environment;
+pub(crate) mod process;
+pub(crate) mod search_path;
+pub(crate) mod shell_quote;
+pub(crate) mod ssh_key;

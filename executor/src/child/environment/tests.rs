@@ -1,0 +1,125 @@
+//! What child processes get, and what they do not get.
+
+use std::collections::BTreeMap;
+
+use config_core::EnvSnapshot;
+use job_spec::{EphemeralJobData, StepType};
+
+use super::{EnvironmentError, inherited, terraform};
+use crate::api::StateAddress;
+
+fn snapshot(variables: &[(&str, &str)]) -> EnvSnapshot {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn state() -> StateAddress {
+    StateAddress { url: "http://server/state".into(), user: "attempt-9".into(), password: "secret-9".into() }
+}
+
+fn payload(step: StepType, variables: &[(&str, &str)], environment: &[(&str, &str)]) -> EphemeralJobData {
+    let text =
+        format!(r#"{{"type":"{step}","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}}"#);
+    let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let mut payload: EphemeralJobData = serde_json::from_str(&text).unwrap();
+    payload.variables = map(variables);
+    payload.environment_variables = map(environment);
+    payload
+}
+
+#[test]
+fn variables_of_the_executor_are_not_inherited() {
+    let own = [
+        "EphemeralFlagBatch",
+        "EphemeralJobData",
+        "EphemeralAttemptToken",
+        "EphemeralAttemptUrl",
+        "ExecutorEphemeralImage",
+        "InternalSecret",
+        "TerrakubeRedisPassword",
+        "AwsTerraformStateSecretKey",
+        "AzureTerraformStateStorageAccessKey",
+        "GcpTerraformStateCredentials",
+        "TerraformStateType",
+        "AzBuilderApiUrl",
+        "JAVA_TOOL_OPTIONS",
+        "TF_DATA_DIR",
+        "TF_HTTP_PASSWORD",
+        "PWD",
+    ];
+    let kept =
+        ["PATH", "HOME", "AWS_ACCESS_KEY_ID", "TF_PLUGIN_CACHE_DIR", "TF_CLI_CONFIG_FILE", "HTTPS_PROXY"];
+    let all: Vec<(&str, &str)> = own.iter().chain(&kept).map(|name| (*name, "x")).collect();
+    let mut expected = kept.map(str::to_owned);
+    expected.sort();
+    assert_eq!(inherited(&snapshot(&all)).into_keys().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn workspace_overrides_inherited_variables_but_not_the_state() {
+    let payload = payload(
+        StepType::TerraformPlan,
+        &[],
+        &[
+            ("AWS_REGION", "eu"),
+            ("TF_HTTP_ADDRESS", "http://elsewhere"),
+            ("TF_IN_AUTOMATION", "yes"),
+            ("EPHEMERAL_CPU_REQUEST", "1"),
+            ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1"),
+        ],
+    );
+    let all =
+        terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, &state(), false).unwrap();
+    assert_eq!(all["AWS_REGION"], "eu");
+    assert_eq!(all["TF_IN_AUTOMATION"], "yes");
+    assert_eq!(all["TF_HTTP_ADDRESS"], "http://server/state");
+    assert_eq!(all["TF_HTTP_USERNAME"], "attempt-9");
+    assert_eq!(all["TF_HTTP_PASSWORD"], "secret-9");
+    assert!(!all.keys().any(|name| name.contains("EPHEMERAL")));
+}
+
+#[test]
+fn variables_become_quoted_options_of_the_command_that_takes_them() {
+    let variables = &[("a", "it's"), ("b", "")];
+    let options = r"'-var=a=it'\''s' '-var=b='";
+    let cases = [
+        (StepType::TerraformPlan, false, Some("TF_CLI_ARGS_plan")),
+        (StepType::TerraformPlanDestroy, false, Some("TF_CLI_ARGS_plan")),
+        (StepType::TerraformApply, false, Some("TF_CLI_ARGS_apply")),
+        (StepType::TerraformApply, true, None),
+        (StepType::TerraformDestroy, false, Some("TF_CLI_ARGS_destroy")),
+    ];
+    for (step, has_plan_file, expected) in cases {
+        let all = terraform(&snapshot(&[]), &payload(step, variables, &[]), &state(), has_plan_file).unwrap();
+        let found: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("TF_CLI_ARGS")).collect();
+        match expected {
+            Some(name) => assert_eq!(found, [(&name.to_owned(), &options.to_owned())], "{step}"),
+            None => assert!(found.is_empty(), "{step}"),
+        }
+    }
+}
+
+#[test]
+fn options_of_the_user_come_first() {
+    let payload = payload(StepType::TerraformPlan, &[("a", "1")], &[("TF_CLI_ARGS_plan", "-parallelism=3")]);
+    let all = terraform(&snapshot(&[]), &payload, &state(), false).unwrap();
+    assert_eq!(all["TF_CLI_ARGS_plan"], "-parallelism=3 '-var=a=1'");
+}
+
+#[test]
+fn rejects_variables_that_an_environment_cannot_hold() {
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let long = "x".repeat(131_072);
+    let cases: [(Pairs<'_>, Pairs<'_>, EnvironmentError); 5] = [
+        (&[("v", "a\0b")], &[], EnvironmentError::ZeroByte { name: "v".into() }),
+        (&[], &[("E", "a\0b")], EnvironmentError::ZeroByte { name: "E".into() }),
+        (&[], &[("A=B", "c")], EnvironmentError::Name { name: "A=B".into() }),
+        (&[], &[("E", &long)], EnvironmentError::TooLong { name: "E".into(), bytes: 131_075 }),
+        (&[("v", &long)], &[], EnvironmentError::VariablesTooLong { bytes: 131_072 + 18 + 9 }),
+    ];
+    for (variables, environment, expected) in cases {
+        let payload = payload(StepType::TerraformPlan, variables, environment);
+        assert_eq!(terraform(&snapshot(&[]), &payload, &state(), false).unwrap_err(), expected);
+    }
+}

@@ -1,0 +1,201 @@
+//! Runs one child process to its end.
+//!
+//! Its output goes to the [`Log`], the request to stop comes from [`Stop`]. Each child has its own process
+//! group. On a stop request the group gets INT once, as from Ctrl-C in a terminal: terraform then stops
+//! gracefully, and its plugins, which die of TERM in the middle of their work, ignore it. There is no second
+//! signal and no timeout: the grace period of the pod (or of the local backend) bounds a child, by KILL.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    io::{self, PipeReader},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::unix::pipe,
+    process::Command,
+    time::timeout,
+};
+
+use crate::{log::Log, stop::Stop};
+
+/// How long the output may stay open after the end of the child and its group.
+const OUTPUT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A program to run.
+#[derive(Debug)]
+pub(crate) struct Invocation<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) dir: &'a Path,
+    /// The whole environment.
+    pub(crate) env: &'a BTreeMap<String, String>,
+}
+
+/// How a child process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It exited with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "signal {signal}"),
+        }
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, signal) => Self::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
+/// A child process could not be run.
+#[derive(Debug, thiserror::Error)]
+#[error("could not run {program:?}")]
+pub(crate) struct ProcessError {
+    program: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+/// Runs a program. The output of it and its children goes to the log, in the order in which they write it.
+pub(crate) async fn run(call: &Invocation<'_>, log: &Log, stop: &Stop) -> Result<Exit, ProcessError> {
+    run_inner(call, log, stop).await.map_err(|source| process_error(call, source))
+}
+
+async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<Exit> {
+    // One pipe for both streams, so that a warning stands where it was printed.
+    let (reader, writer) = io::pipe()?;
+    let mut command = command(call);
+    command.stdout(writer.try_clone()?).stderr(writer);
+    // Nothing is read from here. It keeps our own output open as long as the child runs: a backend that waits
+    // for the end of that output, to know that nothing of the attempt runs any more, also waits for a child
+    // that outlives us.
+    command.stdin(io::stdout().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from));
+    let mut child = command.spawn()?;
+    // The command holds the writing ends of the pipe; with them the output would never end.
+    drop(command);
+
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    let group = group.ok_or_else(|| io::Error::other("a fresh child has no process id"))?;
+    let mut output = std::pin::pin!(copy_lines(reader, log));
+    let mut exit = std::pin::pin!(exited(group));
+    let (mut output_open, mut interrupted) = (true, false);
+    loop {
+        tokio::select! {
+            result = &mut output, if output_open => {
+                result?;
+                output_open = false;
+            }
+            () = stop.requested(), if !interrupted => {
+                interrupted = true;
+                // Fails if the group has ended already.
+                let _ = kill_process_group(group, Signal::INT);
+            }
+            result = &mut exit => {
+                result?;
+                break;
+            }
+        }
+    }
+    // The child is dead but not reaped, so the number of its group is not reused yet. The rest of the group
+    // would end with the pod; it must not outlive the attempt anywhere else.
+    let _ = kill_process_group(group, Signal::KILL);
+    let status = child.wait().await?;
+    if output_open && timeout(OUTPUT_CLOSE_TIMEOUT, output).await.is_err() {
+        log.note("(a background process keeps the output open; its further output is not shown)");
+    }
+    Ok(status.into())
+}
+
+/// Runs a program and returns its trimmed output; `None` if it fails or is stopped. Its standard error goes
+/// to the log if it fails.
+pub(crate) async fn output(
+    call: &Invocation<'_>,
+    log: &Log,
+    stop: &Stop,
+) -> Result<Option<String>, ProcessError> {
+    let mut command = command(call);
+    command.stdin(Stdio::null());
+    let output = tokio::select! {
+        output = command.output() => output.map_err(|source| process_error(call, source))?,
+        // Such a program changes nothing: `kill_on_drop` ends it.
+        () = stop.requested() => return Ok(None),
+    };
+    if !output.status.success() {
+        log.note(&String::from_utf8_lossy(&output.stderr));
+        return Ok(None);
+    }
+    Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
+}
+
+fn command(call: &Invocation<'_>) -> Command {
+    let mut command = Command::new(call.program);
+    command.args(&call.args).current_dir(call.dir).env_clear().envs(call.env);
+    command.process_group(0).kill_on_drop(true);
+    command
+}
+
+fn process_error(call: &Invocation<'_>, source: io::Error) -> ProcessError {
+    ProcessError { program: call.program.to_owned(), source }
+}
+
+/// Waits for the end of a child process without reaping it.
+async fn exited(child: Pid) -> io::Result<()> {
+    tokio::task::spawn_blocking(move || {
+        loop {
+            match waitid(WaitId::Pid(child), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+                Ok(_) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    })
+    .await?
+}
+
+/// Copies output to the log, line by line, to its end.
+async fn copy_lines(reader: PipeReader, log: &Log) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(64 * 1024, pipe::Receiver::from_owned_fd(reader.into())?);
+    let mut line = Vec::new();
+    loop {
+        let available = reader.fill_buf().await?;
+        if available.is_empty() {
+            break;
+        }
+        let newline = available.iter().position(|byte| *byte == b'\n');
+        let text = &available[..newline.unwrap_or(available.len())];
+        line.extend_from_slice(&text[..text.len().min(log.line_capacity() - line.len())]);
+        let used = text.len() + usize::from(newline.is_some());
+        reader.consume(used);
+        if newline.is_some() {
+            log.line(&line);
+            line.clear();
+        }
+    }
+    if !line.is_empty() {
+        log.line(&line);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

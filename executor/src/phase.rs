@@ -1,0 +1,26 @@
+//! The phases of an attempt, in their order.
+//!
+//! | | phase | what it does |
+//! |---|---|---|
+//! | 1 | [`decode`] | reads the environment and the payload |
+//! | 2 | [`claim`] | claims the attempt; nothing is changed before |
+//! | 3 | [`fetch`] | downloads the reviewed plan, copies or clones the configuration |
+//! | 4 | [`engine`] | finds terraform or tofu, checks its version |
+//! | 5 | [`init`] | writes the backend and runs `init` |
+//! | 6 | [`scripts`] | scripts before and after; this executor rejects them |
+//! | 7 | [`run`] | runs plan, apply or destroy |
+//! | 8 | [`store`] | uploads the plan file, or a state that terraform could not store |
+//! | 9 | [`report`] | reports the result |
+//!
+//! Phases do not call each other: `attempt.rs` and `step.rs` do. What phases 3 to 8 share is in [`context`].
+
+pub(crate) mod claim;
+pub(crate) mod context;
+pub(crate) mod decode;
+pub(crate) mod engine;
+pub(crate) mod fetch;
+pub(crate) mod init;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod scripts;
+pub(crate) mod store;

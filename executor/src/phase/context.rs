@@ -1,0 +1,70 @@
+//! What the phases of a step share.
+
+use config_core::EnvSnapshot;
+use job_spec::{EphemeralJobData, attempt_api::ClaimResponse};
+
+use super::decode::AttemptInput;
+use crate::{
+    api::{
+        Api, StateAddress,
+        error::{ApiError, ErrorKind},
+    },
+    child::command_line::Options,
+    log::Log,
+    stop::Stop,
+    timeouts::Timeouts,
+    work_paths::WorkPaths,
+};
+
+/// Everything that is known when the step starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) input: &'a AttemptInput,
+    pub(crate) env: &'a EnvSnapshot,
+    pub(crate) claim: &'a ClaimResponse,
+    pub(crate) api: &'a Api,
+    pub(crate) paths: &'a WorkPaths,
+    pub(crate) log: &'a Log,
+    pub(crate) stop: &'a Stop,
+    pub(crate) timeouts: Timeouts,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn payload(&self) -> &'a EphemeralJobData {
+        &self.input.payload
+    }
+
+    /// Writes a heading to the log, unless the job does not want headings.
+    pub(crate) fn heading(&self, text: &str) {
+        if self.payload().show_header {
+            self.log.note(&format!("=== {text} ==="));
+        }
+    }
+
+    /// Stops the step if this error says that the api-server has closed the attempt.
+    pub(crate) fn fence_if_closed(&self, error: &ApiError) {
+        if error.kind == ErrorKind::Closed {
+            self.stop.fence();
+        }
+    }
+
+    /// Returns address and credentials of the state.
+    pub(crate) fn state(&self) -> StateAddress {
+        StateAddress {
+            url: self.claim.state_url.clone(),
+            user: self.claim.attempt_id.clone(),
+            password: self.input.env.token.clone(),
+        }
+    }
+
+    /// Returns the options of the command lines.
+    pub(crate) fn options(&self) -> Options {
+        let payload = self.payload();
+        Options {
+            step: payload.step_type,
+            refresh: payload.refresh,
+            refresh_only: payload.refresh_only,
+            color: self.input.env.color,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Phase 3: fetches the configuration of the workspace into the work directory, and the reviewed plan of an
+//! apply.
+//!
+//! A folder of this machine is copied ([`folder`]), a repository is cloned ([`git`]). Every failure ends the
+//! step: terraform in an empty folder would plan to destroy everything.
+
+pub(crate) mod address;
+mod error;
+mod folder;
+pub(crate) mod git;
+pub(crate) mod plan;
+pub(crate) mod working_directory;
+
+use std::path::PathBuf;
+
+use self::address::Source;
+pub(crate) use self::error::FetchError;
+use super::context::Context;
+use crate::{child::environment, work_paths::WorkDir};
+
+/// The fetched configuration.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// The root of the source.
+    pub(crate) root: PathBuf,
+    /// The commit that is checked out.
+    pub(crate) commit_id: Option<String>,
+}
+
+/// Fetches the configuration. After a stop request the result may be incomplete.
+pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Result<Configuration, FetchError> {
+    let payload = context.payload();
+    let root = dir.source();
+    let commit_id = match address::locate(payload, address::is_bare_repository)? {
+        Source::Folder(from) => {
+            context.heading(&format!("copying {}", from.display()));
+            let (to, work) = (root.clone(), dir.path().to_owned());
+            let copied = tokio::task::spawn_blocking(move || folder::copy(&from, &to, &work)).await;
+            copied.map_err(|error| FetchError::Copy { path: root.clone(), source: error.into() })??;
+            None
+        }
+        Source::Git(repository) => {
+            context.heading(&format!("cloning {}", repository.url));
+            let clone = git::Clone {
+                repository: &repository,
+                branch: payload.branch.split(',').next().unwrap_or_default().trim(),
+                commit: payload.commit_id.as_deref().filter(|commit| !commit.is_empty()),
+                target: &root,
+                key_file: dir.key_file("source"),
+            };
+            let env = environment::inherited(context.env);
+            let commit = git::clone(&clone, &env, context.log, context.stop).await?;
+            if let Some(commit) = &commit {
+                context.heading(&format!("at commit {commit}"));
+            }
+            commit
+        }
+    };
+    Ok(Configuration { root, commit_id })
+}

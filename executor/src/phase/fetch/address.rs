@@ -1,0 +1,161 @@
+//! Parses the address of a source and the credentials that belong to it.
+//!
+//! No I/O: whether a folder is a bare repository is answered by a closure.
+
+use std::path::{Path, PathBuf};
+
+use job_spec::EphemeralJobData;
+use secrecy::SecretString;
+use url::Url;
+
+use super::error::FetchError;
+
+/// Where the configuration comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A repository.
+    Git(Repository),
+}
+
+/// A repository and its credentials.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    /// The address without credentials, for arguments and logs.
+    pub(crate) url: String,
+    pub(crate) access: Access,
+}
+
+/// How git authenticates.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// Without credentials.
+    Public,
+    /// User name and password, for this scheme and host alone.
+    Password { scope: String, user: SecretString, password: SecretString },
+    /// A private key.
+    Key(SecretString),
+}
+
+/// Parses the source of a payload.
+pub(crate) fn locate(
+    payload: &EphemeralJobData,
+    is_bare_repository: impl Fn(&Path) -> bool,
+) -> Result<Source, FetchError> {
+    let source = payload.source.trim();
+    if payload.branch == "remote-content" {
+        return Err(FetchError::RemoteContent);
+    }
+    let bad = || FetchError::Address { found: without_credentials(source) };
+    if source.starts_with('/') {
+        return Ok(local(PathBuf::from(source), is_bare_repository));
+    }
+    if !source.contains("://") {
+        // The short form of ssh, `git@host:path`: a colon before any slash.
+        let host = source.split(['/', ':']).next().unwrap_or_default();
+        let rest = &source[host.len()..];
+        // Two colons would let git run any program (`ext::…`).
+        let colon = rest.starts_with(':') && !rest.starts_with("::");
+        let short = colon && !host.is_empty() && !host.starts_with('-');
+        return if short { Ok(ssh(source.to_owned(), payload)) } else { Err(bad()) };
+    }
+    let url = Url::parse(source).map_err(|_| bad())?;
+    match url.scheme() {
+        "file" => Ok(local(url.to_file_path().map_err(|()| bad())?, is_bare_repository)),
+        "ssh" if url.has_host() => Ok(ssh(source.to_owned(), payload)),
+        "https" | "http" if url.has_host() => Ok(web(url, payload)),
+        "git" if url.has_host() => {
+            Ok(Source::Git(Repository { url: source.to_owned(), access: Access::Public }))
+        }
+        _ => Err(bad()),
+    }
+}
+
+fn local(path: PathBuf, is_bare_repository: impl Fn(&Path) -> bool) -> Source {
+    match Url::from_file_path(&path) {
+        // As an address, because git ignores the depth of a clone from a path.
+        Ok(url) if is_bare_repository(&path) => {
+            Source::Git(Repository { url: url.into(), access: Access::Public })
+        }
+        _ => Source::Folder(path),
+    }
+}
+
+fn ssh(url: String, payload: &EphemeralJobData) -> Source {
+    let key = payload.access_token.as_deref().filter(|key| !key.trim().is_empty());
+    let access = match key {
+        Some(key) if payload.vcs_type.starts_with("SSH") => Access::Key(key.into()),
+        _ => Access::Public,
+    };
+    Source::Git(Repository { url, access })
+}
+
+fn web(mut url: Url, payload: &EphemeralJobData) -> Source {
+    let scope = format!("{}://{}", url.scheme(), &url[url::Position::BeforeHost..url::Position::AfterPort]);
+    let in_address = in_address(&url);
+    let token = payload.access_token.as_deref().map(str::trim).filter(|token| !token.is_empty());
+    let by_type = token.and_then(|token| {
+        credentials(&payload.vcs_type, payload.connection_type.as_deref(), token)
+            .map(|(user, password)| (user.to_owned(), password.to_owned()))
+    });
+    let access = match by_type.or(in_address) {
+        Some((user, password)) => {
+            Access::Password { scope, user: user.as_str().into(), password: password.as_str().into() }
+        }
+        None => Access::Public,
+    };
+    // These cannot fail for an address that has a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Source::Git(Repository { url: url.into(), access })
+}
+
+/// Returns the user name and password inside an address, decoded.
+fn in_address(url: &Url) -> Option<(String, String)> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let password = url.password().unwrap_or_default();
+    (!url.username().is_empty() || !password.is_empty()).then(|| (decode(url.username()), decode(password)))
+}
+
+/// Returns the secrets that are part of the address itself.
+pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
+    let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
+    let raw = url.password().map(str::to_owned);
+    // Some hosts accept a token as the user name, without a password.
+    let alone =
+        (raw.is_none() && matches!(url.scheme(), "https" | "http")).then(|| url.username().to_owned());
+    let decoded = in_address(&url).map(|(user, password)| if raw.is_some() { password } else { user });
+    raw.into_iter().chain(alone).chain(decoded.filter(|_| url.scheme().starts_with("http"))).collect()
+}
+
+fn without_credentials(source: &str) -> String {
+    match (source.find("://"), source.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &source[..scheme + 3], &source[at..]),
+        _ => source.to_owned(),
+    }
+}
+
+/// Returns user name and password for the kind of version control system.
+fn credentials<'t>(
+    vcs_type: &str,
+    connection_type: Option<&str>,
+    token: &'t str,
+) -> Option<(&'t str, &'t str)> {
+    match vcs_type {
+        "GITHUB" if connection_type == Some("OAUTH") => Some((token, "")),
+        "GITHUB" => Some(("x-access-token", token)),
+        "BITBUCKET" => Some(("x-token-auth", token)),
+        "GITLAB" => Some(("oauth2", token)),
+        "AZURE_DEVOPS" | "AZURE_SP_MI" => Some(("dummy", token)),
+        _ => None,
+    }
+}
+
+/// Returns whether a folder is a repository without working files.
+pub(crate) fn is_bare_repository(path: &Path) -> bool {
+    path.join("HEAD").is_file() && path.join("objects").is_dir() && path.join("refs").is_dir()
+}
+
+#[cfg(test)]
+mod tests;

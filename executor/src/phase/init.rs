@@ -1,0 +1,76 @@
+//! Phase 5: writes what terraform needs into the work directory and runs `init`.
+
+use std::{fs, io, path::Path};
+
+use secrecy::SecretString;
+
+use super::{
+    context::Context,
+    engine::Tool,
+    fetch::address::{self, Access, Repository, Source},
+};
+use crate::{
+    child::{
+        command_line::init_args,
+        process::{Exit, Invocation, ProcessError, run},
+        ssh_key::write_key,
+    },
+    work_paths::{WorkDir, write_private},
+};
+
+/// Makes terraform use the `http` backend. Its settings are in the environment, so that no file holds the
+/// token.
+const BACKEND_FILE: &str = "ephemeral_agents_backend_override.tf";
+const BACKEND: &str = "terraform {\n  backend \"http\" {}\n}\n";
+
+/// The work directory could not be initialized.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    #[error("could not write {what}")]
+    Write { what: &'static str, source: io::Error },
+    #[error("{command} failed with {exit}; see its error message in the log")]
+    Failed { command: String, exit: Exit },
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// Writes the backend file and the plan file, and runs `init`.
+pub(crate) async fn init(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    folder: &Path,
+    tool: &Tool,
+    plan: Option<&[u8]>,
+) -> Result<(), InitError> {
+    let write_error = |what| move |source| InitError::Write { what, source };
+    fs::write(folder.join(BACKEND_FILE), BACKEND).map_err(write_error("the backend file"))?;
+    if let Some(plan) = plan {
+        write_private(&dir.plan_file(), plan).map_err(write_error("the plan file"))?;
+    }
+    let mut env = tool.env.clone();
+    if let Some(key) = module_key(context)
+        && !env.contains_key("GIT_SSH_COMMAND")
+    {
+        let command =
+            write_key(&dir.key_file("modules"), &key).map_err(write_error("the private key for modules"))?;
+        env.insert("GIT_SSH_COMMAND".into(), command);
+    }
+    let command = format!("{} init", tool.engine.program());
+    context.heading(&command);
+    let args = init_args(context.options());
+    let call = Invocation { program: &tool.program, args, dir: folder, env: &env };
+    match run(&call, context.log, context.stop).await? {
+        Exit::Code(0) => Ok(()),
+        exit => Err(InitError::Failed { command, exit }),
+    }
+}
+
+/// Returns the key for modules in private repositories: that of the workspace, else that of its source.
+fn module_key(context: &Context<'_>) -> Option<SecretString> {
+    let payload = context.payload();
+    let own = payload.module_ssh_key.as_deref().filter(|key| !key.trim().is_empty());
+    own.map(SecretString::from).or_else(|| match address::locate(payload, |_| false) {
+        Ok(Source::Git(Repository { access: Access::Key(key), .. })) => Some(key),
+        _ => None,
+    })
+}
