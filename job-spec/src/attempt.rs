@@ -1,8 +1,7 @@
 //! One attempt at one step: which one it is, and how its executor reaches the api-server.
 
-use std::fmt;
-
 use config_core::Organization;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::names::JobName;
 
@@ -78,15 +77,15 @@ impl AttemptKey {
 ///
 /// The planner refuses a URL that does not begin with `http://` or `https://` or that ends with a slash, and a token that is
 /// not printable ASCII.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AttemptAccess {
     pub(crate) url: String,
-    pub(crate) token: String,
+    token: SecretString,
 }
 
 impl AttemptAccess {
     /// Creates the access of an attempt from its URL at the api-server and its token.
-    pub fn new(url: impl Into<String>, token: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<String>, token: impl Into<SecretString>) -> Self {
         Self { url: url.into(), token: token.into() }
     }
 
@@ -95,12 +94,9 @@ impl AttemptAccess {
     pub fn url(&self) -> &str {
         &self.url
     }
-}
 
-impl fmt::Debug for AttemptAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, token: _ } = self;
-        f.debug_struct("AttemptAccess").field("url", url).field("token", &format_args!("…")).finish()
+    pub(crate) fn expose_token(&self) -> &str {
+        self.token.expose_secret()
     }
 }
 
@@ -110,7 +106,7 @@ mod tests {
 
     #[test]
     fn debug_shows_url_and_hides_token() {
-        let access = AttemptAccess::new("https://a", "hunter2");
-        assert_eq!(format!("{access:?}"), r#"AttemptAccess { url: "https://a", token: … }"#);
+        let shown = format!("{:?}", AttemptAccess::new("https://a", "hunter2"));
+        assert!(shown.contains("https://a") && !shown.contains("hunter2"), "{shown}");
     }
 }

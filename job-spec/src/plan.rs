@@ -27,7 +27,7 @@ use crate::{
 /// A valid Job: the result of [`Planner::plan`](crate::Planner::plan), which the operator's policy permits.
 ///
 /// `Debug` shows neither the payload nor the token.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct JobPlan {
     pub(crate) key: AttemptKey,
     pub(crate) namespace: Namespace,

@@ -29,9 +29,9 @@ pub(super) fn render(
     if *delivery != Delivery::Claim {
         env.push(secret(keys::EPHEMERAL_JOB_DATA, data));
     }
-    if let Some(AttemptAccess { url, token }) = access {
-        env.push(entry(ATTEMPT_URL_ENV, url));
-        env.push(secret(ATTEMPT_TOKEN_ENV, token));
+    if let Some(access) = access {
+        env.push(entry(ATTEMPT_URL_ENV, access.url()));
+        env.push(secret(ATTEMPT_TOKEN_ENV, access.expose_token()));
     }
     env.extend(env_vars.iter().map(|(name, value)| entry(name, value)));
     env

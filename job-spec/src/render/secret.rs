@@ -1,4 +1,4 @@
-//! The Secret that belongs to a Kubernetes Job and holds what must not stand in it.
+//! The Secret that belongs to a Kubernetes Job and holds its payload and token.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::me
 
 use crate::{AttemptAccess, AttemptKey, attempt_api::ATTEMPT_TOKEN_ENV, labels, names::Namespace};
 
-/// Renders the Secret of an attempt: it has the name and the labels of the Kubernetes Job. Who submits both makes the Job
-/// its owner, which takes the id that the cluster gives to the Job.
+/// Renders the Secret of an attempt, with the name and the labels of the Kubernetes Job. The client that submits both sets the
+/// owner reference, because it needs the uid that the cluster gives to the Job.
 pub(super) fn render(
     key: &AttemptKey,
     namespace: &Namespace,
     job_data: &str,
     access: Option<&AttemptAccess>,
 ) -> Secret {
-    let token = access.map(|access| (ATTEMPT_TOKEN_ENV, access.token.as_str()));
+    let token = access.map(|access| (ATTEMPT_TOKEN_ENV, access.expose_token()));
     let data: BTreeMap<String, ByteString> = [(keys::EPHEMERAL_JOB_DATA, job_data)]
         .into_iter()
         .chain(token)
@@ -23,7 +23,7 @@ pub(super) fn render(
         .collect();
     Secret {
         data: Some(data),
-        // Nothing changes it while a pod reads it.
+        // It must not change while a pod reads it.
         immutable: Some(true),
         metadata: ObjectMeta {
             name: Some(key.job_name().into()),

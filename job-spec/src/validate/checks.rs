@@ -125,7 +125,7 @@ impl Checks<'_> {
     }
 
     pub(super) fn access(&mut self, access: &AttemptAccess) {
-        let AttemptAccess { url, token } = access;
+        let (url, token) = (access.url(), access.expose_token());
         let has_scheme = ["http://", "https://"]
             .iter()
             .any(|scheme| url.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
