@@ -1,35 +1,35 @@
 //! The messages between an executor and the api-server about one attempt.
 //!
-//! Plain data: both sides serialise these types, neither the HTTP client nor the server lives here.
-//! Every address is relative to the attempt's own address, which the pod finds in [`ATTEMPT_URL_ENV`]; every request
+//! Plain data that both sides serialize; neither the HTTP client nor the server is here.
+//! Every path is relative to the URL of the attempt, which the pod finds in [`ATTEMPT_URL_ENV`]; every request
 //! carries the token of [`ATTEMPT_TOKEN_ENV`] as `Authorization: Bearer`.
 //!
-//! | request | body | answer |
+//! | request | body | response |
 //! |---|---|---|
-//! | `POST claim` | [`ClaimRequest`] | 200 [`ClaimResponse`]; 409 somebody else took it; 410 the attempt is over |
-//! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] where the next byte belongs; 410 |
+//! | `POST claim` | [`ClaimRequest`] | 200 [`ClaimResponse`]; 409 another process has claimed it; 410 the attempt has ended |
+//! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] of the next byte that is expected; 410 |
 //! | `PUT plan` | raw plan file | 204; 410 |
 //! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none |
-//! | `POST result` | [`StepResult`] | 204, also for the same report again; 409 another report is stored; 410 |
+//! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
 
 use std::fmt;
 
 use config_core::keys;
 use serde::{Deserialize, Serialize};
 
-/// Environment variable with the address of the attempt at the api-server, without a slash at the end.
+/// Environment variable with the URL of the attempt at the api-server, without a slash at the end.
 pub const ATTEMPT_URL_ENV: &str = keys::EPHEMERAL_ATTEMPT_URL;
 
 /// Environment variable with the attempt's token.
 pub const ATTEMPT_TOKEN_ENV: &str = keys::EPHEMERAL_ATTEMPT_TOKEN;
 
-/// The executor's first call: it takes the attempt.
+/// The executor's first request: it claims the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRequest {
-    /// Random id (UUID) of this executor process: the same id again is the same claim, another one is refused.
+    /// Random id (UUID) of this executor process: the same id again is the same claim, another id is refused.
     pub executor_id: String,
-    /// Name of the machine or pod, for people.
+    /// Name of the machine or pod, for users.
     pub host: String,
 }
 
@@ -37,8 +37,8 @@ pub struct ClaimRequest {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {
-    /// Address of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); user name is the
-    /// attempt's id, password its token.
+    /// URL of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); the user name is the
+    /// attempt's id, the password its token.
     pub state_url: String,
     /// Id of the attempt (UUID).
     pub attempt_id: String,
@@ -46,7 +46,7 @@ pub struct ClaimResponse {
     pub plan_expected: bool,
     /// Names of variables (of both categories) whose values must not appear in the log.
     pub sensitive: Vec<String>,
-    /// The payload in the form of `EphemeralJobData`, where it was not handed over in the environment.
+    /// The payload in the form of `EphemeralJobData`, if the environment does not hold it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_data: Option<String>,
 }
@@ -68,7 +68,7 @@ impl fmt::Debug for ClaimResponse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogPosition {
-    /// Number of bytes that are stored, which is where the next byte belongs.
+    /// Number of bytes that are stored, which is the offset of the next byte.
     pub offset: u64,
 }
 
@@ -76,23 +76,23 @@ pub struct LogPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StepOutcome {
-    /// It did what it was for.
+    /// It succeeded.
     Completed,
     /// It failed.
     Failed,
-    /// It was told to stop, and stopped.
+    /// It was asked to stop, and stopped.
     Cancelled,
 }
 
-/// The executor's last call: what happened.
+/// The executor's last request: the result of the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepResult {
     /// How the step ended.
     pub outcome: StepOutcome,
-    /// After a plan: whether it holds changes. `None` for other steps.
+    /// After a plan, whether it contains changes. `None` for other steps.
     pub has_changes: Option<bool>,
-    /// One sentence for people, where the outcome needs one; no secrets.
+    /// One sentence for users, if the outcome needs one; without secrets.
     pub message: Option<String>,
     /// The commit that was checked out, for a git source.
     pub commit_id: Option<String>,
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_a_claim_and_no_payload() {
+    fn debug_of_claim_response_hides_payload() {
         let claim = ClaimResponse {
             state_url: "https://a/state".to_owned(),
             attempt_id: "7".to_owned(),

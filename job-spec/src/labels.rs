@@ -1,6 +1,6 @@
-//! Labels and annotations of our Kubernetes Jobs, and the selectors made of them.
+//! Labels and annotations of the Kubernetes Jobs of attempts, and label selectors for them.
 //!
-//! The labels stand on the Job and on its pod, so that either is found by organization, workspace, job, step or attempt.
+//! The Job and its pod have the same labels, so that each is found by organization, workspace, job, step or attempt.
 
 use std::collections::BTreeMap;
 
@@ -17,22 +17,22 @@ pub const STEP_NUMBER: &str = "stepNumber";
 /// Label: number of the attempt at the step.
 pub const ATTEMPT: &str = "attempt";
 
-/// Label: the program that made the object.
+/// Label: the program that created the object.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
 pub const MANAGED_BY_VALUE: &str = "ephemeral-agents";
 
-/// What the keys of our own annotations begin with; workspaces can set neither these nor such labels.
+/// Prefix of the keys of our own labels and annotations, which workspaces cannot set.
 pub const OWN_PREFIX: &str = "ephemeral-agents.dev/";
 /// Annotation: SHA-256 of the Job's `spec` (and of the Secret that belongs to it) as JSON, in lower-case hexadecimal. Two
-/// Jobs of one name are the same if it is.
+/// Jobs with the same name are the same attempt if the hashes are equal.
 pub const SPEC_HASH: &str = "ephemeral-agents.dev/spec-hash";
 
-/// What the keys of the Job controller's labels on pods begin with, and the older ones without a prefix. It refuses a Job
-/// that brings its own.
+/// Prefix of the labels that the Job controller sets on pods, and the older labels without a prefix. The API server refuses
+/// a Job that sets them.
 const OF_JOB_CONTROLLER: [&str; 3] = ["batch.kubernetes.io/", "controller-uid", "job-name"];
 
-/// Tells whether a label cannot be set by a workspace, because an attempt or its pod is found by it.
+/// Returns whether a workspace cannot set a label, because attempts and their pods are found by it.
 ///
 /// ```
 /// assert!(job_spec::labels::is_reserved("workspaceId"));
@@ -47,7 +47,7 @@ pub fn is_reserved(key: &str) -> bool {
         })
 }
 
-/// Returns the label selector of every Kubernetes Job of ours.
+/// Returns the label selector of the Kubernetes Jobs of all attempts.
 ///
 /// ```
 /// assert_eq!(job_spec::labels::selector(), "app.kubernetes.io/managed-by=ephemeral-agents");
@@ -70,7 +70,7 @@ pub fn selector_of_job(job_id: u64) -> String {
     format!("{},{JOB_ID}={job_id}", selector())
 }
 
-/// What the labels of an object say about its attempt.
+/// The attempt that the labels of an object name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct AttemptLabels {
@@ -98,7 +98,7 @@ impl From<&AttemptKey> for AttemptLabels {
     }
 }
 
-/// Parses the labels of an object of ours; `None` if a label is missing or is not a number where one is expected.
+/// Parses the labels of an object of an attempt; `None` if a label is missing or is not a number where one is expected.
 ///
 /// ```
 /// use job_spec::{AttemptKey, Organization, labels};

@@ -1,9 +1,9 @@
 //! The whole input of an executor: `EphemeralJobData`.
 //!
-//! Field names and meanings are those of Terrakube's executor (`TerraformJob.java` there), so that payloads of either
-//! system are read by the executor of either. On the wire it is JSON in standard base64.
-//! Reading is tolerant (unknown fields ignored, absent or null maps are empty, null variables are unset, line breaks in the
-//! base64 text are skipped); writing is exact (every field present, one line).
+//! Field names and meanings are those of Terrakube's executor (`TerraformJob.java`), so that either executor reads the
+//! payloads of either system. The encoding is JSON in standard base64.
+//! Decoding is tolerant: unknown fields are ignored, absent or null maps are empty, null variables are unset, line breaks in
+//! the base64 text are skipped. Encoding is exact: every field is present, on one line.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::AttemptKey;
 
-mod json_fault;
+mod json_error;
 
-pub use json_fault::JsonFault;
+pub use json_error::JsonError;
 
 /// What a step does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,9 +29,9 @@ pub enum StepType {
     TerraformApply,
     /// `terraform destroy`.
     TerraformDestroy,
-    /// Scripts only.
+    /// Runs scripts only.
     CustomScripts,
-    /// Waits for a person.
+    /// Waits for the approval of a user.
     Approval,
 }
 
@@ -59,7 +59,7 @@ impl StepType {
         }
     }
 
-    /// Tells whether the step only computes what would change.
+    /// Returns whether the step only computes changes.
     #[must_use]
     pub const fn is_plan(self) -> bool {
         matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy)
@@ -75,7 +75,7 @@ impl StepType {
         }
     }
 
-    /// Tells whether the step may change infrastructure, so that it must never run twice.
+    /// Returns whether the step may change infrastructure, so that it must never run twice.
     #[must_use]
     pub const fn changes_infrastructure(self) -> bool {
         !matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy | Self::Approval)
@@ -129,7 +129,7 @@ pub struct Command {
 #[expect(clippy::struct_excessive_bools, reason = "the fields are those of the protocol")]
 #[non_exhaustive]
 pub struct EphemeralJobData {
-    /// Scripts of the step; `None` means that there are none.
+    /// Scripts of the step; `None` means none.
     #[serde(default)]
     pub command_list: Option<Vec<Command>>,
     /// What the step does.
@@ -143,10 +143,10 @@ pub struct EphemeralJobData {
     pub job_id: String,
     /// Id of the step (UUID).
     pub step_id: String,
-    /// Exact version of terraform or tofu; empty means whichever is installed.
+    /// Exact version of terraform or tofu; empty means the installed version.
     #[serde(default, deserialize_with = "null_as_default")]
     pub terraform_version: String,
-    /// Where the configuration comes from: a git address or a local folder.
+    /// Source of the configuration: the URL of a git repository or a local folder.
     #[serde(default, deserialize_with = "null_as_default")]
     pub source: String,
     /// Branch or tag of a git source.
@@ -155,7 +155,7 @@ pub struct EphemeralJobData {
     /// Working directory inside the source, such as `/` or `/live/dev`.
     #[serde(default, deserialize_with = "null_as_default")]
     pub folder: String,
-    /// Kind of version control system, which decides the shape of the credentials: `PUBLIC`, `GITHUB`, `SSH~id_rsa`…
+    /// Kind of version control system, which determines the form of the credentials: `PUBLIC`, `GITHUB`, `SSH~id_rsa`…
     #[serde(default, deserialize_with = "null_as_default")]
     pub vcs_type: String,
     /// `OAUTH` or `STANDALONE`; only read for `GITHUB`.
@@ -167,7 +167,7 @@ pub struct EphemeralJobData {
     /// Private key for downloading modules.
     #[serde(default)]
     pub module_ssh_key: Option<String>,
-    /// Commit to check out, where an earlier step of the job has fixed one.
+    /// Commit to check out, if an earlier step of the job has determined it.
     #[serde(default)]
     pub commit_id: Option<String>,
     /// `false` adds `-refresh=false` to plan.
@@ -193,15 +193,15 @@ pub struct EphemeralJobData {
     pub variables: BTreeMap<String, String>,
 }
 
-/// Why a text is no `EphemeralJobData`.
+/// The error of decoding an `EphemeralJobData`.
 #[derive(Debug, thiserror::Error)]
 pub enum PayloadError {
     /// The text is not standard base64.
     #[error("EphemeralJobData is not standard base64")]
     Base64(#[source] base64::DecodeError),
-    /// The decoded text is not the JSON object that is expected.
+    /// The decoded text is not the expected JSON object.
     #[error("EphemeralJobData is not the JSON object of a job")]
-    Json(#[source] JsonFault),
+    Json(#[source] JsonError),
 }
 
 impl EphemeralJobData {
@@ -247,7 +247,7 @@ impl EphemeralJobData {
         }
     }
 
-    /// Sets where the configuration comes from: a git address or a local folder, and the branch or tag of the former.
+    /// Sets the source of the configuration: the URL of a git repository and its branch or tag, or a local folder.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<String>, branch: impl Into<String>) -> Self {
         self.source = source.into();
@@ -299,14 +299,14 @@ impl EphemeralJobData {
 
     /// Decodes the value of `EphemeralJobData`.
     ///
-    /// White space inside the text is skipped, because many tools wrap base64 at 76 characters.
+    /// White space in the text is skipped, because many tools wrap base64 at 76 characters.
     ///
     /// # Errors
-    /// [`PayloadError`] says whether the base64 or the JSON was wrong. It never holds a part of the payload.
+    /// [`PayloadError`] says whether the base64 or the JSON is invalid. It never contains a part of the payload.
     pub fn decode(text: &str) -> Result<Self, PayloadError> {
         let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let json = STANDARD.decode(compact).map_err(PayloadError::Base64)?;
-        serde_json::from_slice(&json).map_err(|error| PayloadError::Json(JsonFault::of(&error)))
+        serde_json::from_slice(&json).map_err(|error| PayloadError::Json(JsonError::of(&error)))
     }
 }
 

@@ -1,17 +1,17 @@
-//! A copy of a Job that may be shown.
+//! Copies of Kubernetes Jobs without secrets.
 
 use config_core::keys;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Container};
 
 use crate::attempt_api::ATTEMPT_URL_ENV;
 
-/// Environment variables whose values hold no secret; those of a workspace may.
+/// Environment variables whose values are never secret; those of a workspace may be.
 const PLAIN_ENV: [&str; 2] = [keys::EPHEMERAL_FLAG_BATCH, ATTEMPT_URL_ENV];
 
-/// Returns the same Job with every value that may hold a secret (the payload, the attempt's token, environment variables
-/// of the workspace) replaced by its length, in all containers.
+/// Returns the same Job with every value that may be secret (the payload, the attempt's token, environment variables of the
+/// workspace) replaced by its length, in all containers.
 ///
-/// Works on any Job, also on one that was read back from a cluster.
+/// Works on any Job, including one that was read from a cluster.
 #[must_use]
 pub fn redacted(job: &Job) -> Job {
     let mut copy = job.clone();
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_replaced_by_their_length_in_every_container_and_the_rest_stays() {
+    fn replaces_secrets_in_every_container_by_their_length() {
         let job = Job {
             metadata: ObjectMeta { name: Some("job-1-2-3".to_owned()), ..ObjectMeta::default() },
             spec: Some(JobSpec {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_without_a_pod_stays_as_it_is() {
+    fn returns_job_without_pod_unchanged() {
         assert_eq!(redacted(&Job::default()), Job::default());
     }
 }

@@ -1,9 +1,9 @@
-//! Why a Job failed, in its own condition.
+//! The pod failure policy, which makes the cluster write the reason of a failure into the Job's condition.
 //!
-//! With `backoffLimit: 0` every failure ends the Job, whatever this policy says. Its rules are there for their words: the
-//! controller writes the rule that matched, with exit code or pod condition, into the Job's `Failed` condition. Without
-//! them each failure reads `BackoffLimitExceeded`. The first rule that matches counts, so disruption comes first: a pod
-//! that was evicted exits with some code as well.
+//! With `backoffLimit: 0` every failure ends the Job, with or without a policy. The Job controller writes the rule that
+//! matched, with exit code or pod condition, into the Job's `Failed` condition; without rules the reason is always
+//! `BackoffLimitExceeded`. The first matching rule counts. Disruption comes first, because an evicted pod has an exit code
+//! too.
 
 use k8s_openapi::api::batch::v1::{
     PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
@@ -28,7 +28,7 @@ fn on_disruption() -> PodFailurePolicyRule {
     }
 }
 
-/// Exit code 0 is never looked at by the controller, and naming it is not allowed.
+/// The API server refuses a rule that names exit code 0.
 fn on_exit_codes(operator: &str) -> PodFailurePolicyRule {
     let values = ExitCode::ALL
         .iter()

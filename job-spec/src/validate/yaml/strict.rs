@@ -1,7 +1,7 @@
-//! Plain data becomes a type of Kubernetes, and nothing of it may be lost on the way.
+//! Strict deserialization of plain data into Kubernetes types: unknown and missing fields are errors.
 //!
-//! The types ignore fields that they do not know, and put an empty value where a field that Kubernetes requires is absent.
-//! Writing the result down again shows both: what is gone was unknown, and what was added is missing.
+//! The types ignore unknown fields, and use an empty value for a missing required field. Serializing the result again shows
+//! both: a field that is gone was unknown, and a field that was added is missing.
 
 use config_core::value::kind_in_words;
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Faults;
 
-/// Reads an object; `path` is where it stands, empty for the whole value.
+/// Parses an object; `path` is its position, empty for the whole value.
 pub(super) fn object<T: DeserializeOwned + Serialize>(
     faults: &mut Faults,
     path: &str,
@@ -30,14 +30,14 @@ pub(super) fn object<T: DeserializeOwned + Serialize>(
     (faults.problems.len() == before).then_some(object)
 }
 
-/// Reads a list of objects, each for itself, so that the faults of all of them are found.
+/// Parses a list of objects one by one, so that the errors of all items are reported.
 pub(super) fn list<T: DeserializeOwned + Serialize>(faults: &mut Faults, value: &Value) -> Vec<(usize, T)> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     let read = |(index, item)| Some((index, object(faults, &format!("[{index}]"), item)?));
     items.iter().enumerate().filter_map(read).collect()
 }
 
-/// The text of the error would show the value.
+/// Reports a value of the wrong type. The message of serde is not used, because it shows the value.
 fn wrong_type(
     faults: &mut Faults,
     path: &str,
@@ -63,12 +63,12 @@ fn wrong_type(
     let text = error.inner().to_string();
     let expected = match text.rsplit_once(", expected ") {
         Some((_, expected)) => in_words(expected),
-        None => "a value of the form that Kubernetes has there".to_owned(),
+        None => "a value of the expected type".to_owned(),
     };
     faults.push(&path, found.map_or("", kind_in_words), expected);
 }
 
-/// What the types of Kubernetes expect, in the words that are used for what was found.
+/// Returns what a Kubernetes type expects, in the terms that are used for what was found.
 fn in_words(expected: &str) -> String {
     match expected {
         "a string" => "text".to_owned(),
@@ -88,15 +88,15 @@ fn compare(faults: &mut Faults, path: &str, given: &Value, written: &Value) {
             for (key, value) in given {
                 match written.get(key) {
                     Some(written) => compare(faults, &field(path, key), value, written),
-                    // A field without a value is the same as no field, if the field exists; that cannot be told.
+                    // `null` is the same as no field if the field exists, which is not known here.
                     None if value.is_null() => {
-                        faults.push(&field(path, key), "nothing", "a value, or no such field");
+                        faults.push(&field(path, key), "null", "a value, or no such field");
                     }
-                    None => faults.push(&field(path, key), "", "a field that Kubernetes has there"),
+                    None => faults.push(&field(path, key), "unknown field", "a field of the Kubernetes API"),
                 }
             }
             for key in written.keys().filter(|key| given.get(*key).is_none_or(Value::is_null)) {
-                faults.push(&field(path, key), "nothing", "a value, which Kubernetes requires");
+                faults.push(&field(path, key), "nothing", "a value: the field is required");
             }
         }
         (Value::Array(given), Value::Array(written)) => {

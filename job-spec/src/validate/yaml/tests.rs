@@ -24,8 +24,8 @@ fn a_problem_names_variable_and_path() {
     assert_eq!(
         request.messages(),
         [
-            "workspace variable EPHEMERAL_CONFIG_AFFINITY_PLAN: found \"nodeAffinty\", expected a field that Kubernetes \
-             has there"
+            "workspace variable EPHEMERAL_CONFIG_AFFINITY_PLAN: found \"nodeAffinty: unknown field\", expected a \
+             field of the Kubernetes API"
         ]
     );
 }
@@ -59,20 +59,20 @@ fn affinity_is_strict_and_obeys_the_rules_of_kubernetes() {
             vec![format!("{at}.values: 2 | exactly one value beside this operator")],
         ),
         ("{key: a, operator: In, values: [hunter2, 1]}", vec![format!("{at}.values[1]: a number | text")]),
-        ("{operator: Exists}", vec![format!("{at}.key: nothing | a value, which Kubernetes requires")]),
+        ("{operator: Exists}", vec![format!("{at}.key: nothing | a value: the field is required")]),
         (
             "{key: a, operator: null}",
-            vec![format!("{at}.operator: nothing | a value, which Kubernetes requires")],
+            vec![format!("{at}.operator: nothing | a value: the field is required")],
         ),
         (
             "{key: a, operator: Exists, values: null}",
-            vec![format!("{at}.values: nothing | a value, or no such field")],
+            vec![format!("{at}.values: null | a value, or no such field")],
         ),
         (
             "{key: a, operator: Exists, operatr: x, valuez: y}",
             vec![
-                format!("{at}.operatr | a field that Kubernetes has there"),
-                format!("{at}.valuez | a field that Kubernetes has there"),
+                format!("{at}.operatr: unknown field | a field of the Kubernetes API"),
+                format!("{at}.valuez: unknown field | a field of the Kubernetes API"),
             ],
         ),
         ("x", vec![format!("{at}: text | an object or value of the type NodeSelectorRequirement")]),
@@ -145,9 +145,9 @@ fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_ar
         [
             "[0].maxSkew: text | a whole number",
             "[1]: a number | an object or value of the type TopologySpreadConstraint",
-            "[2].maxSkew: nothing | a value, which Kubernetes requires",
-            "[2].topologyKey: nothing | a value, which Kubernetes requires",
-            "[2].whenUnsatisfiable: nothing | a value, which Kubernetes requires",
+            "[2].maxSkew: nothing | a value: the field is required",
+            "[2].topologyKey: nothing | a value: the field is required",
+            "[2].whenUnsatisfiable: nothing | a value: the field is required",
             "[3].maxSkew: 0 | 1 or more",
             "[3].minDomains: 0 | 1 or more",
             "[3].minDomains: 0 | whenUnsatisfiable: DoNotSchedule beside it",
@@ -161,10 +161,10 @@ fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_ar
 fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
     let deep = (0..20).fold("1".to_owned(), |inner, _| format!("{{{}: {inner}}}", "é".repeat(20)));
     let found = problems(&[("EPHEMERAL_CONFIG_AFFINITY", &deep)]);
-    assert_eq!(found, [format!("{} | a field that Kubernetes has there", "é".repeat(20))]);
+    assert_eq!(found, [format!("{}: unknown field | a field of the Kubernetes API", "é".repeat(20))]);
     let key = "k".repeat(500);
     let found = problems(&[("EPHEMERAL_CONFIG_AFFINITY", &format!("{{{key}: 1}}"))]);
-    assert_eq!(found, [format!("…{} | a field that Kubernetes has there", "k".repeat(160))]);
+    assert_eq!(found, [format!("…{}: unknown field | a field of the Kubernetes API", "k".repeat(160))]);
     for (key, shown) in [(key.as_str(), "a long text"), ("''", "empty text"), ("-a", "-a")] {
         let text = format!("[{{maxSkew: 1, whenUnsatisfiable: ScheduleAnyway, topologyKey: {key}}}]");
         let found = problems(&[("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", &text)]).swap_remove(0);
@@ -186,13 +186,13 @@ fn volumes_have_names_of_their_own_and_one_kind() {
         ("{name: config-volume}", format!("[0].name: config-volume | {taken}")),
         ("{name: tf-plugin-volume}", format!("[0].name: tf-plugin-volume | {taken}")),
         ("{name: A}", format!("[0].name: A | {rule}")),
-        ("{emptyDir: {}}", "[0].name: nothing | a value, which Kubernetes requires".to_owned()),
+        ("{emptyDir: {}}", "[0].name: nothing | a value: the field is required".to_owned()),
         ("{name: a}, {name: a}", "[1].name: a | a name that stands once in the list".to_owned()),
         (
             "{name: a, emptyDir: {}, nfs: {server: s, path: /x}}",
             "[0]: emptyDir and nfs | one of them: a volume is of one kind".to_owned(),
         ),
-        ("{name: a, emptydir: {}}", "[0].emptydir | a field that Kubernetes has there".to_owned()),
+        ("{name: a, emptydir: {}}", "[0].emptydir: unknown field | a field of the Kubernetes API".to_owned()),
     ];
     for (list, expected) in cases {
         assert_eq!(volumes(&format!("[{list}]")), [expected], "{list}");
@@ -245,7 +245,7 @@ fn mounts_name_a_volume_of_the_pod_and_have_places_of_their_own() {
     let cases = [
         ("{name: b, mountPath: /x}", "[0].name: b | a volume of the pod, which are a, config-volume, s".to_owned()),
         ("{name: tmp, mountPath: /x}", "[0].name: tmp | a volume of the pod, which are a, config-volume, s".to_owned()),
-        ("{name: a}", "[0].mountPath: nothing | a value, which Kubernetes requires".to_owned()),
+        ("{name: a}", "[0].mountPath: nothing | a value: the field is required".to_owned()),
         ("{name: a, mountPath: /x, subPath: ../y}", "[0].subPath: ../y | a relative path without `..`".to_owned()),
         ("{name: a, mountPath: /x, subPath: y, subPathExpr: z}", "[0]: subPath and subPathExpr | one of them".to_owned()),
         (

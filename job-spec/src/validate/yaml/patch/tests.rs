@@ -183,18 +183,21 @@ fn a_faulty_patch_is_refused_with_its_place() {
     let no_such_path =
         "a path that the pod has before this operation; the executor's environment cannot be seen";
     for (patch, expected) in [
-        ("{spec: {hostNetwrk: true}}", "spec.hostNetwrk | a field that Kubernetes has there".to_owned()),
+        (
+            "{spec: {hostNetwrk: true}}",
+            "spec.hostNetwrk: unknown field | a field of the Kubernetes API".to_owned(),
+        ),
         ("{spec: {hostname: 7}}", "spec.hostname: a number | text".to_owned()),
         ("{spec: {hostNetwork: 7}}", "spec.hostNetwork: a number | a boolean".to_owned()),
-        ("{spec: {$patch: delete}}", "spec.$patch | a field that Kubernetes has there".to_owned()),
-        ("{sepc: {}}", "sepc | a field that Kubernetes has there".to_owned()),
+        ("{spec: {$patch: delete}}", "spec.$patch: unknown field | a field of the Kubernetes API".to_owned()),
+        ("{sepc: {}}", "sepc: unknown field | a field of the Kubernetes API".to_owned()),
         (
             "[{op: copy, from: /spec, path: /spec/hostname}]",
             "[0].op: copy or move | one of add, remove, replace, test".to_owned(),
         ),
         (
             "[{op: add, path: /spec/hostNetwrk, value: true}]",
-            "spec.hostNetwrk | a field that Kubernetes has there".to_owned(),
+            "spec.hostNetwrk: unknown field | a field of the Kubernetes API".to_owned(),
         ),
         ("[{op: add, path: /spec/hostname, value: 7}]", "spec.hostname: a number | text".to_owned()),
         ("[{op: remove, path: /spec/dnsPolicy}]", format!("[0].path: /spec/dnsPolicy | {no_such_path}")),
@@ -206,10 +209,7 @@ fn a_faulty_patch_is_refused_with_its_place() {
             "[{op: test, path: /spec/restartPolicy, value: x}]",
             "[0].path: /spec/restartPolicy | the value that stands there".to_owned(),
         ),
-        (
-            "[{op: add, path: /spec/hostname}]",
-            "[0]: an object | a value of the form that Kubernetes has there".to_owned(),
-        ),
+        ("[{op: add, path: /spec/hostname}]", "[0]: an object | a value of the expected type".to_owned()),
         (
             "{spec: {containers: [{name: executor, resources: {limits: {nvidia.com/gpu: lots}}}]}}",
             format!(

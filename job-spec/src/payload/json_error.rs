@@ -1,22 +1,22 @@
-//! What is wrong with the JSON of a payload, told without a piece of the payload.
+//! Errors in the JSON of a payload, without any part of the payload.
 
 use std::fmt;
 
-/// A fault in JSON: its kind and place.
+/// A JSON error: its kind and position.
 ///
-/// The JSON library quotes what it found, and that may be a password that stands in the wrong field. Only what was
-/// expected is kept of its words.
+/// The JSON library quotes what it found, which may be a password in the wrong field. Only what it expected is kept of its
+/// message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonFault {
+pub struct JsonError {
     what: String,
     line: usize,
     column: usize,
 }
 
-impl JsonFault {
+impl JsonError {
     pub(super) fn of(error: &serde_json::Error) -> Self {
         let text = error.to_string();
-        // Faults of the grammar are told in fixed words, those of the data quote what was found.
+        // Messages about the syntax are fixed texts, those about the data quote what was found.
         let what = if !error.is_data() || text.starts_with("missing field") {
             text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
         } else {
@@ -34,11 +34,11 @@ impl JsonFault {
     }
 }
 
-impl fmt::Display for JsonFault {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, line, column } = self;
         write!(f, "{what} at line {line} column {column}")
     }
 }
 
-impl std::error::Error for JsonFault {}
+impl std::error::Error for JsonError {}
