@@ -10,7 +10,11 @@ use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, Preview, Profile, StepType,
 };
 
-use crate::model::{IacType, Variable, VariableCategory, Workspace};
+use crate::{
+    model::{IacType, VariableCategory, VariableLayers, Workspace},
+    redaction::Redactor,
+    services::Services,
+};
 
 /// What the Kubernetes Jobs of a workspace are made from.
 #[derive(Debug, Clone)]
@@ -19,8 +23,15 @@ pub struct WorkspaceInput {
     pub workspace: Workspace,
     /// Name of its organization.
     pub organization_name: String,
-    /// Its variables with their values.
-    pub variables: Vec<Variable>,
+    /// The variables that it sees.
+    pub variables: VariableLayers,
+}
+
+impl WorkspaceInput {
+    /// Returns what hides the sensitive variables of the workspace.
+    pub(crate) fn redactor(&self) -> Redactor {
+        Redactor::new(&self.variables)
+    }
 }
 
 /// The step that an attempt is for.
@@ -69,7 +80,13 @@ pub fn plan_attempt(
     let planner = Planner::new(settings, policy);
     let (variables, key) = (environment_variables(input), key(input, step));
     let payload = payload(input, step, &key, &planner.environment(&variables, &key));
-    planner.plan(&variables, &payload, &key, access)
+    let plan = planner.plan(&variables, &payload, &key, access);
+    plan.map_err(|problems| input.redactor().problems(problems))
+}
+
+/// Returns what the executor of an example step would reach the server with; the token is as long as tokens are.
+pub(crate) fn example_access(services: &Services, step: &StepInput) -> AttemptAccess {
+    AttemptAccess::new(services.attempt_url(&step.step_id), "0".repeat(51))
 }
 
 /// Explains the Kubernetes Job that an attempt would get, whether the workspace's variables are valid or not.
@@ -116,7 +133,7 @@ fn payload(
         .with_folder(&workspace.folder)
         .with_terraform_version(&workspace.terraform_version)
         .with_environment(environment)
-        .with_variables(of_category(&input.variables, VariableCategory::Terraform));
+        .with_variables(terraform_variables(input));
     payload.commit_id.clone_from(&step.commit_id);
     payload.tofu = workspace.iac_type == IacType::Tofu;
     payload
@@ -124,25 +141,16 @@ fn payload(
 
 /// The layers of variables that the store has.
 fn environment_variables(input: &WorkspaceInput) -> Variables {
-    Variables::merge(&of_workspace(input), &BTreeMap::new(), &[])
-}
-
-/// Presets first, so that a variable of the workspace may replace them.
-fn of_workspace(input: &WorkspaceInput) -> BTreeMap<String, String> {
+    // A variable of the workspace overrides a preset.
     let presets = [
         ("TF_IN_AUTOMATION".to_owned(), "1".to_owned()),
         ("workspaceName".to_owned(), input.workspace.name.clone()),
         ("organizationName".to_owned(), input.organization_name.clone()),
     ];
-    presets.into_iter().chain(of_category(&input.variables, VariableCategory::Env)).collect()
+    input.variables.merge(VariableCategory::Env, presets)
 }
 
-fn of_category(
-    variables: &[Variable],
-    category: VariableCategory,
-) -> impl Iterator<Item = (String, String)> + '_ {
-    variables
-        .iter()
-        .filter(move |variable| variable.category == category)
-        .map(|variable| (variable.key.clone(), variable.value.clone()))
+fn terraform_variables(input: &WorkspaceInput) -> BTreeMap<String, String> {
+    let merged = input.variables.merge(VariableCategory::Terraform, []);
+    merged.iter().map(|(key, value)| (key.to_owned(), value.value.clone())).collect()
 }

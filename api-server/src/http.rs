@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, FromRef, State},
-    http::StatusCode,
+    http::{Method, StatusCode},
     middleware::from_fn_with_state,
     routing::{any, delete, get, post, put},
 };
@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{orchestrator::Orchestrator, services::Services};
 
 mod auth;
+mod collections;
 mod executor;
 mod explanation;
+mod extract;
 mod field_errors;
 mod jobs;
 mod logs;
@@ -24,7 +26,9 @@ mod organizations;
 mod problem;
 mod state;
 mod templates;
+mod variable_changes;
 mod variables;
+mod warning;
 mod workspaces;
 
 use auth::require_user;
@@ -64,10 +68,36 @@ pub fn router(state: AppState) -> Router {
     let users = Router::new()
         .route("/v1/organizations", get(organizations::list).post(organizations::create))
         .route("/v1/organizations/{organization}/workspaces", get(workspaces::list).post(workspaces::create))
+        .route(
+            "/v1/organizations/{organization}/variables",
+            get(variables::list_global).post(variables::create_global),
+        )
+        .route("/v1/organizations/{organization}/variables/{variable}", delete(variables::delete_global))
+        .route(
+            "/v1/organizations/{organization}/collections",
+            get(collections::list).post(collections::create),
+        )
+        .route("/v1/organizations/{organization}/collections/{collection}", delete(collections::delete))
+        .route(
+            "/v1/organizations/{organization}/collections/{collection}/variables",
+            get(variables::list_of_collection).post(variables::create_in_collection),
+        )
+        .route(
+            "/v1/organizations/{organization}/collections/{collection}/variables/{variable}",
+            delete(variables::delete_from_collection),
+        )
         .route("/v1/organizations/{organization}/templates", get(templates::list).post(templates::create))
         .route("/v1/workspaces/{workspace}", get(workspaces::read))
-        .route("/v1/workspaces/{workspace}/variables", get(variables::list).post(variables::create))
-        .route("/v1/workspaces/{workspace}/variables/{variable}", delete(variables::delete))
+        .route("/v1/workspaces/{workspace}/collections", get(collections::list_attached))
+        .route(
+            "/v1/workspaces/{workspace}/collections/{collection}",
+            put(collections::attach).delete(collections::detach),
+        )
+        .route(
+            "/v1/workspaces/{workspace}/variables",
+            get(variables::list_of_workspace).post(variables::create_in_workspace),
+        )
+        .route("/v1/workspaces/{workspace}/variables/{variable}", delete(variables::delete_from_workspace))
         .route("/v1/workspaces/{workspace}/explanation", get(explanation::read))
         .route("/v1/workspaces/{workspace}/jobs", get(jobs::list).post(jobs::create))
         .route("/v1/jobs/{job}", get(jobs::read))
@@ -87,7 +117,12 @@ pub fn router(state: AppState) -> Router {
         .layer(DefaultBodyLimit::max(LARGE_BODY));
     let health =
         Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
-    health.merge(users).merge(attempts).fallback(not_found).with_state(state)
+    health
+        .merge(users)
+        .merge(attempts)
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
 }
 
 async fn ready(State(services): Shared) -> Result<StatusCode, Problem> {
@@ -96,5 +131,9 @@ async fn ready(State(services): Shared) -> Result<StatusCode, Problem> {
 }
 
 async fn not_found() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this address")
+    Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path does not support {method}"))
 }

@@ -17,6 +17,7 @@ mod from_row;
 
 mod attempts;
 mod catalog;
+mod collections;
 mod decisions;
 mod executors;
 mod jobs;
@@ -25,13 +26,15 @@ mod prepared;
 mod rows;
 mod states;
 mod tokens;
+mod upgrade;
 mod variables;
 
 pub use attempts::NewAttempt;
 pub use catalog::NewWorkspace;
 pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
-pub use prepared::Prepared;
+pub use prepared::{ClaimData, Prepared};
 pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
+pub use variables::{NewVariable, VariableChange, VariableView};
 
 const KEY_CHECK: &str = "key check";
 
@@ -77,13 +80,13 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// Says what was tried when the database fails.
-trait Trying<T> {
-    fn trying(self, action: &'static str) -> Result<T, StoreError>;
+/// Adds what failed to an error of the database.
+trait ResultExt<T> {
+    fn context(self, action: &'static str) -> Result<T, StoreError>;
 }
 
-impl<T> Trying<T> for Result<T, sqlx::Error> {
-    fn trying(self, action: &'static str) -> Result<T, StoreError> {
+impl<T> ResultExt<T> for Result<T, sqlx::Error> {
+    fn context(self, action: &'static str) -> Result<T, StoreError> {
         self.map_err(|source| StoreError::Database { action, source })
     }
 }
@@ -113,14 +116,15 @@ impl Store {
             .max_connections(8)
             .connect_with(options)
             .await
-            .trying("open the store")?;
+            .context("open the store")?;
         migrations::migrator()
             .run(&pool)
             .await
             .map_err(sqlx::Error::from)
-            .trying("bring the store to the current version")?;
+            .context("bring the store to the current version")?;
         let store = Self { pool, secrets };
         store.check_key().await?;
+        store.separate_claim_data().await?;
         Ok(store)
     }
 
@@ -129,7 +133,7 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.trying("reach the store")?;
+        sqlx::query("SELECT 1").execute(&self.pool).await.context("reach the store")?;
         Ok(())
     }
 
@@ -141,7 +145,7 @@ impl Store {
     /// Begins a transaction that will write. Taking the write lock at once avoids a failure when a read would be
     /// upgraded later.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.trying("begin a transaction")
+        self.pool.begin_with("BEGIN IMMEDIATE").await.context("begin a transaction")
     }
 
     async fn check_key(&self) -> Result<(), StoreError> {
@@ -149,7 +153,7 @@ impl Store {
             .bind(KEY_CHECK)
             .fetch_optional(&self.pool)
             .await
-            .trying("read the key check")?;
+            .context("read the key check")?;
         if let Some(sealed) = stored {
             return self.secrets.open(KEY_CHECK, &sealed).map(|_| ()).map_err(|_| StoreError::WrongKey);
         }
@@ -158,7 +162,7 @@ impl Store {
             .bind(self.secrets.seal(KEY_CHECK, b"ok"))
             .execute(&self.pool)
             .await
-            .trying("store the key check")?;
+            .context("store the key check")?;
         Ok(())
     }
 }
@@ -181,41 +185,20 @@ fn parse_time_opt(text: Option<&str>) -> Result<Option<jiff::Timestamp>, StoreEr
     text.map(parse_time).transpose()
 }
 
+/// Turns the violation of a unique index into [`StoreError::Exists`].
+fn created<T>(result: Result<T, sqlx::Error>, kind: &'static str, name: &str) -> Result<T, StoreError> {
+    result.map_err(|source| {
+        if is_unique_violation(&source) {
+            StoreError::Exists { kind, name: name.to_owned() }
+        } else {
+            StoreError::Database { action: "store a new record", source }
+        }
+    })
+}
+
 fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_store_opens_again_with_its_own_key_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.sqlite");
-        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
-        let organization = store.create_organization("acme").await.unwrap();
-        store.close().await;
-        let error = Store::open(&path, EncryptionKey::new([2; 32])).await.unwrap_err();
-        assert!(matches!(error, StoreError::WrongKey), "{error}");
-        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
-        assert_eq!(store.organization(&organization.id).await.unwrap().name, "acme");
-    }
-
-    #[tokio::test]
-    async fn a_store_of_a_newer_version_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.sqlite");
-        let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
-        sqlx::query(
-            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-             VALUES (9999, 'from the future', TRUE, x'00', 0)",
-        )
-        .execute(&store.pool)
-        .await
-        .unwrap();
-        store.close().await;
-        let error = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap_err();
-        assert!(matches!(error, StoreError::Database { .. }), "{error}");
-    }
-}
+mod tests;

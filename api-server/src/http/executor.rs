@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,12 +16,13 @@ use serde::Deserialize;
 use super::{
     AppState,
     auth::require_attempt,
-    problem::{Body, Problem},
+    extract::{Body, Path, Query, RawBody},
+    problem::Problem,
 };
 use crate::{
     logs::Appended,
     services::Services,
-    store::{AttemptAuth, ClaimOutcome, ReportOutcome},
+    store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome},
 };
 
 pub(super) async fn claim(
@@ -44,26 +44,18 @@ pub(super) async fn claim(
 }
 
 async fn claim_response(services: &Services, attempt: AttemptAuth) -> Result<ClaimResponse, Problem> {
-    let job = services.store.job(attempt.job_id).await?;
-    let variables = services.store.variables(&attempt.workspace_id).await?;
-    let prepared = services.store.prepared(&attempt.id).await?;
+    let ClaimData { job_data, sensitive } = services.store.claim_data(&attempt.id).await?;
     Ok(ClaimResponse {
         state_url: services.state_url(&attempt.workspace_id),
-        plan_expected: job
-            .steps
-            .iter()
-            .any(|step| step.number < attempt.step_number && step.step_type.is_plan()),
-        sensitive: variables
-            .into_iter()
-            .filter(|variable| variable.sensitive)
-            .map(|variable| variable.key)
-            .collect(),
+        plan_expected: services.store.has_plan_step(attempt.job_id, attempt.step_number).await?,
+        sensitive: sensitive.into_iter().collect(),
         attempt_id: attempt.id,
-        job_data: prepared.job_data,
+        job_data,
     })
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogQuery {
     offset: u64,
 }
@@ -73,7 +65,7 @@ pub(super) async fn append_log(
     Path(attempt): Path<String>,
     Query(LogQuery { offset }): Query<LogQuery>,
     headers: HeaderMap,
-    bytes: Bytes,
+    RawBody(bytes): RawBody,
 ) -> Result<(StatusCode, Json<LogPosition>), Problem> {
     let attempt = require_writer(&services, &headers, &attempt).await?;
     Ok(match services.logs.append(&attempt.kubernetes_job, offset, &bytes).await? {
@@ -86,7 +78,7 @@ pub(super) async fn put_plan(
     State(services): State<Arc<Services>>,
     Path(attempt): Path<String>,
     headers: HeaderMap,
-    bytes: Bytes,
+    RawBody(bytes): RawBody,
 ) -> Result<StatusCode, Problem> {
     let attempt = require_writer(&services, &headers, &attempt).await?;
     services.blobs.put(&plan_blob(&attempt.id), bytes.to_vec()).await?;

@@ -19,6 +19,12 @@ impl FieldErrors {
         self.expect(good, key, name, NAME_RULE);
     }
 
+    /// Checks the name of a collection. Its variables go by `collection/KEY` in problems and explanations.
+    pub(super) fn collection_name(&mut self, key: &str, name: &str) {
+        self.name(key, name);
+        self.expect(!name.contains('/'), key, name, "a name without `/`");
+    }
+
     /// Checks the folder inside a source.
     pub(super) fn folder(&mut self, key: &str, folder: &str) {
         let good = !folder.split('/').any(|part| part == "..") && !folder.contains(char::is_control);
@@ -107,6 +113,7 @@ mod tests {
         assert_eq!(
             errors(|f| {
                 f.name("name", "Platform team");
+                f.collection_name("name", "gpu nodes");
                 f.folder("folder", "/live/dev");
                 f.source("source", "https://example.com/a.git", false);
                 f.source("source", "/home/me/infra", true);
@@ -125,6 +132,7 @@ mod tests {
     fn bad_values_are_errors() {
         assert_eq!(errors(|f| f.name("name", "")), 1);
         assert_eq!(errors(|f| f.name("name", " a")), 1);
+        assert_eq!(errors(|f| f.collection_name("name", "a/b")), 1);
         assert_eq!(errors(|f| f.folder("folder", "/a/../../b")), 1);
         assert_eq!(errors(|f| f.source("source", "/etc", false)), 1);
         assert_eq!(errors(|f| f.source("source", "--upload-pack=evil", true)), 1);

@@ -4,25 +4,23 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use config_core::Warning;
 use jiff::Timestamp;
-use job_spec::{
-    AttemptAccess,
-    attempt_api::{PhaseTiming, StepOutcome},
-};
+use job_spec::attempt_api::{PhaseTiming, StepOutcome};
 use k8s_backend::Cause;
 use serde::{Deserialize, Serialize};
 
 use super::{
     AppState, Items,
-    problem::{Body, Problem},
+    extract::{Body, Path},
+    problem::Problem,
 };
 use crate::{
-    attempt_building::{StepInput, WorkspaceInput, plan_attempt, warnings},
+    attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
     model::{Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
     services::Services,
     store::{Store, StoreError},
@@ -54,25 +52,22 @@ pub(super) async fn create(
     let steps = template::parse(&template.tcl)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
     let input = input_of(store, workspace).await?;
-    let mut all_warnings = warnings(&app.services.settings, &input);
-    all_warnings.extend(check_steps(&app.services, &input, &steps)?);
+    let mut warnings = warnings(&app.services.settings, &input);
+    warnings.extend(check_steps(&app.services, &input, &steps)?);
+    let redactor = input.redactor();
+    let warnings = warnings.into_iter().map(|warning| redactor.warning(warning)).collect();
     let job = store.create_job(&input.workspace, &template.id, &steps).await?;
     app.orchestrator.wake(job.id);
-    Ok((StatusCode::CREATED, Json(JobView { warnings: all_warnings, ..job.into() })))
+    Ok((StatusCode::CREATED, Json(JobView { warnings, ..job.into() })))
 }
 
 /// Reads what the Kubernetes Jobs of a workspace are made from.
 pub(super) async fn input_of(store: &Store, workspace: Workspace) -> Result<WorkspaceInput, StoreError> {
     Ok(WorkspaceInput {
         organization_name: store.organization(&workspace.organization_id).await?.name,
-        variables: store.variables(&workspace.id).await?,
+        variables: store.variable_layers(&workspace).await?,
         workspace,
     })
-}
-
-/// Makes what the executor of an example would reach the server with.
-pub(super) fn example_access(services: &Services, example: &StepInput) -> AttemptAccess {
-    AttemptAccess::new(services.attempt_url(&example.step_id), "0".repeat(51))
 }
 
 /// Plans every step once, and returns what that warns of.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, header},
     response::{
         IntoResponse, Response,
@@ -16,13 +16,18 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{AppState, problem::Problem};
+use super::{
+    AppState,
+    extract::{Path, Query},
+    problem::Problem,
+};
 use crate::{logs::whole_text, services::Services};
 
 /// A follower looks again after this time even if nobody told it to.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct From {
     #[serde(default)]
     offset: u64,

@@ -3,11 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 
-use super::{
-    Items, Shared,
-    field_errors::FieldErrors,
-    problem::{Body, Problem},
-};
+use super::{Items, Shared, extract::Body, field_errors::FieldErrors, problem::Problem};
 use crate::model::Organization;
 
 #[derive(Debug, Deserialize)]

@@ -5,13 +5,13 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, Request, rejection::JsonRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::json;
 
+use super::warning::WarningView;
 use crate::{blobs::BlobError, services::chain, store::StoreError};
 
 /// One fault in what a client sent or has configured.
@@ -48,17 +48,25 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: String,
     errors: Vec<FieldError>,
+    warnings: Vec<WarningView>,
 }
 
 impl Problem {
     /// Makes a problem of a status and a sentence.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), errors: Vec::new() }
+        Self { status, detail: detail.into(), errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// Makes a 422 of all errors that were found.
     pub(super) fn invalid(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
-        Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into(), errors }
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// Adds warnings: what is wrong as well, but not because of the request.
+    #[must_use]
+    pub(super) fn with_warnings(mut self, warnings: Vec<WarningView>) -> Self {
+        self.warnings = warnings;
+        self
     }
 
     /// A 401 that says how to do better.
@@ -87,6 +95,9 @@ impl IntoResponse for Problem {
         });
         if !self.errors.is_empty() {
             body["problems"] = json!(self.errors);
+        }
+        if !self.warnings.is_empty() {
+            body["warnings"] = json!(self.warnings);
         }
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
@@ -129,41 +140,20 @@ impl From<std::io::Error> for Problem {
     }
 }
 
-impl From<config_core::Problems> for Problem {
-    fn from(problems: config_core::Problems) -> Self {
-        let errors = problems
-            .iter()
-            .map(|problem| FieldError {
-                source: problem.origin.source.as_str().to_owned(),
-                key: problem.origin.key.clone(),
-                found: problem.found.clone(),
-                expected: problem.expected.clone(),
-                hint: problem.hint.clone(),
-            })
-            .collect();
-        Self::invalid(problems.to_string(), errors)
-    }
-}
-
-/// A JSON body whose refusal is a problem too.
-#[derive(Debug)]
-pub(super) struct Body<T>(pub(super) T);
-
-impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for Body<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(body_problem(&rejection)),
+impl From<&config_core::Problem> for FieldError {
+    fn from(problem: &config_core::Problem) -> Self {
+        Self {
+            source: problem.origin.source.as_str().to_owned(),
+            key: problem.origin.key.clone(),
+            found: problem.found.clone(),
+            expected: problem.expected.clone(),
+            hint: problem.hint.clone(),
         }
     }
 }
 
-fn body_problem(rejection: &JsonRejection) -> Problem {
-    let status = match rejection {
-        JsonRejection::JsonDataError(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        other => other.status(),
-    };
-    Problem::new(status, rejection.body_text())
+impl From<config_core::Problems> for Problem {
+    fn from(problems: config_core::Problems) -> Self {
+        Self::invalid(problems.to_string(), problems.iter().map(Into::into).collect())
+    }
 }

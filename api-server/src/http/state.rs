@@ -7,13 +7,17 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Deserialize;
 
-use super::{auth::require_state_access, problem::Problem};
+use super::{
+    auth::require_state_access,
+    extract::{Path, Query, RawBody},
+    problem::Problem,
+};
 use crate::{
     services::Services,
     store::{LockOutcome, StateLock, StateRecord, StateWriter},
@@ -47,7 +51,7 @@ pub(super) async fn handle(
     Query(lock): Query<LockId>,
     method: Method,
     headers: HeaderMap,
-    body: Bytes,
+    RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
     let writer = require_state_access(&services, &headers, &workspace).await?;
     services.store.workspace(&workspace).await?;

@@ -1,16 +1,13 @@
 //! Templates over HTTP.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;
 
 use super::{
     Items, Shared,
+    extract::{Body, Path},
     field_errors::FieldErrors,
-    problem::{Body, Problem},
+    problem::Problem,
 };
 use crate::{model::Template, template};
 

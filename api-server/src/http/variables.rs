@@ -1,29 +1,48 @@
-//! Variables of workspaces over HTTP.
+//! Variables of workspaces, organizations (global variables) and collections over HTTP.
+
+use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
+    response::{IntoResponse as _, Response},
 };
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use super::{
     Items, Shared,
+    extract::{Body, Path},
     field_errors::FieldErrors,
-    problem::{Body, Problem},
+    problem::Problem,
+    variable_changes::{Change, OnProblem, Scope},
+    warning::WarningView,
 };
-use crate::model::{Variable, VariableCategory};
+use crate::{
+    model::{Variable, VariableCategory, VariableOwner},
+    services::Services,
+    store::{self, StoreError},
+};
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewVariable {
     key: String,
-    value: String,
+    #[serde(deserialize_with = "secret_text")]
+    value: SecretString,
     category: VariableCategory,
     #[serde(default)]
     sensitive: bool,
     #[serde(default)]
     hcl: bool,
+}
+
+/// The error message of a string that is none would show the value.
+fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer)
+        .map(Into::into)
+        .map_err(|_| D::Error::custom("`value`: expected a string"))
 }
 
 /// A variable as it is shown: the value of a sensitive one is never read back.
@@ -35,43 +54,138 @@ pub(super) struct VariableView {
     category: VariableCategory,
     sensitive: bool,
     hcl: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningView>,
+}
+
+/// What is still wrong after a deletion.
+#[derive(Debug, Serialize)]
+struct Warnings {
+    warnings: Vec<WarningView>,
 }
 
 impl From<Variable> for VariableView {
     fn from(variable: Variable) -> Self {
         let Variable { id, category, key, value, sensitive, hcl } = variable;
-        Self { id, key, value: (!sensitive).then_some(value), category, sensitive, hcl }
+        let value = (!sensitive).then(|| value.expose_secret().to_owned());
+        Self { id, key, value, category, sensitive, hcl, warnings: Vec::new() }
     }
 }
 
-pub(super) async fn create(
+type Created = Result<(StatusCode, Json<VariableView>), Problem>;
+type Listed = Result<Json<Items<VariableView>>, Problem>;
+
+pub(super) async fn create_in_workspace(
     State(services): Shared,
     Path(workspace): Path<String>,
     Body(new): Body<NewVariable>,
-) -> Result<(StatusCode, Json<VariableView>), Problem> {
+) -> Created {
+    let scope = workspace_scope(&services, &workspace).await?;
+    create(services, scope, new).await
+}
+
+pub(super) async fn create_global(
+    State(services): Shared,
+    Path(organization): Path<String>,
+    Body(new): Body<NewVariable>,
+) -> Created {
+    let scope = Scope::Organization(services.store.organization(&organization).await?);
+    create(services, scope, new).await
+}
+
+pub(super) async fn create_in_collection(
+    State(services): Shared,
+    Path((organization, collection)): Path<(String, String)>,
+    Body(new): Body<NewVariable>,
+) -> Created {
+    let scope = collection_scope(&services, &organization, &collection).await?;
+    create(services, scope, new).await
+}
+
+pub(super) async fn list_of_workspace(State(services): Shared, Path(workspace): Path<String>) -> Listed {
+    let workspace = services.store.workspace(&workspace).await?;
+    list(&services, VariableOwner::Workspace(workspace.id)).await
+}
+
+pub(super) async fn list_global(State(services): Shared, Path(organization): Path<String>) -> Listed {
+    let organization = services.store.organization(&organization).await?;
+    list(&services, VariableOwner::Organization(organization.id)).await
+}
+
+pub(super) async fn list_of_collection(
+    State(services): Shared,
+    Path((organization, collection)): Path<(String, String)>,
+) -> Listed {
+    let collection = services.store.collection(&organization, &collection).await?;
+    list(&services, VariableOwner::Collection(collection.id)).await
+}
+
+pub(super) async fn delete_from_workspace(
+    State(services): Shared,
+    Path((workspace, variable)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let scope = workspace_scope(&services, &workspace).await?;
+    delete(services, scope, &variable).await
+}
+
+pub(super) async fn delete_global(
+    State(services): Shared,
+    Path((organization, variable)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let scope = Scope::Organization(services.store.organization(&organization).await?);
+    delete(services, scope, &variable).await
+}
+
+pub(super) async fn delete_from_collection(
+    State(services): Shared,
+    Path((organization, collection, variable)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let scope = collection_scope(&services, &organization, &collection).await?;
+    delete(services, scope, &variable).await
+}
+
+/// Reads a workspace and its organization.
+pub(super) async fn workspace_scope(services: &Services, id: &str) -> Result<Scope, StoreError> {
+    let workspace = services.store.workspace(id).await?;
+    let organization = services.store.organization(&workspace.organization_id).await?;
+    Ok(Scope::Workspace(organization, workspace))
+}
+
+async fn collection_scope(services: &Services, organization: &str, id: &str) -> Result<Scope, StoreError> {
+    let collection = services.store.collection(organization, id).await?;
+    Ok(Scope::Collection(services.store.organization(organization).await?, collection))
+}
+
+async fn create(services: Arc<Services>, scope: Scope, new: NewVariable) -> Created {
     let NewVariable { key, value, category, sensitive, hcl } = new;
     let mut errors = FieldErrors::default();
     errors.variable("key", &key, category);
-    errors.value("value", &value);
+    errors.value("value", value.expose_secret());
     errors.finish("the variable cannot be created")?;
-    let variable = Variable { id: String::new(), category, key, value, sensitive, hcl };
-    let made = services.store.create_variable(&workspace, variable).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let owner = scope.owner();
+    let mut change = Change::begin(services, scope).await?;
+    let new = store::NewVariable { category, key, value, sensitive, hcl };
+    let variable = change.store.create(&owner, new).await?;
+    let warnings = change.finish(OnProblem::Refuse).await?;
+    Ok((StatusCode::CREATED, Json(VariableView { warnings, ..variable.into() })))
 }
 
-pub(super) async fn list(
-    State(services): Shared,
-    Path(workspace): Path<String>,
-) -> Result<Json<Items<VariableView>>, Problem> {
-    services.store.workspace(&workspace).await?;
-    let variables = services.store.variables(&workspace).await?;
+async fn list(services: &Services, owner: VariableOwner) -> Listed {
+    let variables = services.store.variables(&owner).await?;
     Ok(Json(Items { items: variables.into_iter().map(Into::into).collect() }))
 }
 
-pub(super) async fn delete(
-    State(services): Shared,
-    Path((workspace, variable)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
-    services.store.delete_variable(&workspace, &variable).await?;
-    Ok(StatusCode::NO_CONTENT)
+async fn delete(services: Arc<Services>, scope: Scope, id: &str) -> Result<Response, Problem> {
+    let owner = scope.owner();
+    let mut change = Change::begin(services, scope).await?;
+    change.store.delete(&owner, id).await?;
+    Ok(deleted(change.finish(OnProblem::Warn).await?))
+}
+
+/// 204, or 200 with what is still wrong.
+pub(super) fn deleted(warnings: Vec<WarningView>) -> Response {
+    if warnings.is_empty() {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Json(Warnings { warnings }).into_response()
 }

@@ -11,7 +11,7 @@ use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
     model::{Attempt, Job, Step, StepStatus},
     services::{Services, chain},
-    store::{NewAttempt, Prepared, StoreError},
+    store::{ClaimData, NewAttempt, Prepared, StoreError},
     token::{TokenHash, new_token},
 };
 
@@ -70,7 +70,7 @@ impl Actor {
         let workspace = store.workspace(&job.workspace_id).await?;
         let input = WorkspaceInput {
             organization_name: store.organization(&job.organization_id).await?.name,
-            variables: store.variables(&job.workspace_id).await?,
+            variables: store.variable_layers(&workspace).await?,
             workspace,
         };
         let step_input = StepInput {
@@ -91,6 +91,7 @@ impl Actor {
             }
         };
         let prepared = Prepared::of(&plan);
+        let claim = ClaimData::new(&plan, input.variables.sensitive_keys());
         store
             .create_attempt(NewAttempt {
                 id,
@@ -100,6 +101,7 @@ impl Actor {
                 kubernetes_job: prepared.name().to_owned(),
                 token_hash: TokenHash::of(&token),
                 prepared,
+                claim,
                 not_before,
             })
             .await

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use k8s_backend::{Cause, Waiting};
 use sqlx::Sqlite;
 
-use super::{Prepared, Store, StoreError, Trying as _, now, rows::waiting_of};
+use super::{
+    ClaimData, Prepared, ResultExt as _, Store, StoreError, now,
+    rows::{reported_message, waiting_of},
+};
 use crate::{
     model::{Attempt, AttemptPhase, AttemptStatus, StepStatus, WaitingSince},
     token::TokenHash,
@@ -25,8 +28,10 @@ pub struct NewAttempt {
     pub kubernetes_job: String,
     /// Hash of the attempt's token.
     pub token_hash: TokenHash,
-    /// What is made of it.
+    /// Its Kubernetes objects.
     pub prepared: Prepared,
+    /// What its executor gets with the claim.
+    pub claim: ClaimData,
     /// The submit is not tried before this time.
     pub not_before: Option<Timestamp>,
 }
@@ -37,14 +42,23 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn create_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
-        let NewAttempt { id, job_id, step_id, number, kubernetes_job, token_hash, prepared, not_before } =
-            new;
+        let NewAttempt {
+            id,
+            job_id,
+            step_id,
+            number,
+            kubernetes_job,
+            token_hash,
+            prepared,
+            claim,
+            not_before,
+        } = new;
         let prepared = serde_json::to_vec(&prepared).expect("Kubernetes objects are plain data");
         let mut tx = self.write().await?;
         sqlx::query(
-            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed, phase,
-                                   retry_at, status, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed,
+                                   claim_sealed, phase, retry_at, status, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(&id)
         .bind(job_id)
@@ -53,21 +67,22 @@ impl Store {
         .bind(&kubernetes_job)
         .bind(token_hash.0)
         .bind(self.secrets.seal(&job_context(&id), &prepared))
+        .bind(self.seal_claim(&id, &claim))
         .bind(AttemptPhase::Prepared.as_str())
         .bind(not_before.map(|time| time.to_string()))
         .bind(AttemptStatus::Pending.as_str())
         .bind(now())
         .execute(&mut *tx)
         .await
-        .trying("store an attempt")?;
+        .context("store an attempt")?;
         sqlx::query("UPDATE steps SET status = ?, started_at = coalesce(started_at, ?) WHERE id = ?")
             .bind(StepStatus::Running.as_str())
             .bind(now())
             .bind(step_id)
             .execute(&mut *tx)
             .await
-            .trying("start a step")?;
-        tx.commit().await.trying("store an attempt")
+            .context("start a step")?;
+        tx.commit().await.context("store an attempt")
     }
 
     /// Reads what was made of an attempt.
@@ -81,11 +96,34 @@ impl Store {
                 .bind(attempt_id)
                 .fetch_optional(&self.pool)
                 .await
-                .trying("read a Kubernetes Job")?;
+                .context("read a Kubernetes Job")?;
         let sealed = sealed.ok_or_else(|| not_found(attempt_id))?;
         let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
         serde_json::from_slice(&prepared)
             .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {attempt_id}")))
+    }
+
+    /// Reads what the response to a claim of an attempt needs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be decrypted,
+    /// [`StoreError::Corrupt`] when it is missing or cannot be parsed.
+    pub async fn claim_data(&self, attempt_id: &str) -> Result<ClaimData, StoreError> {
+        let sealed: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT claim_sealed FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_optional(&self.pool)
+                .await
+                .context("read the claim data of an attempt")?;
+        let corrupt = || StoreError::Corrupt(format!("claim data of attempt {attempt_id}"));
+        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?.ok_or_else(corrupt)?;
+        let data = self.secrets.open(&claim_context(attempt_id), &sealed)?;
+        serde_json::from_slice(&data).map_err(|_| corrupt())
+    }
+
+    pub(super) fn seal_claim(&self, attempt_id: &str, claim: &ClaimData) -> Vec<u8> {
+        let data = serde_json::to_vec(claim).expect("claim data is plain data");
+        self.secrets.seal(&claim_context(attempt_id), &data)
     }
 
     /// Notes that the backend has the Kubernetes Job.
@@ -95,8 +133,10 @@ impl Store {
     pub async fn attempt_submitted(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "note a submit",
-            sqlx::query("UPDATE attempts SET phase = 'submitted', retry_at = NULL WHERE id = ? AND phase = 'prepared'")
-                .bind(attempt_id.to_owned()),
+            sqlx::query("UPDATE attempts SET phase = ?, retry_at = NULL WHERE id = ? AND phase = ?")
+                .bind(AttemptPhase::Submitted.as_str())
+                .bind(attempt_id.to_owned())
+                .bind(AttemptPhase::Prepared.as_str()),
         )
         .await
     }
@@ -188,7 +228,7 @@ impl Store {
                 .bind(attempt_id)
                 .fetch_optional(&mut *tx)
                 .await
-                .trying("read what an attempt waits for")?;
+                .context("read what an attempt waits for")?;
         let (text, since) = before.ok_or_else(|| not_found(attempt_id))?;
         let before = waiting_of(text.as_deref(), since.as_deref())?;
         let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
@@ -198,8 +238,8 @@ impl Store {
             .bind(attempt_id)
             .execute(&mut *tx)
             .await
-            .trying("note what an attempt waits for")?;
-        tx.commit().await.trying("note what an attempt waits for")
+            .context("note what an attempt waits for")?;
+        tx.commit().await.context("note what an attempt waits for")
     }
 
     /// Gives an attempt up that nobody has claimed: from now on nobody can, and this is why it ends.
@@ -230,11 +270,14 @@ impl Store {
         message: Option<&str>,
         fence: bool,
     ) -> Result<(), StoreError> {
+        let reported = reported_message(seen.result.as_ref(), seen.refusal.as_deref());
+        let message = message.filter(|message| reported != Some(message));
         let mut tx = self.write().await?;
         let done = sqlx::query(
-            "UPDATE attempts SET phase = 'ended', live = live AND NOT ?, status = ?, message = ?, ended_at = ?
+            "UPDATE attempts SET phase = ?, live = live AND NOT ?, status = ?, message = ?, ended_at = ?
              WHERE id = ? AND (claimed_at IS NOT NULL) = ? AND (result IS NOT NULL) = ?",
         )
+        .bind(AttemptPhase::Ended.as_str())
         .bind(fence)
         .bind(status.as_str())
         .bind(message)
@@ -244,16 +287,16 @@ impl Store {
         .bind(seen.result.is_some())
         .execute(&mut *tx)
         .await
-        .trying("end an attempt")?;
+        .context("end an attempt")?;
         // A lock of a run that reported, or that never was, protects nothing any more.
         if done.rows_affected() == 1 && status != AttemptStatus::Lost {
             sqlx::query("DELETE FROM state_locks WHERE attempt_id = ?")
                 .bind(&seen.id)
                 .execute(&mut *tx)
                 .await
-                .trying("release a state lock")?;
+                .context("release a state lock")?;
         }
-        tx.commit().await.trying("end an attempt")
+        tx.commit().await.context("end an attempt")
     }
 
     /// Finds the job of an attempt and the name of its Kubernetes Job, and whether it is over.
@@ -261,11 +304,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such attempt.
     pub async fn attempt_log_state(&self, attempt_id: &str) -> Result<(String, bool), StoreError> {
-        sqlx::query_as("SELECT kubernetes_job, phase = 'ended' FROM attempts WHERE id = ?")
+        sqlx::query_as("SELECT kubernetes_job, phase = ? FROM attempts WHERE id = ?")
+            .bind(AttemptPhase::Ended.as_str())
             .bind(attempt_id)
             .fetch_optional(&self.pool)
             .await
-            .trying("look up an attempt")?
+            .context("look up an attempt")?
             .ok_or_else(|| not_found(attempt_id))
     }
 
@@ -274,7 +318,7 @@ impl Store {
         action: &'static str,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<(), StoreError> {
-        query.execute(&self.pool).await.trying(action)?;
+        query.execute(&self.pool).await.context(action)?;
         Ok(())
     }
 }
@@ -283,8 +327,12 @@ fn to_json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("causes are plain data")
 }
 
-fn job_context(attempt_id: &str) -> String {
+pub(super) fn job_context(attempt_id: &str) -> String {
     format!("Kubernetes Job of attempt {attempt_id}")
+}
+
+fn claim_context(attempt_id: &str) -> String {
+    format!("claim data of attempt {attempt_id}")
 }
 
 fn not_found(attempt_id: &str) -> StoreError {

@@ -1,6 +1,6 @@
 //! What jobs are made from: organizations, workspaces and templates.
 
-use super::{Store, StoreError, Trying as _, is_unique_violation, new_id, now, parse_time};
+use super::{ResultExt as _, Store, StoreError, created, new_id, now, parse_time};
 use crate::model::{IacType, Organization, Template, Workspace};
 
 /// What a workspace is made of.
@@ -23,7 +23,7 @@ struct OrganizationRow {
 }
 from_row!(OrganizationRow { id, name, created_at });
 
-struct WorkspaceRow {
+pub(super) struct WorkspaceRow {
     id: String,
     organization_id: String,
     name: String,
@@ -57,19 +57,25 @@ struct TemplateRow {
 from_row!(TemplateRow { id, organization_id, name, tcl });
 
 impl Store {
-    /// Makes an organization.
+    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name that is the id of
+    /// another organization is taken.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the name is taken.
     pub async fn create_organization(&self, name: &str) -> Result<Organization, StoreError> {
         let id = new_id();
-        let result = sqlx::query("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)")
-            .bind(&id)
-            .bind(name)
-            .bind(now())
-            .execute(&self.pool)
-            .await;
-        created(result, "organization", name)?;
+        let result = sqlx::query(
+            "INSERT INTO organizations (id, name, created_at)
+             SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM organizations WHERE id = ?2)",
+        )
+        .bind(&id)
+        .bind(name)
+        .bind(now())
+        .execute(&self.pool)
+        .await;
+        if created(result, "organization", name)?.rows_affected() == 0 {
+            return Err(StoreError::Exists { kind: "organization", name: name.to_owned() });
+        }
         self.organization(&id).await
     }
 
@@ -82,7 +88,7 @@ impl Store {
             .bind(id)
             .fetch_optional(&self.pool)
             .await
-            .trying("read an organization")?
+            .context("read an organization")?
             .ok_or_else(|| StoreError::NotFound { kind: "organization", id: id.to_owned() })?
             .try_into()
     }
@@ -95,7 +101,7 @@ impl Store {
         sqlx::query_as::<_, OrganizationRow>("SELECT * FROM organizations ORDER BY id")
             .fetch_all(&self.pool)
             .await
-            .trying("list organizations")?
+            .context("list organizations")?
             .into_iter()
             .map(TryInto::try_into)
             .collect()
@@ -138,7 +144,7 @@ impl Store {
             .bind(id)
             .fetch_optional(&self.pool)
             .await
-            .trying("read a workspace")?
+            .context("read a workspace")?
             .ok_or_else(|| StoreError::NotFound { kind: "workspace", id: id.to_owned() })?
             .try_into()
     }
@@ -152,7 +158,7 @@ impl Store {
             .bind(organization_id)
             .fetch_all(&self.pool)
             .await
-            .trying("list workspaces")?
+            .context("list workspaces")?
             .into_iter()
             .map(TryInto::try_into)
             .collect()
@@ -191,7 +197,7 @@ impl Store {
             .bind(id)
             .fetch_optional(&self.pool)
             .await
-            .trying("read a template")?
+            .context("read a template")?
             .ok_or_else(|| StoreError::NotFound { kind: "template", id: id.to_owned() })?
             .into())
     }
@@ -206,24 +212,9 @@ impl Store {
                 .bind(organization_id)
                 .fetch_all(&self.pool)
                 .await
-                .trying("list templates")?;
+                .context("list templates")?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
-}
-
-/// Turns the violation of a unique index into [`StoreError::Exists`].
-pub(super) fn created<T>(
-    result: Result<T, sqlx::Error>,
-    kind: &'static str,
-    name: &str,
-) -> Result<T, StoreError> {
-    result.map_err(|source| {
-        if is_unique_violation(&source) {
-            StoreError::Exists { kind, name: name.to_owned() }
-        } else {
-            StoreError::Database { action: "store a new record", source }
-        }
-    })
 }
 
 impl TryFrom<OrganizationRow> for Organization {

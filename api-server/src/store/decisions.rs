@@ -1,7 +1,7 @@
 //! What people decide about jobs: approve, reject, cancel.
 
 use super::{
-    Store, StoreError, Trying as _,
+    ResultExt as _, Store, StoreError,
     jobs::{close_job, close_step, set_job_status},
     rows::read_job,
 };
@@ -25,7 +25,7 @@ impl Store {
         let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
         close_step(&mut tx, &step.id, status, None, None).await?;
         set_job_status(&mut tx, job_id, JobStatus::Running).await?;
-        tx.commit().await.trying("answer an approval")?;
+        tx.commit().await.context("answer an approval")?;
         self.job(job_id).await
     }
 
@@ -44,9 +44,9 @@ impl Store {
                 .bind(job_id)
                 .execute(&mut *tx)
                 .await
-                .trying("cancel a job")?;
+                .context("cancel a job")?;
         }
-        tx.commit().await.trying("cancel a job")?;
+        tx.commit().await.context("cancel a job")?;
         self.job(job_id).await
     }
 }

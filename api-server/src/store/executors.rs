@@ -2,8 +2,11 @@
 
 use job_spec::attempt_api::{ClaimRequest, StepResult};
 
-use super::{Store, StoreError, Trying as _, now};
-use crate::{model::AttemptStatus, token::TokenHash};
+use super::{ResultExt as _, Store, StoreError, now};
+use crate::{
+    model::{AttemptStatus, StepStatus},
+    token::TokenHash,
+};
 
 /// An attempt whose token was checked.
 #[derive(Debug, Clone)]
@@ -74,7 +77,7 @@ impl Store {
         .bind(id)
         .fetch_optional(&self.pool)
         .await
-        .trying("look up an attempt")?;
+        .context("look up an attempt")?;
         Ok(row.filter(|row| TokenHash(row.token_hash.clone()).is_of(token)).map(|row| {
             let Row { job_id, workspace_id, step_number, kubernetes_job, token_hash: _, live, claimed } = row;
             AttemptAuth {
@@ -100,7 +103,7 @@ impl Store {
                 .bind(attempt_id)
                 .fetch_one(&mut *tx)
                 .await
-                .trying("read an attempt")?;
+                .context("read an attempt")?;
         match holder {
             _ if !live => return Ok(ClaimOutcome::Over),
             Some(holder) if holder == request.executor_id => return Ok(ClaimOutcome::Claimed),
@@ -117,8 +120,8 @@ impl Store {
         .bind(attempt_id)
         .execute(&mut *tx)
         .await
-        .trying("claim an attempt")?;
-        tx.commit().await.trying("claim an attempt")?;
+        .context("claim an attempt")?;
+        tx.commit().await.context("claim an attempt")?;
         Ok(ClaimOutcome::Claimed)
     }
 
@@ -134,7 +137,7 @@ impl Store {
                 .bind(attempt_id)
                 .fetch_one(&mut *tx)
                 .await
-                .trying("read an attempt")?;
+                .context("read an attempt")?;
         match stored {
             Some(stored) if stored == text => return Ok(ReportOutcome::Stored),
             Some(_) => return Ok(ReportOutcome::Different),
@@ -146,8 +149,8 @@ impl Store {
             .bind(attempt_id)
             .execute(&mut *tx)
             .await
-            .trying("store a report")?;
-        tx.commit().await.trying("store a report")?;
+            .context("store a report")?;
+        tx.commit().await.context("store a report")?;
         Ok(ReportOutcome::Stored)
     }
 
@@ -162,7 +165,7 @@ impl Store {
         .bind(attempt_id)
         .execute(&self.pool)
         .await
-        .trying("note a plan file")?;
+        .context("note a plan file")?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -173,13 +176,15 @@ impl Store {
     pub async fn plan_attempt(&self, job_id: i64, before_step: u32) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar(
             "SELECT a.id FROM attempts a JOIN steps s ON s.id = a.step_id
-             WHERE s.job_id = ? AND s.number < ? AND s.status = 'completed' AND a.has_plan AND a.status = 'completed'
+             WHERE s.job_id = ? AND s.number < ? AND s.status = ? AND a.has_plan AND a.status = ?
              ORDER BY s.number DESC, a.number DESC LIMIT 1",
         )
         .bind(job_id)
         .bind(before_step)
+        .bind(StepStatus::Completed.as_str())
+        .bind(AttemptStatus::Completed.as_str())
         .fetch_optional(&self.pool)
         .await
-        .trying("look for the plan of a job")
+        .context("look for the plan of a job")
     }
 }

@@ -1,10 +1,11 @@
 //! Jobs and steps: reading them whole, and the transitions that people and the orchestrator make.
 
+use job_spec::StepType;
 use sqlx::{Sqlite, Transaction};
 
 use super::{
-    Store, StoreError, Trying as _, new_id, now,
-    rows::{OPEN, read_hold, read_job},
+    ResultExt as _, Store, StoreError, new_id, now,
+    rows::{message_of_attempts, message_of_steps, open_statuses, read_hold, read_job, sql_list},
 };
 use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
 
@@ -31,7 +32,7 @@ impl Store {
         .bind(now())
         .fetch_one(&mut *tx)
         .await
-        .trying("store a job")?;
+        .context("store a job")?;
         for NewStep { number, name, step_type } in steps {
             sqlx::query(
                 "INSERT INTO steps (id, job_id, number, name, type, status) VALUES (?, ?, ?, ?, ?, ?)",
@@ -44,9 +45,9 @@ impl Store {
             .bind(StepStatus::Pending.as_str())
             .execute(&mut *tx)
             .await
-            .trying("store a step")?;
+            .context("store a step")?;
         }
-        tx.commit().await.trying("store a job")?;
+        tx.commit().await.context("store a job")?;
         self.job(id).await
     }
 
@@ -55,7 +56,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is none.
     pub async fn job(&self, id: i64) -> Result<Job, StoreError> {
-        let mut tx = self.pool.begin().await.trying("read a job")?;
+        let mut tx = self.pool.begin().await.context("read a job")?;
         read_job(&mut tx, id).await
     }
 
@@ -64,13 +65,13 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn jobs_of_workspace(&self, workspace_id: &str) -> Result<Vec<Job>, StoreError> {
-        let mut tx = self.pool.begin().await.trying("list jobs")?;
+        let mut tx = self.pool.begin().await.context("list jobs")?;
         let ids: Vec<i64> =
             sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? ORDER BY id DESC LIMIT 50")
                 .bind(workspace_id)
                 .fetch_all(&mut *tx)
                 .await
-                .trying("list jobs")?;
+                .context("list jobs")?;
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
             jobs.push(read_job(&mut tx, id).await?);
@@ -84,11 +85,12 @@ impl Store {
     /// What the database said.
     pub async fn open_jobs(&self) -> Result<Vec<i64>, StoreError> {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT id FROM jobs WHERE status IN {OPEN} ORDER BY id"
+            "SELECT id FROM jobs WHERE status IN {} ORDER BY id",
+            open_statuses()
         )))
         .fetch_all(&self.pool)
         .await
-        .trying("list open jobs")
+        .context("list open jobs")
     }
 
     /// Lists the ids of jobs that wait for a workspace, oldest first.
@@ -96,11 +98,12 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn waiting_jobs(&self, workspace_id: &str) -> Result<Vec<i64>, StoreError> {
-        sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? AND status = 'pending' ORDER BY id")
+        sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? AND status = ? ORDER BY id")
             .bind(workspace_id)
+            .bind(JobStatus::Pending.as_str())
             .fetch_all(&self.pool)
             .await
-            .trying("list waiting jobs")
+            .context("list waiting jobs")
     }
 
     /// Tells who holds the workspace of a job.
@@ -108,8 +111,25 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn workspace_hold(&self, job: &Job) -> Result<WorkspaceHold, StoreError> {
-        let mut tx = self.pool.begin().await.trying("read who holds a workspace")?;
+        let mut tx = self.pool.begin().await.context("read who holds a workspace")?;
         read_hold(&mut tx, job.id, &job.workspace_id).await
+    }
+
+    /// Returns whether a job has a plan step before the step with this number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_plan_step(&self, job_id: i64, before_step: u32) -> Result<bool, StoreError> {
+        let plans = StepType::ALL.into_iter().filter(|step_type| step_type.is_plan()).map(StepType::as_str);
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = ? AND number < ? AND type IN {})",
+            sql_list(plans)
+        )))
+        .bind(job_id)
+        .bind(before_step)
+        .fetch_one(&self.pool)
+        .await
+        .context("look for the plan step of a job")
     }
 
     /// Takes the workspace for a job and starts the job. Does nothing if the workspace was taken meanwhile.
@@ -126,9 +146,9 @@ impl Store {
             .bind(&job.workspace_id)
             .execute(&mut *tx)
             .await
-            .trying("take a workspace")?;
+            .context("take a workspace")?;
         set_job_status(&mut tx, job.id, JobStatus::Running).await?;
-        tx.commit().await.trying("start a job")
+        tx.commit().await.context("start a job")
     }
 
     /// Makes a step wait for a person.
@@ -144,9 +164,9 @@ impl Store {
             .bind(StepStatus::Pending.as_str())
             .execute(&mut *tx)
             .await
-            .trying("ask for approval")?;
+            .context("ask for approval")?;
         set_job_status(&mut tx, job_id, JobStatus::WaitingApproval).await?;
-        tx.commit().await.trying("ask for approval")
+        tx.commit().await.context("ask for approval")
     }
 
     /// Says to people why a job waits; `None` takes the sentence back.
@@ -159,7 +179,7 @@ impl Store {
             .bind(job_id)
             .execute(&self.pool)
             .await
-            .trying("store a message")?;
+            .context("store a message")?;
         Ok(())
     }
 
@@ -178,9 +198,10 @@ impl Store {
             .last()
             .filter(|attempt| attempt.status == AttemptStatus::Completed)
             .and_then(|attempt| attempt.result.as_ref()?.has_changes);
+        let message = message.filter(|message| message_of_attempts(status, &step.attempts) != Some(message));
         let mut tx = self.write().await?;
         close_step(&mut tx, &step.id, status, message, has_changes).await?;
-        tx.commit().await.trying("end a step")
+        tx.commit().await.context("end a step")
     }
 
     /// Closes a job: its open steps were not executed, its locks are gone, and its workspace is free, unless the status is
@@ -196,7 +217,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         close_job(&mut tx, job, status, message).await?;
-        tx.commit().await.trying("end a job")
+        tx.commit().await.context("end a job")
     }
 }
 
@@ -210,7 +231,7 @@ pub(super) async fn set_job_status(
         .bind(job_id)
         .execute(&mut **tx)
         .await
-        .trying("store the status of a job")?;
+        .context("store the status of a job")?;
     Ok(())
 }
 
@@ -229,7 +250,7 @@ pub(super) async fn close_step(
         .bind(step_id)
         .execute(&mut **tx)
         .await
-        .trying("end a step")?;
+        .context("end a step")?;
     Ok(())
 }
 
@@ -240,6 +261,7 @@ pub(super) async fn close_job(
     message: Option<&str>,
 ) -> Result<(), StoreError> {
     let ended = now();
+    let message = message.filter(|message| message_of_steps(status, &job.steps) != Some(message));
     sqlx::query("UPDATE jobs SET status = ?, message = ?, ended_at = ? WHERE id = ?")
         .bind(status.as_str())
         .bind(message)
@@ -247,14 +269,16 @@ pub(super) async fn close_job(
         .bind(job.id)
         .execute(&mut **tx)
         .await
-        .trying("end a job")?;
-    sqlx::query("UPDATE steps SET status = ?, ended_at = ? WHERE job_id = ? AND status IN ('pending', 'waitingApproval')")
+        .context("end a job")?;
+    sqlx::query("UPDATE steps SET status = ?, ended_at = ? WHERE job_id = ? AND status IN (?, ?)")
         .bind(StepStatus::NotExecuted.as_str())
         .bind(&ended)
         .bind(job.id)
+        .bind(StepStatus::Pending.as_str())
+        .bind(StepStatus::WaitingApproval.as_str())
         .execute(&mut **tx)
         .await
-        .trying("close the steps of a job")?;
+        .context("close the steps of a job")?;
     if status == JobStatus::Unknown {
         return Ok(());
     }
@@ -262,17 +286,17 @@ pub(super) async fn close_job(
         .bind(job.id)
         .execute(&mut **tx)
         .await
-        .trying("fence the attempts of a job")?;
+        .context("fence the attempts of a job")?;
     sqlx::query("DELETE FROM state_locks WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = ?)")
         .bind(job.id)
         .execute(&mut **tx)
         .await
-        .trying("release the state locks of a job")?;
+        .context("release the state locks of a job")?;
     sqlx::query("UPDATE workspaces SET locked_by_job = NULL WHERE id = ? AND locked_by_job = ?")
         .bind(&job.workspace_id)
         .bind(job.id)
         .execute(&mut **tx)
         .await
-        .trying("free a workspace")?;
+        .context("free a workspace")?;
     Ok(())
 }

@@ -11,14 +11,23 @@ use sqlx::{
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../migrations/0001_initial.sql")),
     (2, "waiting", include_str!("../../migrations/0002_waiting.sql")),
+    (3, "variable layers", include_str!("../../migrations/0003_variable_layers.sql")),
+    (4, "claim data", include_str!("../../migrations/0004_claim_data.sql")),
 ];
 
-/// Returns what brings a database of any earlier version to the current one.
+/// Returns the migrations that bring a database of any earlier version to the current one.
 pub(super) fn migrator() -> Migrator {
+    migrator_to(i64::MAX)
+}
+
+/// Returns the migrations up to a version.
+pub(super) fn migrator_to(last: i64) -> Migrator {
     let migration = |&(version, description, sql): &(i64, &'static str, &'static str)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+    Migrator::with_migrations(
+        MIGRATIONS.iter().filter(|(version, ..)| *version <= last).map(migration).collect(),
+    )
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
-//! What is made of an attempt before anybody hears of it, as it is stored.
+//! The objects of an attempt, as they are stored before the backend gets them.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use job_spec::JobPlan;
 use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
 
-/// The objects of an attempt, and the payload where the executor is handed it at the claim. It holds secrets, so it is
-/// stored sealed; `Debug` shows the name only.
+/// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name only.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prepared {
@@ -16,15 +15,24 @@ pub struct Prepared {
     pub job: Job,
     /// The Secret that belongs to it.
     pub secret: Option<Secret>,
-    /// The payload in the form of `EphemeralJobData`, for the answer to the claim.
+}
+
+/// What the response to a claim needs. It holds secrets, so it is stored sealed, apart from [`Prepared`]: a claim does not
+/// decrypt a Kubernetes Job.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimData {
+    /// The payload in the form of `EphemeralJobData`, if it is delivered with the claim.
     pub job_data: Option<String>,
+    /// Keys of variables in the payload that are sensitive.
+    pub sensitive: BTreeSet<String>,
 }
 
 impl Prepared {
     /// Renders a plan.
     #[must_use]
     pub fn of(plan: &JobPlan) -> Self {
-        Self { job: plan.job(), secret: plan.secret(), job_data: plan.payload_for_claim().map(str::to_owned) }
+        Self { job: plan.job(), secret: plan.secret() }
     }
 
     /// Returns the name of the Kubernetes Job.
@@ -40,8 +48,22 @@ impl Prepared {
     }
 }
 
+impl ClaimData {
+    /// Collects what the executor of a plan gets when it claims the attempt.
+    #[must_use]
+    pub fn new(plan: &JobPlan, sensitive: BTreeSet<String>) -> Self {
+        Self { job_data: plan.payload_for_claim().map(str::to_owned), sensitive }
+    }
+}
+
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ClaimData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClaimData").field("sensitive", &self.sensitive).finish_non_exhaustive()
     }
 }

@@ -1,20 +1,29 @@
-//! How a job, its steps and its attempts are read from their tables.
+//! Reads a job, its steps and its attempts from their tables.
 //!
-//! Rows know texts, the model knows meanings; a text without a meaning is a fault of the file.
+//! A message is stored once, where it arises: in the report or the refusal of an attempt, else in the attempt, the step or
+//! the job. Steps take the message of their last attempt and jobs that of the step that ended them when they are read.
 
 use std::collections::HashMap;
 
-use job_spec::StepType;
+use job_spec::{StepType, attempt_api::StepResult};
 use k8s_backend::Cause;
 use sqlx::{Sqlite, Transaction};
 
-use super::{StoreError, Trying as _, parse_time, parse_time_opt};
+use super::{ResultExt as _, StoreError, parse_time, parse_time_opt};
 use crate::model::{
     Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
 };
 
-/// The statuses of jobs that are not final, for use in SQL.
-pub(super) const OPEN: &str = "('pending', 'running', 'waitingApproval')";
+/// Writes texts of enums as a list for SQL: `('a', 'b')`.
+pub(super) fn sql_list(texts: impl IntoIterator<Item = &'static str>) -> String {
+    let quoted: Vec<String> = texts.into_iter().map(|text| format!("'{text}'")).collect();
+    format!("({})", quoted.join(", "))
+}
+
+/// Returns the statuses of jobs that have not ended, as a list for SQL.
+pub(super) fn open_statuses() -> String {
+    sql_list(JobStatus::ALL.iter().filter(|status| !status.is_final()).map(|status| status.as_str()))
+}
 
 struct JobRow {
     id: i64,
@@ -105,7 +114,7 @@ impl AttemptRow {
         .bind(job_id)
         .fetch_all(&mut **tx)
         .await
-        .trying("read the attempts of a job")
+        .context("read the attempts of a job")
     }
 }
 
@@ -118,7 +127,7 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
     .bind(id)
     .fetch_optional(&mut **tx)
     .await
-    .trying("read a job")?
+    .context("read a job")?
     .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
     let steps = sqlx::query_as::<_, StepRow>(
         "SELECT *, type AS step_type FROM steps WHERE job_id = ? ORDER BY number",
@@ -126,7 +135,7 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
     .bind(id)
     .fetch_all(&mut **tx)
     .await
-    .trying("read the steps of a job")?;
+    .context("read the steps of a job")?;
     let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
     for row in AttemptRow::of_job(tx, id).await? {
         attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
@@ -142,27 +151,67 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
         created_at,
         ended_at,
     } = row;
+    let status = JobStatus::parse(&status).map_err(StoreError::Corrupt)?;
+    let steps: Vec<Step> = steps
+        .into_iter()
+        .map(|step| {
+            let attempts = attempts.remove(&step.id).unwrap_or_default();
+            step.into_step(attempts)
+        })
+        .collect::<Result<_, _>>()?;
     Ok(Job {
         id,
         organization_id,
         workspace_id,
         template_id,
-        status: JobStatus::parse(&status).map_err(StoreError::Corrupt)?,
-        message,
+        status,
+        message: message.or_else(|| message_of_steps(status, &steps).map(str::to_owned)),
         cancel_requested,
         created_at: parse_time(&created_at)?,
         ended_at: parse_time_opt(ended_at.as_deref())?,
-        steps: steps
-            .into_iter()
-            .map(|step| {
-                let attempts = attempts.remove(&step.id).unwrap_or_default();
-                step.into_step(attempts)
-            })
-            .collect::<Result<_, _>>()?,
+        steps,
     })
 }
 
-/// A workspace is free for a job when nobody holds it and no earlier job waits for it.
+/// Returns the message that the executor or the backend gave for the end of an attempt.
+pub(super) fn reported_message<'a>(
+    result: Option<&'a StepResult>,
+    refusal: Option<&'a str>,
+) -> Option<&'a str> {
+    match result {
+        Some(result) => result.message.as_deref(),
+        None => refusal,
+    }
+}
+
+/// Returns the message that a step which has ended takes from its last attempt.
+pub(super) fn message_of_attempts(status: StepStatus, attempts: &[Attempt]) -> Option<&str> {
+    match status {
+        StepStatus::Pending | StepStatus::Running | StepStatus::WaitingApproval | StepStatus::NotExecuted => {
+            None
+        }
+        StepStatus::Completed
+        | StepStatus::Failed
+        | StepStatus::Rejected
+        | StepStatus::Cancelled
+        | StepStatus::Unknown => attempts.last()?.message.as_deref(),
+    }
+}
+
+/// Returns the message that a job which has ended takes from the step that ended it.
+pub(super) fn message_of_steps(status: JobStatus, steps: &[Step]) -> Option<&str> {
+    let ended_job = |step: &&Step| match step.status {
+        StepStatus::Failed | StepStatus::Rejected | StepStatus::Cancelled | StepStatus::Unknown => true,
+        StepStatus::Completed => status == JobStatus::NoChanges && step.has_changes == Some(false),
+        StepStatus::Pending | StepStatus::Running | StepStatus::WaitingApproval | StepStatus::NotExecuted => {
+            false
+        }
+    };
+    let ended = status.is_final().then(|| steps.iter().rfind(ended_job))?;
+    ended?.message.as_deref()
+}
+
+/// A workspace is free for a job when no job holds it and no earlier job waits for it.
 pub(super) async fn read_hold(
     tx: &mut Transaction<'_, Sqlite>,
     job_id: i64,
@@ -172,20 +221,21 @@ pub(super) async fn read_hold(
         .bind(workspace_id)
         .fetch_one(&mut **tx)
         .await
-        .trying("read who holds a workspace")?;
+        .context("read who holds a workspace")?;
     match holder {
         Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
         Some(_) => return Ok(WorkspaceHold::Other),
         None => {}
     }
     let earlier: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {OPEN})"
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {})",
+        open_statuses()
     )))
     .bind(workspace_id)
     .bind(job_id)
     .fetch_one(&mut **tx)
     .await
-    .trying("look for earlier jobs")?;
+    .context("look for earlier jobs")?;
     Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
 }
 
@@ -193,12 +243,14 @@ impl StepRow {
     fn into_step(self, attempts: Vec<Attempt>) -> Result<Step, StoreError> {
         let Self { id, number, name, step_type, status, message, has_changes, started_at, ended_at } = self;
         let known = StepType::ALL.into_iter().find(|known| known.as_str() == step_type);
+        let status = StepStatus::parse(&status).map_err(StoreError::Corrupt)?;
+        let message = message.or_else(|| message_of_attempts(status, &attempts).map(str::to_owned));
         Ok(Step {
             id,
             number,
             name,
             step_type: known.ok_or_else(|| StoreError::Corrupt(format!("step type {step_type:?}")))?,
-            status: StepStatus::parse(&status).map_err(StoreError::Corrupt)?,
+            status,
             message,
             has_changes,
             started_at: parse_time_opt(started_at.as_deref())?,
@@ -248,20 +300,28 @@ impl TryFrom<AttemptRow> for Attempt {
             created_at,
             ended_at,
         } = row;
+        let result: Option<StepResult> = result
+            .map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?;
+        let phase = AttemptPhase::parse(&phase).map_err(StoreError::Corrupt)?;
+        let message = match phase {
+            AttemptPhase::Ended => {
+                message.or_else(|| reported_message(result.as_ref(), refusal.as_deref()).map(str::to_owned))
+            }
+            AttemptPhase::Prepared | AttemptPhase::Submitted => message,
+        };
         Ok(Self {
             number,
             kubernetes_job,
-            phase: AttemptPhase::parse(&phase).map_err(StoreError::Corrupt)?,
+            phase,
             live,
             submit_failures,
             retry_at: parse_time_opt(retry_at.as_deref())?,
             refusal,
             cancel_sent,
             claimed_at: parse_time_opt(claimed_at.as_deref())?,
-            result: result
-                .map(|text| serde_json::from_str(&text))
-                .transpose()
-                .map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?,
+            result,
             cause: cause.map(|text| cause_of(&text)),
             waiting: waiting_of(waiting.as_deref(), waiting_since.as_deref())?,
             status: AttemptStatus::parse(&status).map_err(StoreError::Corrupt)?,

@@ -2,7 +2,7 @@
 
 use sqlx::{Sqlite, Transaction};
 
-use super::{Store, StoreError, Trying as _, now};
+use super::{ResultExt as _, Store, StoreError, now};
 
 /// Who writes a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl Store {
         .bind(workspace_id)
         .fetch_optional(&self.pool)
         .await
-        .trying("look up a state")
+        .context("look up a state")
     }
 
     /// Stores a new version of a state. `lock_id` is the lock that the writer says it holds.
@@ -114,8 +114,8 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await
-        .trying("store a state")?;
-        tx.commit().await.trying("store a state")?;
+        .context("store a state")?;
+        tx.commit().await.context("store a state")?;
         Ok(LockOutcome::Done)
     }
 
@@ -148,8 +148,8 @@ impl Store {
         .bind(now())
         .execute(&mut *tx)
         .await
-        .trying("lock a state")?;
-        tx.commit().await.trying("lock a state")?;
+        .context("lock a state")?;
+        tx.commit().await.context("lock a state")?;
         Ok(LockOutcome::Done)
     }
 
@@ -179,8 +179,8 @@ impl Store {
             .bind(workspace_id)
             .execute(&mut *tx)
             .await
-            .trying("unlock a state")?;
-        tx.commit().await.trying("unlock a state")?;
+            .context("unlock a state")?;
+        tx.commit().await.context("unlock a state")?;
         Ok(LockOutcome::Done)
     }
 }
@@ -193,7 +193,7 @@ async fn read_lock(
         .bind(workspace_id)
         .fetch_optional(&mut **tx)
         .await
-        .trying("read the lock of a state")
+        .context("read the lock of a state")
 }
 
 /// The fence: an attempt writes only while it is live and claimed.
@@ -204,5 +204,5 @@ async fn may_write(tx: &mut Transaction<'_, Sqlite>, writer: &StateWriter) -> Re
         .fetch_optional(&mut **tx)
         .await
         .map(|live: Option<bool>| live.unwrap_or(false))
-        .trying("check an attempt")
+        .context("check an attempt")
 }

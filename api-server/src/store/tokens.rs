@@ -1,6 +1,6 @@
 //! Tokens of people and machines, kept as hashes.
 
-use super::{Store, StoreError, Trying as _, new_id, now};
+use super::{ResultExt as _, Store, StoreError, new_id, now};
 use crate::token::TokenHash;
 
 impl Store {
@@ -19,7 +19,7 @@ impl Store {
         .bind(now())
         .execute(&self.pool)
         .await
-        .trying("store a token")?;
+        .context("store a token")?;
         Ok(())
     }
 
@@ -34,6 +34,6 @@ impl Store {
             .bind(&hash.0)
             .fetch_optional(&self.pool)
             .await
-            .trying("look up a token")
+            .context("look up a token")
     }
 }

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails says where and why")]
 
 mod attempts;
+mod collections;
 mod policy;
+mod problems;
 mod repository;
 mod states;
 mod support;
+mod variables;

@@ -1,16 +1,40 @@
-//! The operator's two files: what they refuse, what they decide, and what they warn of.
+//! Settings file and policy of the operator: what they refuse, decide and warn of.
 
 use reqwest::StatusCode;
 
 use super::support::{Operator, World};
 
+const STRICT: &str = "[default.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = [\"terraform-*\"]\n\
+    [organizations.other.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = [\"*\"]\n";
+
 #[tokio::test]
-async fn a_variable_that_the_policy_refuses_is_a_422_before_anything_is_created() {
-    let policy = "[default.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = [\"terraform-*\"]\n\
-        [organizations.other.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = [\"*\"]\n";
-    let world = World::under(Operator { policy, ..Operator::default() }).await;
+async fn rejects_variable_that_the_policy_forbids_when_it_is_set() {
+    let world = World::under(Operator { policy: STRICT, ..Operator::default() }).await;
+    for path in [world.variables(), world.globals()] {
+        let (status, problem) =
+            world.try_variable(&path, "EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "cluster-admin").await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
+        let faults = problem["problems"].as_array().unwrap();
+        assert_eq!(faults.len(), 1, "{problem:#}");
+        assert_eq!(faults[0]["found"], "cluster-admin");
+        assert_eq!(
+            faults[0]["expected"],
+            "terraform-*, by policy default.values.EPHEMERAL_CONFIG_SERVICE_ACCOUNT"
+        );
+        assert_eq!(world.get(&path).await["items"].as_array().unwrap().len(), 0);
+        let (status, answer) =
+            world.try_variable(&path, "EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "terraform-net").await;
+        assert_eq!(status, StatusCode::CREATED, "{answer:#}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_job_whose_variables_a_newer_policy_forbids() {
+    let loose = "[default]\nallow = [\"EPHEMERAL_CONFIG_IMAGE\"]\n";
+    let mut world = World::under(Operator { policy: loose, ..Operator::default() }).await;
     world.variable("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "cluster-admin").await;
     world.variable("EPHEMERAL_CONFIG_IMAGE", "registry.example/own:1").await;
+    world.start_again_under(Operator { policy: STRICT, ..Operator::default() }).await;
     let (status, problem) = world.try_job(&["terraformPlan"]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
     let faults = problem["problems"].as_array().unwrap();
@@ -27,7 +51,7 @@ async fn a_variable_that_the_policy_refuses_is_a_422_before_anything_is_created(
 }
 
 #[tokio::test]
-async fn an_organization_is_found_in_both_files_by_its_name_and_the_operator_is_warned_of_his_own_files() {
+async fn finds_organization_by_name_in_both_files_and_warns_of_the_settings_file() {
     let settings = "[organizations.acme.variables]\n\
         EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT = \"runAsUser=0\"\nEPHEMERAL_CPU_REQUEST = \"1\"\n";
     let policy = "[organizations.acme]\npod-security = \"restricted\"\nallow = [\"EPHEMERAL_CONFIG_IMAGE\"]\n\
@@ -53,12 +77,13 @@ async fn an_organization_is_found_in_both_files_by_its_name_and_the_operator_is_
 }
 
 #[tokio::test]
-async fn the_kubernetes_job_of_a_workspace_is_explained_without_a_job() {
-    let policy = "[default.maximum]\ncpu = \"3\"\n";
-    let world = World::under(Operator { policy, ..Operator::default() }).await;
+async fn explains_kubernetes_job_of_a_workspace_without_a_job() {
+    let mut world = World::new().await;
     world.variable("EPHEMERAL_MEMORY_LIMIT_APPLY", "1Gi").await;
     world.variable("EPHEMERAL_CPU_LIMIT", "4").await;
     world.variable("EPHEMERAL_JOB_ENV_VARS", "TOKEN=hunter2").await;
+    let policy = "[default.maximum]\ncpu = \"3\"\n";
+    world.start_again_under(Operator { policy, ..Operator::default() }).await;
     let path = format!("/v1/workspaces/{}/explanation", world.workspace);
     let answer = world.get(&format!("{path}?stepType=terraformApply")).await;
     assert_eq!(answer["refused"][0]["key"], "EPHEMERAL_CPU_LIMIT", "{answer:#}");

@@ -90,6 +90,12 @@ impl World {
 
     /// Stops the server and starts another one on the same data.
     pub(crate) async fn start_again(&mut self) {
+        self.start_again_under(self.operator).await;
+    }
+
+    /// The same, with other files of the operator.
+    pub(crate) async fn start_again_under(&mut self, operator: Operator) {
+        self.operator = operator;
         self.shutdown.cancel();
         (self.base, self.shutdown) = serve(self.folder.path(), &self.backend, self.operator).await;
     }
@@ -108,7 +114,18 @@ impl World {
         (response.status(), response.json().await.unwrap_or_default())
     }
 
-    async fn create(&self, path: &str, body: Value) -> String {
+    pub(crate) async fn put(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.request("PUT", path).send().await.unwrap();
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        let response = self.request("DELETE", path).send().await.unwrap();
+        (response.status(), response.json().await.unwrap_or_default())
+    }
+
+    /// Creates a record and returns its id.
+    pub(crate) async fn create(&self, path: &str, body: Value) -> String {
         let (status, answer) = self.post(path, body).await;
         assert_eq!(status, StatusCode::CREATED, "{answer}");
         answer["id"].as_str().unwrap().to_owned()
@@ -122,9 +139,39 @@ impl World {
     }
 
     /// Sets an environment variable of the workspace.
-    pub(crate) async fn variable(&self, key: &str, value: &str) {
-        let path = format!("/v1/workspaces/{}/variables", self.workspace);
-        self.create(&path, json!({ "key": key, "value": value, "category": "ENV" })).await;
+    pub(crate) async fn variable(&self, key: &str, value: &str) -> String {
+        self.create(&self.variables(), json!({ "key": key, "value": value, "category": "ENV" })).await
+    }
+
+    /// Tries to set an environment variable below a path.
+    pub(crate) async fn try_variable(&self, path: &str, key: &str, value: &str) -> (StatusCode, Value) {
+        self.post(path, json!({ "key": key, "value": value, "category": "ENV" })).await
+    }
+
+    /// Path of the workspace's variables.
+    pub(crate) fn variables(&self) -> String {
+        format!("/v1/workspaces/{}/variables", self.workspace)
+    }
+
+    /// Path of the organization's global variables.
+    pub(crate) fn globals(&self) -> String {
+        format!("/v1/organizations/{}/variables", self.organization)
+    }
+
+    /// Path of the organization's collections.
+    pub(crate) fn collections(&self) -> String {
+        format!("/v1/organizations/{}/collections", self.organization)
+    }
+
+    /// Creates a collection and returns its id.
+    pub(crate) async fn collection(&self, name: &str, priority: i32) -> String {
+        self.create(&self.collections(), json!({ "name": name, "priority": priority })).await
+    }
+
+    /// Creates another workspace of an organization and returns its id.
+    pub(crate) async fn another_workspace(&self, organization: &str, name: &str) -> String {
+        let path = format!("/v1/organizations/{organization}/workspaces");
+        self.create(&path, json!({ "name": name, "source": "https://git.example.com/net.git" })).await
     }
 
     /// Asks for such a job.

@@ -79,20 +79,19 @@ async fn a_broken_configuration_fails_the_plan_with_the_words_of_terraform_and_f
 }
 
 #[tokio::test]
-async fn a_malformed_toleration_is_refused_by_name_when_the_job_is_created() {
+async fn rejects_malformed_toleration_by_name_when_it_is_set() {
     let server = Server::start();
     let workspace = server.workspace(TRIVIAL).await;
-    workspace
-        .variable("ENV", "EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists:NoSchedule;gpu:Exsts", false)
-        .await;
-    let template = workspace.template(&["terraformPlan"]).await;
-    let (status, problem) = workspace.try_job(&template).await;
+    let body = serde_json::json!({
+        "key": "EPHEMERAL_CONFIG_TOLERATIONS", "value": "spot:Exists:NoSchedule;gpu:Exsts", "category": "ENV",
+    });
+    let (status, problem) = server.post(&format!("/v1/workspaces/{}/variables", workspace.id), body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     let fault = &problem["problems"][0];
     assert_eq!(fault["key"], "EPHEMERAL_CONFIG_TOLERATIONS");
     assert!(fault.to_string().contains("gpu:Exsts"), "{problem:#}");
-    let jobs = server.get(&format!("/v1/workspaces/{}/jobs", workspace.id)).await;
-    assert_eq!(jobs["items"].as_array().unwrap().len(), 0, "nothing was started");
+    let variables = server.get(&format!("/v1/workspaces/{}/variables", workspace.id)).await;
+    assert_eq!(variables["items"].as_array().unwrap().len(), 0, "nothing was stored");
 }
 
 #[tokio::test]

@@ -13,6 +13,5 @@ mod access;
 mod explain;
 mod failures;
 mod main_job;
-
 mod mounted_secrets;
 mod support;

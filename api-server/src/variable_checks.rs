@@ -1,0 +1,43 @@
+//! Checks the variables that a workspace sees, without a job: settings, policy and the Kubernetes Jobs that they lead to.
+
+use std::collections::BTreeSet;
+
+use config_core::{Problem, Warning};
+use job_spec::StepType;
+
+use crate::{
+    attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
+    services::Services,
+};
+
+/// Number of the example step: the first one of most templates.
+const STEP_NUMBER: u32 = 100;
+
+/// A step of each kind that variables can be set for.
+const STEP_TYPES: [StepType; 2] = [StepType::TerraformPlan, StepType::TerraformApply];
+
+/// What is wrong with a set of variables. Sensitive values are not shown.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Findings {
+    /// Why jobs would be refused.
+    pub(crate) problems: BTreeSet<Problem>,
+    /// What works, but not as it seems to.
+    pub(crate) warnings: BTreeSet<Warning>,
+}
+
+/// Plans a step of each kind with the variables of a workspace.
+pub(crate) fn check(services: &Services, input: &WorkspaceInput) -> Findings {
+    let mut findings = Findings::default();
+    findings.warnings.extend(warnings(&services.settings, input));
+    for step_type in STEP_TYPES {
+        let step = StepInput::example(STEP_NUMBER, step_type);
+        let access = example_access(services, &step);
+        match plan_attempt(&services.settings, &services.policy, input, &step, access) {
+            Ok(plan) => findings.warnings.extend(plan.warnings().iter().cloned()),
+            Err(problems) => findings.problems.extend(problems),
+        }
+    }
+    let redactor = input.redactor();
+    findings.warnings = findings.warnings.into_iter().map(|warning| redactor.warning(warning)).collect();
+    findings
+}

@@ -1,0 +1,60 @@
+//! Every error is a problem detail (RFC 9457), whichever layer finds it.
+
+use reqwest::{StatusCode, header};
+use serde_json::{Value, json};
+
+use super::support::World;
+
+#[tokio::test]
+async fn every_rejection_is_a_problem_detail() {
+    let world = World::new().await;
+    let workspace = format!("/v1/workspaces/{}", world.workspace);
+    let attempt = "/v1/attempts/00000000-0000-0000-0000-000000000000";
+    let rejected = [
+        ("GET", "/v1/jobs/one".to_owned(), StatusCode::BAD_REQUEST),
+        ("GET", "/v1/jobs/1%ff".to_owned(), StatusCode::BAD_REQUEST),
+        ("GET", "/v1/jobs/4711".to_owned(), StatusCode::NOT_FOUND),
+        ("GET", "/v1/nothing".to_owned(), StatusCode::NOT_FOUND),
+        ("PATCH", workspace.clone(), StatusCode::METHOD_NOT_ALLOWED),
+        ("DELETE", "/healthz".to_owned(), StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", format!("{workspace}/explanation?stepType=nothing"), StatusCode::BAD_REQUEST),
+        ("GET", format!("{workspace}/explanation?step=1"), StatusCode::BAD_REQUEST),
+        ("GET", format!("{attempt}/log?offset=-1"), StatusCode::BAD_REQUEST),
+        ("GET", format!("{attempt}/log?ofset=1"), StatusCode::BAD_REQUEST),
+        ("POST", format!("{workspace}/variables"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ];
+    for (method, path, expected) in rejected {
+        let response = world.request(method, &path).send().await.unwrap();
+        let status = response.status();
+        let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+        if expected == StatusCode::METHOD_NOT_ALLOWED {
+            assert!(response.headers().contains_key(header::ALLOW), "{method} {path}");
+        }
+        let problem: Value = response.json().await.unwrap();
+        assert_eq!(
+            (status, content_type.as_str()),
+            (expected, "application/problem+json"),
+            "{method} {path}"
+        );
+        assert_eq!(problem["status"], expected.as_u16(), "{method} {path}: {problem:#}");
+        assert!(problem["detail"].is_string() && problem["title"].is_string(), "{problem:#}");
+    }
+}
+
+#[tokio::test]
+async fn body_problems_are_problem_details() {
+    let world = World::new().await;
+    let send = async |path: &str, body: String| {
+        let request = world.request("POST", path).header(header::CONTENT_TYPE, "application/json");
+        let response = request.body(body).send().await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    let unknown = json!({ "name": "x", "colour": "red" }).to_string();
+    let (status, problem) = send("/v1/organizations", unknown).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(problem["detail"].as_str().unwrap().contains("colour"), "{problem:#}");
+    assert_eq!(send("/v1/organizations", "{".to_owned()).await.0, StatusCode::BAD_REQUEST);
+    let large = json!({ "name": "x".repeat(3 * 1024 * 1024) }).to_string();
+    assert_eq!(send("/v1/organizations", large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
