@@ -96,7 +96,9 @@ async fn explains_kubernetes_job_of_a_workspace_without_a_job() {
 
     let old = world.get(&format!("{path}?profile=compatible")).await;
     let limits = &old["job"]["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"];
-    assert_eq!(limits, &serde_json::json!({ "cpu": "4" }));
+    assert_eq!(limits, &serde_json::Value::Null, "what the policy refuses is not shown: {old:#}");
+    let defects = old["defects"].as_array().unwrap();
+    assert!(defects.iter().any(|defect| defect["about"] == "EPHEMERAL_CPU_LIMIT"), "{old:#}");
     assert_eq!(old["defects"][0]["about"], "metadata.name");
 
     let approval = world.request("GET", &format!("{path}?stepType=approval")).send().await.unwrap();
