@@ -2,9 +2,10 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use config_core::value::Seconds;
 
 mod explain;
 
@@ -73,9 +74,10 @@ pub struct Serve {
     pub policy: Option<PathBuf>,
 
     /// How long an executor may wait for one and the same thing before it starts (an image, room on a node, a Secret…), as in
-    /// `90s` or `10m`. Then its step fails with the reason; nothing has run, so the job can be started again.
-    #[arg(long, env = "PodStartPatience", value_name = "TIME", default_value = "10m", value_parser = duration)]
-    pub pod_start_patience: Duration,
+    /// `90s` or `10m`. Then its step fails with the reason; nothing has run, so the job can be started again. [default: the
+    /// setting `PodStartTimeout`, or 10m]
+    #[arg(long, alias = "pod-start-patience", value_name = "TIME")]
+    pub pod_start_timeout: Option<Seconds>,
 
     /// File with the key for encryption at rest: 32 bytes in base64. [default: DATA_DIR/encryption-key, made at first start]
     #[arg(long)]
@@ -84,12 +86,6 @@ pub struct Serve {
     /// File with the administrator's token, at least 16 characters. [default: DATA_DIR/admin-token, made at first start]
     #[arg(long)]
     pub admin_token_file: Option<PathBuf>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("{text:?} is no time, expected a number with a unit, as in 90s or 10m");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| expected())?;
-    Duration::try_from(parsed).map_err(|_| expected())
 }
 
 /// Where Kubernetes Jobs run.

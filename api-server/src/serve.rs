@@ -36,6 +36,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves the HTTP API and runs jobs until a signal comes.
 pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::Result<()> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    let pod_start_timeout = options.pod_start_timeout.unwrap_or(settings.pod_start_timeout.value).into();
     let policy = read_policy(options.policy.as_deref())?;
     let data = DataFolder::open(&options.data_dir, options.backend).await?;
     let secrets = match &options.encryption_key_file {
@@ -66,7 +70,7 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
         settings,
         policy,
         api_url,
-        pod_start_patience: options.pod_start_patience,
+        pod_start_timeout,
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await

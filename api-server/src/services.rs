@@ -25,7 +25,7 @@ pub struct Services {
     /// This server's address as executors reach it, without a slash at the end.
     pub api_url: String,
     /// How long a Kubernetes Job may wait for one and the same thing before its container starts.
-    pub pod_start_patience: Duration,
+    pub pod_start_timeout: Duration,
     /// Workspaces may name a folder of this machine as their source: only where executors run here too.
     pub local_sources: bool,
 }

@@ -3,7 +3,10 @@
 //! There is one shape for all of them, because they are read by people: as a line of text, or as JSON in an answer
 //! of the API. Programs only ask whether there is a problem at all.
 
-use std::fmt::{self, Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
@@ -104,7 +107,8 @@ impl Problems {
         problems.sort_by(|left, right| {
             (&left.origin.key, left.origin.source).cmp(&(&right.origin.key, right.origin.source))
         });
-        problems.dedup();
+        let mut seen = BTreeSet::new();
+        problems.retain(|problem| seen.insert(problem.clone()));
         (!problems.is_empty()).then_some(Self(problems))
     }
 
@@ -173,6 +177,7 @@ mod tests {
             problem("b", "a number").with_found("x\n").with_hint("remove it"),
             problem("a", "second").with_found("2"),
             problem("a", "first"),
+            problem("a", "second").with_found("2"),
             problem("a", "first"),
         ])
         .unwrap();

@@ -1,38 +1,61 @@
-//! Merges raw layers through the `config` crate.
+//! Merges the layers of all sources into one table, with the crate `config`.
 //!
-//! Says nothing about values; `settings.rs` checks them. Our own [`config::Source`] hands over ready nested tables,
-//! because the sources of that crate change the case of names and split label keys at their dots. Each leaf is itself
-//! a table of value and origin, so the origin of the winner comes out of the merge together with it.
+//! What `config` does here, and what it does not:
+//!
+//! - *Does:* merging. Each layer is one of its [`Source`]s and yields a table of plain values; the node selector is a table in
+//!   it and is merged label by label. Each value carries its [`Origin`] as the origin of a `config` [`Value`], so the origin of
+//!   the winner comes out of the merge with the winner.
+//! - *Does not:* reading. Its environment source changes the case of names and splits them, so `nodeSelector.diskType` would
+//!   not survive; it knows neither `JAVA_TOOL_OPTIONS` nor relaxed names of properties; and a source of `config` can fail with
+//!   one error only, where we report every problem at once, with the nearest known name. So the sources here are layers that
+//!   were read before ([`crate::source`]), and what is wrong in them was reported before.
+//! - *Does not:* typing. Deserializing a merged `config` value drops its origin, so values are taken out as text with their
+//!   origin and are parsed by their descriptors (`settings.rs`).
 
 use std::collections::BTreeMap;
 
 use config::{Config, ConfigBuilder, ConfigError, Map, Source, Value, ValueKind, builder::DefaultState};
-use serde::Deserialize;
 
-use crate::source::{Origin, RawLayer, Sourced, Target};
-
-const NODE_SELECTOR: &str = "node_selector";
+use crate::{
+    platform::NODE_SELECTOR_PROPERTY,
+    source::{Origin, RawLayer, Sourced, Target},
+};
 
 /// All settings after merging, as text.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 pub(crate) struct Merged {
-    pub(crate) namespace: Sourced<String>,
-    pub(crate) image: Sourced<String>,
-    pub(crate) secret: Sourced<String>,
-    pub(crate) payload_delivery: Sourced<String>,
-    #[serde(default)]
+    /// By the name of the setting.
+    pub(crate) settings: BTreeMap<String, Sourced<String>>,
+    /// By label key.
     pub(crate) node_selector: BTreeMap<String, Sourced<String>>,
 }
 
-/// Merges layers, weakest first; the first one must hold every setting that is not a map.
+/// Merges layers, weakest first.
 pub(crate) fn merge(layers: Vec<RawLayer>) -> Merged {
-    layers
+    let config = layers
         .into_iter()
         .fold(Config::builder(), ConfigBuilder::<DefaultState>::add_source)
         .build()
-        .and_then(Config::try_deserialize)
-        .expect("every layer is made of ready tables, and the defaults hold every setting")
+        .expect("no layer fails: its table was read before");
+    let mut merged = Merged::default();
+    for (name, value) in table(config.cache) {
+        if name == NODE_SELECTOR_PROPERTY {
+            let labels = table(value).into_iter();
+            merged.node_selector = labels.filter_map(|(key, value)| Some((key, sourced(value)?))).collect();
+        } else {
+            merged.settings.extend(sourced(value).map(|value| (name, value)));
+        }
+    }
+    merged
+}
+
+fn table(value: Value) -> Map<String, Value> {
+    value.into_table().unwrap_or_default()
+}
+
+fn sourced(value: Value) -> Option<Sourced<String>> {
+    let origin = value.origin().and_then(Origin::from_compact)?;
+    Some(Sourced::new(value.into_string().ok()?, origin))
 }
 
 impl Source for RawLayer {
@@ -43,35 +66,27 @@ impl Source for RawLayer {
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
         let mut root = Map::new();
         let mut node_selector = Map::new();
-        for (target, sourced) in &self.entries {
-            let leaf = leaf(sourced);
+        for (target, Sourced { value, origin }) in &self.entries {
+            let value = Value::new(Some(&origin.to_compact()), ValueKind::String(value.clone()));
             match target {
-                Target::Namespace => root.insert("namespace".to_owned(), leaf),
-                Target::Image => root.insert("image".to_owned(), leaf),
-                Target::Secret => root.insert("secret".to_owned(), leaf),
-                Target::PayloadDelivery => root.insert("payload_delivery".to_owned(), leaf),
-                Target::NodeSelector(label) => node_selector.insert(label.clone(), leaf),
+                Target::Setting(name) => root.insert((*name).to_owned(), value),
+                Target::NodeSelector(label) => node_selector.insert(label.clone(), value),
             };
         }
         if !node_selector.is_empty() {
-            root.insert(NODE_SELECTOR.to_owned(), node_selector.into());
+            root.insert(NODE_SELECTOR_PROPERTY.to_owned(), node_selector.into());
         }
         Ok(root)
     }
-}
-
-fn leaf(sourced: &Sourced<String>) -> Value {
-    let Sourced { value, origin: Origin { source, key } } = sourced;
-    let text = |text: &str| Value::new(None, ValueKind::String(text.to_owned()));
-    let origin =
-        Map::from_iter([("source".to_owned(), text(source.as_str())), ("key".to_owned(), text(key))]);
-    Map::from_iter([("value".to_owned(), text(value)), ("origin".to_owned(), origin.into())]).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SourceName;
+
+    const IMAGE: Target = Target::Setting("Image");
+    const SECRET: Target = Target::Setting("Secret");
 
     fn layer(source: SourceName, entries: &[(Target, &str)]) -> RawLayer {
         let mut layer = RawLayer::default();
@@ -86,39 +101,27 @@ mod tests {
     }
 
     fn defaults() -> RawLayer {
-        layer(
-            SourceName::Default,
-            &[
-                (Target::Namespace, "n"),
-                (Target::Image, "i"),
-                (Target::Secret, "s"),
-                (Target::PayloadDelivery, "p"),
-                (label("a"), "1"),
-            ],
-        )
+        let namespace = Target::Setting("Namespace");
+        layer(SourceName::Default, &[(namespace, "n"), (IMAGE, "i"), (SECRET, "s"), (label("a"), "1")])
     }
 
     #[test]
-    fn the_strongest_layer_wins_with_its_origin() {
+    fn strongest_layer_wins_with_its_origin() {
         let merged = merge(vec![
             defaults(),
-            layer(SourceName::Environment, &[(Target::Image, "env"), (Target::Secret, "env")]),
-            layer(SourceName::JavaToolOptions, &[(Target::Image, "java")]),
+            layer(SourceName::Environment, &[(IMAGE, "env"), (SECRET, "env")]),
+            layer(SourceName::JavaToolOptions, &[(IMAGE, "java")]),
         ]);
-        assert_eq!(merged.namespace, Sourced::new("n".to_owned(), Origin::new(SourceName::Default, "key-0")));
-        assert_eq!(
-            merged.image,
-            Sourced::new("java".to_owned(), Origin::new(SourceName::JavaToolOptions, "key-0"))
-        );
-        assert_eq!(
-            merged.secret,
-            Sourced::new("env".to_owned(), Origin::new(SourceName::Environment, "key-1"))
-        );
+        let expected = |value: &str, source, key| Sourced::new(value.to_owned(), Origin::new(source, key));
+        assert_eq!(merged.settings["Namespace"], expected("n", SourceName::Default, "key-0"));
+        assert_eq!(merged.settings["Image"], expected("java", SourceName::JavaToolOptions, "key-0"));
+        assert_eq!(merged.settings["Secret"], expected("env", SourceName::Environment, "key-1"));
+        assert_eq!(merged.node_selector["a"], expected("1", SourceName::Default, "key-3"));
     }
 
     #[test]
-    fn label_keys_survive_with_case_dots_slashes_and_brackets() {
-        let keys = ["diskType", "topology.kubernetes.io/zone", "a[0]", "", "value", "é.b"];
+    fn keeps_case_dots_slashes_and_brackets_of_label_keys() {
+        let keys = ["diskType", "topology.kubernetes.io/zone", "a[0]", "", "value", "é.b", "nodeSelector"];
         let entries: Vec<(Target, &str)> = keys.iter().map(|key| (label(key), "v")).collect();
         let merged = merge(vec![defaults(), layer(SourceName::Environment, &entries)]);
         for key in keys {
@@ -128,21 +131,18 @@ mod tests {
     }
 
     #[test]
-    fn values_stay_text() {
-        let merged = merge(vec![
-            defaults(),
-            layer(
-                SourceName::Environment,
-                &[(Target::Image, "1.10"), (Target::Secret, "true"), (label("a"), "007")],
-            ),
-        ]);
-        assert_eq!(
-            (
-                merged.image.value.as_str(),
-                merged.secret.value.as_str(),
-                merged.node_selector["a"].value.as_str()
-            ),
-            ("1.10", "true", "007")
-        );
+    fn keeps_values_as_text() {
+        let texts = [(IMAGE, "1.10"), (SECRET, "true"), (label("a"), "007")];
+        let merged = merge(vec![defaults(), layer(SourceName::Environment, &texts)]);
+        let found = [&merged.settings["Image"], &merged.settings["Secret"], &merged.node_selector["a"]];
+        assert_eq!(found.map(|found| found.value.as_str()), ["1.10", "true", "007"]);
+    }
+
+    #[test]
+    fn keeps_origins_whose_keys_hold_spaces() {
+        let mut spaced = RawLayer::default();
+        let origin = Origin::new(SourceName::SettingsFile, "a \"b c\"  d");
+        spaced.push(IMAGE, "i", origin.clone());
+        assert_eq!(merge(vec![defaults(), spaced]).settings["Image"].origin, origin);
     }
 }

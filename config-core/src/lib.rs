@@ -57,6 +57,7 @@
 mod batch;
 mod document;
 mod error;
+mod executor;
 pub mod keys;
 pub mod kubernetes;
 mod layers;
@@ -64,8 +65,10 @@ pub mod names;
 mod one_line;
 mod organization;
 mod overrides;
+pub mod platform;
 mod policy;
 mod reference;
+mod setting;
 mod settings;
 mod settings_file;
 mod snapshot;
@@ -75,16 +78,15 @@ mod unknown;
 pub mod value;
 mod variables;
 mod warning;
+pub mod workspace;
 
 pub use batch::BatchInput;
 pub use error::{Problem, Problems};
 pub use organization::Organization;
-pub use overrides::{
-    ConfigMapMount, Origins, PluginCache, ResourceName, Resources, TimeLimits, WorkspaceOverrides,
-    YamlOverrides,
-};
+pub use overrides::{Origins, WorkspaceOverrides};
 pub use policy::{PodSecurityLevel, Policy, Rules};
 pub use reference::{policy_page, settings_file_page, settings_page};
+pub use setting::{Items, OldName, Place, Setting, Variable};
 pub use settings::EphemeralSettings;
 pub use settings_file::{FileVariables, SettingsFile};
 pub use snapshot::EnvSnapshot;
@@ -92,3 +94,4 @@ pub use source::{Origin, SourceName, Sourced, java_options};
 pub use step_kind::StepKind;
 pub use variables::{Collection, Variables};
 pub use warning::Warning;
+pub use workspace::{ConfigMapMount, PluginCache, ResourceName, Resources};

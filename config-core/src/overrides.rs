@@ -1,106 +1,38 @@
-//! What a workspace changes about its own pods: its `EPHEMERAL_*` variables as one typed struct.
+//! What a workspace changes about its own pods: the values of its variables, by descriptor.
 //!
-//! Whether an operator's policy permits a change is not decided here. The grammars are those of [`crate::value`]; this
-//! module adds the names of the variables and the rules of Kubernetes.
+//! Grammars and defaults are those of the descriptors in [`crate::workspace`]; whether the operator's policy permits a change
+//! is decided by [`Rules`](crate::Rules).
+
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{
-    Problem, Problems, StepKind, Variables, keys,
-    names::{
-        ClaimName, ConfigMapName, Image, MountPath, PriorityClassName, RuntimeClassName, SecretName,
-        ServiceAccountName,
-    },
-    value::{
-        Annotations, ContainerSecurity, EnvVars, HostAliases, ImagePullPolicy, Labels, NameList, PodSecurity,
-        Tolerations,
-    },
+    Origin, Problem, Problems, StepKind, Variables, keys,
+    setting::{AnyVariable, Setting, Value, Variable},
+    unknown,
+    value::{EntryError, ListError},
+    workspace,
 };
 
 mod origins;
-mod reader;
-mod resources;
-mod time_limits;
-mod volumes;
-mod yaml;
+mod view;
 
 pub use origins::Origins;
-use reader::Reader;
-pub(crate) use reader::{is_workspace_variable, unknown_name, without_kind};
-pub use resources::{ResourceName, Resources};
-pub use time_limits::TimeLimits;
-pub use yaml::YamlOverrides;
+use view::View;
 
 /// What a workspace changes about its own pods; `Default` changes nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+///
+/// `Debug` does not show values that may be secret.
+#[derive(Clone, Default)]
 pub struct WorkspaceOverrides {
-    /// Labels that the node must have. They replace the node selector of the settings; an empty list means any node.
-    pub node_selector: Option<Labels>,
-    /// Container image of the executor. It replaces the image of the settings.
-    pub image: Option<Image>,
-    /// When the image is pulled.
-    pub image_pull_policy: Option<ImagePullPolicy>,
-    /// Secrets with the credentials of image registries.
-    pub image_pull_secrets: Option<NameList<SecretName>>,
-    /// Priority class of the pod.
-    pub priority_class: Option<PriorityClassName>,
-    /// Runtime class of the pod.
-    pub runtime_class: Option<RuntimeClassName>,
-    /// Names of hosts beside those that DNS knows.
-    pub host_aliases: Option<HostAliases>,
-    /// How long things may take.
-    pub time_limits: TimeLimits,
-    /// Service account of the pod.
-    pub service_account: Option<ServiceAccountName>,
-    /// Annotations of the Kubernetes Job.
-    pub annotations: Option<Annotations>,
-    /// Annotations of the pod.
-    pub pod_annotations: Option<Annotations>,
-    /// Labels of the Kubernetes Job and of its pod, beside those that every one has.
-    pub labels: Option<Labels>,
-    /// Taints that the pod tolerates.
-    pub tolerations: Option<Tolerations>,
-    /// Config map that is mounted into the executor.
-    pub config_map: Option<ConfigMapMount>,
-    /// Claim that keeps the plugins of terraform from one step to the next.
-    pub plugin_cache: Option<PluginCache>,
-    /// What the container asks of its node, and what it may use.
-    pub resources: Resources,
-    /// As whom the pod runs.
-    pub pod_security: PodSecurity,
-    /// What the container may do.
-    pub container_security: ContainerSecurity,
-    /// Config maps whose entries become environment variables of the container; entries of the platform's Secrets win.
-    pub env_from_config_maps: Option<NameList<ConfigMapName>>,
-    /// Environment variables of the container, handed over as they are: nothing in them is expanded.
-    pub env_vars: EnvVars,
-    /// Parts of the pod in the words of Kubernetes.
-    pub yaml: YamlOverrides,
-    /// Which variable decided what.
-    pub origins: Origins,
-}
-
-/// A config map and the folder in which its entries appear as files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigMapMount {
-    /// Name of the config map, in the namespace of the Kubernetes Job.
-    pub name: ConfigMapName,
-    /// Absolute path inside the container.
-    pub mount_path: MountPath,
-}
-
-/// A persistent volume claim and the folder at which it is mounted, which is terraform's plugin cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PluginCache {
-    /// Name of the claim, in the namespace of the Kubernetes Job.
-    pub claim: ClaimName,
-    /// Absolute path inside the container.
-    pub mount_path: MountPath,
+    values: BTreeMap<&'static str, Arc<dyn Value>>,
+    origins: Origins,
 }
 
 impl WorkspaceOverrides {
     /// Reads the overrides of steps of a kind from variables of category `ENV`; `None` is for steps that neither plan nor
     /// apply, such as scripts.
     ///
-    /// Variables whose name does not begin with `EPHEMERAL_` are ignored, but for `TF_PLUGIN_CACHE_DIR` and
+    /// Variables whose name does not begin with `EPHEMERAL_` are ignored, except `TF_PLUGIN_CACHE_DIR` and
     /// `PVC_CLAIM_NAME`, which together mount a plugin cache.
     ///
     /// ```
@@ -134,48 +66,109 @@ impl WorkspaceOverrides {
     /// Variables for steps of another kind are checked too: a fault in what only an apply uses is found before the plan.
     #[must_use]
     pub fn read(variables: &Variables, kind: Option<StepKind>) -> (Self, Vec<Problem>) {
-        let mut reader = Reader::new(variables, kind);
-        reader.refuse_unknown_names();
-        let overrides = Self::from_reader(&mut reader);
-        let mut problems = reader.into_problems();
+        let mut problems = unknown_names(variables);
+        let overrides = Self::read_kind(variables, kind, &mut problems);
         for other in StepKind::ALL {
-            if Some(other) != kind && reader::has_values_for(variables, other) {
-                let mut reader = Reader::new(variables, Some(other));
-                Self::from_reader(&mut reader);
-                problems.extend(reader.into_problems());
+            if Some(other) != kind && View::has_values_for(variables, other) {
+                Self::read_kind(variables, Some(other), &mut problems);
             }
         }
         (overrides, problems)
     }
 
-    fn from_reader(reader: &mut Reader<'_>) -> Self {
-        Self {
-            node_selector: reader.list(keys::CONFIG_NODE_SELECTOR_TAGS),
-            image: reader.name(keys::CONFIG_IMAGE, "remove it to use the image of the platform"),
-            image_pull_policy: reader.entry(keys::CONFIG_IMAGE_PULL_POLICY),
-            image_pull_secrets: reader.list(keys::CONFIG_IMAGE_PULL_SECRETS),
-            priority_class: reader
-                .name(keys::CONFIG_PRIORITY_CLASS, "remove it to use the cluster's default class"),
-            runtime_class: reader
-                .name(keys::CONFIG_RUNTIME_CLASS, "remove it to use the cluster's default runtime"),
-            host_aliases: reader.list(keys::CONFIG_HOST_ALIASES),
-            time_limits: reader.time_limits(),
-            service_account: reader
-                .name(keys::CONFIG_SERVICE_ACCOUNT, "remove it to use no account of its own"),
-            annotations: reader.list(keys::CONFIG_ANNOTATIONS),
-            pod_annotations: reader.list(keys::CONFIG_POD_ANNOTATIONS),
-            labels: reader.list(keys::CONFIG_LABELS),
-            tolerations: reader.list(keys::CONFIG_TOLERATIONS),
-            config_map: reader.config_map(),
-            plugin_cache: reader.plugin_cache(),
-            resources: reader.resources(),
-            pod_security: reader.list(keys::CONFIG_POD_SECURITY_CONTEXT).unwrap_or_default(),
-            container_security: reader.list(keys::CONFIG_SECURITY_CONTEXT).unwrap_or_default(),
-            env_from_config_maps: reader.list(keys::CONFIG_ENVFROM_CONFIG_MAP),
-            env_vars: reader.list(keys::JOB_ENV_VARS).unwrap_or_default(),
-            yaml: reader.yaml_overrides(),
-            origins: reader.origins(),
+    fn read_kind(variables: &Variables, kind: Option<StepKind>, problems: &mut Vec<Problem>) -> Self {
+        let view = View::new(variables, kind);
+        let mut overrides = Self::default();
+        for variable in workspace::variables() {
+            overrides.read_variable(variable, &view, problems);
         }
+        for check in workspace::CHECKS {
+            check(&mut overrides, problems);
+        }
+        overrides
+    }
+
+    fn read_variable(&mut self, variable: &dyn AnyVariable, view: &View<'_>, problems: &mut Vec<Problem>) {
+        let setting = variable.setting();
+        let Some(text) = view.get(setting.name) else { return };
+        let origin = view.origin(setting.name);
+        if setting.only_with.is_none_or(|other| view.get(other).is_some()) {
+            match variable.parse(text) {
+                Ok(value) => {
+                    self.values.insert(setting.name, value);
+                }
+                Err(errors) => problems.extend(value_problems(setting, text, &origin, &errors)),
+            }
+        }
+        self.origins.set(setting.name, origin);
+    }
+
+    /// Returns the value of a variable, if the workspace has set it.
+    #[must_use]
+    pub fn get<T>(&self, variable: &Variable<T>) -> Option<&T> {
+        let value: &dyn Any = &**self.values.get(variable.name())?;
+        value.downcast_ref()
+    }
+
+    /// Returns the value of a variable, or its default.
+    pub(crate) fn get_or_default<T: Clone>(&self, variable: &Variable<T>) -> T {
+        self.get(variable).cloned().unwrap_or_else(|| variable.default_value())
+    }
+
+    /// Returns which variable decided what: the origins of all variables that are set.
+    #[must_use]
+    pub const fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    pub(crate) fn set<T: Value>(&mut self, variable: &Variable<T>, value: T, origin: Origin) {
+        self.values.insert(variable.name(), Arc::new(value));
+        self.origins.set(variable.name(), origin);
+    }
+
+    pub(crate) fn remove<T>(&mut self, variable: &Variable<T>) {
+        self.values.remove(variable.name());
+    }
+}
+
+/// Reports names of our family that are no variables; another case of the letters is a typing error too.
+fn unknown_names(variables: &Variables) -> Vec<Problem> {
+    variables
+        .iter()
+        .filter(|(name, _)| unknown::starts_with_ignoring_case(name, keys::EPHEMERAL_PREFIX))
+        .filter(|(name, _)| workspace::find_for_any_kind(name).is_none())
+        .map(|(name, found)| workspace::unknown_name(name, found.origin.clone()))
+        .collect()
+}
+
+/// Turns the errors of a value into problems.
+pub(crate) fn value_problems(
+    setting: &Setting,
+    text: &str,
+    origin: &Origin,
+    errors: &ListError,
+) -> Vec<Problem> {
+    let if_empty = setting.if_empty.filter(|_| text.trim().is_empty());
+    let problem = |EntryError { entry, expected, hint }: &EntryError| Problem {
+        hint: if_empty.map(str::to_owned).or_else(|| hint.clone()),
+        ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
+    };
+    errors.iter().map(problem).collect()
+}
+
+impl PartialEq for WorkspaceOverrides {
+    fn eq(&self, other: &Self) -> bool {
+        self.origins == other.origins
+            && self.values.len() == other.values.len()
+            && self.values.iter().zip(&other.values).all(|((left_name, left), (right_name, right))| {
+                left_name == right_name && left.is_equal(&**right)
+            })
+    }
+}
+
+impl fmt::Debug for WorkspaceOverrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.values).finish()
     }
 }
 

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Origin, Problem, Problems, ResourceName, SourceName, Sourced, Variables, keys,
-    overrides::{is_workspace_variable, without_kind},
+    Origin, Problem, Problems, ResourceName, SourceName, Sourced, StepKind, Variables, Warning,
+    WorkspaceOverrides,
+    setting::AnyVariable,
     value::{Quantity, Seconds},
+    workspace,
 };
 
 mod items;
@@ -94,7 +96,7 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn permissive() -> Self {
-        let names = keys::settings().map(|setting| setting.name).filter(|name| keys::needs_permission(name));
+        let names = workspace::settings().filter(|setting| setting.permission).map(|setting| setting.name);
         let allow = Sourced::new(names.collect(), Origin::new(SourceName::Default, "policy"));
         Self { default: RuleSet { allow: Some(allow), ..RuleSet::default() }, ..Self::default() }
     }
@@ -150,6 +152,43 @@ impl Rules {
         &self.maximum
     }
 
+    /// Validates variables of a workspace as a whole, as a service does when they are stored: names, values, this policy with
+    /// its maximum, for steps of every kind. `variables` are those of all layers that the workspace sees, or those of one
+    /// layer alone.
+    ///
+    /// What only the finished pod shows (YAML of Kubernetes, mounts in each other's way, Pod Security) is found by
+    /// `job_spec`, when a job is planned or previewed.
+    ///
+    /// ```
+    /// use config_core::{Rules, Variables};
+    /// let variables: Variables = [
+    ///     ("EPHEMERAL_CONFIG_IMAGE", "mine:1"),
+    ///     ("EPHEMERAL_CPU_LIMIT_APPLY", "two"),
+    ///     ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "false"),
+    /// ]
+    /// .into_iter()
+    /// .collect();
+    /// let problems = Rules::default().validate(&variables).expect_err("a permission and a number are missing");
+    /// assert_eq!(problems.iter().count(), 2);
+    ///
+    /// let switch: Variables = [("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "false")].into_iter().collect();
+    /// assert_eq!(Rules::default().validate(&switch)?.len(), 1);
+    /// # Ok::<(), config_core::Problems>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Every problem, sorted by name. Warnings are returned where there is none; with problems,
+    /// [`WorkspaceOverrides::warnings`] has them.
+    pub fn validate(&self, variables: &Variables) -> Result<Vec<Warning>, Problems> {
+        let mut problems = self.check(variables);
+        for kind in [None].into_iter().chain(StepKind::ALL.map(Some)) {
+            let (mut overrides, found) = WorkspaceOverrides::read(variables, kind);
+            problems.extend(found);
+            problems.extend(self.limit(&mut overrides));
+        }
+        Problems::none_or(problems, WorkspaceOverrides::warnings(variables))
+    }
+
     /// Judges variables of workspaces, organizations and collections; those of the operator's own settings file are left in
     /// peace. A variable for steps of one kind is judged as the one for all.
     ///
@@ -157,10 +196,12 @@ impl Rules {
     /// them.
     #[must_use]
     pub fn check(&self, variables: &Variables) -> Vec<Problem> {
-        let judged = variables.iter().filter(|(name, found)| {
-            is_workspace_variable(name) && found.origin.source != SourceName::SettingsFile
-        });
-        judged.flat_map(|(name, found)| self.judge(without_kind(name), found)).collect()
+        variables
+            .iter()
+            .filter(|(_, found)| found.origin.source != SourceName::SettingsFile)
+            .filter_map(|(name, found)| Some((workspace::find_for_any_kind(name)?, found)))
+            .flat_map(|(variable, found)| self.check_variable(variable, found))
+            .collect()
     }
 
     /// Checks a value that reaches the pod through another variable, such as the image of an init container, against `forbid`
@@ -174,22 +215,24 @@ impl Rules {
         (!patterns.matches(value)).then(|| format!("{patterns}, by {origin}"))
     }
 
-    fn judge(&self, key: &str, found: &Sourced<String>) -> Vec<Problem> {
+    fn check_variable(&self, variable: &dyn AnyVariable, found: &Sourced<String>) -> Vec<Problem> {
+        let setting = variable.setting();
+        let key = setting.name;
         let Sourced { value, origin } = found;
         if self.forbid.value.contains(key) {
             let expected = format!("no value of a workspace, by {}", self.forbid.origin);
             return vec![Problem::new(origin.clone(), expected)];
         }
-        if keys::needs_permission(key) && !self.allow.value.contains(key) {
+        if setting.permission && !self.allow.value.contains(key) {
             let expected = format!("the operator's permission, by {}", self.allow.origin);
             let hint = format!("the operator gives it with {key:?} in default.allow of the policy file");
             return vec![Problem::new(origin.clone(), expected).with_hint(hint)];
         }
         let Some(Sourced { value: patterns, origin: rule }) = self.values.get(key) else { return Vec::new() };
         let expected = format!("{patterns}, by {rule}");
-        let refused = items::of(key, value).into_iter().filter(|item| !patterns.matches(item));
+        let refused = items::of(variable, value).into_iter().filter(|item| !patterns.matches(item));
         let problem = |item: String| {
-            Problem::new(origin.clone(), expected.clone()).with_found(items::shown(key, &item))
+            Problem::new(origin.clone(), expected.clone()).with_found(items::shown(setting, &item))
         };
         refused.map(problem).collect()
     }

@@ -1,10 +1,14 @@
-//! The reference page of every setting, made from [`keys::settings`].
+//! The reference page of every setting, generated from the descriptors.
 //!
 //! A test compares it with `docs/reference/settings.md`, and its neighbours with theirs; with `UPDATE_REFERENCE=1` the test writes the file.
 
 use std::fmt::Write as _;
 
-use crate::keys::{self, Place, Setting};
+use crate::{
+    executor, platform,
+    setting::{OldName, Setting},
+    workspace,
+};
 
 mod files;
 
@@ -28,42 +32,59 @@ pub use files::{policy_page, settings_file_page};
 pub fn settings_page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
-         <!-- Generated from config-core/src/keys.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
+         <!-- Generated from the descriptors in config-core/src; cargo xtask docs writes it. -->\n\n\
          Precedence, strongest first: properties (in `SPRING_APPLICATION_JSON`, as `-D` options in `_JAVA_OPTIONS` or `JAVA_TOOL_OPTIONS`, in the environment in upper case with underscores), short names like `ExecutorEphemeralImage` (in the same places), the [settings file](settings-file.md), built-in defaults.\n\
          The fixed part of a property name is compared without regard to case and dashes; a label key keeps its case.\n",
     );
-    for (place, title, introduction) in [
-        (Place::Platform, "Platform: environment of the api-server", ""),
-        (Place::Workspace, "Workspace: variables of category `ENV`", WORKSPACE),
-        (Place::Executor, "Executor: environment of its container", ""),
-    ] {
-        let _ = write!(page, "\n## {title}\n{introduction}");
-        for setting in keys::settings().filter(|setting| setting.place == place) {
-            describe(&mut page, setting);
-        }
-    }
+    let platform = platform::settings().chain([&platform::NODE_SELECTOR]);
+    section(&mut page, "Platform: environment of the api-server", "", platform);
+    section(&mut page, "Workspace: variables of category `ENV`", WORKSPACE, workspace::settings());
+    section(&mut page, "Executor: environment of its container", "", executor::ALL.iter());
     page.push('\n');
     page.push_str(include_str!("../differences.md"));
     page
 }
 
+fn section(
+    page: &mut String,
+    title: &str,
+    introduction: &str,
+    settings: impl Iterator<Item = &'static Setting>,
+) {
+    let _ = write!(page, "\n## {title}\n{introduction}");
+    for setting in settings {
+        describe(page, setting);
+    }
+}
+
 fn describe(page: &mut String, setting: &Setting) {
-    let Setting { name, place: _, also, grammar, default, example, since, permission, summary } = setting;
-    let _ = writeln!(page, "\n### `{name}`\n\n{summary}\n");
-    let _ = writeln!(page, "- form: {grammar}");
-    let _ = match default {
+    let _ = writeln!(page, "\n### `{}`\n\n{}\n", setting.name, setting.summary.trim());
+    let _ = writeln!(page, "- form: {}", setting.grammar);
+    let _ = match setting.default {
         Some(default) => writeln!(page, "- default: `{default}`"),
         None => writeln!(page, "- default: none"),
     };
-    let _ = writeln!(page, "- example: `{example}`");
-    if !also.is_empty() {
-        let spellings: Vec<String> = also.iter().map(|name| format!("`{name}`")).collect();
+    let _ = writeln!(page, "- example: `{}`", setting.example);
+    let spellings: Vec<String> = setting.spellings().iter().map(|name| format!("`{name}`")).collect();
+    if !spellings.is_empty() {
         let _ = writeln!(page, "- also: {}", spellings.join(", "));
     }
-    if *permission {
+    if let Some(OldName { name, property, until }) = setting.old_name {
+        let _ = writeln!(
+            page,
+            "- old name: `{name}`, as a property `{property}`; accepted with a warning until version {until}"
+        );
+    }
+    if let Some(other) = setting.only_with {
+        let _ = writeln!(page, "- only with: `{other}`");
+    }
+    if let Some(variable) = setting.replaced_by {
+        let _ = writeln!(page, "- in a workspace: `{variable}` replaces it");
+    }
+    if setting.permission {
         let _ = writeln!(page, "- permission: only where the operator's [policy](policy.md) allows it");
     }
-    let _ = writeln!(page, "- since: {since}");
+    let _ = writeln!(page, "- since: {}", setting.since);
 }
 
 #[cfg(test)]
@@ -73,9 +94,11 @@ mod tests {
     #[test]
     fn the_page_has_every_name_once() {
         let page = settings_page();
-        for name in keys::WORKSPACE_VARIABLES {
+        let settings = || platform::settings().chain(workspace::settings()).chain(executor::ALL);
+        for Setting { name, .. } in settings() {
             assert_eq!(page.matches(&format!("### `{name}`\n")).count(), 1, "{name}");
         }
-        assert_eq!(page.matches("\n### ").count(), keys::settings().count());
+        // The node selector of the platform has a name with a placeholder.
+        assert_eq!(page.matches("\n### ").count(), settings().count() + 1);
     }
 }

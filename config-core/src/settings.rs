@@ -2,15 +2,18 @@
 //!
 //! Merging is done in `layers.rs`; here the merged text is checked against the rules of Kubernetes.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::collections::BTreeMap;
 
 use crate::{
     EnvSnapshot, FileVariables, Origin, Problem, Problems, SettingsFile, SourceName, Sourced, Variables,
-    keys,
+    Warning, keys,
     layers::{self, Merged},
     names::{Image, LabelKey, LabelValue, NameError, Namespace, SecretName},
-    source::{Layers, RawLayer, Target, env, property, spring_json},
-    value::{Deliveries, EntryError, ListError, NameList},
+    overrides::value_problems,
+    platform,
+    setting::{OldName, Variable},
+    source::{Layers, OldUse, RawLayer, Target, env, property, spring_json},
+    value::{Deliveries, NameList, Seconds},
 };
 
 /// Where and with what image executors run.
@@ -26,10 +29,14 @@ pub struct EphemeralSettings {
     pub secrets: Sourced<NameList<SecretName>>,
     /// How executors are handed their payloads.
     pub payload_delivery: Sourced<Deliveries>,
-    /// Node selector of workspaces that name none themselves, by label key.
+    /// How long an executor may wait for one and the same thing before it starts.
+    pub pod_start_timeout: Sourced<Seconds>,
+    /// Node selector of workspaces that set none themselves, by label key.
     pub node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    /// Variables for workspaces, from the settings file; weaker than what anybody sets for a workspace.
+    /// Variables for workspaces, from the settings file; weaker than those of workspace, organization and collections.
     pub variables: FileVariables,
+    /// What is accepted but should be changed, such as old names.
+    pub warnings: Vec<Warning>,
 }
 
 impl EphemeralSettings {
@@ -65,7 +72,10 @@ impl EphemeralSettings {
             problems.extend(found);
         }
         layers.extend(all_properties);
-        let mut settings = Self::from_merged(layers::merge(layers), &mut problems);
+        let old_uses: Vec<OldUse> = layers.iter().flat_map(|layer| layer.old_uses.iter().cloned()).collect();
+        let merged = layers::merge(layers);
+        let warnings = old_uses.iter().map(|old| warning(old, &merged)).collect();
+        let mut settings = Self { warnings, ..Self::from_merged(merged, &mut problems) };
         if let Some(file) = file {
             settings.variables = file.variables.clone();
             file.lines.locate(SourceName::SettingsFile, &mut problems);
@@ -75,15 +85,16 @@ impl EphemeralSettings {
 
     /// Values that cannot be parsed become problems; the default stands in for them.
     fn from_merged(merged: Merged, problems: &mut Vec<Problem>) -> Self {
-        let Merged { namespace, image, secret, payload_delivery, node_selector } = merged;
-        let default = "the default is valid";
+        let Merged { mut settings, node_selector } = merged;
         Self {
-            namespace: name(namespace, problems, || Namespace::new(keys::DEFAULT_NAMESPACE).expect(default)),
-            image: name(image, problems, || Image::new(keys::DEFAULT_IMAGE).expect(default)),
-            secrets: list(secret, problems, || keys::DEFAULT_SECRET.parse().expect(default)),
-            payload_delivery: list(payload_delivery, problems, Deliveries::default),
+            namespace: read(&platform::NAMESPACE, &mut settings, problems),
+            image: read(&platform::IMAGE, &mut settings, problems),
+            secrets: read(&platform::SECRET, &mut settings, problems),
+            payload_delivery: read(&platform::PAYLOAD_DELIVERY, &mut settings, problems),
+            pod_start_timeout: read(&platform::POD_START_TIMEOUT, &mut settings, problems),
             node_selector: labels(node_selector, problems),
             variables: FileVariables::default(),
+            warnings: Vec::new(),
         }
     }
 
@@ -106,44 +117,49 @@ impl Default for EphemeralSettings {
 
 fn defaults() -> RawLayer {
     let mut layer = RawLayer::default();
-    for (target, key, value) in [
-        (Target::Namespace, keys::EXECUTOR_EPHEMERAL_NAMESPACE, keys::DEFAULT_NAMESPACE),
-        (Target::Image, keys::EXECUTOR_EPHEMERAL_IMAGE, keys::DEFAULT_IMAGE),
-        (Target::Secret, keys::EXECUTOR_EPHEMERAL_SECRET, keys::DEFAULT_SECRET),
-        (Target::PayloadDelivery, keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, keys::DEFAULT_PAYLOAD_DELIVERY),
-    ] {
-        layer.push(target, value, Origin::new(SourceName::Default, key));
+    for setting in platform::settings() {
+        if let Some(default) = setting.default {
+            layer.push(
+                Target::Setting(setting.name),
+                default,
+                Origin::new(SourceName::Default, setting.name),
+            );
+        }
     }
     layer
 }
 
-const IF_EMPTY: &str = "remove it to use the default";
-
-/// Parses a name; the default stands in for a faulty one.
-fn name<T: FromStr<Err = NameError>>(
-    Sourced { value, origin }: Sourced<String>,
+/// Parses the value of a setting; the default stands in for a faulty one.
+fn read<T>(
+    variable: &Variable<T>,
+    settings: &mut BTreeMap<String, Sourced<String>>,
     problems: &mut Vec<Problem>,
-    default: impl FnOnce() -> T,
 ) -> Sourced<T> {
-    let name = checked(value.parse(), &origin, problems).unwrap_or_else(default);
-    Sourced::new(name, origin)
+    let Some(Sourced { value: text, origin }) = settings.remove(variable.name()) else {
+        let origin = Origin::new(SourceName::Default, variable.name());
+        return Sourced::new(variable.default_value(), origin);
+    };
+    let value = (variable.parse)(&text).unwrap_or_else(|errors| {
+        problems.extend(value_problems(variable.setting(), &text, &origin, &errors));
+        variable.default_value()
+    });
+    Sourced::new(value, origin)
 }
 
-/// Parses a list; the default stands in for a faulty one.
-fn list<T: FromStr<Err = ListError>>(
-    Sourced { value, origin }: Sourced<String>,
-    problems: &mut Vec<Problem>,
-    default: impl FnOnce() -> T,
-) -> Sourced<T> {
-    let list = value.parse().unwrap_or_else(|errors: ListError| {
-        let empty = value.trim().is_empty();
-        problems.extend(errors.iter().map(|EntryError { entry, expected, hint }| Problem {
-            hint: if empty { Some(IF_EMPTY.to_owned()) } else { hint.clone() },
-            ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
-        }));
-        default()
-    });
-    Sourced::new(list, origin)
+fn warning(OldUse { name, old_name, found }: &OldUse, merged: &Merged) -> Warning {
+    let OldName { name: _, property: _, until } = old_name;
+    let used = merged.settings.get(*name).filter(|used| used.origin != found.origin);
+    Warning {
+        origin: found.origin.clone(),
+        found: found.value.clone(),
+        meaning: match used {
+            Some(used) => {
+                format!("which is the old name of {name} and is ignored, because {} is set", used.origin)
+            }
+            None => format!("which is the old name of {name}"),
+        },
+        hint: format!("use {name}; version {until} does not accept the old name"),
+    }
 }
 
 /// Parses labels; a faulty one is left out.
@@ -161,9 +177,9 @@ fn labels(
 }
 
 fn checked<T>(name: Result<T, NameError>, origin: &Origin, problems: &mut Vec<Problem>) -> Option<T> {
-    name.map_err(|NameError { found, rule }| {
-        let problem = Problem::new(origin.clone(), rule.expected()).with_found(&found);
-        problems.push(if found.is_empty() { problem.with_hint(IF_EMPTY) } else { problem });
+    name.map_err(|error| {
+        let NameError { found, .. } = &error;
+        problems.extend(value_problems(&platform::NODE_SELECTOR, found, origin, &error.clone().into()));
     })
     .ok()
 }

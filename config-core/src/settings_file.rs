@@ -3,17 +3,17 @@
 //! TOML, as text: somebody else has read the file. What the values are worth is decided where those of other sources are
 //! checked, `settings.rs` and [`WorkspaceOverrides`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     Problem, Problems, SourceName, Sourced, Variables, WorkspaceOverrides,
     document::{self, Entry, Lines},
-    overrides::{is_workspace_variable, unknown_name},
+    platform,
     source::{
-        RawLayer, Target,
+        Named, RawLayer, Target,
         property::{self, Element, NameError},
     },
-    unknown,
+    unknown, workspace,
 };
 
 const VARIABLES: &str = "variables";
@@ -89,7 +89,7 @@ impl SettingsFile {
         let document = document::read(SourceName::SettingsFile, text);
         let mut file = Self { lines: document.lines, ..Self::default() };
         let mut problems = document.problems;
-        let mut seen = BTreeSet::new();
+        let mut seen = BTreeMap::new();
         for entry in &document.root {
             match entry.name.as_str() {
                 VARIABLES => file.variables.general = variables(entry, &mut problems),
@@ -106,18 +106,17 @@ impl SettingsFile {
         Problems::none_or(problems, file)
     }
 
-    fn setting(&mut self, entry: &Entry, seen: &mut BTreeSet<Target>, problems: &mut Vec<Problem>) {
+    fn setting(&mut self, entry: &Entry, seen: &mut BTreeMap<Target, String>, problems: &mut Vec<Problem>) {
         let name = Element::Plain(&entry.name);
         match property::target(std::slice::from_ref(&name), &entry.name) {
-            Ok(target) => self.push(target, entry, seen, problems),
+            Ok(named) => self.push(named, entry, seen, problems),
             Err(NameError::NoLabelKey) => {
                 for label in entry.table(problems) {
-                    self.push(Target::NodeSelector(label.name.clone()), label, seen, problems);
+                    self.push(Target::NodeSelector(label.name.clone()).into(), label, seen, problems);
                 }
             }
             Err(_) => {
-                let known: Vec<&str> =
-                    property::PROPERTIES.into_iter().chain([VARIABLES, ORGANIZATIONS]).collect();
+                let known: Vec<&str> = platform::properties().chain([VARIABLES, ORGANIZATIONS]).collect();
                 problems.push(unknown::problem(entry.origin.clone(), &entry.name, "", &known));
             }
         }
@@ -125,16 +124,19 @@ impl SettingsFile {
 
     fn push(
         &mut self,
-        target: Target,
+        named: Named,
         entry: &Entry,
-        seen: &mut BTreeSet<Target>,
+        seen: &mut BTreeMap<Target, String>,
         problems: &mut Vec<Problem>,
     ) {
         let Some(text) = entry.text(problems) else { return };
-        if seen.insert(target.clone()) {
-            self.layer.push(target, text, entry.origin.clone());
-        } else {
-            problems.push(entry.problem("each setting once, whatever its spelling"));
+        match seen.insert(named.target.clone(), entry.origin.key.clone()) {
+            None => self.layer.push(named, text, entry.origin.clone()),
+            Some(earlier) => problems.push(
+                entry
+                    .problem("each setting once, whatever its spelling")
+                    .with_hint(format!("{earlier} is the same setting; remove one of them")),
+            ),
         }
     }
 }
@@ -158,8 +160,8 @@ fn variables(entry: &Entry, problems: &mut Vec<Problem>) -> Variables {
     let mut found = Vec::new();
     for variable in entry.table(problems) {
         let text = variable.text(problems);
-        if !is_workspace_variable(&variable.name) {
-            problems.push(unknown_name(&variable.name, variable.origin.clone()));
+        if workspace::find_for_any_kind(&variable.name).is_none() {
+            problems.push(workspace::unknown_name(&variable.name, variable.origin.clone()));
         } else if let Some(text) = text {
             found.push((variable.name.clone(), Sourced::new(text.to_owned(), variable.origin.clone())));
         }

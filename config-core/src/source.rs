@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{keys, one_line::OneLine};
+use crate::{keys, one_line::OneLine, setting::OldName};
 
 pub(crate) mod env;
 pub mod java_options;
@@ -63,6 +63,22 @@ impl SourceName {
     }
 }
 
+impl SourceName {
+    const ALL: [Self; 11] = [
+        Self::Default,
+        Self::SettingsFile,
+        Self::Environment,
+        Self::JavaToolOptions,
+        Self::JavaOptions,
+        Self::SpringApplicationJson,
+        Self::Collection,
+        Self::Global,
+        Self::Workspace,
+        Self::Policy,
+        Self::Request,
+    ];
+}
+
 impl fmt::Display for SourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -91,9 +107,20 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Makes an origin.
+    /// Creates an origin.
     pub fn new(source: SourceName, key: impl Into<String>) -> Self {
         Self { source, key: key.into() }
+    }
+
+    /// Returns a text from which [`from_compact`](Self::from_compact) gets the origin back.
+    pub(crate) fn to_compact(&self) -> String {
+        format!("{} {}", self.source.as_str(), self.key)
+    }
+
+    pub(crate) fn from_compact(text: &str) -> Option<Self> {
+        let (source, key) = text.split_once(' ')?;
+        let source = SourceName::ALL.into_iter().find(|known| known.as_str() == source)?;
+        Some(Self::new(source, key))
     }
 }
 
@@ -134,31 +161,60 @@ impl<T> Sourced<T> {
 /// A setting that a layer may hold.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
-    Namespace,
-    Image,
-    Secret,
-    PayloadDelivery,
+    /// A setting with one value, by its name.
+    Setting(&'static str),
     /// One label of the node selector, by its key.
     NodeSelector(String),
+}
+
+/// The setting that a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) target: Target,
+    /// The old name by which it was found.
+    pub(crate) old_name: Option<OldName>,
+}
+
+impl From<Target> for Named {
+    fn from(target: Target) -> Self {
+        Self { target, old_name: None }
+    }
+}
+
+/// A setting that was found by its old name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OldUse {
+    pub(crate) name: &'static str,
+    pub(crate) old_name: OldName,
+    pub(crate) found: Sourced<String>,
 }
 
 /// What one source says, before it is merged with the others. Of two entries with one target the later one holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawLayer {
     pub(crate) entries: Vec<(Target, Sourced<String>)>,
+    pub(crate) old_uses: Vec<OldUse>,
 }
 
 impl RawLayer {
-    pub(crate) fn push(&mut self, target: Target, value: &str, origin: Origin) {
-        self.entries.push((target, Sourced::new(value.to_owned(), origin)));
+    /// Adds an entry. One with an old name is weaker than one with the current name.
+    pub(crate) fn push(&mut self, named: impl Into<Named>, value: &str, origin: Origin) {
+        let Named { target, old_name } = named.into();
+        let found = Sourced::new(value.to_owned(), origin);
+        if let (Some(old_name), Target::Setting(name)) = (old_name, &target) {
+            self.old_uses.push(OldUse { name, old_name, found: found.clone() });
+            self.entries.insert(0, (target, found));
+        } else {
+            self.entries.push((target, found));
+        }
     }
 }
 
-/// The layers of one source with the problems found on the way.
+/// The layers of one source with the problems found in them.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
     /// Settings by their short names, weakest first. In any source they are weaker than properties in every source, because
-    /// the old system reads them only where no property is found.
+    /// Terrakube reads them only where no property is found.
     pub(crate) short: Vec<RawLayer>,
     /// Settings by their names as properties, weakest first.
     pub(crate) properties: Vec<RawLayer>,
@@ -196,19 +252,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_source_is_that_of_its_json() {
-        for source in [
-            SourceName::Default,
-            SourceName::SettingsFile,
-            SourceName::Environment,
-            SourceName::JavaToolOptions,
-            SourceName::JavaOptions,
-            SourceName::SpringApplicationJson,
-            SourceName::Collection,
-            SourceName::Global,
-            SourceName::Workspace,
-            SourceName::Policy,
-            SourceName::Request,
-        ] {
+        for source in SourceName::ALL {
             assert_eq!(serde_json::to_value(source).unwrap(), source.as_str());
         }
     }

@@ -9,7 +9,7 @@ use std::fmt;
 /// account that may only read.
 ///
 /// ```
-/// use config_core::{StepKind, Variables, WorkspaceOverrides};
+/// use config_core::{StepKind, Variables, WorkspaceOverrides, workspace};
 /// let variables: Variables = [
 ///     ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "deployer"),
 ///     ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN", "reader"),
@@ -17,7 +17,8 @@ use std::fmt;
 /// .into_iter()
 /// .collect();
 /// let account = |kind| {
-///     WorkspaceOverrides::parse(&variables, kind).map(|overrides| overrides.service_account.unwrap())
+///     let overrides = WorkspaceOverrides::parse(&variables, kind)?;
+///     Ok::<_, config_core::Problems>(overrides.get(&workspace::SERVICE_ACCOUNT).unwrap().to_string())
 /// };
 /// assert_eq!(account(Some(StepKind::Plan))?, "reader");
 /// assert_eq!(account(Some(StepKind::Apply))?, "deployer");

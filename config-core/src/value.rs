@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::names::NameError;
+
 mod delivery;
 mod env_vars;
 mod host_aliases;
@@ -29,6 +31,7 @@ pub use metadata::{Annotations, Labels};
 pub use name_list::NameList;
 pub use quantity::Quantity;
 pub use seconds::Seconds;
+pub(crate) use seconds::{SECONDS, SECONDS_AT_LEAST_1, positive_seconds};
 pub use security::{ContainerSecurity, PodSecurity, SeccompProfile};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
 pub use yaml::{Yaml, kind_in_words};
@@ -71,6 +74,18 @@ impl fmt::Display for EntryError {
 pub struct ListError(Vec<EntryError>);
 
 impl std::error::Error for EntryError {}
+
+impl From<EntryError> for ListError {
+    fn from(error: EntryError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<NameError> for ListError {
+    fn from(error: NameError) -> Self {
+        EntryError::from(error).into()
+    }
+}
 
 impl ListError {
     /// Lets `value` pass if there are no errors.

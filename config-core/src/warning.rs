@@ -1,14 +1,19 @@
-//! What works but hardly as it was meant.
+//! Warnings: what is accepted but probably not meant.
 //!
-//! Warnings stand beside the result and never replace it; what cannot work is a [`Problem`](crate::Problem).
+//! A warning accompanies the result; what cannot work is a [`Problem`](crate::Problem).
 
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::{Origin, Variables, WorkspaceOverrides, keys, one_line::OneLine};
+use crate::{
+    Origin, Variables, WorkspaceOverrides, keys,
+    one_line::OneLine,
+    platform,
+    workspace::{ENABLE_EPHEMERAL_EXECUTOR, PVC_CLAIM_NAME, TF_PLUGIN_CACHE_DIR},
+};
 
-/// One thing that a person should know about a value that is accepted.
+/// One thing that the user should know about a value that is accepted.
 ///
 /// As JSON: `{"source", "key", "found", "meaning", "hint"}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,10 +49,11 @@ impl Serialize for Warning {
 }
 
 impl WorkspaceOverrides {
-    /// Tells whether a workspace asks for ephemeral executors, by its variables of category `ENV`.
+    /// Returns whether a workspace enables ephemeral executors as Terrakube understands it: by the presence of
+    /// `TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR`, whatever its value.
     ///
-    /// Only the presence of `TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR` counts, whatever its value, because existing workspaces
-    /// rely on it; [`warnings`](Self::warnings) tells where the value says the opposite.
+    /// The api-server of this project does not ask: there every step runs in an ephemeral executor. A service that also has
+    /// other executors can.
     ///
     /// ```
     /// use config_core::{Variables, WorkspaceOverrides};
@@ -57,49 +63,68 @@ impl WorkspaceOverrides {
     /// ```
     #[must_use]
     pub fn asks_for_ephemeral_executor(variables: &Variables) -> bool {
-        variables.get(keys::ENABLE_EPHEMERAL_EXECUTOR).is_some()
+        variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).is_some()
     }
 
-    /// Tells what is accepted in the variables that a workspace sees but hardly does what was meant, sorted by name; each
-    /// warning names the layer that holds the value.
+    /// Returns what is accepted in variables of a workspace but probably does not do what was meant, sorted by name.
     #[must_use]
     pub fn warnings(variables: &Variables) -> Vec<Warning> {
-        let get = |name: &str| variables.get(name);
-        let warning = |key: &str, found: &str, meaning: &str, hint: String| Warning {
-            origin: variables.origin_of(key),
-            found: found.to_owned(),
-            meaning: meaning.to_owned(),
-            hint,
-        };
-        let mut warnings = Vec::new();
-        match (get(keys::PVC_CLAIM_NAME), get(keys::TF_PLUGIN_CACHE_DIR)) {
-            (Some(claim), None) => warnings.push(warning(
-                keys::PVC_CLAIM_NAME,
-                claim,
-                "which is not mounted without a folder",
-                format!("set {} to the folder", keys::TF_PLUGIN_CACHE_DIR),
-            )),
-            (None, Some(folder)) => warnings.push(warning(
-                keys::TF_PLUGIN_CACHE_DIR,
-                folder,
-                "where nothing is mounted without the name of a claim",
-                format!(
-                    "set {}={} to mount the claim of that name, or ignore this if the image has the folder",
-                    keys::PVC_CLAIM_NAME,
-                    keys::USUAL_PVC_CLAIM_NAME
-                ),
-            )),
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-        if let Some(value) = get(keys::ENABLE_EPHEMERAL_EXECUTOR).filter(|value| says_no(value)) {
-            warnings.push(warning(
-                keys::ENABLE_EPHEMERAL_EXECUTOR,
-                value,
-                "which enables ephemeral executors too, because only the presence of the variable counts",
-                "remove the variable to disable them".to_owned(),
-            ));
-        }
+        let mut warnings = platform_settings(variables);
+        warnings.extend(half_a_plugin_cache(variables));
+        let value = variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).filter(|value| says_no(value));
+        warnings.extend(value.map(|value| {
+            Warning::new(variables, ENABLE_EPHEMERAL_EXECUTOR.name, value).with_meaning(
+                "which has no effect, because every step runs in an ephemeral executor",
+                "remove it",
+            )
+        }));
+        warnings.sort_by(|left, right| left.origin.key.cmp(&right.origin.key));
         warnings
+    }
+}
+
+impl Warning {
+    fn new(variables: &Variables, name: &str, found: &str) -> Self {
+        let origin = variables.origin_of(name);
+        Self { origin, found: found.to_owned(), meaning: String::new(), hint: String::new() }
+    }
+
+    fn with_meaning(self, meaning: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { meaning: meaning.into(), hint: hint.into(), ..self }
+    }
+}
+
+/// Settings of the platform in a workspace: they change nothing there.
+fn platform_settings(variables: &Variables) -> Vec<Warning> {
+    platform::settings()
+        .filter_map(|setting| Some((setting, variables.get(setting.name)?)))
+        .map(|(setting, value)| {
+            let hint = match setting.replaced_by {
+                Some(variable) => format!("set {variable} to change it for a workspace"),
+                None => "remove it; only the platform operator can change it".to_owned(),
+            };
+            Warning::new(variables, setting.name, value)
+                .with_meaning("which has no effect, because it is a setting of the platform", hint)
+        })
+        .collect()
+}
+
+/// Folder and claim of a plugin cache do nothing without each other.
+fn half_a_plugin_cache(variables: &Variables) -> Option<Warning> {
+    let (folder_name, claim_name) = (TF_PLUGIN_CACHE_DIR.name(), PVC_CLAIM_NAME.name());
+    match (variables.get(folder_name), variables.get(claim_name)) {
+        (None, Some(claim)) => Some(Warning::new(variables, claim_name, claim).with_meaning(
+            "which is not mounted without a folder",
+            format!("set {folder_name} to the folder"),
+        )),
+        (Some(folder), None) => Some(Warning::new(variables, folder_name, folder).with_meaning(
+            "where nothing is mounted without the name of a claim",
+            format!(
+                "set {claim_name}={} to mount the claim of that name, or ignore this if the image has the folder",
+                keys::USUAL_PVC_CLAIM_NAME
+            ),
+        )),
+        (Some(_), Some(_)) | (None, None) => None,
     }
 }
 
@@ -140,8 +165,8 @@ mod tests {
             assert_eq!(
                 messages(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", value)]),
                 [format!(
-                    "workspace variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR: found {value:?}, which enables ephemeral \
-                     executors too, because only the presence of the variable counts; remove the variable to disable them"
+                    "workspace variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR: found {value:?}, which has no effect, because \
+                     every step runs in an ephemeral executor; remove it"
                 )]
             );
         }
@@ -157,6 +182,19 @@ mod tests {
         assert_eq!(
             WorkspaceOverrides::warnings(&merged)[0].origin.to_string(),
             "global variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR"
+        );
+    }
+
+    #[test]
+    fn a_platform_setting_in_a_workspace_is_warned_about() {
+        assert_eq!(
+            messages(&[("ExecutorEphemeralImage", "a"), ("PodStartTimeout", "1m"), ("ExecutorUrl", "x")]),
+            [
+                "workspace variable ExecutorEphemeralImage: found \"a\", which has no effect, because it is a setting of the \
+                 platform; set EPHEMERAL_CONFIG_IMAGE to change it for a workspace",
+                "workspace variable PodStartTimeout: found \"1m\", which has no effect, because it is a setting of the \
+                 platform; remove it; only the platform operator can change it",
+            ]
         );
     }
 
@@ -198,8 +236,8 @@ mod tests {
                     "source": "workspace",
                     "key": "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR",
                     "found": "0",
-                    "meaning": "which enables ephemeral executors too, because only the presence of the variable counts",
-                    "hint": "remove the variable to disable them",
+                    "meaning": "which has no effect, because every step runs in an ephemeral executor",
+                    "hint": "remove it",
                 },
             ])
         );

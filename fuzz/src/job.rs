@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use config_core::{
-    EnvSnapshot, EphemeralSettings, Policy, Rules, Variables, WorkspaceOverrides, keys, kubernetes::Rule,
-    value::Quantity,
+    EnvSnapshot, EphemeralSettings, Policy, Rules, Setting, Variables, WorkspaceOverrides, keys,
+    kubernetes::Rule, value::Quantity, workspace,
 };
 use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, LONGEST_ENV_STRING, Organization, Planner, Profile,
@@ -15,7 +15,7 @@ use k8s_openapi::api::{
     core::v1::{Container, PodSpec},
 };
 
-use crate::{SEPARATOR, Target, checks, lines, text_of, workspace};
+use crate::{SEPARATOR, Target, checks, lines, text_of, workspace as variables};
 
 /// Parts of an input: variables of the workspace, environment of the server, numbers and token, policy, payload.
 pub(crate) const TARGET: Target = Target {
@@ -25,7 +25,7 @@ pub(crate) const TARGET: Target = Target {
     seeds: || {
         let environment = "ExecutorEphemeralPayloadDelivery=secret,env\nExecutorEphemeralSecret=a,b\n\
                            JAVA_TOOL_OPTIONS=-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd";
-        let mut seeds = workspace::seeds();
+        let mut seeds = variables::seeds();
         seeds.push(["EPHEMERAL_CONFIG_LABELS=a=b", environment, "100 1 token"].join(SEPARATOR));
         let policy = "[default]\npod-security = 'restricted'\n[default.maximum]\ncpu = '1'\ndeadline = '1h'";
         seeds.push(["EPHEMERAL_CPU_LIMIT=900m", "", "1 1", policy].join(SEPARATOR));
@@ -45,7 +45,7 @@ pub(crate) const POD_YAML: Target = Target {
     longest: 128,
     about: "parts and patches of the pod in YAML are refused, or the pod that has them keeps the rules of Kubernetes",
     seeds: || {
-        let named = |(index, setting): (usize, &keys::Setting)| format!("{index}{}", setting.example);
+        let named = |(index, setting): (usize, &Setting)| format!("{index}{}", setting.example);
         let mut seeds: Vec<String> = yaml_settings().enumerate().map(named).collect();
         let patches = [
             "[{op: add, path: /spec/hostname, value: a}, {op: test, path: /spec/restartPolicy, value: Never}]",
@@ -68,8 +68,8 @@ pub(crate) const POD_YAML: Target = Target {
     },
 };
 
-fn yaml_settings() -> impl Iterator<Item = &'static keys::Setting> {
-    keys::settings().filter(|setting| setting.grammar.starts_with("YAML"))
+fn yaml_settings() -> impl Iterator<Item = &'static Setting> {
+    workspace::settings().filter(|setting| setting.is_yaml())
 }
 
 /// Stands where an input has no payload of its own.

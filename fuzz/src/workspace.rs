@@ -1,6 +1,11 @@
 //! The variables of a workspace as a whole.
 
-use config_core::{Problems, StepKind, Variables, WorkspaceOverrides, keys, kubernetes::Rule};
+use config_core::{
+    Problems, StepKind, Variables, WorkspaceOverrides,
+    kubernetes::Rule,
+    value::{Annotations, Labels},
+    workspace,
+};
 
 use crate::{Target, checks, lines, text_of};
 
@@ -21,10 +26,8 @@ pub(crate) const TARGET: Target = Target {
 
 /// Every setting with its example, alone and all together, and a few that are wrong.
 pub(crate) fn seeds() -> Vec<String> {
-    let examples: Vec<String> = keys::settings()
-        .filter(|setting| setting.place == keys::Place::Workspace)
-        .map(|setting| lines::line(setting.name, setting.example))
-        .collect();
+    let examples: Vec<String> =
+        workspace::settings().map(|setting| lines::line(setting.name, setting.example)).collect();
     let mut seeds = vec![examples.join("\n")];
     seeds.push(examples.iter().map(|line| line.replacen('=', "_PLAN=", 1)).collect::<Vec<_>>().join("\n"));
     seeds.extend(examples);
@@ -54,37 +57,40 @@ fn one_kind(variables: &Variables, kind: Option<StepKind>) {
 }
 
 fn accepted(overrides: &WorkspaceOverrides) {
-    for labels in [&overrides.node_selector, &overrides.labels].into_iter().flatten() {
-        for (key, value) in labels.iter() {
-            checks::rule(Rule::LabelKey, key.as_str());
-            checks::rule(Rule::LabelValue, value.as_str());
-        }
+    let labels = [&workspace::NODE_SELECTOR_TAGS, &workspace::LABELS];
+    for (key, value) in
+        labels.into_iter().filter_map(|variable| overrides.get(variable)).flat_map(Labels::iter)
+    {
+        checks::rule(Rule::LabelKey, key.as_str());
+        checks::rule(Rule::LabelValue, value.as_str());
     }
-    for annotations in [&overrides.annotations, &overrides.pod_annotations].into_iter().flatten() {
-        annotations.iter().for_each(|(key, _)| checks::rule(Rule::AnnotationKey, key.as_str()));
+    let annotations = [&workspace::ANNOTATIONS, &workspace::POD_ANNOTATIONS];
+    let annotations = annotations.into_iter().filter_map(|variable| overrides.get(variable));
+    for (key, _) in annotations.flat_map(Annotations::iter) {
+        checks::rule(Rule::AnnotationKey, key.as_str());
     }
-    let WorkspaceOverrides { service_account, priority_class, runtime_class, .. } = overrides;
     let names = [
-        service_account.as_ref().map(AsRef::as_ref),
-        priority_class.as_ref().map(AsRef::as_ref),
-        runtime_class.as_ref().map(AsRef::as_ref),
-    ]
-    .into_iter()
-    .flatten();
-    names.for_each(|name| checks::rule(Rule::DnsSubdomain, name));
-    overrides.image.iter().for_each(|image| checks::rule(Rule::ContainerImage, image.as_str()));
-    if let Some(mount) = &overrides.config_map {
+        overrides.get(&workspace::SERVICE_ACCOUNT).map(AsRef::as_ref),
+        overrides.get(&workspace::PRIORITY_CLASS).map(AsRef::as_ref),
+        overrides.get(&workspace::RUNTIME_CLASS).map(AsRef::as_ref),
+    ];
+    names.into_iter().flatten().for_each(|name| checks::rule(Rule::DnsSubdomain, name));
+    overrides
+        .get(&workspace::IMAGE)
+        .into_iter()
+        .for_each(|image| checks::rule(Rule::ContainerImage, image.as_str()));
+    if let Some(mount) = overrides.config_map() {
         checks::rule(Rule::DnsSubdomain, mount.name.as_str());
         checks::rule(Rule::MountPath, mount.mount_path.as_str());
     }
-    if let Some(cache) = &overrides.plugin_cache {
+    if let Some(cache) = overrides.plugin_cache() {
         checks::rule(Rule::DnsSubdomain, cache.claim.as_str());
         checks::rule(Rule::MountPath, cache.mount_path.as_str());
     }
-    let limits = &overrides.time_limits;
-    assert!([limits.deadline(), limits.grace_period()].into_iter().flatten().all(|span| span.get() > 0));
-    for (resource, request) in overrides.resources.requests() {
-        let limit = overrides.resources.limits().get(resource);
+    assert!([overrides.deadline(), overrides.grace_period()].into_iter().all(|span| span.get() > 0));
+    let resources = overrides.resources();
+    for (resource, request) in resources.requests() {
+        let limit = resources.limits().get(resource);
         assert!(limit.is_none_or(|limit| request.nanos() <= limit.nanos()), "{resource:?}");
     }
 }

@@ -78,12 +78,12 @@ impl ExitCode {
 
     /// Returns the reference page of every code, in Markdown.
     ///
-    /// A test compares it with `docs/reference/exit-codes.md`; with `UPDATE_REFERENCE=1` the test writes the file.
+    /// A test of the api-server compares it with `docs/reference/exit-codes.md`; `cargo xtask docs` writes the file.
     #[must_use]
     pub fn reference_page() -> String {
         let mut page = String::from(
             "# Exit codes of the executor\n\n\
-             <!-- Generated from job-spec/src/exit_code.rs; UPDATE_REFERENCE=1 cargo test -p job-spec writes it. -->\n\n\
+             <!-- Generated from job-spec/src/exit_code.rs; cargo xtask docs writes it. -->\n\n\
              The Kubernetes Job names these codes in its `podFailurePolicy`, so the cluster writes the code into the Job's\n\
              `Failed` condition. What happened to the infrastructure is told by the executor's report, not by its code.\n\n\
              | code | name | meaning |\n|---|---|---|\n",

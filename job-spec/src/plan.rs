@@ -5,10 +5,7 @@ use std::{
     fmt,
 };
 
-use config_core::{
-    Origins, Resources, Sourced, TimeLimits, Warning,
-    value::{ContainerSecurity, Delivery, EnvVars, HostAliases, ImagePullPolicy, PodSecurity, Tolerations},
-};
+use config_core::{Origins, Sourced, Warning, WorkspaceOverrides, value::Delivery};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Affinity, Container, PodTemplateSpec, Secret, TopologySpreadConstraint, Volume, VolumeMount},
@@ -19,7 +16,7 @@ use crate::{
     fields::{self, FieldPath},
     names::{
         AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
-        PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
+        SecretName,
     },
     render,
 };
@@ -34,25 +31,20 @@ pub struct JobPlan {
     pub(crate) image: Image,
     /// The image of the settings, which containers of the workspace may always use.
     pub(crate) platform_image: Image,
-    pub(crate) image_pull_policy: Option<ImagePullPolicy>,
     /// A later one wins.
     pub(crate) secrets: Vec<SecretName>,
-    pub(crate) pod: PlannedPod,
+    pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
     pub(crate) annotations: BTreeMap<AnnotationKey, String>,
     pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,
     /// Labels of the workspace; none of them is ours.
     pub(crate) labels: BTreeMap<LabelKey, Sourced<LabelValue>>,
     /// A folder before what is mounted inside it.
     pub(crate) volumes: Vec<PlannedVolume>,
-    pub(crate) resources: Resources,
-    pub(crate) container_security: ContainerSecurity,
-    pub(crate) env_from_config_maps: Vec<ConfigMapName>,
-    /// Variables of the workspace; none of them is ours.
-    pub(crate) env_vars: EnvVars,
+    /// The variables of the workspace. Those that need no more than rendering are rendered from here.
+    pub(crate) overrides: WorkspaceOverrides,
     pub(crate) payload: PlannedPayload,
     pub(crate) access: Option<AttemptAccess>,
     pub(crate) parts: PodParts,
-    pub(crate) time_limits: TimeLimits,
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
     pub(crate) warnings: Vec<Warning>,
@@ -86,19 +78,6 @@ pub(crate) struct PodParts {
     pub(crate) init_containers: Vec<Container>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) volume_mounts: Vec<VolumeMount>,
-}
-
-/// What else the pod is beside its container, its volumes and its metadata.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct PlannedPod {
-    pub(crate) node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    pub(crate) image_pull_secrets: Vec<SecretName>,
-    pub(crate) priority_class: Option<PriorityClassName>,
-    pub(crate) runtime_class: Option<RuntimeClassName>,
-    pub(crate) host_aliases: Option<HostAliases>,
-    pub(crate) service_account: Option<ServiceAccountName>,
-    pub(crate) tolerations: Option<Tolerations>,
-    pub(crate) security: PodSecurity,
 }
 
 /// A volume and where it is mounted.

@@ -2,13 +2,11 @@
 //!
 //! Nothing is decided or checked here: a [`JobPlan`] is valid. Each part of the object has its file.
 
-use config_core::value::Delivery;
+use config_core::{value::Delivery, workspace};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
     core::v1::{PodTemplateSpec, Secret},
 };
-
-use config_core::TimeLimits;
 
 use crate::JobPlan;
 
@@ -25,16 +23,14 @@ pub(crate) use container::restricted;
 
 /// Renders the Job of a plan.
 pub(crate) fn render(plan: &JobPlan) -> Job {
-    let JobPlan { key, namespace, annotations, labels, time_limits, .. } = plan;
-    let deadline = time_limits.deadline().unwrap_or(TimeLimits::DEFAULT_DEADLINE);
-    let ttl = time_limits.ttl().unwrap_or(TimeLimits::DEFAULT_TTL);
+    let JobPlan { key, namespace, annotations, labels, overrides, .. } = plan;
     let spec = JobSpec {
-        active_deadline_seconds: Some(deadline.get().into()),
+        active_deadline_seconds: Some(overrides.deadline().get().into()),
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
         template: template(plan),
-        ttl_seconds_after_finished: Some(ttl.get()),
+        ttl_seconds_after_finished: Some(overrides.ttl().get()),
         ..JobSpec::default()
     };
     Job {
@@ -52,56 +48,28 @@ pub(crate) fn render(plan: &JobPlan) -> Job {
 
 /// Renders the pod of a plan.
 fn template(plan: &JobPlan) -> PodTemplateSpec {
-    let JobPlan { key, env_vars, payload, access, .. } = plan;
+    let JobPlan { key, overrides, payload, access, .. } = plan;
     let mut template = template_without_env(plan);
     if let Some(executor) = template.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
-        executor.env = Some(env::render(&key.job_name(), payload, access.as_ref(), env_vars));
+        executor.env = Some(env::render(
+            &key.job_name(),
+            payload,
+            access.as_ref(),
+            overrides.get(&workspace::JOB_ENV_VARS),
+        ));
     }
     template
 }
 
 /// Renders the pod of a plan, but for the environment of its executor, which is no business of those who judge or patch it.
 pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
-    let JobPlan {
-        key,
-        namespace: _,
-        image,
-        platform_image: _,
-        image_pull_policy,
-        secrets,
-        pod,
-        annotations: _,
-        pod_annotations,
-        labels,
-        volumes,
-        resources,
-        container_security,
-        env_from_config_maps,
-        env_vars: _,
-        payload: _,
-        access: _,
-        parts,
-        time_limits,
-        origins: _,
-        warnings: _,
-        patched,
-    } = plan;
+    let JobPlan { key, pod_annotations, labels, patched, .. } = plan;
     if let Some(patched) = patched {
         return patched.template.clone();
     }
-    let grace_period = time_limits.grace_period().unwrap_or(TimeLimits::DEFAULT_GRACE_PERIOD);
-    let container = container::render(container::Parts {
-        image,
-        image_pull_policy: *image_pull_policy,
-        secrets,
-        env_from_config_maps,
-        mounts: volumes::mounts(volumes, &parts.volume_mounts),
-        resources,
-        security: container_security,
-    });
     PodTemplateSpec {
         metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
-        spec: Some(pod::render(pod, parts, container, volumes, grace_period)),
+        spec: Some(pod::render(plan, container::render(plan))),
     }
 }
 

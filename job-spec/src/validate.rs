@@ -3,16 +3,24 @@
 //! Settings and overrides hold the checked types of `config-core`. What only this place can see: whether the payload
 //! belongs to the attempt and fits into an environment variable.
 
-use config_core::{EphemeralSettings, Origin, Origins, Problem, Problems, WorkspaceOverrides, keys};
+use std::collections::BTreeMap;
 
-use crate::{JobPlan, planner::Request, render};
+use config_core::{
+    EphemeralSettings, Origin, Origins, Problem, Problems, Sourced, WorkspaceOverrides, platform, workspace,
+};
+
+use crate::{
+    JobPlan,
+    names::{LabelKey, LabelValue},
+    planner::Request,
+    render,
+};
 
 mod checks;
 mod culprit;
 mod delivery;
 mod maximum;
 mod permitted;
-mod pod;
 mod pod_security;
 mod volumes;
 mod yaml;
@@ -49,7 +57,7 @@ pub(crate) fn validate(
     let Some(mut plan) = plan else {
         return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
     };
-    if let Some(yaml) = &overrides.yaml.pod_patch {
+    if let Some(yaml) = overrides.get(&workspace::POD_PATCH) {
         let (patched, faults) = yaml::patch(&plan, yaml);
         plan.patched = patched;
         problems.extend(faults);
@@ -74,82 +82,62 @@ fn plan(
     overrides: &WorkspaceOverrides,
 ) -> (Option<JobPlan>, Vec<Problem>) {
     let Request { key, settings, rules: _, variables: _, payload, access } = *request;
-    let mut checks = Checks { origins: &overrides.origins, problems };
+    let mut checks = Checks { origins: overrides.origins(), problems };
     checks.key(key);
     checks.payload_is_of(key, payload);
     if let Some(access) = access {
         checks.access(access);
     }
 
-    let EphemeralSettings { namespace, image, secrets, payload_delivery, node_selector: _, variables: _ } =
-        settings;
+    let EphemeralSettings { namespace, image, secrets, payload_delivery, .. } = settings;
     let payload = checks.payload(payload_delivery, payload, access);
     let settings_origins = [
-        (keys::EXECUTOR_EPHEMERAL_NAMESPACE, &namespace.origin),
-        (keys::EXECUTOR_EPHEMERAL_IMAGE, &image.origin),
-        (keys::EXECUTOR_EPHEMERAL_SECRET, &secrets.origin),
-        (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, &payload_delivery.origin),
+        (platform::NAMESPACE.name(), &namespace.origin),
+        (platform::IMAGE.name(), &image.origin),
+        (platform::SECRET.name(), &secrets.origin),
+        (platform::PAYLOAD_DELIVERY.name(), &payload_delivery.origin),
     ];
 
-    // Every field stands here, so that none is forgotten; `_` is one that `Checks::pod` takes.
-    let WorkspaceOverrides {
-        node_selector: _,
-        image: image_of_workspace,
-        image_pull_policy,
-        image_pull_secrets: _,
-        priority_class: _,
-        runtime_class: _,
-        host_aliases: _,
-        time_limits,
-        service_account: _,
-        annotations,
-        pod_annotations,
-        labels,
-        tolerations: _,
-        config_map,
-        plugin_cache,
-        resources,
-        pod_security: _,
-        container_security,
-        env_from_config_maps,
-        env_vars,
-        yaml,
-        origins,
-    } = overrides;
-    let pod = checks.pod(settings, overrides);
-    let annotations = checks.annotations(keys::CONFIG_ANNOTATIONS, annotations.as_ref());
-    let pod_annotations = checks.annotations(keys::CONFIG_POD_ANNOTATIONS, pod_annotations.as_ref());
-    let labels = checks.own_labels_of_workspace(labels.as_ref());
-    checks.env_vars(env_vars);
-    let volumes = checks.volumes(config_map.as_ref(), plugin_cache.as_ref(), container_security);
-    let parts = checks.parts(yaml, &volumes);
+    let annotations = checks.annotations(&workspace::ANNOTATIONS, overrides);
+    let pod_annotations = checks.annotations(&workspace::POD_ANNOTATIONS, overrides);
+    let labels = checks.own_labels_of_workspace(overrides);
+    checks.env_vars(overrides);
+    let volumes = checks.volumes(overrides);
+    let parts = checks.parts(overrides, &volumes);
 
     // An absent payload has left a problem behind.
     let plan = payload.map(|payload| JobPlan {
         key: key.clone(),
         namespace: namespace.value.clone(),
-        image: image_of_workspace.as_ref().unwrap_or(&image.value).clone(),
+        image: overrides.get(&workspace::IMAGE).unwrap_or(&image.value).clone(),
         platform_image: image.value.clone(),
-        image_pull_policy: *image_pull_policy,
         secrets: secrets.value.as_slice().to_vec(),
-        pod,
+        node_selector: node_selector(settings, overrides),
         annotations,
         pod_annotations,
         labels,
         volumes,
-        resources: resources.clone(),
-        container_security: container_security.clone(),
-        env_from_config_maps: env_from_config_maps.iter().flatten().cloned().collect(),
-        env_vars: env_vars.clone(),
+        overrides: overrides.clone(),
         payload,
         access: access.cloned(),
         parts,
-        time_limits: *time_limits,
-        origins: all_origins(origins, settings_origins),
+        origins: all_origins(overrides.origins(), settings_origins),
         warnings: Vec::new(),
         patched: None,
     });
     (plan, checks.problems)
+}
+
+/// The labels that the node must have; those of the workspace replace those of the platform.
+fn node_selector(
+    settings: &EphemeralSettings,
+    overrides: &WorkspaceOverrides,
+) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
+    let Some(labels) = overrides.get(&workspace::NODE_SELECTOR_TAGS) else {
+        return settings.node_selector.clone();
+    };
+    let origin = overrides.origins().of(workspace::NODE_SELECTOR_TAGS.name());
+    labels.iter().map(|(key, value)| (key.clone(), Sourced::new(value.clone(), origin.clone()))).collect()
 }
 
 /// Where the settings of workspace and platform were found that made the Job.

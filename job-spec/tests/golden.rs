@@ -10,7 +10,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use config_core::{
-    Collection, EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, Variables, keys,
+    Collection, EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, Variables, workspace,
 };
 use job_spec::{AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, Organization, Planner};
 use k8s_openapi::api::batch::v1::Job;
@@ -167,12 +167,31 @@ fn every_case_renders_its_golden_job() {
 
 #[test]
 fn a_case_sets_every_variable_of_a_workspace() {
-    let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/every-workspace-variable-at-once");
-    let input = fs::read_to_string(input.join("input.yaml")).unwrap();
-    let Input { workspace, .. } = serde_saphyr::from_str(&input).unwrap();
-    let of_pods = keys::WORKSPACE_VARIABLES.iter().chain(&[keys::TF_PLUGIN_CACHE_DIR, keys::PVC_CLAIM_NAME]);
-    let missing: Vec<&&str> = of_pods.filter(|name| !workspace.contains_key(**name)).collect();
+    let Input { workspace, .. } = every_variable();
+    let missing: Vec<&str> = workspace::names().filter(|name| !workspace.contains_key(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn no_variable_of_a_workspace_is_ignored() {
+    let with_all = objects_of(every_variable());
+    for name in workspace::names() {
+        // Some variables cannot be removed alone: others refer to what they add.
+        let is_refused = plan_of(every_variable_without(name)).is_err();
+        let is_changed = || objects_of(every_variable_without(name)) != with_all;
+        assert!(is_refused || is_changed(), "{name} changes nothing");
+    }
+}
+
+fn every_variable() -> Input {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/every-workspace-variable-at-once");
+    serde_saphyr::from_str(&fs::read_to_string(folder.join("input.yaml")).unwrap()).unwrap()
+}
+
+fn every_variable_without(name: &str) -> Input {
+    let mut input = every_variable();
+    input.workspace.remove(name);
+    input
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::keys;
+use config_core::{keys, workspace};
 use job_spec::{
     AttemptKey, EXECUTOR_CONTAINER, EphemeralJobData, ExitCode, Organization, attempt_api, labels, redacted,
 };
@@ -69,7 +69,7 @@ proptest! {
         let of_pod = pod.security_context.as_ref().unwrap();
         prop_assert_eq!(of_pod.run_as_non_root, Some(true));
         prop_assert!(of_pod.run_as_user.is_some_and(|user| user > 0));
-        let wanted = if workspace.contains_key(keys::CONFIG_POD_SECURITY_CONTEXT) { "Localhost" } else { "RuntimeDefault" };
+        let wanted = if workspace.contains_key(workspace::POD_SECURITY_CONTEXT.name()) { "Localhost" } else { "RuntimeDefault" };
         prop_assert_eq!(of_pod.seccomp_profile.as_ref().map(|profile| profile.type_.as_str()), Some(wanted));
         let of_container = container.security_context.as_ref().unwrap();
         prop_assert_eq!(of_container.allow_privilege_escalation, Some(false));
@@ -84,7 +84,7 @@ proptest! {
         prop_assert_eq!(labels::parse(of_job), Some((&key).into()));
         let of_pod = job.spec.as_ref().unwrap().template.metadata.as_ref().unwrap();
         prop_assert_eq!(Some(of_job), of_pod.labels.as_ref());
-        let wanted = workspace.contains_key(keys::CONFIG_POD_ANNOTATIONS);
+        let wanted = workspace.contains_key(workspace::POD_ANNOTATIONS.name());
         prop_assert_eq!(of_pod.annotations.is_some(), wanted);
     }
 
@@ -98,7 +98,7 @@ proptest! {
         prop_assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
         prop_assert_ne!(&first, &hash(&payload_of(&key, "b"), &workspace));
         let mut other_annotations = workspace.clone();
-        other_annotations.insert(keys::CONFIG_ANNOTATIONS.to_owned(), "other=annotation".to_owned());
+        other_annotations.insert(workspace::ANNOTATIONS.name().to_owned(), "other=annotation".to_owned());
         prop_assert_eq!(first, hash(&payload_of(&key, "a"), &other_annotations));
     }
 

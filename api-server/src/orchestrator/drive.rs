@@ -73,7 +73,7 @@ impl JobDriver {
             let mut job = self.services.store.job(self.job_id).await?;
             let hold = self.services.store.workspace_hold(&job).await?;
             self.forget_old_news(&mut job);
-            match decide(&job, hold, Timestamp::now(), self.services.pod_start_patience) {
+            match decide(&job, hold, Timestamp::now(), self.services.pod_start_timeout) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
                     Actor { services: Arc::clone(&self.services) }.act(&job, action).await?;

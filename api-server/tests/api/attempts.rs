@@ -104,7 +104,7 @@ async fn an_apply_whose_pod_was_lost_before_it_was_claimed_is_tried_again_under_
 
 #[tokio::test]
 async fn an_attempt_that_cannot_start_is_given_up_with_the_words_of_the_cluster() {
-    let world = World::with_pod_start_patience(Duration::from_secs(3)).await;
+    let world = World::with_pod_start_timeout(Duration::from_secs(3)).await;
     let job = world.job(&["terraformApply"]).await;
     let name = name(job, 100, 1);
     world.submitted(&name).await;

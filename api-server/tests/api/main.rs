@@ -6,6 +6,7 @@ mod attempts;
 mod collections;
 mod policy;
 mod problems;
+mod reference;
 mod repository;
 mod states;
 mod support;

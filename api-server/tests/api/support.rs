@@ -34,12 +34,12 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Operator {
     pub(crate) settings: &'static str,
     pub(crate) policy: &'static str,
-    pub(crate) patience: Duration,
+    pub(crate) pod_start_timeout: Duration,
 }
 
 impl Default for Operator {
     fn default() -> Self {
-        Self { settings: "", policy: "", patience: PATIENCE }
+        Self { settings: "", policy: "", pod_start_timeout: PATIENCE }
     }
 }
 
@@ -60,8 +60,8 @@ impl World {
         Self::under(Operator::default()).await
     }
 
-    pub(crate) async fn with_pod_start_patience(patience: Duration) -> Self {
-        Self::under(Operator { patience, ..Operator::default() }).await
+    pub(crate) async fn with_pod_start_timeout(pod_start_timeout: Duration) -> Self {
+        Self::under(Operator { pod_start_timeout, ..Operator::default() }).await
     }
 
     /// A world with the files of an operator.
@@ -258,7 +258,7 @@ async fn serve(
         settings: EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap(),
         policy: Policy::parse(operator.policy).unwrap(),
         api_url: base.clone(),
-        pod_start_patience: operator.patience,
+        pod_start_timeout: operator.pod_start_timeout,
         local_sources: false,
     });
     let shutdown = CancellationToken::new();

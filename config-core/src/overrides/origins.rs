@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::{Origin, SourceName};
 
-/// The variable that decided each setting of a workspace, by the name of the setting (one of
-/// [`WORKSPACE_VARIABLES`](crate::keys::WORKSPACE_VARIABLES) and the like). `Default` knows of none.
+/// The variable that decided each setting of a workspace, by the name of the setting. `Default` has none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(BTreeMap<&'static str, Origin>);
 
 impl Origins {
-    /// Returns where a setting was found. One that was set by other means than variables is said to be the workspace's.
+    /// Returns where a setting was found; for one that no variable set, the workspace variable of that name.
     #[must_use]
     pub fn of(&self, name: &str) -> Origin {
         self.get(name).cloned().unwrap_or_else(|| Origin::new(SourceName::Workspace, name))
@@ -22,7 +21,7 @@ impl Origins {
         self.0.get(name)
     }
 
-    /// Says that something else decided a setting than its variable.
+    /// Records where a setting was found.
     pub(crate) fn set(&mut self, name: &'static str, origin: Origin) {
         self.0.insert(name, origin);
     }

@@ -5,8 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::kubernetes::Rule;
-use crate::value::MAX_ANNOTATION_BYTES;
+use crate::{ConfigMapMount, kubernetes::Rule, value::MAX_ANNOTATION_BYTES};
 
 mod metadata;
 mod pod;
@@ -15,6 +14,7 @@ mod step_kinds;
 mod time_limits;
 mod unknown_names;
 mod volumes;
+mod yaml;
 
 fn parse(pairs: &[(&str, &str)]) -> Result<WorkspaceOverrides, Vec<String>> {
     parse_for(None, pairs)
@@ -36,15 +36,14 @@ fn the_documented_variables_are_read() {
         ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/opt/extra"),
     ])
     .unwrap();
-    let WorkspaceOverrides { node_selector, service_account, annotations, tolerations, config_map, .. } =
-        overrides;
-    assert_eq!(node_selector.unwrap().to_string(), "key1=value1;key2=value2");
-    assert_eq!(service_account.unwrap(), "myserviceaccount");
-    assert_eq!(annotations.unwrap().get("acme.io/b"), Some("c=d e"));
-    assert_eq!(tolerations.unwrap().to_string(), "key:Exists:NoSchedule");
+    let node_selector = overrides.get(&workspace::NODE_SELECTOR_TAGS).unwrap();
+    assert_eq!(node_selector.to_string(), "key1=value1;key2=value2");
+    assert_eq!(*overrides.get(&workspace::SERVICE_ACCOUNT).unwrap(), "myserviceaccount");
+    assert_eq!(overrides.get(&workspace::ANNOTATIONS).unwrap().get("acme.io/b"), Some("c=d e"));
+    assert_eq!(overrides.get(&workspace::TOLERATIONS).unwrap().to_string(), "key:Exists:NoSchedule");
     let expected =
         ConfigMapMount { name: "extra-files".parse().unwrap(), mount_path: "/opt/extra".parse().unwrap() };
-    assert_eq!(config_map, Some(expected));
+    assert_eq!(overrides.config_map(), Some(expected));
 }
 
 #[test]
@@ -58,7 +57,7 @@ fn other_variables_are_ignored() {
 #[test]
 fn an_empty_node_selector_is_a_choice_and_not_the_same_as_none() {
     let overrides = parse(&[("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "")]).unwrap();
-    assert!(overrides.node_selector.is_some_and(|list| list.is_empty()));
+    assert!(overrides.get(&workspace::NODE_SELECTOR_TAGS).is_some_and(crate::value::Labels::is_empty));
 }
 
 #[test]
@@ -142,8 +141,8 @@ fn security_settings_are_read_and_their_faults_named() {
         ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
     ])
     .unwrap();
-    assert_eq!(overrides.pod_security.run_as_user(), Some(2000));
-    assert_eq!(overrides.container_security.read_only_root_filesystem(), Some(true));
+    assert_eq!(overrides.get(&workspace::POD_SECURITY_CONTEXT).unwrap().run_as_user(), Some(2000));
+    assert_eq!(overrides.get(&workspace::SECURITY_CONTEXT).unwrap().read_only_root_filesystem(), Some(true));
     assert_eq!(
         parse(&[("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "runAsUser=1")]).unwrap_err(),
         ["workspace variable EPHEMERAL_CONFIG_SECURITY_CONTEXT: found \"runAsUser=1\", expected one of \
@@ -189,6 +188,17 @@ fn problems_name_the_layer_that_a_value_comes_from() {
 }
 
 #[test]
+fn debug_shows_no_value_that_may_be_secret() {
+    let overrides = parse(&[
+        ("EPHEMERAL_JOB_ENV_VARS", "TOKEN=hunter2"),
+        ("EPHEMERAL_CONFIG_POD_PATCH", "{a: hunter2}"),
+        ("EPHEMERAL_CPU_LIMIT", "2"),
+    ]);
+    let shown = format!("{:?}", overrides.unwrap());
+    assert!(!shown.contains("hunter2") && shown.contains("TOKEN"), "{shown}");
+}
+
+#[test]
 fn problems_serialise_for_the_api() {
     let variables = [("EPHEMERAL_CONFIG_TOLERATIONS", "a:X")].into_iter().collect();
     let problems = WorkspaceOverrides::parse(&variables, None).unwrap_err();
@@ -209,7 +219,7 @@ proptest! {
     fn no_variables_panic(
         kind in prop::sample::select(&[None, Some(StepKind::Plan), Some(StepKind::Apply)]),
         pairs in prop::collection::btree_map(
-            prop_oneof![prop::sample::select(keys::WORKSPACE_VARIABLES).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*(_PLAN|_APPLY)?|.*"],
+            prop_oneof![prop::sample::select(workspace::names().collect::<Vec<_>>()).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*(_PLAN|_APPLY)?|.*"],
             "[a-c=;:* /.]*|.*",
             0..6,
         ),

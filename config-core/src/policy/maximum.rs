@@ -2,9 +2,9 @@
 
 use super::Rules;
 use crate::{
-    Origin, Problem, ResourceName, SourceName, Sourced, WorkspaceOverrides, keys,
-    overrides::TimeLimits,
+    Origin, Problem, ResourceName, SourceName, Sourced, WorkspaceOverrides,
     value::{Quantity, Seconds},
+    workspace::DEADLINE,
 };
 
 impl Rules {
@@ -35,21 +35,18 @@ fn limit_resource(
     overrides: &mut WorkspaceOverrides,
     problems: &mut Vec<Problem>,
 ) {
-    let (request_key, limit_key) = resource.keys();
-    let WorkspaceOverrides { resources, origins, .. } = overrides;
-    for (key, amount) in
-        [(request_key, resources.requests().get(&resource)), (limit_key, resources.limits().get(&resource))]
-    {
-        let Some(amount) = amount.filter(|amount| amount.nanos() > maximum.value.nanos()) else { continue };
-        problems.extend(above(origins.of(key), amount.as_str(), &maximum.value, &maximum.origin));
+    let (request, limit) = (resource.request(), resource.limit());
+    for variable in [request, limit] {
+        let amount = overrides.get(variable).filter(|amount| amount.nanos() > maximum.value.nanos());
+        let Some(amount) = amount else { continue };
+        let origin = overrides.origins().of(variable.name());
+        problems.extend(above(origin, amount.as_str(), &maximum.value, &maximum.origin));
     }
-    if !resources.limits().contains_key(&resource) {
-        resources.set_limit(resource, maximum.value.clone());
-        origins.set(limit_key, maximum.origin.clone());
+    if overrides.get(limit).is_none() {
+        overrides.set(limit, maximum.value.clone(), maximum.origin.clone());
         // A request above the limit would be refused by Kubernetes; only the operator's own can be left here.
-        if resources.requests().get(&resource).is_some_and(|amount| amount.nanos() > maximum.value.nanos()) {
-            resources.set_request(resource, maximum.value.clone());
-            origins.set(request_key, maximum.origin.clone());
+        if overrides.get(request).is_some_and(|amount| amount.nanos() > maximum.value.nanos()) {
+            overrides.set(request, maximum.value.clone(), maximum.origin.clone());
         }
     }
 }
@@ -59,16 +56,13 @@ fn limit_deadline(
     overrides: &mut WorkspaceOverrides,
     problems: &mut Vec<Problem>,
 ) {
-    let WorkspaceOverrides { time_limits, origins, .. } = overrides;
-    match time_limits.deadline() {
-        Some(deadline) if deadline > maximum.value => {
-            let origin = origins.of(keys::CONFIG_DEADLINE);
+    let is_above = overrides.deadline() > maximum.value;
+    match overrides.get(&DEADLINE) {
+        Some(deadline) if is_above => {
+            let origin = overrides.origins().of(DEADLINE.name());
             problems.extend(above(origin, &deadline.to_string(), maximum.value, &maximum.origin));
         }
-        None if TimeLimits::DEFAULT_DEADLINE > maximum.value => {
-            time_limits.set_deadline(maximum.value);
-            origins.set(keys::CONFIG_DEADLINE, maximum.origin.clone());
-        }
+        None if is_above => overrides.set(&DEADLINE, maximum.value, maximum.origin.clone()),
         Some(_) | None => {}
     }
 }

@@ -9,10 +9,10 @@ use super::{Policy, RuleSet, pattern::Patterns};
 use crate::{
     Problem, Problems, ResourceName, SourceName, Sourced,
     document::{self, Entry, Node},
-    keys,
-    overrides::{is_workspace_variable, unknown_name, without_kind},
+    setting::Setting,
     unknown,
     value::{EntryError, Quantity, Seconds},
+    workspace,
 };
 
 const DEFAULT: &str = "default";
@@ -98,53 +98,57 @@ impl Parser {
     }
 
     /// Finds the variable that a rule is about.
-    fn name(&mut self, entry: &Entry, name: &str) -> Option<&'static str> {
-        let known = keys::workspace_setting(name).filter(|_| is_workspace_variable(name));
-        if let Some(setting) = known {
-            return Some(setting.name);
+    fn variable(&mut self, entry: &Entry, name: &str) -> Option<&'static Setting> {
+        if let Some(variable) = workspace::find(name) {
+            return Some(variable.setting());
         }
-        let problem = if is_workspace_variable(name) {
-            let key = without_kind(name);
+        let problem = if workspace::find_for_any_kind(name).is_some() {
+            let key = workspace::without_kind(name);
             entry
                 .problem("the name of a variable without the kind of steps")
                 .with_hint(format!("write {key}; it is the same for all kinds"))
         } else {
-            unknown_name(name, entry.origin.clone())
+            workspace::unknown_name(name, entry.origin.clone())
         };
         self.problems.push(problem.with_found(name));
         None
     }
 
-    fn names(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
+    fn variables(&mut self, entry: &Entry) -> Vec<&'static Setting> {
         let names = self.texts(entry);
-        let names = names.iter().filter_map(|name| self.name(entry, name)).collect();
+        names.iter().filter_map(|name| self.variable(entry, name)).collect()
+    }
+
+    fn names(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
+        let names = self.variables(entry).into_iter().map(|setting| setting.name).collect();
         Sourced::new(names, entry.origin.clone())
     }
 
     /// A permission where none is needed would look as if all other variables were refused.
     fn allow(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
-        let names = self.names(entry);
-        for name in names.value.iter().filter(|name| !keys::needs_permission(name)) {
-            let problem = entry.problem("variables that need a permission").with_found(name);
+        let variables = self.variables(entry);
+        for setting in variables.iter().filter(|setting| !setting.permission) {
+            let problem = entry.problem("variables that need a permission").with_found(setting.name);
             self.problems.push(problem.with_hint(
                 "any workspace may set this one; forbid, values and maximum say which it may not, and to what",
             ));
         }
-        names
+        let names = variables.into_iter().map(|setting| setting.name).collect();
+        Sourced::new(names, entry.origin.clone())
     }
 
     fn values(&mut self, entry: &Entry) -> BTreeMap<&'static str, Sourced<Patterns>> {
         let mut values = BTreeMap::new();
         for variable in entry.table(&mut self.problems) {
             let patterns = self.texts(variable);
-            let Some(name) = self.name(variable, &variable.name) else { continue };
-            if keys::is_yaml(name) {
+            let Some(setting) = self.variable(variable, &variable.name) else { continue };
+            if setting.is_yaml() {
                 let problem = variable
                     .problem("a variable whose value is a text, because patterns say nothing of YAML");
                 self.problems.push(problem.with_hint("use allow and forbid, or pod-security and maximum"));
                 continue;
             }
-            values.insert(name, Sourced::new(Patterns::new(patterns), variable.origin.clone()));
+            values.insert(setting.name, Sourced::new(Patterns::new(patterns), variable.origin.clone()));
         }
         values
     }

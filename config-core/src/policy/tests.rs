@@ -26,10 +26,10 @@ fn refused(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
 
 #[test]
 fn without_a_file_only_what_needs_no_permission_may_be_set() {
-    let needs = keys::settings().filter(|setting| setting.permission).map(|setting| setting.name);
+    let needs = workspace::settings().filter(|setting| setting.permission).map(|setting| setting.name);
     let needs: Vec<&str> = needs.collect();
-    assert!(needs.contains(&keys::CONFIG_IMAGE), "{needs:?}");
-    for name in keys::WORKSPACE_VARIABLES.iter().copied().chain([keys::PVC_CLAIM_NAME]) {
+    assert!(needs.contains(&"EPHEMERAL_CONFIG_IMAGE"), "{needs:?}");
+    for name in workspace::names() {
         for source in [SourceName::Workspace, SourceName::Global, SourceName::Collection] {
             let problems = Rules::default().check(&variables(source, &[(name, "x")]));
             assert_eq!(!problems.is_empty(), needs.contains(&name), "{name}");
@@ -267,14 +267,15 @@ fn without_a_limit_the_maximum_is_the_limit_and_says_so() {
     // As much as the maximum is not above it.
     let (overrides, problems) = limited(SourceName::Workspace, &[("EPHEMERAL_CPU_REQUEST", "2")]);
     assert!(problems.is_empty());
-    let limits: Vec<&str> = overrides.resources.limits().values().map(Quantity::as_str).collect();
+    let resources = overrides.resources();
+    let limits: Vec<&str> = resources.limits().values().map(Quantity::as_str).collect();
     assert_eq!(limits, ["2", "1Gi"]);
-    assert_eq!(overrides.resources.requests().len(), 1);
-    assert_eq!(overrides.origins.of("EPHEMERAL_CPU_LIMIT").to_string(), "policy default.maximum.cpu");
-    assert_eq!(overrides.origins.of("EPHEMERAL_CPU_REQUEST").source, SourceName::Workspace);
-    assert_eq!(overrides.time_limits.deadline().map(|deadline| deadline.to_string()).as_deref(), Some("2h"));
+    assert_eq!(overrides.resources().requests().len(), 1);
+    assert_eq!(overrides.origins().of("EPHEMERAL_CPU_LIMIT").to_string(), "policy default.maximum.cpu");
+    assert_eq!(overrides.origins().of("EPHEMERAL_CPU_REQUEST").source, SourceName::Workspace);
+    assert_eq!(overrides.deadline().to_string(), "2h");
     assert_eq!(
-        overrides.origins.of("EPHEMERAL_CONFIG_DEADLINE").to_string(),
+        overrides.origins().of("EPHEMERAL_CONFIG_DEADLINE").to_string(),
         "policy default.maximum.deadline"
     );
 }
@@ -293,10 +294,10 @@ fn the_operators_own_settings_may_be_above_but_stay_consistent() {
     let shown = |amounts: &BTreeMap<ResourceName, Quantity>| {
         amounts.values().map(|amount| amount.as_str().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(shown(overrides.resources.limits()), ["2", "2Gi"]);
-    assert_eq!(shown(overrides.resources.requests()), ["2"]);
-    assert_eq!(overrides.origins.of("EPHEMERAL_CPU_REQUEST").to_string(), "policy default.maximum.cpu");
-    assert_eq!(overrides.time_limits.deadline().map(|deadline| deadline.to_string()).as_deref(), Some("3h"));
+    assert_eq!(shown(overrides.resources().limits()), ["2", "2Gi"]);
+    assert_eq!(shown(overrides.resources().requests()), ["2"]);
+    assert_eq!(overrides.origins().of("EPHEMERAL_CPU_REQUEST").to_string(), "policy default.maximum.cpu");
+    assert_eq!(overrides.deadline().to_string(), "3h");
 }
 
 #[test]
@@ -350,9 +351,9 @@ proptest! {
         problems.extend(rules.limit(&mut overrides));
         if problems.is_empty() {
             let amount = |amounts: &BTreeMap<ResourceName, Quantity>| amounts.get(&ResourceName::Cpu).map(Quantity::nanos);
-            let limit = amount(overrides.resources.limits());
+            let limit = amount(overrides.resources().limits());
             prop_assert!(limit.is_some_and(|limit| limit <= u128::from(maximum) * 1_000_000));
-            prop_assert!(amount(overrides.resources.requests()) <= limit);
+            prop_assert!(amount(overrides.resources().requests()) <= limit);
         }
     }
 }

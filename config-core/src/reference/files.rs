@@ -2,21 +2,25 @@
 
 use std::fmt::Write as _;
 
-use crate::{ResourceName, keys, policy::FIELDS, source::property};
+use crate::{
+    keys, platform,
+    policy::FIELDS,
+    workspace::{self, ResourceName},
+};
 
 /// Returns the reference page of the settings file, in Markdown.
 #[must_use]
 pub fn settings_file_page() -> String {
     let mut page = String::from(
         "# Settings file\n\n\
-         <!-- Generated from config-core/src/reference/files.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
+         <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
          A TOML file of the platform operator: `api-server serve --settings FILE`. It says the same as the environment and is\n\
          weaker than it; beside that it has variables for workspaces. Every key may be left out. An unknown key, a value that\n\
          is not text and a variable that a workspace could not read keep the server from starting; each is told with its line.\n\n",
     );
     let _ = writeln!(page, "```toml\n{}```\n", include_str!("../../examples/settings.toml"));
     page.push_str("| key | says the same as |\n|---|---|\n");
-    for property in property::PROPERTIES {
+    for property in platform::properties() {
         let _ = writeln!(page, "| `{property}` | `-D{}{property}` |", keys::PROPERTY_PREFIX);
     }
     page.push_str(
@@ -36,7 +40,7 @@ pub fn settings_file_page() -> String {
 pub fn policy_page() -> String {
     let mut page = String::from(
         "# Policy file\n\n\
-         <!-- Generated from config-core/src/reference/files.rs; UPDATE_REFERENCE=1 cargo test -p config-core writes it. -->\n\n\
+         <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
          What the platform operator lets the owners of workspaces, organizations and collections set:\n\
          `api-server serve --policy FILE`, a TOML file. What it does not permit is refused by name when a job is created, all of\n\
          it at once and before anything exists in the cluster. An unknown key or name keeps the server from starting.\n\n",
@@ -52,8 +56,9 @@ pub fn policy_page() -> String {
         page,
         "\nA maximum may be set for {resources} (amounts as Kubernetes writes them) and `deadline`."
     );
-    let needs =
-        keys::settings().filter(|setting| setting.permission).map(|setting| format!("`{}`", setting.name));
+    let needs = workspace::settings()
+        .filter(|setting| setting.permission)
+        .map(|setting| format!("`{}`", setting.name));
     let needs: Vec<String> = needs.collect();
     let _ = writeln!(page, "\nVariables that need a permission: {}.", needs.join(", "));
     page.push_str(RULES);

@@ -185,6 +185,87 @@ fn an_open_quote_is_reported_beside_other_problems() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+#[test]
+fn pod_start_timeout_is_found_by_each_of_its_names() {
+    let load =
+        |pairs: &[(&str, &str)]| load(pairs).map(|settings| settings.pod_start_timeout.value.get()).unwrap();
+    assert_eq!(load(&[]), 600);
+    for variable in [
+        "PodStartTimeout",
+        "PODSTARTTIMEOUT",
+        "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_PODSTARTTIMEOUT",
+        "PodStartPatience",
+        "PODSTARTPATIENCE",
+        "ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_PODSTARTPATIENCE",
+    ] {
+        assert_eq!(load(&[(variable, "90s")]), 90, "{variable}");
+    }
+    for property in
+        ["PodStartTimeout", "io.terrakube.executor.ephemeral.pod-start-timeout", "PodStartPatience"]
+    {
+        assert_eq!(load(&[("JAVA_TOOL_OPTIONS", &format!("-D{property}=90s"))]), 90, "{property}");
+    }
+}
+
+#[test]
+fn pod_start_timeout_must_be_a_positive_duration() {
+    let form = "expected whole seconds such as 3600, 90s, 30m or 1h30m";
+    for (value, expected) in [
+        ("0", "found \"0\", expected at least 1 second; with 0 no executor could start".to_owned()),
+        ("10 minutes", format!("found \"10 minutes\", {form}; did you mean \"10m\"?")),
+        ("500ms", format!("found \"500ms\", {form}")),
+        ("", format!("found \"\", {form}; remove it to use the default")),
+    ] {
+        let message = format!("environment variable PodStartTimeout: {expected}");
+        assert_eq!(messages(&[("PodStartTimeout", value)]), [message]);
+    }
+}
+
+#[test]
+fn a_short_name_in_another_case_is_refused() {
+    for (name, near) in [
+        ("podStartTimeout", "PodStartTimeout"),
+        ("podstartpatience", "PodStartTimeout"),
+        ("executorEphemeralImage", "ExecutorEphemeralImage"),
+    ] {
+        let message = format!(
+            "environment variable {name}: expected the name of a known setting; did you mean {near:?}?"
+        );
+        assert_eq!(messages(&[(name, "10m")]), [message]);
+    }
+    // Variables of other programs are ignored, even similar ones: a cluster sets some for every service.
+    assert!(load(&[("PODSTARTER_SERVICE_HOST", "10.0.0.1"), ("PodStartTimeouts", "1")]).is_ok());
+}
+
+#[test]
+fn an_old_name_is_accepted_with_a_warning() {
+    let warnings = |pairs: &[(&str, &str)]| -> Vec<String> {
+        load(pairs).unwrap().warnings.iter().map(ToString::to_string).collect()
+    };
+    assert!(warnings(&[("PodStartTimeout", "1m")]).is_empty());
+    assert_eq!(
+        warnings(&[("PodStartPatience", "1m")]),
+        [
+            "environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout; use \
+             PodStartTimeout; version 0.2.0 does not accept the old name"
+        ]
+    );
+}
+
+#[test]
+fn the_current_name_wins_over_the_old_one_in_one_source_and_a_stronger_source_wins_over_both() {
+    let env = [("PodStartPatience", "1m"), ("PodStartTimeout", "2m")];
+    let settings = load(&env).unwrap();
+    assert_eq!(settings.pod_start_timeout.value.to_string(), "2m");
+    assert_eq!(
+        settings.warnings[0].to_string(),
+        "environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout and is ignored, \
+         because environment variable PodStartTimeout is set; use PodStartTimeout; version 0.2.0 does not accept the old name"
+    );
+    let settings = load(&[env[1], ("JAVA_TOOL_OPTIONS", "-DPodStartPatience=3m")]).unwrap();
+    assert_eq!(settings.pod_start_timeout.value.to_string(), "3m");
+}
+
 proptest! {
     #[test]
     fn no_environment_panics(

@@ -87,7 +87,10 @@ fn a_workspace_is_stronger_than_the_file_but_for_the_kind_of_its_steps() {
     .unwrap();
     let workspace: Variables = [("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "own")].into_iter().collect();
     let merged = workspace.or(settings.variables_for(&["acme"]));
-    let account = |kind| WorkspaceOverrides::parse(&merged, Some(kind)).unwrap().service_account;
+    let account = |kind| {
+        let overrides = WorkspaceOverrides::parse(&merged, Some(kind)).unwrap();
+        overrides.get(&workspace::SERVICE_ACCOUNT).cloned()
+    };
     assert_eq!(account(StepKind::Apply).unwrap(), "own");
     assert_eq!(account(StepKind::Plan).unwrap(), "plan");
 }
@@ -151,7 +154,10 @@ fn what_is_no_toml_is_told_with_its_line() {
 fn a_setting_in_two_spellings_is_refused() {
     assert_eq!(
         messages("namespace = 'a'\nname-space = 'b'\n"),
-        ["settings file name-space: expected each setting once, whatever its spelling; see line 2"]
+        [
+            "settings file name-space: expected each setting once, whatever its spelling; namespace is the same setting; \
+          remove one of them (line 2)"
+        ]
     );
 }
 
@@ -182,4 +188,23 @@ proptest! {
             let _ = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file));
         }
     }
+}
+
+#[test]
+fn an_old_name_is_accepted_alone_and_refused_beside_the_current_one() {
+    let load = |text: &str| {
+        EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&SettingsFile::parse(text).unwrap()))
+            .unwrap()
+    };
+    let settings = load("podStartPatience = \"90s\"\n");
+    assert_eq!(settings.pod_start_timeout.value.get(), 90);
+    assert_eq!(settings.warnings[0].origin.to_string(), "settings file podStartPatience");
+    assert!(load("podStartTimeout = \"90s\"\n").warnings.is_empty());
+    assert_eq!(
+        SettingsFile::parse("podStartPatience = \"90s\"\npodStartTimeout = \"2m\"\n")
+            .unwrap_err()
+            .to_string(),
+        "settings file podStartTimeout: expected each setting once, whatever its spelling; podStartPatience is the \
+         same setting; remove one of them (line 2)"
+    );
 }

@@ -5,9 +5,9 @@
 
 use super::{
     Layers, Origin, RawLayer, SourceName,
-    property::{self, Element, Prefix, SHORT_NAMES, SHORT_PREFIX},
+    property::{self, Element, Prefix},
 };
-use crate::{EnvSnapshot, unknown};
+use crate::EnvSnapshot;
 
 /// Reads the layers of the environment.
 pub(crate) fn read(env: &EnvSnapshot) -> Layers {
@@ -17,21 +17,16 @@ pub(crate) fn read(env: &EnvSnapshot) -> Layers {
     let (mut old, mut new) = (RawLayer::default(), RawLayer::default());
     for (name, value) in env.iter() {
         let origin = Origin::new(SourceName::Environment, name);
-        if unknown::starts_with_ignoring_case(name, SHORT_PREFIX) {
-            let exact = SHORT_NAMES.iter().find(|(known, _)| *known == name);
-            let in_upper = SHORT_NAMES.iter().find(|(known, _)| known.to_ascii_uppercase() == name);
-            match (exact, in_upper) {
-                (Some((_, target)), _) => short.push(target.clone(), value, origin),
-                (None, Some((_, target))) => upper.push(target.clone(), value, origin),
-                (None, None) => {
-                    result.problems.push(unknown::problem(
-                        origin,
-                        name,
-                        SHORT_PREFIX,
-                        &SHORT_NAMES.map(|(name, _)| name),
-                    ));
-                }
-            }
+        if let Some(named) = property::short_name(|known| known == name) {
+            short.push(named, value, origin);
+            continue;
+        }
+        if let Some(named) = property::short_name(|known| known.to_ascii_uppercase() == name) {
+            upper.push(named, value, origin);
+            continue;
+        }
+        if let Some(problem) = property::misspelt_short_name(name, &origin) {
+            result.problems.push(problem);
             continue;
         }
         let lower = name.to_ascii_lowercase();
@@ -43,7 +38,7 @@ pub(crate) fn read(env: &EnvSnapshot) -> Layers {
             None => continue,
         };
         match property::target(rest, &lower) {
-            Ok(target) => layer.push(target, value, origin),
+            Ok(named) => layer.push(named, value, origin),
             Err(reason) => result.problems.push(reason.problem(origin)),
         }
     }
@@ -56,6 +51,10 @@ pub(crate) fn read(env: &EnvSnapshot) -> Layers {
 mod tests {
     use super::*;
     use crate::source::Target;
+
+    const NAMESPACE: Target = Target::Setting("ExecutorEphemeralNamespace");
+    const IMAGE: Target = Target::Setting("ExecutorEphemeralImage");
+    const SECRET: Target = Target::Setting("ExecutorEphemeralSecret");
 
     fn entries(pairs: &[(&str, &str)]) -> Vec<(Target, String)> {
         let result = read(&pairs.iter().copied().collect());
@@ -81,9 +80,9 @@ mod tests {
     fn the_long_form_names_settings_and_labels() {
         let label = |key: &str| Target::NodeSelector(key.to_owned());
         let cases = [
-            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE", Target::Namespace),
-            ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", Target::Image),
-            ("io_terrakube_executor_ephemeral_secret", Target::Secret),
+            ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE", NAMESPACE),
+            ("ORG_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE", IMAGE),
+            ("io_terrakube_executor_ephemeral_secret", SECRET),
             ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISKTYPE", label("disktype")),
             ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE", label("disk.type")),
             ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_A__B", label("a.b")),

@@ -1,4 +1,4 @@
-//! Relaxed names of properties: which setting a `-D` option or a long environment name means.
+//! Names of settings: short names, and relaxed names of properties in `-D` options and long environment names.
 //!
 //! Only names: values are passed on as text. The fixed part of a name is compared without regard to case and to
 //! anything but letters and digits, so `nodeSelector`, `node-selector` and `nodeselector` are one. A label key keeps
@@ -6,28 +6,35 @@
 
 use std::borrow::Cow;
 
-use super::{Layers, Origin, RawLayer, SourceName, Target, java_options};
-use crate::{Problem, keys, unknown};
+use super::{Layers, Named, Origin, RawLayer, SourceName, Target, java_options};
+use crate::{Problem, platform, unknown};
 
-/// The settings that have a short name, with the property of the same meaning.
-pub(super) const SHORT_NAMES: [(&str, Target); 4] = [
-    (keys::EXECUTOR_EPHEMERAL_NAMESPACE, Target::Namespace),
-    (keys::EXECUTOR_EPHEMERAL_IMAGE, Target::Image),
-    (keys::EXECUTOR_EPHEMERAL_SECRET, Target::Secret),
-    (keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY, Target::PayloadDelivery),
-];
+/// What most short names begin with; an unknown name that begins so is a typing error.
+const SHORT_PREFIX: &str = "ExecutorEphemeral";
 
-/// The properties under either prefix.
-pub(crate) const PROPERTIES: [&str; 5] = [
-    keys::PROPERTY_NAMESPACE,
-    keys::PROPERTY_IMAGE,
-    keys::PROPERTY_SECRET,
-    keys::PROPERTY_PAYLOAD_DELIVERY,
-    keys::PROPERTY_NODE_SELECTOR,
-];
+/// Finds the setting of a short name, which is compared as `spelled` says.
+pub(super) fn short_name(spelled: impl Fn(&str) -> bool) -> Option<Named> {
+    platform::settings().find_map(|setting| {
+        let target = Target::Setting(setting.name);
+        if spelled(setting.name) {
+            return Some(target.into());
+        }
+        let old_name = setting.old_name.filter(|old| spelled(old.name))?;
+        Some(Named { target, old_name: Some(old_name) })
+    })
+}
 
-/// What the short names begin with; an unknown name that begins so is a typing error.
-pub(super) const SHORT_PREFIX: &str = "ExecutorEphemeral";
+/// Reports a name that looks like a short name and is none: one of their family, or one in another case.
+pub(super) fn misspelt_short_name(name: &str, origin: &Origin) -> Option<Problem> {
+    let is_in_family = unknown::starts_with_ignoring_case(name, SHORT_PREFIX);
+    if !is_in_family && short_name(|known| known.eq_ignore_ascii_case(name)).is_none() {
+        return None;
+    }
+    let family = if is_in_family { SHORT_PREFIX } else { "" };
+    let known = platform::settings().map(|setting| setting.name);
+    let known: Vec<&str> = known.filter(|name| name.starts_with(family)).collect();
+    Some(unknown::problem(origin.clone(), name, family, &known))
+}
 
 const PREFIX_TAIL: [&str; 3] = ["terrakube", "executor", "ephemeral"];
 
@@ -51,17 +58,12 @@ pub(super) fn layers<'a>(source: SourceName, properties: impl Iterator<Item = (&
     let (mut short, mut old, mut new) = (RawLayer::default(), RawLayer::default(), RawLayer::default());
     for (key, value) in properties {
         let origin = Origin::new(source, key);
-        if let Some((_, target)) = SHORT_NAMES.iter().find(|(name, _)| *name == key) {
-            short.push(target.clone(), value, origin);
+        if let Some(named) = short_name(|known| known == key) {
+            short.push(named, value, origin);
             continue;
         }
-        if unknown::starts_with_ignoring_case(key, SHORT_PREFIX) {
-            result.problems.push(unknown::problem(
-                origin,
-                key,
-                SHORT_PREFIX,
-                &SHORT_NAMES.map(|(name, _)| name),
-            ));
+        if let Some(problem) = misspelt_short_name(key, &origin) {
+            result.problems.push(problem);
             continue;
         }
         let elements = split(key);
@@ -71,7 +73,7 @@ pub(super) fn layers<'a>(source: SourceName, properties: impl Iterator<Item = (&
             None => continue,
         };
         match target(rest, key) {
-            Ok(target) => layer.push(target, value, origin),
+            Ok(named) => layer.push(named, value, origin),
             Err(reason) => result.problems.push(reason.problem(origin)),
         }
     }
@@ -139,9 +141,12 @@ pub(crate) enum NameError {
 
 impl NameError {
     pub(super) fn problem(self, origin: Origin) -> Problem {
-        let selector = keys::PROPERTY_NODE_SELECTOR;
+        let selector = platform::NODE_SELECTOR_PROPERTY;
         match self {
-            Self::Unknown { property } => unknown::problem(origin, &property, "", &PROPERTIES),
+            Self::Unknown { property } => {
+                let known: Vec<&str> = platform::properties().collect();
+                unknown::problem(origin, &property, "", &known)
+            }
             Self::NoLabelKey => Problem::new(origin, "a label key after the name of the node selector")
                 .with_hint(format!("write {selector}.diskType=ssd")),
             Self::DroppedCharacters { written, read_as } => Problem::new(
@@ -202,21 +207,31 @@ pub(super) fn below_prefix<'e, 'a>(elements: &'e [Element<'a>]) -> Option<(Prefi
 }
 
 /// Finds the setting of the part of a name below the prefix.
-pub(crate) fn target(rest: &[Element<'_>], whole: &str) -> Result<Target, NameError> {
+pub(crate) fn target(rest: &[Element<'_>], whole: &str) -> Result<Named, NameError> {
     if rest.contains(&Element::Unclosed) {
         return Err(NameError::UnclosedBracket);
     }
     match rest {
-        [one] if one.is(keys::PROPERTY_NAMESPACE) => Ok(Target::Namespace),
-        [one] if one.is(keys::PROPERTY_IMAGE) => Ok(Target::Image),
-        [one] if one.is(keys::PROPERTY_SECRET) => Ok(Target::Secret),
-        [one] if one.is(&uniform(keys::PROPERTY_PAYLOAD_DELIVERY)) => Ok(Target::PayloadDelivery),
-        [selector, key @ ..] if selector.is(&uniform(keys::PROPERTY_NODE_SELECTOR)) => label_key(key),
+        [selector, key @ ..] if selector.is(&uniform(platform::NODE_SELECTOR_PROPERTY)) => {
+            label_key(key).map(Named::from)
+        }
+        [one] if let Some(named) = property(one) => Ok(named),
         [Element::Plain(property) | Element::Verbatim(property), ..] => {
             Err(NameError::Unknown { property: (*property).to_owned() })
         }
         _ => Err(NameError::Unknown { property: whole.to_owned() }),
     }
+}
+
+fn property(element: &Element<'_>) -> Option<Named> {
+    platform::settings().find_map(|setting| {
+        let target = Target::Setting(setting.name);
+        if setting.property.is_some_and(|property| element.is(&uniform(property))) {
+            return Some(target.into());
+        }
+        let old_name = setting.old_name.filter(|old| element.is(&uniform(old.property)))?;
+        Some(Named { target, old_name: Some(old_name) })
+    })
 }
 
 fn label_key(elements: &[Element<'_>]) -> Result<Target, NameError> {

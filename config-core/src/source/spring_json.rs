@@ -102,7 +102,11 @@ mod tests {
         assert_eq!(
             found,
             [
-                (Target::Image, "i".to_owned(), "SPRING_APPLICATION_JSON ExecutorEphemeralImage".to_owned()),
+                (
+                    Target::Setting("ExecutorEphemeralImage"),
+                    "i".to_owned(),
+                    "SPRING_APPLICATION_JSON ExecutorEphemeralImage".to_owned()
+                ),
                 (Target::NodeSelector("a".to_owned()), "1".to_owned(), format!("{origin}.a")),
                 (Target::NodeSelector("b".to_owned()), "true".to_owned(), format!("{origin}.b")),
             ]

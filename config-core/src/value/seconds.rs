@@ -2,9 +2,9 @@
 //!
 //! Knows the grammar; which spans make sense for which setting is decided by the caller.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
-use super::EntryError;
+use super::{EntryError, ListError};
 
 /// A span of time in whole seconds, from 0 to 2147483647: what Kubernetes keeps in its fields of that kind.
 ///
@@ -32,6 +32,21 @@ const UNITS: [(char, i32); 3] = [('h', 60 * 60), ('m', 60), ('s', 1)];
 
 const EXPECTED: &str = "whole seconds such as 3600, 90s, 30m or 1h30m";
 
+/// The grammar, for the reference page.
+pub(crate) const SECONDS: &str =
+    "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most 2147483647 seconds";
+/// The grammar of [`positive_seconds`].
+pub(crate) const SECONDS_AT_LEAST_1: &str = "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most \
+                                             2147483647 seconds; at least 1";
+
+/// Parses a span of at least one second; `hint` says why 0 makes no sense.
+pub(crate) fn positive_seconds(text: &str, hint: &str) -> Result<Seconds, ListError> {
+    match text.parse::<Seconds>()? {
+        Seconds(0) => Err(EntryError::new(text.trim(), "at least 1 second").with_hint(hint).into()),
+        seconds => Ok(seconds),
+    }
+}
+
 /// Why a text is no span.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -57,6 +72,12 @@ impl Seconds {
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
+    }
+}
+
+impl From<Seconds> for Duration {
+    fn from(seconds: Seconds) -> Self {
+        Self::from_secs(seconds.0.unsigned_abs().into())
     }
 }
 
@@ -219,6 +240,7 @@ mod tests {
         assert_eq!(Seconds::from_hours(6), "6h".parse().unwrap());
         assert_eq!(Seconds::from_hours(u16::MAX), "65535h".parse().unwrap());
         assert_eq!(Seconds::from_minutes(5), "300".parse().unwrap());
+        assert_eq!(Duration::from(Seconds::from_minutes(5)), Duration::from_mins(5));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! What is wrong with every Job of the old system, and which settings it does not know.
 
-use config_core::{SourceName, StepKind, Variables, keys, value::Delivery};
+use config_core::{SourceName, StepKind, Variables, keys, value::Delivery, workspace};
 use k8s_openapi::api::batch::v1::Job;
 
 use super::Defect;
@@ -42,28 +42,28 @@ const ALWAYS: [(&str, &str); 7] = [
 
 /// Variables of the family that versions after 2.27 know, and since when.
 const KNOWN_SINCE: [(&str, &str); 6] = [
-    (keys::JOB_ENV_VARS, "2.28"),
-    (keys::CONFIG_LABELS, "2.31"),
-    (keys::CONFIG_POD_ANNOTATIONS, "2.31"),
-    (keys::CONFIG_ENVFROM_CONFIG_MAP, "2.31"),
-    (keys::STORAGE_REQUEST, "2.33"),
-    (keys::STORAGE_LIMIT, "2.33"),
+    (workspace::JOB_ENV_VARS.name(), "2.28"),
+    (workspace::LABELS.name(), "2.31"),
+    (workspace::POD_ANNOTATIONS.name(), "2.31"),
+    (workspace::ENVFROM_CONFIG_MAP.name(), "2.31"),
+    (workspace::STORAGE_REQUEST.name(), "2.33"),
+    (workspace::STORAGE_LIMIT.name(), "2.33"),
 ];
 
 /// Variables of the family that version 2.27 knows.
 const KNOWN: [&str; 12] = [
-    keys::CONFIG_NODE_SELECTOR_TAGS,
-    keys::CONFIG_SERVICE_ACCOUNT,
-    keys::CONFIG_ANNOTATIONS,
-    keys::CONFIG_TOLERATIONS,
-    keys::CONFIG_MAP_NAME,
-    keys::CONFIG_MAP_MOUNT_PATH,
-    keys::CONFIG_POD_SECURITY_CONTEXT,
-    keys::CONFIG_SECURITY_CONTEXT,
-    keys::CPU_REQUEST,
-    keys::CPU_LIMIT,
-    keys::MEMORY_REQUEST,
-    keys::MEMORY_LIMIT,
+    workspace::NODE_SELECTOR_TAGS.name(),
+    workspace::SERVICE_ACCOUNT.name(),
+    workspace::ANNOTATIONS.name(),
+    workspace::TOLERATIONS.name(),
+    workspace::CONFIG_MAP_NAME.name(),
+    workspace::CONFIG_MAP_MOUNT_PATH.name(),
+    workspace::POD_SECURITY_CONTEXT.name(),
+    workspace::SECURITY_CONTEXT.name(),
+    workspace::CPU_REQUEST.name(),
+    workspace::CPU_LIMIT.name(),
+    workspace::MEMORY_REQUEST.name(),
+    workspace::MEMORY_LIMIT.name(),
 ];
 
 /// What is wrong with the form of this Job.
@@ -122,10 +122,10 @@ fn why_not(name: &str) -> String {
         return format!("it is known since version {version}");
     }
     let bare = StepKind::ALL.iter().find_map(|kind| name.strip_suffix(kind.suffix()));
-    if bare.is_some_and(|bare| keys::workspace_setting(bare).is_some()) {
+    if bare.is_some_and(|bare| workspace::setting(bare).is_some()) {
         return "there are no variables for steps of one kind".to_owned();
     }
-    if keys::workspace_setting(name).is_some() {
+    if workspace::setting(name).is_some() {
         return "it has no such setting".to_owned();
     }
     "a name that nobody knows is ignored without a word".to_owned()

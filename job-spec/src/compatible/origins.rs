@@ -1,6 +1,6 @@
 //! Who decides which field of a Job of the old system.
 
-use config_core::{Origin, SourceName, Variables, keys};
+use config_core::{Origin, SourceName, Variables, keys, workspace};
 
 use crate::planner::Request;
 
@@ -13,7 +13,7 @@ pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Op
     Some(match path {
         ["apiVersion" | "kind"] => always("what an attempt is"),
         ["metadata", "namespace"] => (request.settings.namespace.origin.clone(), None),
-        ["metadata", "annotations", _] => (of_variable(variables, keys::CONFIG_ANNOTATIONS), None),
+        ["metadata", "annotations", _] => (of_variable(variables, workspace::ANNOTATIONS.name()), None),
         ["metadata", ..] => of_request(),
         ["spec", "template", "spec", "containers", _, rest @ ..] => match rest {
             ["name"] => of_request(),
@@ -24,7 +24,7 @@ pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Op
             }
             ["env", ..] => always("an executor of this kind has no mode but batch"),
             ["securityContext", "allowPrivilegeEscalation"] => {
-                (of_variable(variables, keys::CONFIG_SECURITY_CONTEXT), None)
+                (of_variable(variables, workspace::SECURITY_CONTEXT.name()), None)
             }
             ["securityContext"] => always("written even if it holds nothing"),
             ["resources", kind, resource] => (of_variable(variables, amount(kind, resource)), None),
@@ -35,10 +35,12 @@ pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Op
             ["nodeSelector", key] => (of_node_label(variables, request, key), None),
             ["restartPolicy"] => always("a container that ended is not started again in its pod"),
             ["securityContext", item] => (of_pod_security(variables, item), None),
-            ["serviceAccountName"] => (of_variable(variables, keys::CONFIG_SERVICE_ACCOUNT), None),
-            ["tolerations", ..] => (of_variable(variables, keys::CONFIG_TOLERATIONS), None),
-            ["volumes", "config-volume", ..] => (of_variable(variables, keys::CONFIG_MAP_NAME), None),
-            ["volumes", ..] => (of_variable(variables, keys::PVC_CLAIM_NAME), None),
+            ["serviceAccountName"] => (of_variable(variables, workspace::SERVICE_ACCOUNT.name()), None),
+            ["tolerations", ..] => (of_variable(variables, workspace::TOLERATIONS.name()), None),
+            ["volumes", "config-volume", ..] => {
+                (of_variable(variables, workspace::CONFIG_MAP_NAME.name()), None)
+            }
+            ["volumes", ..] => (of_variable(variables, workspace::PVC_CLAIM_NAME.name()), None),
             _ => return None,
         },
         _ => return None,
@@ -57,7 +59,7 @@ fn of_variable(variables: &Variables, name: &str) -> Origin {
 }
 
 fn of_node_label(variables: &Variables, request: &Request<'_>, key: &str) -> Origin {
-    let name = keys::CONFIG_NODE_SELECTOR_TAGS;
+    let name = workspace::NODE_SELECTOR_TAGS.name();
     match request.settings.node_selector.get(key).filter(|_| variables.get(name).is_none()) {
         Some(label) => label.origin.clone(),
         None => of_variable(variables, name),
@@ -66,27 +68,28 @@ fn of_node_label(variables: &Variables, request: &Request<'_>, key: &str) -> Ori
 
 /// The group of the volumes has a default, the other items have none.
 fn of_pod_security(variables: &Variables, item: &str) -> Origin {
-    let name = keys::CONFIG_POD_SECURITY_CONTEXT;
+    let name = workspace::POD_SECURITY_CONTEXT.name();
     let is_said =
         |text: &str| text.split(';').any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == item));
     if variables.get(name).is_some_and(is_said) { of_variable(variables, name) } else { default(item) }
 }
 
 fn of_mount(variables: &Variables, path: &str) -> Origin {
-    let config_map_path = variables.get(keys::CONFIG_MAP_MOUNT_PATH);
-    let is_cache = variables.get(keys::TF_PLUGIN_CACHE_DIR) == Some(path) && config_map_path != Some(path);
+    let config_map_path = variables.get(workspace::CONFIG_MAP_MOUNT_PATH.name());
+    let is_cache =
+        variables.get(workspace::TF_PLUGIN_CACHE_DIR.name()) == Some(path) && config_map_path != Some(path);
     match (is_cache, config_map_path) {
-        (true, _) => of_variable(variables, keys::TF_PLUGIN_CACHE_DIR),
-        (false, Some(_)) => of_variable(variables, keys::CONFIG_MAP_MOUNT_PATH),
-        (false, None) => of_variable(variables, keys::CONFIG_MAP_NAME),
+        (true, _) => of_variable(variables, workspace::TF_PLUGIN_CACHE_DIR.name()),
+        (false, Some(_)) => of_variable(variables, workspace::CONFIG_MAP_MOUNT_PATH.name()),
+        (false, None) => of_variable(variables, workspace::CONFIG_MAP_NAME.name()),
     }
 }
 
 fn amount(kind: &str, resource: &str) -> &'static str {
     match (kind, resource) {
-        ("requests", "cpu") => keys::CPU_REQUEST,
-        ("requests", _) => keys::MEMORY_REQUEST,
-        (_, "cpu") => keys::CPU_LIMIT,
-        _ => keys::MEMORY_LIMIT,
+        ("requests", "cpu") => workspace::CPU_REQUEST.name(),
+        ("requests", _) => workspace::MEMORY_REQUEST.name(),
+        (_, "cpu") => workspace::CPU_LIMIT.name(),
+        _ => workspace::MEMORY_LIMIT.name(),
     }
 }

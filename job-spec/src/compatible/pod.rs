@@ -1,6 +1,6 @@
 //! The Job and its pod as the old system writes them, but for the Job's own metadata.
 
-use config_core::{keys, kubernetes::Rule};
+use config_core::{keys, kubernetes::Rule, platform, workspace};
 use k8s_openapi::api::{
     batch::v1::{Job, JobSpec},
     core::v1::{
@@ -22,11 +22,11 @@ pub(super) fn job_of(reader: &mut Reader<'_>, request: &Request<'_>) -> Job {
         let labels = request.settings.node_selector.iter();
         labels.map(|(key, value)| (key.to_string(), value.value.to_string())).collect()
     };
-    let is_set = reader.get(keys::CONFIG_NODE_SELECTOR_TAGS).is_some();
+    let is_set = reader.get(workspace::NODE_SELECTOR_TAGS.name()).is_some();
     let node_selector = if is_set { reader.node_selector().unwrap_or_default() } else { of_settings() };
-    let account = reader.get(keys::CONFIG_SERVICE_ACCOUNT);
+    let account = reader.get(workspace::SERVICE_ACCOUNT.name());
     if let Some(account) = account.filter(|account| !account.is_empty()) {
-        reader.expect(keys::CONFIG_SERVICE_ACCOUNT, account, Rule::DnsSubdomain);
+        reader.expect(workspace::SERVICE_ACCOUNT.name(), account, Rule::DnsSubdomain);
     }
     let pod = PodSpec {
         containers: vec![container(reader, request, mounts)],
@@ -49,7 +49,7 @@ fn container(reader: &mut Reader<'_>, request: &Request<'_>, mounts: Vec<VolumeM
     let secret = request.settings.secrets.value.to_string();
     if request.settings.secrets.value.iter().count() > 1 {
         reader.push(
-            keys::EXECUTOR_EPHEMERAL_SECRET,
+            platform::SECRET.name(),
             format!(
                 "{secret:?} is taken as one name (lists are known since version 2.31): no Secret has it, and the \
                  container never starts"
@@ -73,22 +73,22 @@ fn container(reader: &mut Reader<'_>, request: &Request<'_>, mounts: Vec<VolumeM
 }
 
 fn config_map(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
-    let path = reader.get(keys::CONFIG_MAP_MOUNT_PATH);
-    let Some(config_map) = reader.get(keys::CONFIG_MAP_NAME) else {
+    let path = reader.get(workspace::CONFIG_MAP_MOUNT_PATH.name());
+    let Some(config_map) = reader.get(workspace::CONFIG_MAP_NAME.name()) else {
         if path.is_some() {
             reader.push(
-                keys::CONFIG_MAP_MOUNT_PATH,
-                format!("without {} it is ignored without a word", keys::CONFIG_MAP_NAME),
+                workspace::CONFIG_MAP_MOUNT_PATH.name(),
+                format!("without {} it is ignored without a word", workspace::CONFIG_MAP_NAME.name()),
             );
         }
         return None;
     };
     if path.is_none() {
         reader.push(
-            keys::CONFIG_MAP_NAME,
+            workspace::CONFIG_MAP_NAME.name(),
             format!(
                 "without {} it is mounted over {CONFIG_MAP_PATH}, where no program can write any more",
-                keys::CONFIG_MAP_MOUNT_PATH
+                workspace::CONFIG_MAP_MOUNT_PATH.name()
             ),
         );
     }
@@ -99,19 +99,19 @@ fn config_map(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
 }
 
 fn plugin_cache(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
-    let claim = reader.get(keys::PVC_CLAIM_NAME);
-    let Some(folder) = reader.get(keys::TF_PLUGIN_CACHE_DIR) else {
+    let claim = reader.get(workspace::PVC_CLAIM_NAME.name());
+    let Some(folder) = reader.get(workspace::TF_PLUGIN_CACHE_DIR.name()) else {
         if claim.is_some() {
             reader.push(
-                keys::PVC_CLAIM_NAME,
-                format!("without {} it is ignored without a word", keys::TF_PLUGIN_CACHE_DIR),
+                workspace::PVC_CLAIM_NAME.name(),
+                format!("without {} it is ignored without a word", workspace::TF_PLUGIN_CACHE_DIR.name()),
             );
         }
         return None;
     };
     let claim = claim.unwrap_or(keys::USUAL_PVC_CLAIM_NAME);
     reader.push(
-        keys::TF_PLUGIN_CACHE_DIR,
+        workspace::TF_PLUGIN_CACHE_DIR.name(),
         format!(
             "the claim {claim:?} is looked for when the Job is made, which the documented role does not allow: then no Job \
              is made, and the job stays pending; where the claim is not found, nothing is mounted"

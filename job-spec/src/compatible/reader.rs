@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{Variables, keys, kubernetes::Rule, value::Quantity as Amount};
+use config_core::{Variables, kubernetes::Rule, value::Quantity as Amount, workspace};
 use k8s_openapi::{
     api::core::v1::{PodSecurityContext, ResourceRequirements, SecurityContext, Toleration},
     apimachinery::pkg::api::resource::Quantity,
@@ -74,15 +74,15 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn annotations(&mut self) -> Option<BTreeMap<String, String>> {
-        let map = self.map(keys::CONFIG_ANNOTATIONS)?;
+        let map = self.map(workspace::ANNOTATIONS.name())?;
         for key in map.keys() {
-            self.expect(keys::CONFIG_ANNOTATIONS, key, Rule::AnnotationKey);
+            self.expect(workspace::ANNOTATIONS.name(), key, Rule::AnnotationKey);
         }
         (!map.is_empty()).then_some(map)
     }
 
     pub(super) fn node_selector(&mut self) -> Option<BTreeMap<String, String>> {
-        let name = keys::CONFIG_NODE_SELECTOR_TAGS;
+        let name = workspace::NODE_SELECTOR_TAGS.name();
         let map = self.map(name)?;
         for (key, value) in &map {
             self.expect(name, key, Rule::LabelKey);
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn tolerations(&mut self) -> Option<Vec<Toleration>> {
-        let name = keys::CONFIG_TOLERATIONS;
+        let name = workspace::TOLERATIONS.name();
         let read = self.parsed(name, grammar::tolerations)?;
         for OldToleration { key, value, operator, effect: _, has_rest } in &read {
             if *operator == "Exists" && value.is_some() {
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn pod_security(&mut self) -> PodSecurityContext {
-        let name = keys::CONFIG_POD_SECURITY_CONTEXT;
+        let name = workspace::POD_SECURITY_CONTEXT.name();
         let mut security = PodSecurityContext { fs_group: Some(GROUP), ..PodSecurityContext::default() };
         for Pair { key, value, .. } in self.pairs(name).unwrap_or_default() {
             match key {
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn container_security(&mut self) -> SecurityContext {
-        let name = keys::CONFIG_SECURITY_CONTEXT;
+        let name = workspace::SECURITY_CONTEXT.name();
         let mut security = SecurityContext::default();
         for Pair { key, value, .. } in self.pairs(name).unwrap_or_default() {
             if key == "allowPrivilegeEscalation" {
@@ -165,8 +165,9 @@ impl<'a> Reader<'a> {
                 .collect();
             (!amounts.is_empty()).then_some(amounts)
         };
-        let requests = of([("cpu", keys::CPU_REQUEST), ("memory", keys::MEMORY_REQUEST)]);
-        let limits = of([("cpu", keys::CPU_LIMIT), ("memory", keys::MEMORY_LIMIT)]);
+        let requests =
+            of([("cpu", workspace::CPU_REQUEST.name()), ("memory", workspace::MEMORY_REQUEST.name())]);
+        let limits = of([("cpu", workspace::CPU_LIMIT.name()), ("memory", workspace::MEMORY_LIMIT.name())]);
         (requests.is_some() || limits.is_some()).then_some(ResourceRequirements {
             claims: None,
             limits,

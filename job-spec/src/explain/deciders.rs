@@ -2,7 +2,7 @@
 //!
 //! A test holds the table against every golden and every arbitrary Job: each leaf has a decider.
 
-use config_core::{Origin, SourceName, keys};
+use config_core::{Origin, SourceName, platform, value::PodSecurity, workspace};
 
 use crate::{
     JobPlan,
@@ -44,6 +44,9 @@ enum Decider {
 
 use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, Request, Setting, Usually};
 
+const CONFIG_MAP_PATH: Decider =
+    FirstOf(&[workspace::CONFIG_MAP_MOUNT_PATH.name(), workspace::CONFIG_MAP_NAME.name()]);
+
 const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
 /// Paths of fields and who decides them; the first match counts. `*` stands for one segment, `**` at the end for any
@@ -55,89 +58,89 @@ const JOB: Table = &[
     ("apiVersion", Always("what an attempt is")),
     ("kind", Always("what an attempt is")),
     ("metadata|name", Request),
-    ("metadata|namespace", Setting(keys::EXECUTOR_EPHEMERAL_NAMESPACE)),
+    ("metadata|namespace", Setting(platform::NAMESPACE.name())),
     ("metadata|labels|*", Label),
     (
         "metadata|annotations|ephemeral-agents.dev/spec-hash",
         Always("tells this Job from another one of its name"),
     ),
-    ("metadata|annotations|*", Setting(keys::CONFIG_ANNOTATIONS)),
-    ("spec|activeDeadlineSeconds", Setting(keys::CONFIG_DEADLINE)),
+    ("metadata|annotations|*", Setting(workspace::ANNOTATIONS.name())),
+    ("spec|activeDeadlineSeconds", Setting(workspace::DEADLINE.name())),
     ("spec|backoffLimit", Always("a step runs once")),
     ("spec|podFailurePolicy|**", Always("the cluster writes down why the pod failed")),
     ("spec|podReplacementPolicy", Always("no second pod beside one that is still stopping")),
-    ("spec|ttlSecondsAfterFinished", Setting(keys::CONFIG_TTL)),
+    ("spec|ttlSecondsAfterFinished", Setting(workspace::TTL.name())),
     ("spec|template|metadata|labels|*", Label),
-    ("spec|template|metadata|annotations|*", Setting(keys::CONFIG_POD_ANNOTATIONS)),
+    ("spec|template|metadata|annotations|*", Setting(workspace::POD_ANNOTATIONS.name())),
     ("spec|template|metadata|**", Always("a pod of a Kubernetes Job is named by the cluster")),
 ];
 
 /// The same for the pod, below `spec.template.spec`.
 const POD: Table = &[
-    ("affinity|**", Setting(keys::CONFIG_AFFINITY)),
+    ("affinity|**", Setting(workspace::AFFINITY.name())),
     // Another container of this kind would keep the Kubernetes Job from ending.
-    ("containers|**", Setting(keys::CONFIG_SIDECARS)),
-    ("automountServiceAccountToken", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
+    ("containers|**", Setting(workspace::SIDECARS.name())),
+    ("automountServiceAccountToken", Setting(workspace::SERVICE_ACCOUNT.name())),
     ("enableServiceLinks", Usually("no variables of unrelated services in terraform's environment")),
     // Kubernetes refuses a template that has them.
     ("ephemeralContainers|**", Always("a pod gets ephemeral containers only while it runs")),
-    ("hostAliases|**", Setting(keys::CONFIG_HOST_ALIASES)),
-    ("imagePullSecrets|**", Setting(keys::CONFIG_IMAGE_PULL_SECRETS)),
+    ("hostAliases|**", Setting(workspace::HOST_ALIASES.name())),
+    ("imagePullSecrets|**", Setting(workspace::IMAGE_PULL_SECRETS.name())),
     // A pod that names its node passes by the scheduler.
     ("nodeName", Always("the scheduler chooses a node, and minds node selector, taints and free room")),
     ("nodeSelector|*", NodeLabel),
-    ("priorityClassName", Setting(keys::CONFIG_PRIORITY_CLASS)),
+    ("priorityClassName", Setting(workspace::PRIORITY_CLASS.name())),
     ("restartPolicy", Always("a step runs once")),
-    ("runtimeClassName", Setting(keys::CONFIG_RUNTIME_CLASS)),
-    ("securityContext|fsGroup", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "fsGroup")),
-    ("securityContext|runAsGroup", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsGroup")),
-    ("securityContext|runAsNonRoot", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsNonRoot")),
-    ("securityContext|runAsUser", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "runAsUser")),
-    ("securityContext|seccompProfile|**", ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "seccompProfile")),
+    ("runtimeClassName", Setting(workspace::RUNTIME_CLASS.name())),
+    ("securityContext|fsGroup", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "fsGroup")),
+    ("securityContext|runAsGroup", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "runAsGroup")),
+    ("securityContext|runAsNonRoot", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "runAsNonRoot")),
+    ("securityContext|runAsUser", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "runAsUser")),
+    ("securityContext|seccompProfile|**", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "seccompProfile")),
     (
         "securityContext|supplementalGroups|**",
-        ItemOf(keys::CONFIG_POD_SECURITY_CONTEXT, "supplementalGroups"),
+        ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "supplementalGroups"),
     ),
-    ("serviceAccountName", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
+    ("serviceAccountName", Setting(workspace::SERVICE_ACCOUNT.name())),
     // The old name of the same field.
-    ("serviceAccount", Setting(keys::CONFIG_SERVICE_ACCOUNT)),
-    ("terminationGracePeriodSeconds", Setting(keys::CONFIG_GRACE_PERIOD)),
-    ("tolerations|**", Setting(keys::CONFIG_TOLERATIONS)),
-    ("topologySpreadConstraints|**", Setting(keys::CONFIG_TOPOLOGY_SPREAD)),
+    ("serviceAccount", Setting(workspace::SERVICE_ACCOUNT.name())),
+    ("terminationGracePeriodSeconds", Setting(workspace::GRACE_PERIOD.name())),
+    ("tolerations|**", Setting(workspace::TOLERATIONS.name())),
+    ("topologySpreadConstraints|**", Setting(workspace::TOPOLOGY_SPREAD.name())),
     ("initContainers|**", InitContainer),
     ("volumes|tmp|**", Always(FOR_TEMPORARY_FILES)),
-    ("volumes|config-volume|**", Setting(keys::CONFIG_MAP_NAME)),
-    ("volumes|tf-plugin-volume|**", Setting(keys::PVC_CLAIM_NAME)),
-    ("volumes|**", Setting(keys::CONFIG_VOLUMES)),
+    ("volumes|config-volume|**", Setting(workspace::CONFIG_MAP_NAME.name())),
+    ("volumes|tf-plugin-volume|**", Setting(workspace::PVC_CLAIM_NAME.name())),
+    ("volumes|**", Setting(workspace::VOLUMES.name())),
 ];
 
 /// The same for the executor's container.
 const CONTAINER: Table = &[
     ("name", Always("the pod failure policy names it")),
-    ("image", FirstOf(&[keys::CONFIG_IMAGE, keys::EXECUTOR_EPHEMERAL_IMAGE])),
-    ("imagePullPolicy", Setting(keys::CONFIG_IMAGE_PULL_POLICY)),
+    ("image", FirstOf(&[workspace::IMAGE.name(), platform::IMAGE.name()])),
+    ("imagePullPolicy", Setting(workspace::IMAGE_PULL_POLICY.name())),
     ("env|EphemeralFlagBatch|**", Always("an executor has no mode but batch")),
-    ("env|EphemeralJobData|**", Setting(keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY)),
+    ("env|EphemeralJobData|**", Setting(platform::PAYLOAD_DELIVERY.name())),
     ("env|EphemeralAttemptUrl|**", Request),
     ("env|EphemeralAttemptToken|**", Request),
-    ("env|**", Setting(keys::JOB_ENV_VARS)),
-    ("envFrom|*|secretRef|**", Setting(keys::EXECUTOR_EPHEMERAL_SECRET)),
-    ("envFrom|**", Setting(keys::CONFIG_ENVFROM_CONFIG_MAP)),
-    ("resources|requests|cpu", Setting(keys::CPU_REQUEST)),
-    ("resources|requests|memory", Setting(keys::MEMORY_REQUEST)),
-    ("resources|requests|ephemeral-storage", Setting(keys::STORAGE_REQUEST)),
-    ("resources|limits|cpu", Setting(keys::CPU_LIMIT)),
-    ("resources|limits|memory", Setting(keys::MEMORY_LIMIT)),
-    ("resources|limits|ephemeral-storage", Setting(keys::STORAGE_LIMIT)),
+    ("env|**", Setting(workspace::JOB_ENV_VARS.name())),
+    ("envFrom|*|secretRef|**", Setting(platform::SECRET.name())),
+    ("envFrom|**", Setting(workspace::ENVFROM_CONFIG_MAP.name())),
+    ("resources|requests|cpu", Setting(workspace::CPU_REQUEST.name())),
+    ("resources|requests|memory", Setting(workspace::MEMORY_REQUEST.name())),
+    ("resources|requests|ephemeral-storage", Setting(workspace::STORAGE_REQUEST.name())),
+    ("resources|limits|cpu", Setting(workspace::CPU_LIMIT.name())),
+    ("resources|limits|memory", Setting(workspace::MEMORY_LIMIT.name())),
+    ("resources|limits|ephemeral-storage", Setting(workspace::STORAGE_LIMIT.name())),
     (
         "securityContext|allowPrivilegeEscalation",
-        ItemOf(keys::CONFIG_SECURITY_CONTEXT, "allowPrivilegeEscalation"),
+        ItemOf(workspace::SECURITY_CONTEXT.name(), "allowPrivilegeEscalation"),
     ),
     (
         "securityContext|readOnlyRootFilesystem",
-        ItemOf(keys::CONFIG_SECURITY_CONTEXT, "readOnlyRootFilesystem"),
+        ItemOf(workspace::SECURITY_CONTEXT.name(), "readOnlyRootFilesystem"),
     ),
-    ("securityContext|capabilities|add|**", ItemOf(keys::CONFIG_SECURITY_CONTEXT, "addCapabilities")),
+    ("securityContext|capabilities|add|**", ItemOf(workspace::SECURITY_CONTEXT.name(), "addCapabilities")),
     ("securityContext|capabilities|drop|**", Usually("an executor needs no privilege")),
     ("restartPolicy", Always("a step runs once")),
     ("restartPolicyRules|**", Always("a step runs once")),
@@ -151,7 +154,7 @@ const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate
 /// Finds out who decided a field; `None` for a field that no Job of ours has.
 pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
     if plan.patched.as_ref().is_some_and(|patched| patched.fields.contains(path)) {
-        return Setting(keys::CONFIG_POD_PATCH).of(plan, path);
+        return Setting(workspace::POD_PATCH.name()).of(plan, path);
     }
     decider(path)?.of(plan, path)
 }
@@ -162,10 +165,10 @@ pub(crate) fn owner(path: &[Segment]) -> Option<String> {
     match decider(path)? {
         Setting(key) | ItemOf(key, _) => set_by(&[key]),
         FirstOf(settings) => set_by(settings),
-        Label => set_by(&[keys::CONFIG_LABELS]),
-        NodeLabel => set_by(&[keys::CONFIG_NODE_SELECTOR_TAGS]),
-        InitContainer => set_by(&[keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS]),
-        Mount => set_by(&[keys::CONFIG_VOLUME_MOUNTS]),
+        Label => set_by(&[workspace::LABELS.name()]),
+        NodeLabel => set_by(&[workspace::NODE_SELECTOR_TAGS.name()]),
+        InitContainer => set_by(&[workspace::SIDECARS.name(), workspace::INIT_CONTAINERS.name()]),
+        Mount => set_by(&[workspace::VOLUME_MOUNTS.name()]),
         Request => Some("it says which attempt this is".to_owned()),
         Always(reason) => Some((*reason).to_owned()),
         Usually(_) => None,
@@ -220,13 +223,14 @@ impl Decider {
                 None => Origin::new(SourceName::Request, last),
             }),
             NodeLabel => {
-                let mut selector = plan.pod.node_selector.iter();
+                let mut selector = plan.node_selector.iter();
                 by(selector.find(|(key, _)| key.as_str() == last)?.1.origin.clone())
             }
             InitContainer => {
                 let name = path.get(OF_POD.len() + 1)?.text();
                 let is_sidecar = plan.parts.sidecars.iter().any(|container| container.name == name);
-                let key = if is_sidecar { keys::CONFIG_SIDECARS } else { keys::CONFIG_INIT_CONTAINERS };
+                let key =
+                    if is_sidecar { workspace::SIDECARS.name() } else { workspace::INIT_CONTAINERS.name() };
                 by(of_setting(plan, key))
             }
             Mount => {
@@ -237,11 +241,11 @@ impl Decider {
                     .map(|volume| &volume.kind)
                 {
                     Some(VolumeKind::Temp) => Always(FOR_TEMPORARY_FILES).of(plan, path),
-                    Some(VolumeKind::ConfigMap(_)) => {
-                        FirstOf(&[keys::CONFIG_MAP_MOUNT_PATH, keys::CONFIG_MAP_NAME]).of(plan, path)
+                    Some(VolumeKind::ConfigMap(_)) => CONFIG_MAP_PATH.of(plan, path),
+                    Some(VolumeKind::PluginCache(_)) => {
+                        by(of_setting(plan, workspace::TF_PLUGIN_CACHE_DIR.name()))
                     }
-                    Some(VolumeKind::PluginCache(_)) => by(of_setting(plan, keys::TF_PLUGIN_CACHE_DIR)),
-                    None => by(of_setting(plan, keys::CONFIG_VOLUME_MOUNTS)),
+                    None => by(of_setting(plan, workspace::VOLUME_MOUNTS.name())),
                 }
             }
         }
@@ -256,14 +260,17 @@ fn default(key: &str) -> Origin {
     Origin::new(SourceName::Default, key)
 }
 
-/// Tells whether the security settings of the workspace hold this item.
+/// Returns whether the security settings of the workspace hold this item.
 fn has_item(plan: &JobPlan, item: &str) -> bool {
-    let printed = [plan.pod.security.to_string(), plan.container_security.to_string()];
-    // Where user 0 is asked for, `runAsNonRoot` follows from it.
-    let implied = item == "runAsNonRoot" && plan.pod.security.run_as_user() == Some(0);
+    let pod = plan.overrides.get(&workspace::POD_SECURITY_CONTEXT);
+    let container = plan.overrides.get(&workspace::SECURITY_CONTEXT);
+    let printed = [pod.map(ToString::to_string), container.map(ToString::to_string)];
+    // `runAsNonRoot: false` follows from user 0.
+    let implied = item == "runAsNonRoot" && pod.and_then(PodSecurity::run_as_user) == Some(0);
     implied
         || printed
             .iter()
+            .flatten()
             .flat_map(|list| list.split(';'))
             .any(|entry| entry.split_once('=').is_some_and(|(key, _)| key == item))
 }

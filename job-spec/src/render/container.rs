@@ -4,44 +4,44 @@ use std::collections::BTreeMap;
 
 use config_core::{
     ResourceName, Resources,
-    value::{ContainerSecurity, ImagePullPolicy, Quantity as Amount},
+    value::{ContainerSecurity, NameList, Quantity as Amount},
+    workspace,
 };
 use k8s_openapi::{
     api::core::v1::{
         Capabilities, ConfigMapEnvSource, Container, EnvFromSource, ResourceRequirements, SecretEnvSource,
-        SecurityContext, VolumeMount,
+        SecurityContext,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
 
-use crate::names::{ConfigMapName, Image, SecretName};
+use super::volumes;
+use crate::{
+    JobPlan,
+    names::{ConfigMapName, SecretName},
+};
 
 /// Name of the executor's container.
 pub const EXECUTOR_CONTAINER: &str = "executor";
 
-/// What the container is made of.
-pub(super) struct Parts<'a> {
-    pub(super) image: &'a Image,
-    pub(super) image_pull_policy: Option<ImagePullPolicy>,
-    pub(super) secrets: &'a [SecretName],
-    pub(super) env_from_config_maps: &'a [ConfigMapName],
-    pub(super) mounts: Option<Vec<VolumeMount>>,
-    pub(super) resources: &'a Resources,
-    pub(super) security: &'a ContainerSecurity,
-}
-
-pub(super) fn render(parts: Parts<'_>) -> Container {
-    let Parts { image, image_pull_policy, secrets, env_from_config_maps, mounts, resources, security } =
-        parts;
+pub(super) fn render(plan: &JobPlan) -> Container {
+    let JobPlan { image, secrets, volumes, parts, overrides, .. } = plan;
+    let resources = overrides.resources();
+    let config_maps =
+        overrides.get(&workspace::ENVFROM_CONFIG_MAP).map(NameList::as_slice).unwrap_or_default();
     Container {
-        env_from: Some(env_from(secrets, env_from_config_maps)),
+        env_from: Some(env_from(secrets, config_maps)),
         image: Some(image.as_str().to_owned()),
-        image_pull_policy: image_pull_policy.map(|policy| policy.as_str().to_owned()),
+        image_pull_policy: overrides
+            .get(&workspace::IMAGE_PULL_POLICY)
+            .map(|policy| policy.as_str().to_owned()),
         name: EXECUTOR_CONTAINER.to_owned(),
-        resources: (!resources.is_empty()).then(|| requirements(resources)),
-        security_context: Some(security_context(security)),
+        resources: (!resources.is_empty()).then(|| requirements(&resources)),
+        security_context: Some(
+            overrides.get(&workspace::SECURITY_CONTEXT).map_or_else(restricted, security_context),
+        ),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: mounts,
+        volume_mounts: volumes::mounts(volumes, &parts.volume_mounts),
         ..Container::default()
     }
 }

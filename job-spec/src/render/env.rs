@@ -19,7 +19,7 @@ pub(super) fn render(
     job: &JobName,
     PlannedPayload { delivery, data }: &PlannedPayload,
     access: Option<&AttemptAccess>,
-    env_vars: &EnvVars,
+    env_vars: Option<&EnvVars>,
 ) -> Vec<EnvVar> {
     let secret = |name, value| match delivery {
         Delivery::Secret => from_secret(name, job),
@@ -33,7 +33,7 @@ pub(super) fn render(
         env.push(entry(ATTEMPT_URL_ENV, access.url()));
         env.push(secret(ATTEMPT_TOKEN_ENV, access.expose_token()));
     }
-    env.extend(env_vars.iter().map(|(name, value)| entry(name, value)));
+    env.extend(env_vars.into_iter().flat_map(EnvVars::iter).map(|(name, value)| entry(name, value)));
     env
 }
 
@@ -60,7 +60,7 @@ mod tests {
         let access = AttemptAccess::new("http://a/$(HOME)", "a$$b$");
         let variables = "A=$(EphemeralJobData)$".parse().unwrap();
         let payload = PlannedPayload { delivery: Delivery::Env, data: "e30=".to_owned() };
-        let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), &variables);
+        let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), Some(&variables));
         let value = |name: &str| {
             env.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref()).unwrap()
         };

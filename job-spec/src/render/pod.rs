@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use config_core::value::{
-    HostAlias as ParsedHostAlias, HostAliases, PodSecurity, SeccompProfile as Profile, Seconds, TaintEffect,
-    TaintMatch, Toleration as ParsedToleration,
+use config_core::{
+    value::{
+        HostAlias as ParsedHostAlias, HostAliases, NameList, PodSecurity, SeccompProfile as Profile,
+        TaintEffect, TaintMatch, Toleration as ParsedToleration,
+    },
+    workspace,
 };
 use k8s_openapi::api::core::v1::{
     Container, HostAlias, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, Toleration,
 };
 
 use super::volumes;
-use crate::{
-    names::SecretName,
-    plan::{PlannedPod, PlannedVolume, PodParts},
-};
+use crate::{JobPlan, names::SecretName, plan::PodParts};
 
 /// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
 /// starts no container whose user it does not know as a number.
@@ -22,52 +22,31 @@ const USER: i64 = 1002;
 /// Group of that user, which owns its home folder.
 const GROUP: i64 = 1000;
 
-pub(super) fn render(
-    pod: &PlannedPod,
-    parts: &PodParts,
-    container: Container,
-    volumes: &[PlannedVolume],
-    grace_period: Seconds,
-) -> PodSpec {
-    let PodParts {
-        affinity,
-        topology_spread,
-        sidecars,
-        init_containers,
-        volumes: more_volumes,
-        volume_mounts: _,
-    } = parts;
+pub(super) fn render(plan: &JobPlan, container: Container) -> PodSpec {
+    let JobPlan { node_selector, volumes, parts, overrides, .. } = plan;
+    let PodParts { affinity, topology_spread, sidecars, init_containers, volumes: more_volumes, .. } = parts;
     let init_containers: Vec<Container> = sidecars.iter().chain(init_containers).cloned().collect();
-    let PlannedPod {
-        node_selector,
-        image_pull_secrets,
-        priority_class,
-        runtime_class,
-        host_aliases,
-        service_account,
-        tolerations,
-        security,
-    } = pod;
-    let node_selector: BTreeMap<String, String> = node_selector
-        .iter()
-        .map(|(key, value)| (key.as_str().to_owned(), value.value.as_str().to_owned()))
-        .collect();
+    let node_selector: BTreeMap<String, String> =
+        node_selector.iter().map(|(key, value)| (key.to_string(), value.value.to_string())).collect();
+    let service_account = overrides.get(&workspace::SERVICE_ACCOUNT);
+    let security = overrides.get(&workspace::POD_SECURITY_CONTEXT).cloned().unwrap_or_default();
+    let host_aliases = overrides.get(&workspace::HOST_ALIASES).filter(|list| !list.is_empty());
     PodSpec {
         affinity: affinity.clone(),
         automount_service_account_token: Some(service_account.is_some()),
         containers: vec![container],
         enable_service_links: Some(false),
-        host_aliases: host_aliases.as_ref().filter(|list| !list.is_empty()).map(aliases),
-        image_pull_secrets: references(image_pull_secrets),
+        host_aliases: host_aliases.map(aliases),
+        image_pull_secrets: overrides.get(&workspace::IMAGE_PULL_SECRETS).map(references),
         init_containers: (!init_containers.is_empty()).then_some(init_containers),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
-        priority_class_name: priority_class.as_ref().map(|name| name.as_str().to_owned()),
+        priority_class_name: overrides.get(&workspace::PRIORITY_CLASS).map(ToString::to_string),
         restart_policy: Some("Never".to_owned()),
-        runtime_class_name: runtime_class.as_ref().map(|name| name.as_str().to_owned()),
-        security_context: Some(security_context(security)),
-        service_account_name: service_account.as_ref().map(|name| name.as_str().to_owned()),
-        termination_grace_period_seconds: Some(grace_period.get().into()),
-        tolerations: tolerations.as_ref().map(|list| list.iter().map(toleration).collect()),
+        runtime_class_name: overrides.get(&workspace::RUNTIME_CLASS).map(ToString::to_string),
+        security_context: Some(security_context(&security)),
+        service_account_name: service_account.map(ToString::to_string),
+        termination_grace_period_seconds: Some(overrides.grace_period().get().into()),
+        tolerations: overrides.get(&workspace::TOLERATIONS).map(|list| list.iter().map(toleration).collect()),
         topology_spread_constraints: (!topology_spread.is_empty()).then(|| topology_spread.clone()),
         volumes: volumes::volumes(volumes, more_volumes),
         ..PodSpec::default()
@@ -82,9 +61,8 @@ fn aliases(list: &HostAliases) -> Vec<HostAlias> {
     list.iter().map(of_address).collect()
 }
 
-fn references(secrets: &[SecretName]) -> Option<Vec<LocalObjectReference>> {
-    let references = secrets.iter().map(|name| LocalObjectReference { name: name.as_str().to_owned() });
-    (!secrets.is_empty()).then(|| references.collect())
+fn references(secrets: &NameList<SecretName>) -> Vec<LocalObjectReference> {
+    secrets.iter().map(|name| LocalObjectReference { name: name.to_string() }).collect()
 }
 
 fn security_context(security: &PodSecurity) -> PodSecurityContext {

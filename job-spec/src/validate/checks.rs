@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use config_core::{
-    Origin, Origins, Problem, SourceName, Sourced, keys,
+    Origin, Origins, Problem, SourceName, Sourced, Variable, WorkspaceOverrides, keys,
     value::{Annotations, EnvVars, Labels},
+    workspace,
 };
 
 use super::longest_env_value;
@@ -42,11 +43,11 @@ impl Checks<'_> {
     /// Labels that the workspace adds to ours.
     pub(super) fn own_labels_of_workspace(
         &mut self,
-        labels: Option<&Labels>,
+        overrides: &WorkspaceOverrides,
     ) -> BTreeMap<LabelKey, Sourced<LabelValue>> {
-        let origin = self.origin(keys::CONFIG_LABELS);
+        let origin = self.origin(workspace::LABELS.name());
         let mut map = BTreeMap::new();
-        for (key, value) in labels.iter().flat_map(|labels| labels.iter()) {
+        for (key, value) in overrides.get(&workspace::LABELS).into_iter().flat_map(Labels::iter) {
             if labels::is_reserved(key.as_str()) {
                 let expected = "labels other than those by which attempts and their pods are found";
                 self.push(Problem::new(origin.clone(), expected).with_found(key.as_str()));
@@ -57,10 +58,10 @@ impl Checks<'_> {
     }
 
     /// The executor looks for its inputs in upper case too, so these are refused in any case of the letters.
-    pub(super) fn env_vars(&mut self, variables: &EnvVars) {
+    pub(super) fn env_vars(&mut self, overrides: &WorkspaceOverrides) {
         let ours = [keys::EPHEMERAL_FLAG_BATCH, keys::EPHEMERAL_JOB_DATA, ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV];
-        let origin = self.origin(keys::JOB_ENV_VARS);
-        for (name, value) in variables.iter() {
+        let origin = self.origin(workspace::JOB_ENV_VARS.name());
+        for (name, value) in overrides.get(&workspace::JOB_ENV_VARS).into_iter().flat_map(EnvVars::iter) {
             if ours.iter().any(|of_us| of_us.eq_ignore_ascii_case(name)) {
                 let expected = format!("variables other than {}", ours.join(", "));
                 self.push(Problem::new(origin.clone(), expected).with_found(name));
@@ -79,12 +80,12 @@ impl Checks<'_> {
 
     pub(super) fn annotations(
         &mut self,
-        variable: &str,
-        annotations: Option<&Annotations>,
+        variable: &Variable<Annotations>,
+        overrides: &WorkspaceOverrides,
     ) -> BTreeMap<AnnotationKey, String> {
-        let origin = self.origin(variable);
+        let origin = self.origin(variable.name());
         let mut map = BTreeMap::new();
-        for (key, value) in annotations.iter().flat_map(|annotations| annotations.iter()) {
+        for (key, value) in overrides.get(variable).into_iter().flat_map(Annotations::iter) {
             if key.as_str().starts_with(labels::OWN_PREFIX) {
                 let expected = format!("annotations other than those that begin with {}", labels::OWN_PREFIX);
                 self.push(Problem::new(origin.clone(), expected).with_found(key.as_str()));

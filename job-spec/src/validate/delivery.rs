@@ -1,7 +1,7 @@
 //! How the payload gets to the executor: the first way that can carry it.
 
 use config_core::{
-    Origin, Problem, Sourced, keys,
+    Origin, Problem, Sourced, keys, platform,
     value::{Deliveries, Delivery},
 };
 
@@ -44,7 +44,7 @@ fn too_large(bytes: usize, deliveries: &Sourced<Deliveries>, access: Option<&Att
     let hint = match access {
         Some(_) => format!(
             "{shorten}, or let the operator allow delivery at the claim: {}={},{}",
-            keys::EXECUTOR_EPHEMERAL_PAYLOAD_DELIVERY,
+            platform::PAYLOAD_DELIVERY.name(),
             deliveries.value,
             Delivery::Claim
         ),

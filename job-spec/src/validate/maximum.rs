@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{Origins, Problem, ResourceName, Rules, Sourced, keys, value::Quantity};
+use config_core::{Origins, Problem, ResourceName, Rules, Sourced, value::Quantity, workspace};
 use k8s_openapi::{
     api::core::v1::{Container, PodSpec, ResourceRequirements},
     apimachinery::pkg::api::resource::Quantity as Amount,
@@ -50,7 +50,7 @@ fn of_the_pod_itself(
     problems: &mut Vec<Problem>,
 ) {
     let Some(ResourceRequirements { claims: _, limits, requests }) = &spec.resources else { return };
-    let Culprit::Other(origin) = culprit(origins, &[keys::CONFIG_POD_PATCH]) else { return };
+    let Culprit::Other(origin) = culprit(origins, &[workspace::POD_PATCH.name()]) else { return };
     for (list, amounts) in [("limits", limits), ("requests", requests)] {
         let Some(amount) = amount(amounts.as_ref(), resource) else { continue };
         if amount.nanos() > maximum.value.nanos() {
@@ -65,11 +65,11 @@ fn of_the_pod_itself(
 /// for was judged before.
 const fn set_by(resource: ResourceName) -> [&'static str; 3] {
     let of_executor = match resource {
-        ResourceName::Cpu => keys::CPU_LIMIT,
-        ResourceName::EphemeralStorage => keys::STORAGE_LIMIT,
-        ResourceName::Memory => keys::MEMORY_LIMIT,
+        ResourceName::Cpu => workspace::CPU_LIMIT.name(),
+        ResourceName::EphemeralStorage => workspace::STORAGE_LIMIT.name(),
+        ResourceName::Memory => workspace::MEMORY_LIMIT.name(),
     };
-    [keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS, of_executor]
+    [workspace::SIDECARS.name(), workspace::INIT_CONTAINERS.name(), of_executor]
 }
 
 fn without_limit(spec: &PodSpec, resource: ResourceName) -> Vec<String> {
@@ -119,7 +119,7 @@ fn shown(nanos: u128) -> String {
 
 #[cfg(test)]
 mod tests {
-    use config_core::{Origin, Policy, SourceName, keys};
+    use config_core::{Origin, Policy, SourceName};
 
     use super::*;
 
@@ -187,10 +187,18 @@ mod tests {
     #[test]
     fn what_only_the_operator_can_have_set_is_left_in_peace() {
         let containers = || vec![container("executor", Some("8"), None)];
-        assert!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::SettingsFile)]).is_empty());
-        assert_eq!(messages(containers(), vec![], &[(keys::CPU_LIMIT, SourceName::Workspace)]).len(), 1);
-        let sidecar_beside_default =
-            [(keys::CPU_LIMIT, SourceName::Policy), (keys::CONFIG_SIDECARS, SourceName::Workspace)];
+        assert!(
+            messages(containers(), vec![], &[(workspace::CPU_LIMIT.name(), SourceName::SettingsFile)])
+                .is_empty()
+        );
+        assert_eq!(
+            messages(containers(), vec![], &[(workspace::CPU_LIMIT.name(), SourceName::Workspace)]).len(),
+            1
+        );
+        let sidecar_beside_default = [
+            (workspace::CPU_LIMIT.name(), SourceName::Policy),
+            (workspace::SIDECARS.name(), SourceName::Workspace),
+        ];
         let messages = messages(containers(), vec![], &sidecar_beside_default);
         assert!(messages[0].starts_with("workspace variable EPHEMERAL_CONFIG_SIDECARS: "), "{messages:?}");
     }
@@ -203,9 +211,9 @@ mod tests {
                 "containers": [container("executor", Some("2"), None)],
                 "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "2001m", "memory": "1Ti"}},
             }));
-            let key = keys::CONFIG_POD_PATCH;
+            let key = workspace::POD_PATCH.name();
             // What the operator says of the executor does not excuse the workspace's patch.
-            let origins = [(key, source), (keys::CPU_LIMIT, SourceName::SettingsFile)];
+            let origins = [(key, source), (workspace::CPU_LIMIT.name(), SourceName::SettingsFile)];
             let origins = origins.map(|(key, source)| (key, Origin::new(source, key))).into_iter().collect();
             let mut problems = Vec::new();
             check(&spec.unwrap(), &rules, &origins, &mut problems);

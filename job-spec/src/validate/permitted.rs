@@ -4,7 +4,7 @@
 //! run any image, or a volume could hold the token of an account. The finished pod is checked, so the way by which
 //! a field got there does not matter.
 
-use config_core::{Origin, Problem, Rules, SourceName, keys};
+use config_core::{Origin, Problem, Rules, SourceName, workspace};
 use k8s_openapi::api::core::v1::{PodSpec, Volume};
 
 use crate::{EXECUTOR_CONTAINER, JobPlan};
@@ -17,12 +17,12 @@ pub(super) fn check(spec: &PodSpec, plan: &JobPlan, rules: &Rules, problems: &mu
             continue;
         }
         let is_sidecar = plan.parts.sidecars.iter().any(|sidecar| sidecar.name == container.name);
-        let set_by = if is_sidecar { keys::CONFIG_SIDECARS } else { keys::CONFIG_INIT_CONTAINERS };
+        let set_by = if is_sidecar { workspace::SIDECARS.name() } else { workspace::INIT_CONTAINERS.name() };
         let field = format!("[{}].image", container.name);
-        refuse(rules, keys::CONFIG_IMAGE, plan.origins.of(set_by), &field, image, problems);
+        refuse(rules, workspace::IMAGE.name(), plan.origins.of(set_by), &field, image, problems);
     }
     for volume in spec.volumes.iter().flatten() {
-        let origin = plan.origins.of(keys::CONFIG_VOLUMES);
+        let origin = plan.origins.of(workspace::VOLUMES.name());
         check_image_volume(volume, rules, origin.clone(), problems);
         // With a named account the token is in the pod anyway.
         if spec.service_account_name.is_none() {
@@ -34,7 +34,7 @@ pub(super) fn check(spec: &PodSpec, plan: &JobPlan, rules: &Rules, problems: &mu
 fn check_image_volume(volume: &Volume, rules: &Rules, origin: Origin, problems: &mut Vec<Problem>) {
     if let Some(image) = volume.image.as_ref().and_then(|image| image.reference.as_ref()) {
         let field = format!("[{}].image.reference", volume.name);
-        refuse(rules, keys::CONFIG_IMAGE, origin, &field, image, problems);
+        refuse(rules, workspace::IMAGE.name(), origin, &field, image, problems);
     }
 }
 
@@ -43,7 +43,7 @@ fn check_token(volume: &Volume, rules: &Rules, origin: Origin, problems: &mut Ve
     let mut sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
     if sources.any(|source| source.service_account_token.is_some()) {
         let field = format!("[{}].projected.sources.serviceAccountToken", volume.name);
-        refuse(rules, keys::CONFIG_SERVICE_ACCOUNT, origin, &field, "default", problems);
+        refuse(rules, workspace::SERVICE_ACCOUNT.name(), origin, &field, "default", problems);
     }
 }
 

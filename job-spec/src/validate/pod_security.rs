@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, keys};
+use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, workspace};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::culprit::{Culprit, culprit};
@@ -74,19 +74,19 @@ pub(super) fn check(
 /// The variables that may have set a field.
 fn set_by(patched: Option<&PatchedPod>, field: &str) -> Vec<&'static str> {
     if patched.is_some_and(|patched| patched.has_changed(field)) {
-        return vec![keys::CONFIG_POD_PATCH];
+        return vec![workspace::POD_PATCH.name()];
     }
     let own_container = format!("spec.containers[{}].securityContext", crate::EXECUTOR_CONTAINER);
     let keys: &[&str] = if field.starts_with("spec.securityContext") {
-        &[keys::CONFIG_POD_SECURITY_CONTEXT]
+        &[workspace::POD_SECURITY_CONTEXT.name()]
     } else if field.starts_with(&own_container) {
-        &[keys::CONFIG_SECURITY_CONTEXT]
+        &[workspace::SECURITY_CONTEXT.name()]
     } else if field.starts_with("metadata.annotations") {
-        &[keys::CONFIG_POD_ANNOTATIONS]
+        &[workspace::POD_ANNOTATIONS.name()]
     } else if field.starts_with("spec.volumes") {
-        &[keys::CONFIG_VOLUMES]
+        &[workspace::VOLUMES.name()]
     } else if field.starts_with("spec.initContainers") {
-        &[keys::CONFIG_SIDECARS, keys::CONFIG_INIT_CONTAINERS]
+        &[workspace::SIDECARS.name(), workspace::INIT_CONTAINERS.name()]
     } else {
         &[]
     };

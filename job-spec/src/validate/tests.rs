@@ -133,8 +133,8 @@ fn the_access_must_be_usable_and_its_token_is_never_shown() {
 
 #[test]
 fn a_workspace_cannot_set_our_own_annotations() {
-    let annotations = "ephemeral-agents.dev/spec-hash=x;team=a".parse().unwrap();
-    let overrides = WorkspaceOverrides { annotations: Some(annotations), ..WorkspaceOverrides::default() };
+    let annotations = "ephemeral-agents.dev/spec-hash=x;team=a";
+    let overrides = overrides(&[("EPHEMERAL_CONFIG_ANNOTATIONS", annotations)]);
     assert_eq!(
         Request { overrides, ..Request::default() }.messages(),
         [
@@ -153,15 +153,14 @@ fn node_selector_and_image_of_the_workspace_replace_those_of_the_platform() {
     request.settings.image = Sourced::new("platform".parse().unwrap(), env("b-image"));
     let plan = request.validate().unwrap();
     assert_eq!(plan.image, "platform");
-    assert_eq!(plan.pod.node_selector["disk"].value, "ssd");
-    request.overrides.node_selector = Some("zone=a".parse().unwrap());
-    request.overrides.image = Some("executor".parse().unwrap());
+    assert_eq!(plan.node_selector["disk"].value, "ssd");
+    request.overrides = overrides(&[
+        ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "zone=a"),
+        ("EPHEMERAL_CONFIG_IMAGE", "executor"),
+    ]);
     let plan = request.validate().unwrap();
     assert_eq!(plan.image, "executor");
-    assert_eq!(
-        plan.pod.node_selector.keys().map(crate::names::LabelKey::as_str).collect::<Vec<_>>(),
-        ["zone"]
-    );
+    assert_eq!(plan.node_selector.keys().map(crate::names::LabelKey::as_str).collect::<Vec<_>>(), ["zone"]);
 }
 
 pub(super) fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {

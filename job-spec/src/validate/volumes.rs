@@ -1,6 +1,8 @@
 //! What is mounted where, and whether one mount hides another.
 
-use config_core::{ConfigMapMount, PluginCache, Problem, keys, value::ContainerSecurity};
+use config_core::{
+    ConfigMapMount, PluginCache, Problem, WorkspaceOverrides, value::ContainerSecurity, workspace,
+};
 
 use super::checks::Checks;
 use crate::{
@@ -13,24 +15,18 @@ const TEMP: &str = "/tmp";
 
 impl Checks<'_> {
     /// Plans the volumes, a folder before what is mounted inside it.
-    pub(super) fn volumes(
-        &mut self,
-        config_map: Option<&ConfigMapMount>,
-        plugin_cache: Option<&PluginCache>,
-        security: &ContainerSecurity,
-    ) -> Vec<PlannedVolume> {
+    pub(super) fn volumes(&mut self, overrides: &WorkspaceOverrides) -> Vec<PlannedVolume> {
         let mut volumes = Vec::new();
-        if security.read_only_root_filesystem() == Some(true) {
+        let security = overrides.get(&workspace::SECURITY_CONTEXT);
+        if security.and_then(ContainerSecurity::read_only_root_filesystem) == Some(true) {
             let mount_path = MountPath::new(TEMP).expect("an absolute path");
             volumes.push(PlannedVolume { kind: VolumeKind::Temp, mount_path });
         }
-        if let Some(ConfigMapMount { name, mount_path }) = config_map {
-            let (kind, mount_path) = (VolumeKind::ConfigMap(name.clone()), mount_path.clone());
-            volumes.push(PlannedVolume { kind, mount_path });
+        if let Some(ConfigMapMount { name, mount_path }) = overrides.config_map() {
+            volumes.push(PlannedVolume { kind: VolumeKind::ConfigMap(name), mount_path });
         }
-        if let Some(PluginCache { claim, mount_path }) = plugin_cache {
-            let (kind, mount_path) = (VolumeKind::PluginCache(claim.clone()), mount_path.clone());
-            volumes.push(PlannedVolume { kind, mount_path });
+        if let Some(PluginCache { claim, mount_path }) = overrides.plugin_cache() {
+            volumes.push(PlannedVolume { kind: VolumeKind::PluginCache(claim), mount_path });
         }
         self.mounts(&volumes);
         volumes
@@ -80,9 +76,9 @@ pub(super) struct Mounted<'a> {
 impl<'a> From<&'a PlannedVolume> for Mounted<'a> {
     fn from(PlannedVolume { kind, mount_path }: &'a PlannedVolume) -> Self {
         let set_by = match kind {
-            VolumeKind::Temp => keys::CONFIG_SECURITY_CONTEXT,
-            VolumeKind::ConfigMap(_) => keys::CONFIG_MAP_MOUNT_PATH,
-            VolumeKind::PluginCache(_) => keys::TF_PLUGIN_CACHE_DIR,
+            VolumeKind::Temp => workspace::SECURITY_CONTEXT.name(),
+            VolumeKind::ConfigMap(_) => workspace::CONFIG_MAP_MOUNT_PATH.name(),
+            VolumeKind::PluginCache(_) => workspace::TF_PLUGIN_CACHE_DIR.name(),
         };
         Self { path: mount_path.as_str(), set_by, is_read_only: matches!(kind, VolumeKind::ConfigMap(_)) }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use config_core::{Origin, Problem, YamlOverrides, keys, kubernetes::Rule};
+use config_core::{Origin, Problem, Variable, WorkspaceOverrides, kubernetes::Rule, value::Yaml, workspace};
 
 use super::checks::Checks;
 use crate::plan::{PlannedVolume, PodParts};
@@ -62,34 +62,26 @@ impl Faults {
 
 impl Checks<'_> {
     /// Checks the parts of a pod beside which `planned` holds the volumes of other settings.
-    pub(super) fn parts(&mut self, yaml: &YamlOverrides, planned: &[PlannedVolume]) -> PodParts {
-        let YamlOverrides {
-            affinity,
-            topology_spread,
-            init_containers,
-            sidecars,
-            volumes,
-            volume_mounts,
-            pod_patch: _,
-        } = yaml;
-        let volumes = volumes.as_ref().map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
+    pub(super) fn parts(&mut self, overrides: &WorkspaceOverrides, planned: &[PlannedVolume]) -> PodParts {
+        let get = |variable| overrides.get(variable);
+        let volumes = get(&workspace::VOLUMES).map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
         let names = volume_names(&volumes, planned);
-        let volume_mounts =
-            volume_mounts.as_ref().map(|yaml| self.extra_mounts(yaml, &volumes, planned)).unwrap_or_default();
+        let volume_mounts = get(&workspace::VOLUME_MOUNTS)
+            .map(|yaml| self.extra_mounts(yaml, &volumes, planned))
+            .unwrap_or_default();
         let mut taken = BTreeSet::new();
+        let mut containers = |variable: &Variable<Yaml>| {
+            self.containers(variable.name(), overrides.get(variable), &names, &mut taken)
+        };
+        let sidecars = containers(&workspace::SIDECARS);
+        let init_containers = containers(&workspace::INIT_CONTAINERS);
         PodParts {
-            sidecars: self.containers(keys::CONFIG_SIDECARS, sidecars.as_ref(), &names, &mut taken),
-            init_containers: self.containers(
-                keys::CONFIG_INIT_CONTAINERS,
-                init_containers.as_ref(),
-                &names,
-                &mut taken,
-            ),
+            sidecars,
+            init_containers,
             volumes,
             volume_mounts,
-            affinity: affinity.as_ref().and_then(|yaml| self.affinity(yaml)),
-            topology_spread: topology_spread
-                .as_ref()
+            affinity: get(&workspace::AFFINITY).and_then(|yaml| self.affinity(yaml)),
+            topology_spread: get(&workspace::TOPOLOGY_SPREAD)
                 .map(|yaml| self.topology_spread(yaml))
                 .unwrap_or_default(),
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
-use config_core::{EphemeralSettings, Policy, keys};
+use config_core::{EphemeralSettings, Policy, workspace};
 use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, StepType};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,12 +37,12 @@ pub(crate) fn workspace() -> impl Strategy<Value = BTreeMap<String, String>> {
         .prop_map(|(tags, annotations, tolerations, account, config_map, more, yaml)| {
             let (map, path) = config_map.map(|(map, path)| (Some(map), path)).unwrap_or_default();
             [
-                (keys::CONFIG_NODE_SELECTOR_TAGS, tags),
-                (keys::CONFIG_ANNOTATIONS, annotations),
-                (keys::CONFIG_TOLERATIONS, tolerations),
-                (keys::CONFIG_SERVICE_ACCOUNT, account),
-                (keys::CONFIG_MAP_NAME, map),
-                (keys::CONFIG_MAP_MOUNT_PATH, path),
+                (workspace::NODE_SELECTOR_TAGS.name(), tags),
+                (workspace::ANNOTATIONS.name(), annotations),
+                (workspace::TOLERATIONS.name(), tolerations),
+                (workspace::SERVICE_ACCOUNT.name(), account),
+                (workspace::CONFIG_MAP_NAME.name(), map),
+                (workspace::CONFIG_MAP_MOUNT_PATH.name(), path),
             ]
             .into_iter()
             .chain(more)
@@ -74,14 +74,14 @@ fn more_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>
         .prop_map(
             |(labels, annotations, config_maps, env, memory, security, pod_security, claim, pod)| {
                 let mut all = vec![
-                    (keys::CONFIG_LABELS, labels),
-                    (keys::CONFIG_POD_ANNOTATIONS, annotations),
-                    (keys::CONFIG_ENVFROM_CONFIG_MAP, config_maps),
-                    (keys::JOB_ENV_VARS, env),
-                    (keys::MEMORY_LIMIT, memory),
-                    (keys::CONFIG_SECURITY_CONTEXT, security),
-                    (keys::CONFIG_POD_SECURITY_CONTEXT, pod_security),
-                    (keys::PVC_CLAIM_NAME, claim),
+                    (workspace::LABELS.name(), labels),
+                    (workspace::POD_ANNOTATIONS.name(), annotations),
+                    (workspace::ENVFROM_CONFIG_MAP.name(), config_maps),
+                    (workspace::JOB_ENV_VARS.name(), env),
+                    (workspace::MEMORY_LIMIT.name(), memory),
+                    (workspace::SECURITY_CONTEXT.name(), security),
+                    (workspace::POD_SECURITY_CONTEXT.name(), pod_security),
+                    (workspace::PVC_CLAIM_NAME.name(), claim),
                 ];
                 all.extend(pod);
                 all
@@ -107,15 +107,15 @@ fn pod_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>>
     )
         .prop_map(|(image, policy, secrets, priority, runtime, aliases, deadline, grace_period, ttl)| {
             vec![
-                (keys::CONFIG_IMAGE, image),
-                (keys::CONFIG_IMAGE_PULL_POLICY, policy),
-                (keys::CONFIG_IMAGE_PULL_SECRETS, secrets),
-                (keys::CONFIG_PRIORITY_CLASS, priority),
-                (keys::CONFIG_RUNTIME_CLASS, runtime),
-                (keys::CONFIG_HOST_ALIASES, aliases),
-                (keys::CONFIG_DEADLINE, deadline),
-                (keys::CONFIG_GRACE_PERIOD, grace_period),
-                (keys::CONFIG_TTL, ttl),
+                (workspace::IMAGE.name(), image),
+                (workspace::IMAGE_PULL_POLICY.name(), policy),
+                (workspace::IMAGE_PULL_SECRETS.name(), secrets),
+                (workspace::PRIORITY_CLASS.name(), priority),
+                (workspace::RUNTIME_CLASS.name(), runtime),
+                (workspace::HOST_ALIASES.name(), aliases),
+                (workspace::DEADLINE.name(), deadline),
+                (workspace::GRACE_PERIOD.name(), grace_period),
+                (workspace::TTL.name(), ttl),
             ]
         })
 }
@@ -162,13 +162,13 @@ fn yaml_variables() -> impl Strategy<Value = Vec<(&'static str, Option<String>)>
             let mounts: Vec<Value> = volumes.iter().enumerate().map(mount).collect();
             let volumes: Vec<Value> = volumes.iter().enumerate().map(volume).collect();
             [
-                (keys::CONFIG_AFFINITY, affinity),
-                (keys::CONFIG_TOPOLOGY_SPREAD, spread),
-                (keys::CONFIG_INIT_CONTAINERS, init_containers),
-                (keys::CONFIG_SIDECARS, sidecars),
-                (keys::CONFIG_VOLUMES, Some(volumes.into())),
-                (keys::CONFIG_VOLUME_MOUNTS, Some(mounts.into())),
-                (keys::CONFIG_POD_PATCH, patch),
+                (workspace::AFFINITY.name(), affinity),
+                (workspace::TOPOLOGY_SPREAD.name(), spread),
+                (workspace::INIT_CONTAINERS.name(), init_containers),
+                (workspace::SIDECARS.name(), sidecars),
+                (workspace::VOLUMES.name(), Some(volumes.into())),
+                (workspace::VOLUME_MOUNTS.name(), Some(mounts.into())),
+                (workspace::POD_PATCH.name(), patch),
             ]
             .into_iter()
             .map(|(key, value)| (key, value.map(|value| value.to_string())))

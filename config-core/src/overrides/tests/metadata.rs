@@ -24,11 +24,11 @@ fn labels_pod_annotations_and_environment_are_read() {
         ("EPHEMERAL_JOB_ENV_VARS", "A=$(B);C=d"),
     ])
     .unwrap();
-    assert_eq!(overrides.labels.unwrap().to_string(), "team=platform");
-    assert_eq!(overrides.pod_annotations.unwrap().get("Acme.io/a"), Some("b=c"));
-    assert_eq!(overrides.env_from_config_maps.unwrap().to_string(), "proxy,mirrors");
-    assert_eq!(overrides.env_vars.to_string(), "A=$(B);C=d");
-    assert_eq!(overrides.annotations, None);
+    assert_eq!(overrides.get(&workspace::LABELS).unwrap().to_string(), "team=platform");
+    assert_eq!(overrides.get(&workspace::POD_ANNOTATIONS).unwrap().get("Acme.io/a"), Some("b=c"));
+    assert_eq!(overrides.get(&workspace::ENVFROM_CONFIG_MAP).unwrap().to_string(), "proxy,mirrors");
+    assert_eq!(overrides.get(&workspace::JOB_ENV_VARS).unwrap().to_string(), "A=$(B);C=d");
+    assert_eq!(overrides.get(&workspace::ANNOTATIONS), None);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the pod is, beside its metadata and volumes.
+//! Image, classes and host aliases of the pod.
 
 use super::*;
 use crate::value::ImagePullPolicy;
@@ -13,17 +13,18 @@ fn image_and_classes_are_read() {
         ("EPHEMERAL_CONFIG_RUNTIME_CLASS", "gvisor.v1"),
     ])
     .unwrap();
-    assert_eq!(overrides.image.unwrap(), "registry.example.com:5000/team/executor:2.27.2");
-    assert_eq!(overrides.image_pull_policy, Some(ImagePullPolicy::Always));
-    assert_eq!(overrides.image_pull_secrets.unwrap().to_string(), "registry,mirror");
-    assert_eq!(overrides.priority_class.unwrap(), "high");
-    assert_eq!(overrides.runtime_class.unwrap(), "gvisor.v1");
+    assert_eq!(*overrides.get(&workspace::IMAGE).unwrap(), "registry.example.com:5000/team/executor:2.27.2");
+    assert_eq!(overrides.get(&workspace::IMAGE_PULL_POLICY), Some(&ImagePullPolicy::Always));
+    assert_eq!(overrides.get(&workspace::IMAGE_PULL_SECRETS).unwrap().to_string(), "registry,mirror");
+    assert_eq!(*overrides.get(&workspace::PRIORITY_CLASS).unwrap(), "high");
+    assert_eq!(*overrides.get(&workspace::RUNTIME_CLASS).unwrap(), "gvisor.v1");
 }
 
 #[test]
 fn host_aliases_are_read_and_their_faults_named() {
     let key = "EPHEMERAL_CONFIG_HOST_ALIASES";
-    let aliases = parse(&[(key, "10.0.0.1=git,registry;fd00::1=x")]).unwrap().host_aliases.unwrap();
+    let overrides = parse(&[(key, "10.0.0.1=git,registry;fd00::1=x")]).unwrap();
+    let aliases = overrides.get(&workspace::HOST_ALIASES).unwrap();
     assert_eq!(aliases.to_string(), "10.0.0.1=git,registry;fd00::1=x");
     assert_eq!(
         parse(&[(key, "10.0.0.1=a;b;10.0.0.1=c")]).unwrap_err(),

@@ -1,6 +1,7 @@
 //! Requests and limits of the workspace.
 
 use super::*;
+use crate::ResourceName;
 
 #[test]
 fn amounts_are_read_for_each_resource() {
@@ -12,22 +13,22 @@ fn amounts_are_read_for_each_resource() {
         ("EPHEMERAL_STORAGE_LIMIT", "1e10"),
     ])
     .unwrap()
-    .resources;
+    .resources();
     let shown = |amounts: &BTreeMap<ResourceName, crate::value::Quantity>| -> Vec<String> {
         amounts.iter().map(|(name, amount)| format!("{}={amount}", name.as_str())).collect()
     };
     assert_eq!(shown(resources.requests()), ["cpu=500m", "memory=1G"]);
     assert_eq!(shown(resources.limits()), ["cpu=0.5", "ephemeral-storage=1e10", "memory=1Gi"]);
-    assert!(parse(&[]).unwrap().resources.is_empty());
+    assert!(parse(&[]).unwrap().resources().is_empty());
     for one in ["EPHEMERAL_CPU_REQUEST", "EPHEMERAL_CPU_LIMIT"] {
-        assert!(!parse(&[(one, "1")]).unwrap().resources.is_empty(), "{one}");
+        assert!(!parse(&[(one, "1")]).unwrap().resources().is_empty(), "{one}");
     }
 }
 
 #[test]
 fn where_each_setting_was_found_can_be_listed() {
     let overrides = parse(&[("EPHEMERAL_CPU_LIMIT", "1"), ("PVC_CLAIM_NAME", "a")]).unwrap();
-    let found: Vec<&str> = overrides.origins.iter().map(|(name, _)| name).collect();
+    let found: Vec<&str> = overrides.origins().iter().map(|(name, _)| name).collect();
     assert_eq!(found, ["EPHEMERAL_CPU_LIMIT", "PVC_CLAIM_NAME"]);
 }
 

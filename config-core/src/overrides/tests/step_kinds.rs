@@ -12,9 +12,9 @@ fn a_value_for_one_kind_of_steps_wins_there_and_counts_nowhere_else() {
     let limit = |kind| {
         let overrides = parse_for(kind, &variables).unwrap();
         (
-            overrides.resources.limits()[&ResourceName::Cpu].to_string(),
-            overrides.origins.of(keys::CPU_LIMIT).key,
-            overrides.config_map.map(|config_map| config_map.name),
+            overrides.get(&workspace::CPU_LIMIT).unwrap().to_string(),
+            overrides.origins().of("EPHEMERAL_CPU_LIMIT").key,
+            overrides.config_map().map(|config_map| config_map.name),
         )
     };
     assert_eq!(limit(None), ("2".to_owned(), "EPHEMERAL_CPU_LIMIT".to_owned(), None));

@@ -5,17 +5,17 @@ use crate::value::Seconds;
 
 #[test]
 fn time_limits_are_read() {
-    let limits = parse(&[
+    let overrides = parse(&[
         ("EPHEMERAL_CONFIG_DEADLINE", "1h30m"),
         ("EPHEMERAL_CONFIG_GRACE_PERIOD", " 90 "),
         ("EPHEMERAL_CONFIG_TTL", "0"),
     ])
-    .unwrap()
-    .time_limits;
-    assert_eq!(limits.deadline().map(Seconds::get), Some(5400));
-    assert_eq!(limits.grace_period().map(Seconds::get), Some(90));
-    assert_eq!(limits.ttl().map(Seconds::get), Some(0));
-    assert_eq!(parse(&[]).unwrap().time_limits, TimeLimits::default());
+    .unwrap();
+    let limits = |overrides: &WorkspaceOverrides| {
+        [overrides.deadline(), overrides.grace_period(), overrides.ttl()].map(Seconds::get)
+    };
+    assert_eq!(limits(&overrides), [5400, 90, 0]);
+    assert_eq!(limits(&parse(&[]).unwrap()), [6 * 3600, 300, 3600]);
 }
 
 #[test]
@@ -51,19 +51,4 @@ fn time_limits_must_leave_time_to_work_and_to_stop() {
         ("EPHEMERAL_CONFIG_TTL", "0"),
     ];
     assert!(parse(&least).is_ok());
-}
-
-#[test]
-fn the_reference_page_says_what_holds_where_no_limit_is_set() {
-    let default = |name: &str| {
-        let setting = keys::settings().find(|setting| setting.name == name);
-        setting.and_then(|setting| setting.default).map(str::to_owned)
-    };
-    for (name, limit) in [
-        (keys::CONFIG_DEADLINE, TimeLimits::DEFAULT_DEADLINE),
-        (keys::CONFIG_GRACE_PERIOD, TimeLimits::DEFAULT_GRACE_PERIOD),
-        (keys::CONFIG_TTL, TimeLimits::DEFAULT_TTL),
-    ] {
-        assert_eq!(default(name), Some(limit.to_string()), "{name}");
-    }
 }

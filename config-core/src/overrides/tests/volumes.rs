@@ -1,10 +1,11 @@
 //! What the workspace mounts, and where.
 
 use super::*;
+use crate::PluginCache;
 
 #[test]
 fn a_config_map_without_a_path_is_mounted_at_the_default_one() {
-    let config_map = parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]).unwrap().config_map.unwrap();
+    let config_map = parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]).unwrap().config_map().unwrap();
     assert_eq!(config_map.mount_path, "/data");
 }
 
@@ -31,12 +32,12 @@ fn a_plugin_cache_needs_folder_and_claim() {
         claim: "terrakube-plugin-pvc".parse().unwrap(),
         mount_path: "/plugin-cache".parse().unwrap(),
     };
-    assert_eq!(parse(&both).unwrap().plugin_cache, Some(expected));
+    assert_eq!(parse(&both).unwrap().plugin_cache(), Some(expected));
     for alone in both {
-        assert_eq!(parse(&[alone]).unwrap().plugin_cache, None);
+        assert_eq!(parse(&[alone]).unwrap().plugin_cache(), None);
     }
     // Without a claim the folder is terraform's own business.
-    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]).unwrap().plugin_cache, None);
+    assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]).unwrap().plugin_cache(), None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::keys;
 
 fn read_tool_options(text: &str) -> Layers {
     read_options(SourceName::JavaToolOptions, keys::JAVA_TOOL_OPTIONS, text)
@@ -45,18 +46,18 @@ fn the_documented_options_are_read_with_the_case_of_their_keys() {
 fn the_fixed_part_is_compared_without_case_and_dashes() {
     let prefix = "io.terrakube.executor.ephemeral";
     let cases = [
-        (format!("{prefix}.namespace"), Target::Namespace),
-        (format!("{prefix}.IMAGE"), Target::Image),
-        ("IO.Terra-kube.EXECUTOR.ephemeral.secret".to_owned(), Target::Secret),
+        (format!("{prefix}.namespace"), Target::Setting("ExecutorEphemeralNamespace")),
+        (format!("{prefix}.IMAGE"), Target::Setting("ExecutorEphemeralImage")),
+        ("IO.Terra-kube.EXECUTOR.ephemeral.secret".to_owned(), Target::Setting("ExecutorEphemeralSecret")),
         (format!("{prefix}.nodeSelector.a"), label("a")),
         (format!("{prefix}.node-selector.a"), label("a")),
         (format!("{prefix}.nodeselector.a"), label("a")),
         (format!("{prefix}.NODE_SELECTOR.a"), label("a")),
-        (format!("{prefix}[image]"), Target::Image),
-        (format!("{prefix}.payload-delivery"), Target::PayloadDelivery),
-        ("ExecutorEphemeralNamespace".to_owned(), Target::Namespace),
-        ("ExecutorEphemeralImage".to_owned(), Target::Image),
-        ("ExecutorEphemeralSecret".to_owned(), Target::Secret),
+        (format!("{prefix}[image]"), Target::Setting("ExecutorEphemeralImage")),
+        (format!("{prefix}.payload-delivery"), Target::Setting("ExecutorEphemeralPayloadDelivery")),
+        ("ExecutorEphemeralNamespace".to_owned(), Target::Setting("ExecutorEphemeralNamespace")),
+        ("ExecutorEphemeralImage".to_owned(), Target::Setting("ExecutorEphemeralImage")),
+        ("ExecutorEphemeralSecret".to_owned(), Target::Setting("ExecutorEphemeralSecret")),
     ];
     for (name, target) in cases {
         assert_eq!(entries(&format!("-D{name}=v")), [(target, "v".to_owned())], "{name}");
@@ -92,7 +93,11 @@ fn the_value_is_what_follows_the_first_equals_sign() {
     let cases = [("=a=b", "a=b"), ("=", ""), ("", ""), ("=\"a b\"", "a b")];
     for (rest, value) in cases {
         let option = format!("-DExecutorEphemeralImage{rest}");
-        assert_eq!(entries(&option), [(Target::Image, value.to_owned())], "{rest}");
+        assert_eq!(
+            entries(&option),
+            [(Target::Setting("ExecutorEphemeralImage"), value.to_owned())],
+            "{rest}"
+        );
     }
 }
 
@@ -133,7 +138,7 @@ fn names_that_mean_nothing_are_refused_in_full() {
         (
             "-Dio.terrakube.executor.ephemeral.x=b",
             format!(
-                "{option}.x: expected the name of a known setting; known are namespace, image, secret, payloadDelivery, nodeSelector"
+                "{option}.x: expected the name of a known setting; known are namespace, image, secret, payloadDelivery, podStartTimeout, nodeSelector"
             ),
         ),
         (

@@ -277,7 +277,7 @@ fn init_containers_are_judged_like_the_others_and_what_a_pod_does_not_say_is_sai
 fn check_root(source: Option<SourceName>) -> (Vec<String>, Vec<String>) {
     let template = serde_json::from_value(with("spec/securityContext/runAsUser", &json!(0))).unwrap();
     let rules = Policy::parse("[default]\npod-security = 'restricted'\n").unwrap().rules_for(&[]);
-    let key = keys::CONFIG_POD_SECURITY_CONTEXT;
+    let key = workspace::POD_SECURITY_CONTEXT.name();
     let origins = source.map(|source| (key, Origin::new(source, key))).into_iter().collect();
     let mut problems = Vec::new();
     let warnings = check(&template, &rules, &origins, None, &mut problems);

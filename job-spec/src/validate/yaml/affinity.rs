@@ -2,7 +2,7 @@
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/> and
 //! <https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/>.
 
-use config_core::{keys, kubernetes::Rule, value::Yaml};
+use config_core::{kubernetes::Rule, value::Yaml, workspace};
 use k8s_openapi::{
     api::core::v1::{
         Affinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm, TopologySpreadConstraint,
@@ -19,7 +19,7 @@ const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 impl Checks<'_> {
     pub(super) fn affinity(&mut self, yaml: &Yaml) -> Option<Affinity> {
-        self.of_variable(keys::CONFIG_AFFINITY, |faults| {
+        self.of_variable(workspace::AFFINITY.name(), |faults| {
             let affinity: Affinity = strict::object(faults, "", yaml.value())?;
             check_affinity(faults, &affinity);
             Some(affinity)
@@ -27,7 +27,7 @@ impl Checks<'_> {
     }
 
     pub(super) fn topology_spread(&mut self, yaml: &Yaml) -> Vec<TopologySpreadConstraint> {
-        self.of_variable(keys::CONFIG_TOPOLOGY_SPREAD, |faults| {
+        self.of_variable(workspace::TOPOLOGY_SPREAD.name(), |faults| {
             let mut list: Vec<(usize, TopologySpreadConstraint)> = strict::list(faults, yaml.value());
             for (at, (index, constraint)) in list.iter().enumerate() {
                 check_constraint(faults, &format!("[{index}]"), constraint);

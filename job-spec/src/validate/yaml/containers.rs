@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use config_core::{keys, kubernetes::Rule, value::Yaml};
+use config_core::{kubernetes::Rule, value::Yaml, workspace};
 use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar};
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ impl Checks<'_> {
         let Some(yaml) = yaml else { return Vec::new() };
         let list = self.of_variable(key, |faults| read(faults, yaml.value(), volumes, names));
         let complete = |mut container: Container| {
-            if key == keys::CONFIG_SIDECARS {
+            if key == workspace::SIDECARS.name() {
                 container.restart_policy = Some(ALWAYS.to_owned());
             }
             container.security_context.get_or_insert_with(restricted);
@@ -79,7 +79,7 @@ fn check_container(faults: &mut Faults, path: &str, container: &Container, volum
         }
     }
     // Kubernetes refuses these of containers that end before the next one starts.
-    let is_sidecar = restart_policy.is_some() || faults.is_of(keys::CONFIG_SIDECARS);
+    let is_sidecar = restart_policy.is_some() || faults.is_of(workspace::SIDECARS.name());
     for (field, is_there) in [
         ("lifecycle", container.lifecycle.is_some()),
         ("livenessProbe", container.liveness_probe.is_some()),

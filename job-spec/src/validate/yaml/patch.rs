@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use config_core::{Problem, keys, value::Yaml};
+use config_core::{Problem, value::Yaml, workspace};
 use json_patch::{Patch, PatchErrorKind, PatchOperation};
 use k8s_openapi::{DeepMerge as _, api::core::v1::PodTemplateSpec};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use crate::{
 
 /// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is there to be judged further.
 pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
-    let key = keys::CONFIG_POD_PATCH;
+    let key = workspace::POD_PATCH.name();
     let mut faults = Faults::new(key, plan.origins.of(key));
     let template = render::template_without_env(plan);
     let before = fields_of(&template);

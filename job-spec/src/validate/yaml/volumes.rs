@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use config_core::{keys, kubernetes::Rule, value::Yaml};
+use config_core::{kubernetes::Rule, value::Yaml, workspace};
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use super::{Checks, Faults, resources, secrets, shown, strict};
@@ -13,7 +13,7 @@ use crate::{
 
 impl Checks<'_> {
     pub(super) fn extra_volumes(&mut self, yaml: &Yaml) -> Vec<Volume> {
-        self.of_variable(keys::CONFIG_VOLUMES, |faults| {
+        self.of_variable(workspace::VOLUMES.name(), |faults| {
             secrets::check(faults, "", yaml.value());
             let list: Vec<(usize, Volume)> = strict::list(faults, yaml.value());
             let mut names = BTreeSet::new();
@@ -45,7 +45,7 @@ impl Checks<'_> {
         planned: &[PlannedVolume],
     ) -> Vec<VolumeMount> {
         let names = volume_names(volumes, planned);
-        let mounts: Vec<VolumeMount> = self.of_variable(keys::CONFIG_VOLUME_MOUNTS, |faults| {
+        let mounts: Vec<VolumeMount> = self.of_variable(workspace::VOLUME_MOUNTS.name(), |faults| {
             let list: Vec<(usize, VolumeMount)> = strict::list(faults, yaml.value());
             for (index, mount) in &list {
                 check_mount(faults, &format!("[{index}]"), mount, &names);
@@ -69,7 +69,7 @@ impl Checks<'_> {
         for mount in &mounts {
             let mounted = Mounted {
                 path: &mount.mount_path,
-                set_by: keys::CONFIG_VOLUME_MOUNTS,
+                set_by: workspace::VOLUME_MOUNTS.name(),
                 is_read_only: is_read_only(mount),
             };
             for other in &before {
@@ -110,7 +110,7 @@ pub(super) fn check_mount(faults: &mut Faults, path: &str, mount: &VolumeMount, 
     if !volumes.contains(name) {
         let known: Vec<&str> = volumes.iter().map(String::as_str).collect();
         let expected = if known.is_empty() {
-            format!("a volume of {}; the pod has none", keys::CONFIG_VOLUMES)
+            format!("a volume of {}; the pod has none", workspace::VOLUMES.name())
         } else {
             format!("a volume of the pod, which are {}", known.join(", "))
         };

@@ -1,6 +1,6 @@
 //! What a patch may change, what not, and with which words that is refused.
 
-use config_core::{Origin, Policy, keys};
+use config_core::{Origin, Policy, workspace};
 use k8s_openapi::api::core::v1::PodSpec;
 
 use crate::{
@@ -271,7 +271,7 @@ fn a_patched_field_is_explained_by_the_patch_and_secrets_stay_out_of_it() {
         .explain()
         .fields
         .into_iter()
-        .filter(|field| field.origin.key == keys::CONFIG_POD_PATCH)
+        .filter(|field| field.origin.key == workspace::POD_PATCH.name())
         .map(|field| (field.path, field.origin))
         .collect();
     assert_eq!(by_patch.len(), 1, "{by_patch:?}");

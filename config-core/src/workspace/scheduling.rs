@@ -1,0 +1,65 @@
+//! Variables that decide on which node the pod runs, and how its container is run there.
+
+use crate::{
+    names::{PriorityClassName, RuntimeClassName},
+    setting::{Items, Setting, trimmed, value, variables},
+    value::{Labels, Tolerations, Yaml},
+};
+
+use super::containers::{list, object};
+
+variables! {
+    /// The labels that the node must have; they replace the platform's node selector. An empty list means any node.
+    NODE_SELECTOR_TAGS: Labels = value, Setting {
+        grammar: "`key=value;key=value`, a label key and a label value each",
+        example: "diskType=ssd;nodeType=spot",
+        items: Items::SeparatedBy(';'),
+        ..Setting::workspace("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS")
+    };
+
+    /// Taints that the pod tolerates.
+    TOLERATIONS: Tolerations = value, Setting {
+        grammar: "`key[=value][:operator[:effect[:seconds]]]` separated by `;`; operator `Exists` or `Equal`; effect \
+                  `NoSchedule`, `PreferNoSchedule` or `NoExecute`; seconds with `NoExecute` only; key `*` for every taint",
+        example: "spot:Exists:NoSchedule;gpu=true",
+        items: Items::SeparatedBy(';'),
+        ..Setting::workspace("EPHEMERAL_CONFIG_TOLERATIONS")
+    };
+
+    /// The nodes on which the pod must or should run, and the pods beside which it must, should or should not. Unknown
+    /// fields are refused.
+    AFFINITY: Yaml = object, Setting {
+        grammar: "YAML or JSON: an object `v1.Affinity` of Kubernetes",
+        example: "{nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: \
+                  [{matchExpressions: [{key: disk, operator: In, values: [ssd]}]}]}}}",
+        items: Items::Yaml,
+        ..Setting::workspace("EPHEMERAL_CONFIG_AFFINITY")
+    };
+
+    /// How evenly pods are spread over nodes, zones or the like. Where `labelSelector` is absent, the pods of all executors
+    /// are counted; Kubernetes itself would count none, and the constraint would do nothing.
+    TOPOLOGY_SPREAD: Yaml = list, Setting {
+        grammar: "YAML or JSON: a list of `v1.TopologySpreadConstraint` of Kubernetes",
+        example: "[{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}]",
+        items: Items::Yaml,
+        ..Setting::workspace("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD")
+    };
+
+    /// The priority class of the pod: which pods wait and which are evicted where nodes are full.
+    PRIORITY_CLASS: PriorityClassName = trimmed, Setting {
+        grammar: "DNS subdomain",
+        example: "terraform-apply",
+        permission: true,
+        if_empty: Some("remove it to use the cluster's default class"),
+        ..Setting::workspace("EPHEMERAL_CONFIG_PRIORITY_CLASS")
+    };
+
+    /// The runtime class of the pod: which container runtime runs it.
+    RUNTIME_CLASS: RuntimeClassName = trimmed, Setting {
+        grammar: "DNS subdomain",
+        example: "gvisor",
+        permission: true,
+        if_empty: Some("remove it to use the cluster's default runtime"),
+        ..Setting::workspace("EPHEMERAL_CONFIG_RUNTIME_CLASS")
+    };
+}

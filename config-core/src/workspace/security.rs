@@ -1,0 +1,39 @@
+//! Variables about the rights of the pod: service account, user and group IDs, capabilities.
+
+use crate::{
+    names::ServiceAccountName,
+    setting::{Items, Setting, trimmed, value, variables},
+    value::{ContainerSecurity, PodSecurity},
+};
+
+variables! {
+    /// The service account of the pod. Only a pod with a named account gets a token of the cluster.
+    SERVICE_ACCOUNT: ServiceAccountName = trimmed, Setting {
+        grammar: "DNS subdomain",
+        example: "terraform-runner",
+        if_empty: Some("remove it to use no account of its own"),
+        ..Setting::workspace("EPHEMERAL_CONFIG_SERVICE_ACCOUNT")
+    };
+
+    /// User and group IDs and the seccomp profile of the pod. `runAsUser=0` alone implies `runAsNonRoot=false`.
+    POD_SECURITY_CONTEXT: PodSecurity = value, Setting {
+        grammar: "`key=value;key=value`; `fsGroup`, `runAsGroup` and `runAsUser` take a number from 0 to 2147483647, \
+                  `supplementalGroups` takes such numbers separated by `,`, `runAsNonRoot` takes `true` or `false`, \
+                  `seccompProfile` takes `RuntimeDefault`, `Unconfined` or `Localhost/<path>`",
+        default: Some("fsGroup=1000;runAsGroup=1000;runAsNonRoot=true;runAsUser=1002;seccompProfile=RuntimeDefault"),
+        example: "runAsUser=2000;fsGroup=2000",
+        items: Items::SeparatedBy(';'),
+        ..Setting::workspace("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT")
+    };
+
+    /// What the container may do. It drops every capability except those of `addCapabilities`. With a read-only root file
+    /// system, `/tmp` is an empty writable folder.
+    SECURITY_CONTEXT: ContainerSecurity = value, Setting {
+        grammar: "`key=value;key=value`; `allowPrivilegeEscalation` and `readOnlyRootFilesystem` take `true` or `false`, \
+                  `addCapabilities` takes names of Linux without `CAP_`, separated by `,`",
+        default: Some("allowPrivilegeEscalation=false;readOnlyRootFilesystem=false"),
+        example: "readOnlyRootFilesystem=true",
+        items: Items::SeparatedBy(';'),
+        ..Setting::workspace("EPHEMERAL_CONFIG_SECURITY_CONTEXT")
+    };
+}
