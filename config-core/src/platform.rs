@@ -9,6 +9,8 @@ use crate::{
 };
 
 variables! {
+    ALL;
+
     /// The namespace in which Kubernetes Jobs are created.
     NAMESPACE: Namespace = value, Setting {
         property: Some("namespace"),

@@ -75,6 +75,10 @@ fn describe(page: &mut String, setting: &Setting) {
             "- old name: `{name}`, as a property `{property}`; accepted with a warning until version {until}"
         );
     }
+    if !setting.sets.is_empty() {
+        let fields: Vec<String> = setting.sets.iter().map(|field| format!("`{field}`")).collect();
+        let _ = writeln!(page, "- sets: {}", fields.join(", "));
+    }
     if let Some(other) = setting.only_with {
         let _ = writeln!(page, "- only with: `{other}`");
     }

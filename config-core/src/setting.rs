@@ -65,6 +65,9 @@ pub struct Setting {
     pub items: Items,
     /// Whether values may be secret: messages show only what stands before the first `=` of an item.
     pub is_secret: bool,
+    /// The fields of the Kubernetes Job that this variable alone decides: paths with `.`, in which list items go by name; `*`
+    /// stands for one part, `**` at the end for any number of parts. `job_spec` knows the fields that several settings decide.
+    pub sets: &'static [&'static str],
     /// What to do instead of setting an empty value.
     pub if_empty: Option<&'static str>,
     /// The variable without which this one has no effect; its value is not checked then.
@@ -101,6 +104,7 @@ impl Setting {
             permission: false,
             items: Items::Whole,
             is_secret: false,
+            sets: &[],
             if_empty: None,
             only_with: None,
             replaced_by: None,
@@ -209,11 +213,10 @@ impl<T: Value> AnyVariable for &'static Variable<T> {
     }
 }
 
-/// Defines descriptors, and `ALL` with every one of them. The doc comment is the summary of the reference page.
-///
-/// A line is `NAME: Type = parser, Setting { … };`.
+/// Defines a group of descriptors. The first line names the list of all of them; an entry is
+/// `NAME: Type = parser, Setting { … };`, and its doc comment is the summary of the reference page.
 macro_rules! variables {
-    ($($(#[doc = $doc:literal])+ $name:ident: $type:ty = $parse:expr, $setting:expr;)+) => {
+    ($group:ident; $($(#[doc = $doc:literal])+ $name:ident: $type:ty = $parse:expr, $setting:expr;)+) => {
         $(
             $(#[doc = $doc])+
             pub static $name: $crate::setting::Variable<$type> = $crate::setting::Variable {
@@ -222,8 +225,8 @@ macro_rules! variables {
             };
         )+
 
-        /// Every descriptor of this file, in the order of the reference page.
-        pub(crate) static ALL: &[&dyn $crate::setting::AnyVariable] = &[$(&&$name),+];
+        /// Every descriptor of this group, in the order of the reference page.
+        pub(crate) static $group: &[&dyn $crate::setting::AnyVariable] = &[$(&&$name),+];
     };
 }
 pub(crate) use variables;

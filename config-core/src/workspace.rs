@@ -29,23 +29,15 @@ mod security;
 mod time_limits;
 mod volumes;
 
-pub use containers::{INIT_CONTAINERS, POD_PATCH, SIDECARS};
-pub use environment::{ENVFROM_CONFIG_MAP, HOST_ALIASES, JOB_ENV_VARS};
-pub use image::{IMAGE, IMAGE_PULL_POLICY, IMAGE_PULL_SECRETS};
-pub use metadata::{ANNOTATIONS, LABELS, POD_ANNOTATIONS};
-pub use resources::{
-    CPU_LIMIT, CPU_REQUEST, MEMORY_LIMIT, MEMORY_REQUEST, ResourceName, Resources, STORAGE_LIMIT,
-    STORAGE_REQUEST,
-};
-pub use scheduling::{
-    AFFINITY, NODE_SELECTOR_TAGS, PRIORITY_CLASS, RUNTIME_CLASS, TOLERATIONS, TOPOLOGY_SPREAD,
-};
-pub use security::{POD_SECURITY_CONTEXT, SECURITY_CONTEXT, SERVICE_ACCOUNT};
-pub use time_limits::{DEADLINE, GRACE_PERIOD, TTL};
-pub use volumes::{
-    CONFIG_MAP_MOUNT_PATH, CONFIG_MAP_NAME, ConfigMapMount, PVC_CLAIM_NAME, PluginCache, TF_PLUGIN_CACHE_DIR,
-    VOLUME_MOUNTS, VOLUMES,
-};
+pub use containers::*;
+pub use environment::*;
+pub use image::*;
+pub use metadata::*;
+pub use resources::*;
+pub use scheduling::*;
+pub use security::*;
+pub use time_limits::*;
+pub use volumes::*;
 
 /// The switch of Terrakube for ephemeral executors. It has no value that [`WorkspaceOverrides`](crate::WorkspaceOverrides)
 /// reads.
@@ -59,15 +51,15 @@ pub static ENABLE_EPHEMERAL_EXECUTOR: Setting = Setting {
 };
 
 static GROUPS: [&[&dyn AnyVariable]; 9] = [
-    scheduling::ALL,
-    image::ALL,
-    security::ALL,
-    resources::ALL,
-    metadata::ALL,
-    environment::ALL,
-    volumes::ALL,
-    containers::ALL,
-    time_limits::ALL,
+    scheduling::SCHEDULING_GROUP,
+    image::IMAGE_GROUP,
+    security::SECURITY_GROUP,
+    resources::RESOURCES_GROUP,
+    metadata::METADATA_GROUP,
+    environment::ENVIRONMENT_GROUP,
+    volumes::VOLUMES_GROUP,
+    containers::CONTAINERS_GROUP,
+    time_limits::TIME_LIMITS_GROUP,
 ];
 
 /// Rules about several variables together, applied after each of them was parsed.

@@ -8,6 +8,8 @@ use crate::{
 };
 
 variables! {
+    CONTAINERS_GROUP;
+
     /// Containers that run to completion before the executor starts, one after the other; they start after those of
     /// `EPHEMERAL_CONFIG_SIDECARS`. One with `restartPolicy: Always` is a sidecar that starts at its place in this list. A
     /// container without a `securityContext` gets one that Pod Security *restricted* accepts. The Secret of an attempt cannot

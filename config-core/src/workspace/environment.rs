@@ -7,6 +7,8 @@ use crate::{
 };
 
 variables! {
+    ENVIRONMENT_GROUP;
+
     /// Environment variables of the executor's container; they win over entries of Secrets and config maps. A `$` is a
     /// plain character: nothing is expanded. The executor's own inputs cannot be set. The values are part of the Kubernetes
     /// Job, where everyone who may read Jobs can see them.
@@ -15,6 +17,7 @@ variables! {
         example: "HTTPS_PROXY=http://proxy.example.com:3128",
         items: Items::SeparatedBy(';'),
         is_secret: true,
+        sets: &["spec.template.spec.containers.executor.env.**"],
         ..Setting::workspace("EPHEMERAL_JOB_ENV_VARS")
     };
 
@@ -24,6 +27,7 @@ variables! {
         grammar: "DNS subdomains separated by `,`",
         example: "proxy-settings,mirrors",
         items: Items::SeparatedBy(','),
+        sets: &["spec.template.spec.containers.executor.envFrom.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP")
     };
 
@@ -32,6 +36,7 @@ variables! {
         grammar: "`address=name,name` separated by `;`; addresses of IPv4 or IPv6, names are DNS subdomains",
         example: "10.0.0.1=git.example.com,registry.example.com;fd00::1=mirror",
         items: Items::SeparatedBy(';'),
+        sets: &["spec.template.spec.hostAliases.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_HOST_ALIASES")
     };
 }

@@ -7,6 +7,8 @@ use crate::{
 };
 
 variables! {
+    IMAGE_GROUP;
+
     /// The container image of the executor; it replaces the image of the platform.
     IMAGE: Image = trimmed, Setting {
         grammar: "`[registry/]path[:tag][@digest]`",
@@ -21,6 +23,7 @@ variables! {
     IMAGE_PULL_POLICY: ImagePullPolicy = value, Setting {
         grammar: "`Always`, `IfNotPresent` or `Never`",
         example: "IfNotPresent",
+        sets: &["spec.template.spec.containers.executor.imagePullPolicy"],
         ..Setting::workspace("EPHEMERAL_CONFIG_IMAGE_PULL_POLICY")
     };
 
@@ -29,6 +32,7 @@ variables! {
         grammar: "DNS subdomains separated by `,`",
         example: "registry-credentials",
         items: Items::SeparatedBy(','),
+        sets: &["spec.template.spec.imagePullSecrets.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_IMAGE_PULL_SECRETS")
     };
 }

@@ -6,6 +6,8 @@ use crate::{
 };
 
 variables! {
+    METADATA_GROUP;
+
     /// Labels of the Kubernetes Job and of its pod. The labels by which attempts are found cannot be set.
     LABELS: Labels = value, Setting {
         grammar: "`key=value;key=value`, a label key and a label value each",
@@ -19,6 +21,7 @@ variables! {
         grammar: ANNOTATION_LIST,
         example: "team=platform;cost-center=a=17",
         items: Items::SeparatedBy(';'),
+        sets: &["metadata.annotations.*"],
         ..Setting::workspace("EPHEMERAL_CONFIG_ANNOTATIONS")
     };
 

@@ -12,10 +12,13 @@ const AMOUNT: &str = "amount: a number with an optional suffix `n`, `u`, `m`, `k
                       an exponent `e3`";
 
 variables! {
+    RESOURCES_GROUP;
+
     /// The processor time that the node must have free; 1 is one processor.
     CPU_REQUEST: Quantity = value, Setting {
         grammar: AMOUNT,
         example: "500m",
+        sets: &["spec.template.spec.containers.executor.resources.requests.cpu"],
         ..Setting::workspace("EPHEMERAL_CPU_REQUEST")
     };
 
@@ -23,6 +26,7 @@ variables! {
     CPU_LIMIT: Quantity = value, Setting {
         grammar: AMOUNT,
         example: "2",
+        sets: &["spec.template.spec.containers.executor.resources.limits.cpu"],
         ..Setting::workspace("EPHEMERAL_CPU_LIMIT")
     };
 
@@ -30,6 +34,7 @@ variables! {
     MEMORY_REQUEST: Quantity = bytes, Setting {
         grammar: AMOUNT,
         example: "512Mi",
+        sets: &["spec.template.spec.containers.executor.resources.requests.memory"],
         ..Setting::workspace("EPHEMERAL_MEMORY_REQUEST")
     };
 
@@ -37,6 +42,7 @@ variables! {
     MEMORY_LIMIT: Quantity = bytes, Setting {
         grammar: AMOUNT,
         example: "1Gi",
+        sets: &["spec.template.spec.containers.executor.resources.limits.memory"],
         ..Setting::workspace("EPHEMERAL_MEMORY_LIMIT")
     };
 
@@ -44,6 +50,7 @@ variables! {
     STORAGE_REQUEST: Quantity = bytes, Setting {
         grammar: AMOUNT,
         example: "2Gi",
+        sets: &["spec.template.spec.containers.executor.resources.requests.ephemeral-storage"],
         ..Setting::workspace("EPHEMERAL_STORAGE_REQUEST")
     };
 
@@ -51,6 +58,7 @@ variables! {
     STORAGE_LIMIT: Quantity = bytes, Setting {
         grammar: AMOUNT,
         example: "10Gi",
+        sets: &["spec.template.spec.containers.executor.resources.limits.ephemeral-storage"],
         ..Setting::workspace("EPHEMERAL_STORAGE_LIMIT")
     };
 }

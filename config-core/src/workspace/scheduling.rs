@@ -9,6 +9,8 @@ use crate::{
 use super::containers::{list, object};
 
 variables! {
+    SCHEDULING_GROUP;
+
     /// The labels that the node must have; they replace the platform's node selector. An empty list means any node.
     NODE_SELECTOR_TAGS: Labels = value, Setting {
         grammar: "`key=value;key=value`, a label key and a label value each",
@@ -23,6 +25,7 @@ variables! {
                   `NoSchedule`, `PreferNoSchedule` or `NoExecute`; seconds with `NoExecute` only; key `*` for every taint",
         example: "spot:Exists:NoSchedule;gpu=true",
         items: Items::SeparatedBy(';'),
+        sets: &["spec.template.spec.tolerations.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_TOLERATIONS")
     };
 
@@ -33,6 +36,7 @@ variables! {
         example: "{nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: \
                   [{matchExpressions: [{key: disk, operator: In, values: [ssd]}]}]}}}",
         items: Items::Yaml,
+        sets: &["spec.template.spec.affinity.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_AFFINITY")
     };
 
@@ -42,6 +46,7 @@ variables! {
         grammar: "YAML or JSON: a list of `v1.TopologySpreadConstraint` of Kubernetes",
         example: "[{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}]",
         items: Items::Yaml,
+        sets: &["spec.template.spec.topologySpreadConstraints.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD")
     };
 
@@ -51,6 +56,7 @@ variables! {
         example: "terraform-apply",
         permission: true,
         if_empty: Some("remove it to use the cluster's default class"),
+        sets: &["spec.template.spec.priorityClassName"],
         ..Setting::workspace("EPHEMERAL_CONFIG_PRIORITY_CLASS")
     };
 
@@ -60,6 +66,7 @@ variables! {
         example: "gvisor",
         permission: true,
         if_empty: Some("remove it to use the cluster's default runtime"),
+        sets: &["spec.template.spec.runtimeClassName"],
         ..Setting::workspace("EPHEMERAL_CONFIG_RUNTIME_CLASS")
     };
 }

@@ -7,11 +7,18 @@ use crate::{
 };
 
 variables! {
+    SECURITY_GROUP;
+
     /// The service account of the pod. Only a pod with a named account gets a token of the cluster.
     SERVICE_ACCOUNT: ServiceAccountName = trimmed, Setting {
         grammar: "DNS subdomain",
         example: "terraform-runner",
         if_empty: Some("remove it to use no account of its own"),
+        sets: &[
+            "spec.template.spec.serviceAccountName",
+            "spec.template.spec.serviceAccount",
+            "spec.template.spec.automountServiceAccountToken",
+        ],
         ..Setting::workspace("EPHEMERAL_CONFIG_SERVICE_ACCOUNT")
     };
 

@@ -7,12 +7,15 @@ use crate::{
 };
 
 variables! {
+    TIME_LIMITS_GROUP;
+
     /// How long the Kubernetes Job may take before its pod is stopped, waiting for a node and an image included. The default
     /// is that of Terrakube.
     DEADLINE: Seconds = |text| positive_seconds(text, "with 0 the step would be over before it starts"), Setting {
         grammar: SECONDS_AT_LEAST_1,
         default: Some("6h"),
         example: "1h30m",
+        sets: &["spec.activeDeadlineSeconds"],
         ..Setting::workspace("EPHEMERAL_CONFIG_DEADLINE")
     };
 
@@ -23,6 +26,7 @@ variables! {
         grammar: SECONDS_AT_LEAST_1,
         default: Some("5m"),
         example: "10m",
+        sets: &["spec.template.spec.terminationGracePeriodSeconds"],
         ..Setting::workspace("EPHEMERAL_CONFIG_GRACE_PERIOD")
     };
 
@@ -32,6 +36,7 @@ variables! {
         grammar: SECONDS,
         default: Some("1h"),
         example: "15m",
+        sets: &["spec.ttlSecondsAfterFinished"],
         ..Setting::workspace("EPHEMERAL_CONFIG_TTL")
     };
 }

@@ -12,11 +12,14 @@ use super::containers::list;
 const PATH: &str = "absolute path without `:` and `..`";
 
 variables! {
+    VOLUMES_GROUP;
+
     /// A config map of the same namespace that is mounted into the executor.
     CONFIG_MAP_NAME: ConfigMapName = trimmed, Setting {
         grammar: "DNS subdomain",
         example: "provider-mirror",
         if_empty: Some("remove it to mount no config map"),
+        sets: &["spec.template.spec.volumes.config-volume.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_MAP_NAME")
     };
 
@@ -46,6 +49,7 @@ variables! {
         example: "terrakube-plugin-pvc",
         if_empty: Some("remove it to mount no claim"),
         only_with: Some("TF_PLUGIN_CACHE_DIR"),
+        sets: &["spec.template.spec.volumes.tf-plugin-volume.**"],
         ..Setting::workspace("PVC_CLAIM_NAME")
     };
 
@@ -56,6 +60,7 @@ variables! {
         example: "[{name: shared, emptyDir: {sizeLimit: 1Gi}}]",
         permission: true,
         items: Items::Yaml,
+        sets: &["spec.template.spec.volumes.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_VOLUMES")
     };
 

@@ -1,4 +1,5 @@
-//! Who decides which field of a Job: a table from paths to deciders.
+//! Who decides which field of a Job. Fields that one variable decides alone are in its descriptor; the tables here have all
+//! others.
 //!
 //! A test holds the table against every golden and every arbitrary Job: each leaf has a decider.
 
@@ -19,6 +20,7 @@ pub(super) struct Decision {
 }
 
 /// A way to find out who decided a field.
+#[derive(Clone, Copy)]
 enum Decider {
     /// The setting of this name, or its default.
     Setting(&'static str),
@@ -64,12 +66,9 @@ const JOB: Table = &[
         "metadata|annotations|ephemeral-agents.dev/spec-hash",
         Always("tells this Job from another one of its name"),
     ),
-    ("metadata|annotations|*", Setting(workspace::ANNOTATIONS.name())),
-    ("spec|activeDeadlineSeconds", Setting(workspace::DEADLINE.name())),
     ("spec|backoffLimit", Always("a step runs once")),
     ("spec|podFailurePolicy|**", Always("the cluster writes down why the pod failed")),
     ("spec|podReplacementPolicy", Always("no second pod beside one that is still stopping")),
-    ("spec|ttlSecondsAfterFinished", Setting(workspace::TTL.name())),
     ("spec|template|metadata|labels|*", Label),
     ("spec|template|metadata|annotations|*", Setting(workspace::POD_ANNOTATIONS.name())),
     ("spec|template|metadata|**", Always("a pod of a Kubernetes Job is named by the cluster")),
@@ -77,21 +76,15 @@ const JOB: Table = &[
 
 /// The same for the pod, below `spec.template.spec`.
 const POD: Table = &[
-    ("affinity|**", Setting(workspace::AFFINITY.name())),
     // Another container of this kind would keep the Kubernetes Job from ending.
     ("containers|**", Setting(workspace::SIDECARS.name())),
-    ("automountServiceAccountToken", Setting(workspace::SERVICE_ACCOUNT.name())),
     ("enableServiceLinks", Usually("no variables of unrelated services in terraform's environment")),
     // Kubernetes refuses a template that has them.
     ("ephemeralContainers|**", Always("a pod gets ephemeral containers only while it runs")),
-    ("hostAliases|**", Setting(workspace::HOST_ALIASES.name())),
-    ("imagePullSecrets|**", Setting(workspace::IMAGE_PULL_SECRETS.name())),
     // A pod that names its node passes by the scheduler.
     ("nodeName", Always("the scheduler chooses a node, and minds node selector, taints and free room")),
     ("nodeSelector|*", NodeLabel),
-    ("priorityClassName", Setting(workspace::PRIORITY_CLASS.name())),
     ("restartPolicy", Always("a step runs once")),
-    ("runtimeClassName", Setting(workspace::RUNTIME_CLASS.name())),
     ("securityContext|fsGroup", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "fsGroup")),
     ("securityContext|runAsGroup", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "runAsGroup")),
     ("securityContext|runAsNonRoot", ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "runAsNonRoot")),
@@ -101,37 +94,19 @@ const POD: Table = &[
         "securityContext|supplementalGroups|**",
         ItemOf(workspace::POD_SECURITY_CONTEXT.name(), "supplementalGroups"),
     ),
-    ("serviceAccountName", Setting(workspace::SERVICE_ACCOUNT.name())),
-    // The old name of the same field.
-    ("serviceAccount", Setting(workspace::SERVICE_ACCOUNT.name())),
-    ("terminationGracePeriodSeconds", Setting(workspace::GRACE_PERIOD.name())),
-    ("tolerations|**", Setting(workspace::TOLERATIONS.name())),
-    ("topologySpreadConstraints|**", Setting(workspace::TOPOLOGY_SPREAD.name())),
     ("initContainers|**", InitContainer),
     ("volumes|tmp|**", Always(FOR_TEMPORARY_FILES)),
-    ("volumes|config-volume|**", Setting(workspace::CONFIG_MAP_NAME.name())),
-    ("volumes|tf-plugin-volume|**", Setting(workspace::PVC_CLAIM_NAME.name())),
-    ("volumes|**", Setting(workspace::VOLUMES.name())),
 ];
 
 /// The same for the executor's container.
 const CONTAINER: Table = &[
     ("name", Always("the pod failure policy names it")),
     ("image", FirstOf(&[workspace::IMAGE.name(), platform::IMAGE.name()])),
-    ("imagePullPolicy", Setting(workspace::IMAGE_PULL_POLICY.name())),
     ("env|EphemeralFlagBatch|**", Always("an executor has no mode but batch")),
     ("env|EphemeralJobData|**", Setting(platform::PAYLOAD_DELIVERY.name())),
     ("env|EphemeralAttemptUrl|**", Request),
     ("env|EphemeralAttemptToken|**", Request),
-    ("env|**", Setting(workspace::JOB_ENV_VARS.name())),
     ("envFrom|*|secretRef|**", Setting(platform::SECRET.name())),
-    ("envFrom|**", Setting(workspace::ENVFROM_CONFIG_MAP.name())),
-    ("resources|requests|cpu", Setting(workspace::CPU_REQUEST.name())),
-    ("resources|requests|memory", Setting(workspace::MEMORY_REQUEST.name())),
-    ("resources|requests|ephemeral-storage", Setting(workspace::STORAGE_REQUEST.name())),
-    ("resources|limits|cpu", Setting(workspace::CPU_LIMIT.name())),
-    ("resources|limits|memory", Setting(workspace::MEMORY_LIMIT.name())),
-    ("resources|limits|ephemeral-storage", Setting(workspace::STORAGE_LIMIT.name())),
     (
         "securityContext|allowPrivilegeEscalation",
         ItemOf(workspace::SECURITY_CONTEXT.name(), "allowPrivilegeEscalation"),
@@ -170,15 +145,20 @@ pub(crate) fn owner(path: &[Segment]) -> Option<String> {
         InitContainer => set_by(&[workspace::SIDECARS.name(), workspace::INIT_CONTAINERS.name()]),
         Mount => set_by(&[workspace::VOLUME_MOUNTS.name()]),
         Request => Some("it says which attempt this is".to_owned()),
-        Always(reason) => Some((*reason).to_owned()),
+        Always(reason) => Some(reason.to_owned()),
         Usually(_) => None,
     }
 }
 
-fn decider(path: &[Segment]) -> Option<&'static Decider> {
+fn decider(path: &[Segment]) -> Option<Decider> {
     let tables: [(&[&str], Table); 3] = [(&OF_CONTAINER, CONTAINER), (&OF_POD, POD), (&[], JOB)];
     let (rest, table) = tables.iter().find_map(|(prefix, table)| Some((below(path, prefix)?, table)))?;
-    table.iter().find(|(pattern, _)| matches(pattern, rest)).map(|(_, decider)| decider)
+    let row = table.iter().find(|(pattern, _)| matches(pattern.split('|'), rest));
+    row.map(|(_, decider)| *decider).or_else(|| {
+        let sets = |pattern: &&str| matches(pattern.split('.'), path);
+        let variable = workspace::settings().find(|variable| variable.sets.iter().any(sets))?;
+        Some(Setting(variable.name))
+    })
 }
 
 fn below<'p>(path: &'p [Segment], prefix: &[&str]) -> Option<&'p [Segment]> {
@@ -186,9 +166,9 @@ fn below<'p>(path: &'p [Segment], prefix: &[&str]) -> Option<&'p [Segment]> {
     head.iter().map(Segment::text).eq(prefix.iter().copied()).then_some(rest)
 }
 
-fn matches(pattern: &str, path: &[Segment]) -> bool {
+fn matches<'p>(pattern: impl Iterator<Item = &'p str>, path: &[Segment]) -> bool {
     let mut path = path.iter();
-    for part in pattern.split('|') {
+    for part in pattern {
         match (part, path.next()) {
             ("**", _) => return true,
             (_, None) => return false,
@@ -289,10 +269,10 @@ mod tests {
     fn patterns_match_segment_by_segment() {
         let path: Vec<Segment> = ["a", "b/c", "d"].map(|text| Segment::Key(text.to_owned())).into();
         for pattern in ["a|b/c|d", "a|*|d", "*|*|*", "**", "a|**", "a|b/c|d|**"] {
-            assert!(matches(pattern, &path), "{pattern}");
+            assert!(matches(pattern.split('|'), &path), "{pattern}");
         }
         for pattern in ["a", "a|b/c", "a|b|d", "a|b/c|d|*", "*", "a|*|*|*"] {
-            assert!(!matches(pattern, &path), "{pattern}");
+            assert!(!matches(pattern.split('|'), &path), "{pattern}");
         }
     }
 }
