@@ -12,6 +12,7 @@ pub mod attempt_building;
 pub mod backend;
 pub mod blobs;
 pub mod cli;
+pub mod client;
 mod data_folder;
 pub mod encryption;
 mod explain;

@@ -10,14 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use crate::{
-    cmd::Cmd,
-    demo, e2e,
-    environment::Environment,
-    test::{self, Programs},
-    tidy,
-    ui::Ui,
-};
+use crate::{cmd::Cmd, demo, environment::Environment, test, tidy, ui::Ui};
 
 type Check = fn(&mut State<'_>) -> anyhow::Result<()>;
 
@@ -29,7 +22,7 @@ const CHECKS: &[(&str, Check)] = &[
         Cmd::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]).run(state.environment)
     }),
     ("build", |state| {
-        state.programs = Some(test::build_all(state.environment)?);
+        state.messages = test::build_all(state.environment)?;
         Ok(())
     }),
     ("tests", |state| test::run_tests(state.environment)),
@@ -40,24 +33,19 @@ const CHECKS: &[(&str, Check)] = &[
             .env("RUSTDOCFLAGS", "-Dwarnings")
             .run(state.environment)
     }),
-    ("demo", |state| {
-        let programs = state.programs.as_ref().context("the programs are built before the demo")?;
-        demo::run_with(state.environment, &demo::Args::answering_yes(), programs)
-    }),
-    ("main job", |state| {
-        let programs = state.programs.as_ref().context("the programs are built before the main job")?;
-        e2e::rehearse(state.environment, programs)
-    }),
+    ("demo", |state| demo::run_built(state.environment, &state.messages, "demo", &["--yes"])),
+    ("main job", |state| demo::run_built(state.environment, &state.messages, "e2e", &["--full", "--local"])),
 ];
 
 struct State<'a> {
     environment: &'a Environment,
-    programs: Option<Programs>,
+    /// The messages of the build.
+    messages: String,
 }
 
 /// Runs the checks up to the first that fails.
 pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
-    let mut state = State { environment, programs: None };
+    let mut state = State { environment, messages: String::new() };
     let mut done = Vec::new();
     let mut result = Ok(());
     for (name, check) in CHECKS {

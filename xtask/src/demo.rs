@@ -1,39 +1,21 @@
-//! `cargo xtask demo`: a Terraform configuration from plan to destroy on this machine alone.
-//!
-//! Plays the part of a user with an HTTP client: builds and starts the server, registers `examples/hello-terraform`, runs
-//! three jobs and checks how each ends. It knows nothing of the product but its command line and its HTTP API.
-//! Whatever happens, nothing is left running. Reading order: [`play`] (the story), [`crate::product`] (what it is
-//! played with).
+//! `cargo xtask demo` and `cargo xtask e2e`: build the programs of the crate `e2e` with those they start, and replace this process.
 
-mod evidence;
-mod folder;
-mod person;
-mod play;
+use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
-use std::path::PathBuf;
+use anyhow::{Context as _, bail};
 
 use crate::{
+    cmd::Cmd,
     environment::Environment,
-    interrupt::Interrupted,
-    product::{
-        api::Api,
-        server::{self, Options, Server},
-        settle, tool,
-    },
-    test::{self, Programs},
-};
-
-use self::{
-    folder::DataFolder,
-    play::{Rejected, Stage},
+    test::{build, find_program},
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Answer the approval with yes
+    /// Approve the plan without a question
     #[arg(long)]
     yes: bool,
-    /// Leave the server running after the summary, until Ctrl-C; its data stays in `.demo/` unless `--data-dir` is given
+    /// Leave the server running until Ctrl-C; its data stays in `.demo/` unless --data-dir is given
     #[arg(long)]
     keep: bool,
     /// Keep all data in this folder [default: a temporary folder that is removed at the end]
@@ -41,64 +23,57 @@ pub(crate) struct Args {
     data_dir: Option<PathBuf>,
 }
 
-impl Args {
-    /// The arguments for a run that nobody watches.
-    pub(crate) fn answering_yes() -> Self {
-        Self { yes: true, keep: false, data_dir: None }
-    }
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct E2eArgs {
+    /// Options of the program, among them --help
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
-/// Builds what the demo needs, and plays it.
+/// Builds and runs the demo.
 pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
-    // Asked before anything is built: who lacks it should not wait to hear so.
-    tool::find(environment)?;
+    if ["terraform", "tofu"].iter().all(|tool| environment.find_program(tool).is_none()) {
+        bail!(
+            "neither terraform nor tofu is on your PATH: install one of them \
+             (https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install)"
+        );
+    }
     environment.ui.title("Building the api-server and the executor");
-    let programs = test::build_programs(environment)?;
-    run_with(environment, args, &programs)
+    let messages = build(environment, &["-p", "api-server", "-p", "executor", "-p", "e2e", "--bins"])?;
+    let mut command =
+        Command::new(find_program(&messages, "demo").context("cargo built no program \"demo\"")?);
+    command.args(args.yes.then_some("--yes")).args(args.keep.then_some("--keep"));
+    if let Some(folder) = &args.data_dir {
+        command.arg("--data-dir").arg(folder);
+    }
+    replace(command)
 }
 
-/// Plays the demo with programs that are built already.
-pub(crate) fn run_with(environment: &Environment, args: &Args, programs: &Programs) -> anyhow::Result<()> {
-    let tool = tool::find(environment)?;
-    let folder = DataFolder::prepare(environment, args.data_dir.as_deref(), args.keep)?;
-    environment.ui.title("Starting the api-server");
-    let mut server = Server::start(environment, programs, folder.path(), &Options::local(programs))?;
-    environment.ui.good(&format!(
-        "it listens on {}, its data is in {}",
-        server.address(),
-        folder.path().display()
-    ));
-    let api = Api::new(server.address(), server::admin_token(folder.path())?);
-
-    let stage = Stage { environment, args, api: &api, folder: &folder, tool };
-    let mut result = stage.play().map_err(|error| server.explain(error));
-    if args.keep && !is_interrupted(&result) {
-        wait_for_interrupt(environment, &mut server);
-    }
-    environment.ui.quiet();
-    if server.is_running()
-        && let Err(error) = settle::all_jobs(environment, &api)
-    {
-        environment.ui.warning(&format!("{error:#}"));
-        result = result.and(Err(error));
-    }
-    if result.as_ref().is_err_and(|error| !error.is::<Interrupted>() && !error.is::<Rejected>()) {
-        environment.ui.note("the last lines of the server's log:");
-        server.last_lines().iter().for_each(|line| environment.ui.log(line));
-    }
-    server.stop();
-    folder.remove();
-    result
+/// Builds and runs the end-to-end scenarios.
+pub(crate) fn run_e2e(environment: &Environment, args: &E2eArgs) -> anyhow::Result<()> {
+    environment.ui.title("Building the api-server, the executor and the scenarios");
+    let packages = ["-p", "api-server", "-p", "executor", "-p", "e2e", "-p", "k8s-backend"];
+    let what = [&packages[..], &["--bins", "--example", "process_cluster"]].concat();
+    let messages = build(environment, &what)?;
+    let mut command = Command::new(find_program(&messages, "e2e").context("cargo built no program \"e2e\"")?);
+    command.args(&args.arguments);
+    replace(command)
 }
 
-fn is_interrupted(result: &anyhow::Result<()>) -> bool {
-    result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>)
+/// Replaces this process, so that the program receives all signals.
+fn replace(mut command: Command) -> anyhow::Result<()> {
+    Err(command.exec()).with_context(|| format!("cannot start {:?}", command.get_program()))
 }
 
-fn wait_for_interrupt(environment: &Environment, server: &mut Server) {
-    environment.ui.title("The server runs on");
-    environment.ui.note("Ctrl-C stops it");
-    while environment.interrupt.check().is_ok() && server.is_running() {
-        std::thread::park_timeout(std::time::Duration::from_millis(100));
-    }
+/// Runs the built demo and the built main job, as `cargo xtask ci` does.
+pub(crate) fn run_built(
+    environment: &Environment,
+    messages: &str,
+    program: &str,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
+    let path =
+        find_program(messages, program).with_context(|| format!("cargo built no program {program:?}"))?;
+    Cmd::new(&path.display().to_string(), arguments.iter().copied()).run(environment)
 }

@@ -13,13 +13,14 @@ pub(crate) mod undeploy;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use self::{cluster::Target, kubectl::Kubectl};
 use crate::{
     environment::Environment,
     manifests::{self, SERVER, Settings, yaml},
+    ui::Ui,
 };
 
 const HEAD: &str = "\
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// Do not wait until the api-server is ready
     #[arg(long)]
     no_wait: bool,
+    /// Deploy to the current context without a question
+    #[arg(long)]
+    yes: bool,
     /// How long to wait for that
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
@@ -60,6 +64,10 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         return Ok(());
     }
     let kubectl = cluster::reach(environment, &args.target)?;
+    if !args.diff && !args.yes && !args.target.is_chosen() && Ui::can_ask() {
+        let question = format!("deploy to the current context, {:?}?", kubectl.context());
+        ensure!(environment.ui.confirm(&question, &environment.interrupt)?, "nothing was deployed");
+    }
     if args.diff {
         return diff(&kubectl, settings, &apart(objects).others);
     }

@@ -45,12 +45,6 @@ impl Environment {
         Self { root, search_path: None, ui: Ui::plain(), interrupt: Interrupt::never() }
     }
 
-    /// The same surroundings for what must be done to its end, whoever wants this process to stop.
-    pub(crate) fn undisturbed(&self) -> Self {
-        let (root, search_path) = (self.root.clone(), self.search_path.clone());
-        Self { root, search_path, ui: Ui::plain(), interrupt: Interrupt::never() }
-    }
-
     /// Finds a program on the search path.
     pub(crate) fn find_program(&self, name: &str) -> Option<PathBuf> {
         let path = self.search_path.as_ref()?;

@@ -9,14 +9,11 @@ mod cmd;
 mod demo;
 mod deploy;
 mod docs;
-mod e2e;
 mod environment;
 mod fuzz;
 mod image;
 mod interrupt;
 mod manifests;
-mod poll;
-mod product;
 mod test;
 mod tidy;
 mod ui;
@@ -51,8 +48,8 @@ enum Command {
     Deploy(deploy::Args),
     /// Removes from a cluster what `deploy` has made
     Undeploy(deploy::undeploy::Args),
-    /// Acts out on a real cluster how Jobs can go wrong, with the documented role and with the extended one
-    E2e(e2e::Args),
+    /// Runs scenarios on a real cluster, with the documented role and with the extended one
+    E2e(demo::E2eArgs),
     /// Prints the objects that `deploy` applies, as YAML
     Manifests(manifests::Settings),
     /// Runs every check: format, lints, tests, documentation, house rules, demo
@@ -77,7 +74,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench::run(&environment, &bench),
         Command::Deploy(args) => deploy::run(&environment, &args),
         Command::Undeploy(args) => deploy::undeploy::run(&environment, &args),
-        Command::E2e(args) => e2e::run(&environment, &args),
+        Command::E2e(args) => demo::run_e2e(&environment, &args),
         Command::Manifests(settings) => manifests::run(&environment, &settings),
         Command::Ci => ci::run(&environment),
         Command::Tidy => tidy::run(&environment),

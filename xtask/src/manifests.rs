@@ -14,10 +14,7 @@ pub(crate) mod yaml;
 
 use serde_json::{Value, json};
 
-pub(crate) use self::{
-    kustomize::write as write_kustomize,
-    settings::{EXECUTOR_SECRET, Settings, Storage},
-};
+pub(crate) use self::{kustomize::write as write_kustomize, settings::Settings};
 use crate::environment::Environment;
 
 /// Name of the Deployment and of everything else that belongs to the api-server alone.

@@ -4,28 +4,15 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use serde::Deserialize;
 
 use crate::{cmd::Cmd, environment::Environment};
-
-/// An example of k8s-backend.
-const PROCESS_CLUSTER: &str = "process_cluster";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Arguments for `cargo test`, after `--`: a name to look for, `-p CRATE`…
     #[arg(last = true)]
     arguments: Vec<String>,
-}
-
-/// The programs that a demo starts.
-#[derive(Debug)]
-pub(crate) struct Programs {
-    pub(crate) api_server: PathBuf,
-    pub(crate) executor: PathBuf,
-    /// The cluster whose pods are processes, where it was built too.
-    pub(crate) process_cluster: Option<PathBuf>,
 }
 
 /// Builds, then tests.
@@ -45,19 +32,8 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
 ///
 /// The programs are built in the same breath as the tests on purpose: built alone, the libraries below them would have
 /// fewer features, and half of them would be compiled twice.
-pub(crate) fn build_all(environment: &Environment) -> anyhow::Result<Programs> {
+pub(crate) fn build_all(environment: &Environment) -> anyhow::Result<String> {
     build(environment, &["--workspace", "--all-targets"])
-}
-
-/// Builds the two programs alone, which is the quickest way to a demo.
-pub(crate) fn build_programs(environment: &Environment) -> anyhow::Result<Programs> {
-    build(environment, &["-p", "api-server", "-p", "executor"])
-}
-
-/// Builds the two programs and a cluster whose pods are processes.
-pub(crate) fn build_with_cluster(environment: &Environment) -> anyhow::Result<Programs> {
-    let packages = ["-p", "api-server", "-p", "executor", "-p", "k8s-backend"];
-    build(environment, &[&packages[..], &["--bins", "--example", PROCESS_CLUSTER]].concat())
 }
 
 /// Runs all tests but the doc tests.
@@ -71,16 +47,11 @@ pub(crate) fn run_doc_tests(environment: &Environment) -> anyhow::Result<()> {
     Cmd::cargo(["test", "--workspace", "--doc"]).run(environment)
 }
 
-fn build(environment: &Environment, what: &[&str]) -> anyhow::Result<Programs> {
-    // The messages are the only sure way to learn where a program lies, whatever the settings of cargo are.
-    let messages = Cmd::cargo(["build", "--message-format=json-render-diagnostics"])
-        .args(what.iter().copied())
-        .read(environment)?;
-    let find = |name: &str| {
-        find_program(&messages, name).with_context(|| format!("cargo built no program {name:?}"))
-    };
-    let process_cluster = find_target(&messages, PROCESS_CLUSTER, "example");
-    Ok(Programs { api_server: find("api-server")?, executor: find("executor")?, process_cluster })
+/// Builds targets and returns the messages of cargo, which contain the paths of the programs.
+pub(crate) fn build(environment: &Environment, targets: &[&str]) -> anyhow::Result<String> {
+    Cmd::cargo(["build", "--message-format=json-render-diagnostics"])
+        .args(targets.iter().copied())
+        .read(environment)
 }
 
 #[derive(Deserialize)]
@@ -101,15 +72,10 @@ struct Profile {
     test: bool,
 }
 
-/// Finds where cargo put a program, in the messages of a build.
+/// Finds the path of a program in the messages of a build.
 pub(crate) fn find_program(messages: &str, name: &str) -> Option<PathBuf> {
-    find_target(messages, name, "bin")
-}
-
-/// Finds what cargo has built for a target of this kind (`bin`, `example`).
-pub(crate) fn find_target(messages: &str, name: &str, kind: &str) -> Option<PathBuf> {
     messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()).find_map(|message| {
-        let is_program = message.target.kind.iter().any(|own| own == kind) && !message.profile.test;
+        let is_program = message.target.kind.iter().any(|kind| kind == "bin") && !message.profile.test;
         if is_program && message.target.name == name { message.executable } else { None }
     })
 }

@@ -38,11 +38,6 @@ impl Ui {
         Self { terminal, colours: terminal && !no_color, spinner: RefCell::new(None) }
     }
 
-    /// Tells whether colours are shown.
-    pub(crate) fn colours(&self) -> bool {
-        self.colours
-    }
-
     /// Prints a line as it is.
     pub(crate) fn line(&self, text: &str) {
         match &*self.spinner.borrow() {

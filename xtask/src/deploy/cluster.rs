@@ -14,6 +14,13 @@ pub(crate) struct Target {
     context: Option<String>,
 }
 
+impl Target {
+    /// Returns whether the user has chosen a context.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.context.is_some()
+    }
+}
+
 /// Finds `kubectl` and the cluster, and says which cluster that is.
 pub(crate) fn reach<'a>(environment: &'a Environment, target: &Target) -> anyhow::Result<Kubectl<'a>> {
     if environment.find_program("kubectl").is_none() {

@@ -1,0 +1,45 @@
+//! The product as its users meet it: its programs, its HTTP API, its live logs, on one machine and on a cluster.
+//!
+//! Two programs share this library: `demo` ([`demo`]) and `e2e` ([`scenarios`]). `cargo xtask demo` and `cargo xtask e2e` build them
+//! together with the api-server and the executor, whose programs they find beside their own.
+//!
+//! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API); `server` (starts an
+//! api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and fail) and `main_job` (plan, approval,
+//! apply, cancel, restarts).
+
+mod account;
+mod backend_scenarios;
+pub mod demo;
+mod follow;
+mod kubectl;
+mod log_lines;
+mod main_job;
+mod registration;
+mod report;
+pub mod scenarios;
+mod server;
+mod session;
+mod settle;
+mod signals;
+mod state;
+mod summary;
+mod tool;
+mod ui;
+
+use std::process::ExitCode;
+
+/// Prints how a program ended, and returns its exit code.
+#[must_use]
+pub fn exit_code(result: &anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<signals::Interrupted>() => {
+            ui::Ui::for_terminal().note("interrupted");
+            ExitCode::from(130)
+        }
+        Err(error) => {
+            ui::Ui::for_terminal().error(error);
+            ExitCode::FAILURE
+        }
+    }
+}
