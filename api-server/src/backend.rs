@@ -36,12 +36,12 @@ pub(crate) async fn open(
                 .entry_point(entry_point)
                 .environment(environment.iter())
                 .rules(job_rules());
-            Ok(Arc::new(LocalBackend::open(local).await.context("the local backend cannot start")?))
+            Ok(Arc::new(LocalBackend::open(local).await.context("cannot start the local backend")?))
         }
         Backend::Kubernetes => {
             let backend = KubeBackend::connect(kube_options(settings.namespace.value.as_str())).await;
-            let backend = backend.context("there is no Kubernetes cluster to talk to")?;
-            // What the role does not allow is said now, not when the first job comes.
+            let backend = backend.context("cannot connect to a Kubernetes cluster")?;
+            // Missing rights of the role are logged now, not when the first job starts.
             backend.start_watches();
             Ok(Arc::new(Retrying::new(backend, Patience::default())))
         }
@@ -82,11 +82,11 @@ fn executor_program(options: &Serve) -> anyhow::Result<PathBuf> {
     let program = match &options.executor_program {
         Some(program) => program.clone(),
         None => std::env::current_exe()
-            .context("this program does not know its own path")?
+            .context("cannot find the path of this program")?
             .with_file_name("executor"),
     };
     if !program.is_file() {
-        bail!("there is no executor program at {program:?}; name it with --executor-program");
+        bail!("executor program {program:?} not found; set its path with --executor-program");
     }
     fs::canonicalize(&program).with_context(|| format!("cannot use the executor program {program:?}"))
 }

@@ -1,6 +1,6 @@
 //! Plan files and states: encrypted files in one folder.
 //!
-//! A blob is written once under a fresh name and appears whole or not at all. Which blob is current is the store's business.
+//! A blob is written once under a new name, atomically. The store knows which blob is current.
 
 use std::{
     io,
@@ -9,21 +9,21 @@ use std::{
 
 use crate::encryption::{EncryptionKey, OpenError, write_private_file};
 
-/// What cannot be done with a blob.
+/// An error of a blob.
 #[derive(Debug, thiserror::Error)]
 pub enum BlobError {
-    /// The file system refused.
+    /// The file system failed.
     #[error("could not {action} blob {name:?}")]
     Io {
-        /// What was tried.
+        /// What failed.
         action: &'static str,
         /// Name of the blob.
         name: String,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The blob does not open.
+    /// The blob cannot be decrypted.
     #[error(transparent)]
     Sealed(#[from] OpenError),
 }
@@ -36,13 +36,13 @@ pub struct Blobs {
 }
 
 impl Blobs {
-    /// Uses a folder, which exists.
+    /// Uses an existing folder.
     #[must_use]
     pub fn new(folder: &Path, secrets: EncryptionKey) -> Self {
         Self { folder: folder.into(), secrets }
     }
 
-    /// Stores a blob. `name` is made of ids by the caller, never by a client: `plans/<id>`, `states/<id>`.
+    /// Stores a blob. The caller makes `name` from ids, never from input of a client: `plans/<id>`, `states/<id>`.
     ///
     /// # Errors
     /// [`BlobError::Io`] when the file cannot be written.
@@ -63,7 +63,7 @@ impl Blobs {
     /// Reads a blob.
     ///
     /// # Errors
-    /// [`BlobError`] when the file cannot be read or does not open.
+    /// [`BlobError`] when the file cannot be read or decrypted.
     pub async fn get(&self, name: &str) -> Result<Vec<u8>, BlobError> {
         let sealed = tokio::fs::read(self.folder.join(name)).await.map_err(|source| BlobError::Io {
             action: "read",
@@ -73,7 +73,7 @@ impl Blobs {
         Ok(self.secrets.open(name, &sealed)?)
     }
 
-    /// Deletes a blob that no record names; a failure leaves a file that nobody reads.
+    /// Deletes a blob that no record names. A failure is logged; the file stays unused.
     pub async fn discard(&self, name: &str) {
         if let Err(error) = tokio::fs::remove_file(self.folder.join(name)).await {
             tracing::warn!(blob = name, %error, "could not delete an unused blob");
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_blob_is_read_back_and_is_not_clear_on_disk() {
+    async fn reads_back_a_blob_that_is_encrypted_on_disk() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::new(folder.path(), EncryptionKey::new([1; 32]));
         blobs.put("states/a", b"top secret".to_vec()).await.unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blob_that_was_moved_does_not_open() {
+    async fn rejects_blob_under_another_name() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::new(folder.path(), EncryptionKey::new([1; 32]));
         blobs.put("states/a", b"x".to_vec()).await.unwrap();

@@ -1,7 +1,7 @@
-//! Encryption at rest: seals sensitive variables, Kubernetes Jobs, plan files and states with the server's key.
+//! Encryption at rest: seals variables, Kubernetes Jobs, plan files and states with the server's key.
 //!
-//! XChaCha20-Poly1305 with a random nonce. Every sealed value is bound to the place it belongs to (its *context*), so that
-//! a sealed value copied elsewhere does not open there. Keys are not rotated here.
+//! XChaCha20-Poly1305 with a random nonce. Every sealed value is bound to its record (the *context*), so that a sealed value
+//! that is copied to another record cannot be opened there. Keys are not rotated.
 
 use std::{
     fmt, fs,
@@ -19,21 +19,21 @@ use chacha20poly1305::{
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
 
-/// Seals and opens values with one key.
+/// The key; seals and opens values. `Debug` does not show it.
 #[derive(Clone)]
 pub struct EncryptionKey {
     cipher: XChaCha20Poly1305,
 }
 
-/// Why the key cannot be used.
+/// An error of the key file.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("cannot use encryption key file {path:?}")]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -47,22 +47,22 @@ pub enum KeyError {
     },
 }
 
-/// A sealed value did not open: it was damaged, belongs elsewhere, or was sealed with another key.
+/// A sealed value cannot be opened: it is damaged, belongs to another record, or was sealed with another key.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot decrypt {context}: it is damaged or was encrypted with another key")]
 pub struct OpenError {
-    /// What the value belongs to.
+    /// The record that the value belongs to.
     pub context: String,
 }
 
 impl EncryptionKey {
-    /// Makes a box of a key.
+    /// Uses this key.
     #[must_use]
     pub fn new(key: [u8; KEY_BYTES]) -> Self {
         Self { cipher: XChaCha20Poly1305::new(&Key::from(key)) }
     }
 
-    /// Reads the key of a file.
+    /// Reads the key from a file.
     ///
     /// # Errors
     /// [`KeyError`] when the file cannot be read or holds no key.
@@ -73,10 +73,10 @@ impl EncryptionKey {
         Ok(Self::new(bytes.try_into().map_err(|_| malformed())?))
     }
 
-    /// Reads the key of a file, or makes the file with a fresh key if there is none.
+    /// Reads the key from a file, or creates the file with a new key if it does not exist.
     ///
     /// # Errors
-    /// [`KeyError`] when the file cannot be read or made, or holds no key.
+    /// [`KeyError`] when the file cannot be read or created, or holds no key.
     pub fn read_or_create(path: &Path) -> Result<Self, KeyError> {
         if !path.exists() {
             write_private_file(path, STANDARD.encode(random_bytes::<KEY_BYTES>()).as_bytes())
@@ -85,7 +85,7 @@ impl EncryptionKey {
         Self::read(path)
     }
 
-    /// Seals a value for its place.
+    /// Encrypts a value for a context.
     #[must_use]
     pub fn seal(&self, context: &str, value: &[u8]) -> Vec<u8> {
         let nonce = random_bytes::<NONCE_BYTES>();
@@ -96,10 +96,10 @@ impl EncryptionKey {
         [nonce.as_slice(), &sealed].concat()
     }
 
-    /// Opens a value that was sealed for the same place.
+    /// Decrypts a value that was sealed for the same context.
     ///
     /// # Errors
-    /// [`OpenError`] when it does not open.
+    /// [`OpenError`] when it cannot be decrypted.
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
         let error = || OpenError { context: context.to_owned() };
         let (nonce, text) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(error)?;
@@ -115,7 +115,7 @@ impl fmt::Debug for EncryptionKey {
     }
 }
 
-/// Returns bytes of the operating system's random source.
+/// Returns random bytes of the operating system.
 #[must_use]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -123,10 +123,10 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Makes a new file that only its owner may read; it appears whole or not at all.
+/// Creates a file that only its owner can read, atomically.
 ///
 /// # Errors
-/// What the system said.
+/// The error of the system.
 pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file =
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_value_opens_in_its_place_only() {
+    fn opens_sealed_value_in_its_own_context_only() {
         let secrets = EncryptionKey::new([7; KEY_BYTES]);
         let sealed = secrets.seal("variable a", b"hunter2");
         assert_eq!(secrets.open("variable a", &sealed).unwrap(), b"hunter2");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_and_short_values_are_refused() {
+    fn rejects_damaged_and_short_values() {
         let secrets = EncryptionKey::new([7; KEY_BYTES]);
         let mut sealed = secrets.seal("x", b"value");
         *sealed.last_mut().unwrap() ^= 1;
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_once_and_is_private() {
+    fn creates_private_key_file_once() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_key_is_refused_with_its_name() {
+    fn rejects_file_without_a_key_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         fs::write(&path, "c2hvcnQ=").unwrap();

@@ -1,4 +1,4 @@
-//! The HTTP API: which address leads where, and what stands before it.
+//! The HTTP API: its routes, and the authentication before them.
 
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ use problem::Problem;
 /// The parts of the server, as a handler takes them.
 type Shared = State<Arc<Services>>;
 
-/// Plan files and states may be this large, in bytes.
-const LARGE_BODY: usize = 256 * 1024 * 1024;
+/// Limit of plan files and states, in bytes.
+const MAX_LARGE_BODY: usize = 256 * 1024 * 1024;
 
 /// A list of records.
 #[derive(Debug, Serialize)]
@@ -46,14 +46,14 @@ struct Items<T> {
     items: Vec<T>,
 }
 
-/// What routes work with.
+/// State of the routes.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// The parts of the server.
     pub services: Arc<Services>,
-    /// Who is told of changes.
+    /// Decides what follows a change; woken after each.
     pub orchestrator: Orchestrator,
-    /// Ends streams that would keep the server from stopping.
+    /// Cancelled when the server stops, so that streams end.
     pub shutdown: CancellationToken,
 }
 
@@ -63,7 +63,7 @@ impl FromRef<AppState> for Arc<Services> {
     }
 }
 
-/// Builds the whole API.
+/// Builds the router of the whole API.
 pub fn router(state: AppState) -> Router {
     let users = Router::new()
         .route("/v1/organizations", get(organizations::list).post(organizations::create))
@@ -114,7 +114,7 @@ pub fn router(state: AppState) -> Router {
         .route("/executor/v1/attempts/{attempt}/result", post(executor::report))
         .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
         .route("/state/v1/workspaces/{workspace}", any(state::handle))
-        .layer(DefaultBodyLimit::max(LARGE_BODY));
+        .layer(DefaultBodyLimit::max(MAX_LARGE_BODY));
     let health =
         Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
     health

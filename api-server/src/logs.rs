@@ -1,7 +1,6 @@
 //! The logs of attempts: one file each, appended by byte offset and followed live.
 //!
-//! The executor has masked secrets before it sends a line; the files are clear, so that people can read them. Whether a log
-//! will still grow is the store's business.
+//! The executor masks secrets before it sends a line, so the files are not encrypted. The store knows whether a log has ended.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -17,18 +16,18 @@ use tokio::{
     sync::{Mutex, watch},
 };
 
-/// A log is sent to followers in pieces of at most this many bytes.
+/// Followers get a log in pieces of at most this many bytes.
 const PIECE: u64 = 256 * 1024;
 
 /// How many logs can be appended at the same time.
 const SHARDS: usize = 64;
 
-/// What became of an append.
+/// Outcome of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {
     /// The bytes are stored; the log now has this length.
     Stored(u64),
-    /// The bytes belong elsewhere: the log has this length.
+    /// The offset is wrong: the log has this length.
     WrongOffset(u64),
 }
 
@@ -41,7 +40,7 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Uses a folder, which exists.
+    /// Uses an existing folder.
     #[must_use]
     pub fn new(folder: &Path) -> Self {
         Self {
@@ -51,13 +50,13 @@ impl Logs {
         }
     }
 
-    /// Appends bytes that belong at `offset`. Bytes that are stored already are skipped, so that a sender whose answer was
-    /// lost may send again.
+    /// Appends bytes at `offset`. Bytes that are already stored are skipped, so that a sender can repeat a request whose answer
+    /// was lost.
     ///
     /// # Errors
-    /// What the file system said.
+    /// The file system failed.
     pub async fn append(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<Appended> {
-        let _alone = self.lock(name).lock().await;
+        let _guard = self.lock(name).lock().await;
         let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).await?;
         let length = file.metadata().await?.len();
         let known = match length.checked_sub(offset) {
@@ -73,7 +72,7 @@ impl Logs {
     /// Reads a piece from `offset`; empty at the end of the log.
     ///
     /// # Errors
-    /// What the file system said; a log that was never written is empty.
+    /// The file system failed. A log that was never written is empty.
     pub async fn read(&self, name: &str, offset: u64) -> io::Result<Vec<u8>> {
         let mut piece = Vec::new();
         if let Some(mut file) = self.open(name).await? {
@@ -86,7 +85,7 @@ impl Logs {
     /// Returns the length of a log in bytes.
     ///
     /// # Errors
-    /// What the file system said.
+    /// The file system failed.
     pub async fn length(&self, name: &str) -> io::Result<u64> {
         Ok(match self.open(name).await? {
             Some(file) => file.metadata().await?.len(),
@@ -94,12 +93,12 @@ impl Logs {
         })
     }
 
-    /// Wakes all followers: a log has grown, or has reached its end.
+    /// Notifies all followers: a log has grown or has ended.
     pub fn notify(&self) {
         self.changed.send_replace(());
     }
 
-    /// Returns a receiver that sees every change from now on.
+    /// Returns a receiver that is notified of changes from now on.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -125,14 +124,14 @@ impl Logs {
     }
 }
 
-/// Cuts a piece of a log so that it ends with a whole line where it holds one, else with a whole character.
+/// Shortens a piece of a log to whole lines, or to whole characters if it holds no line.
 #[must_use]
 pub fn whole_text(piece: &[u8]) -> &[u8] {
     if let Some(line) = piece.iter().rposition(|byte| *byte == b'\n') {
         return &piece[..=line];
     }
     match std::str::from_utf8(piece) {
-        // Only an unfinished last character is held back; bytes that will never be text are let through.
+        // Only an incomplete last character is cut off; bytes that are not UTF-8 stay.
         Err(error) if error.error_len().is_none() => &piece[..error.valid_up_to()],
         _ => piece,
     }
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_append_that_is_repeated_is_stored_once() {
+    async fn stores_repeated_append_once() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path());
         assert_eq!(logs.append("a", 0, b"hello ").await.unwrap(), Appended::Stored(6));
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_append_elsewhere_is_told_where_it_belongs() {
+    async fn rejects_append_at_wrong_offset_with_the_length() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path());
         logs.append("a", 0, b"12345").await.unwrap();
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_log_that_was_never_written_is_empty() {
+    async fn reads_log_that_was_never_written_as_empty() {
         let folder = tempfile::tempdir().unwrap();
         let logs = Logs::new(folder.path());
         assert_eq!(logs.length("a").await.unwrap(), 0);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_end_with_a_line_or_a_character() {
+    fn shortens_pieces_to_whole_lines_or_characters() {
         assert_eq!(whole_text(b"one\ntw"), b"one\n");
         assert_eq!(whole_text("grö".as_bytes()), "grö".as_bytes());
         assert_eq!(whole_text(&"grö".as_bytes()[..3]), b"gr");

@@ -1,4 +1,4 @@
-//! The api-server program: reads the environment once, sets up logging, runs the library, and says what went wrong.
+//! The api-server program: reads the environment once, sets up logging, runs the library, and prints its error.
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -22,13 +22,13 @@ async fn main() -> ExitCode {
     match app::run(cli, environment()).await {
         Ok(code) => code,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
 }
 
-/// Variables that are not Unicode are none of ours.
+/// Returns the variables of the environment that are Unicode; no setting is another one.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn environment() -> EnvSnapshot {
     let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -37,9 +37,9 @@ fn environment() -> EnvSnapshot {
     std::env::vars_os().filter_map(unicode).collect()
 }
 
-/// Says what and why, a line each; a backtrace helps nobody who has to mend a setting.
-#[expect(clippy::print_stderr, reason = "the log may be switched off, this may not")]
-fn complain(error: &anyhow::Error) {
+/// Prints an error and its causes, a line each.
+#[expect(clippy::print_stderr, reason = "the log can be disabled, this must be seen")]
+fn print_error(error: &anyhow::Error) {
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("{cause}");

@@ -11,7 +11,7 @@ pub(crate) fn read_settings(
 ) -> anyhow::Result<EphemeralSettings> {
     let file = read_file("settings", path, SettingsFile::parse)?;
     EphemeralSettings::load_with(environment, file.as_ref())
-        .context("the settings for executors are not usable")
+        .context("the settings of executors are not valid")
 }
 
 pub(crate) fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {
@@ -25,5 +25,5 @@ fn read_file<T>(
 ) -> anyhow::Result<Option<T>> {
     let Some(path) = path else { return Ok(None) };
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the {what} file {path:?}"))?;
-    parse(&text).map(Some).with_context(|| format!("the {what} file {path:?} is not usable"))
+    parse(&text).map(Some).with_context(|| format!("the {what} file {path:?} is not valid"))
 }

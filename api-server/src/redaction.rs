@@ -10,10 +10,10 @@ use crate::model::VariableLayers;
 
 const HIDDEN: &str = "(sensitive)";
 
-/// Shorter pieces of a sensitive value are found in ordinary text too often to be replaced there.
+/// Shorter parts of a sensitive value occur in ordinary text too often to be replaced there.
 const MIN_PIECE: usize = 4;
 
-/// Knows the sensitive variables that a workspace sees.
+/// Replaces the values of the sensitive variables that a workspace sees.
 #[derive(Debug)]
 pub(crate) struct Redactor {
     origins: HashSet<(SourceName, String)>,
@@ -40,7 +40,7 @@ impl Redactor {
         }
     }
 
-    /// Hides sensitive values in a problem: all of what was found in a sensitive variable, and copies of its pieces elsewhere.
+    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts elsewhere.
     pub(crate) fn problem(&self, problem: Problem) -> Problem {
         let Problem { origin, found, expected, hint } = problem;
         let sensitive = self.origins.contains(&(origin.source, origin.key.clone()));

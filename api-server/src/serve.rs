@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use config_core::EnvSnapshot;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -93,10 +94,10 @@ async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> an
         _ = &mut orchestrating => Err(anyhow::anyhow!("the orchestrator has died")),
         ended = &mut server => Err(anyhow::anyhow!("the server has ended: {ended:?}")),
     };
-    tracing::info!("stopping; Kubernetes Jobs that run go on and are found again at the next start");
+    tracing::info!("stopping; running Kubernetes Jobs continue, the next start finds them");
     shutdown.cancel();
     if !server.is_finished() && tokio::time::timeout(STOP_TIMEOUT, server).await.is_err() {
-        tracing::warn!("some requests did not end in time");
+        tracing::warn!("some requests did not end before the timeout");
     }
     if !orchestrating.is_finished() {
         let _ = orchestrating.await;
@@ -108,7 +109,7 @@ async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> an
 /// Creates the admin token at the first start. Later starts leave the file as it is, so that an operator may replace it.
 fn created_admin_token(path: PathBuf) -> anyhow::Result<PathBuf> {
     if !path.exists() {
-        write_private_file(&path, new_token(ADMIN).as_bytes())
+        write_private_file(&path, new_token(ADMIN).expose_secret().as_bytes())
             .with_context(|| format!("cannot write the admin token to {path:?}"))?;
         tracing::info!(?path, "created the admin token");
     }
@@ -117,9 +118,9 @@ fn created_admin_token(path: PathBuf) -> anyhow::Result<PathBuf> {
 
 /// Stores the hash of the token in this file, in place of an older one.
 async fn store_admin_token(store: &Store, path: &Path) -> anyhow::Result<()> {
-    let token =
-        fs::read_to_string(path).with_context(|| format!("cannot read the admin token of {path:?}"))?;
-    let token = token.trim();
+    let token: SecretString =
+        fs::read_to_string(path).with_context(|| format!("cannot read the admin token of {path:?}"))?.into();
+    let token = token.expose_secret().trim();
     if token.len() < 16 {
         bail!("the admin token in {path:?} is too short: expected at least 16 characters");
     }
@@ -127,7 +128,7 @@ async fn store_admin_token(store: &Store, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the one line that programs which start this one wait for")]
+#[expect(clippy::print_stdout, reason = "programs that start this one wait for this line")]
 fn announce(line: &str) {
     println!("{line}");
 }

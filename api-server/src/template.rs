@@ -1,18 +1,18 @@
 //! Templates: the YAML flow of steps that a job goes through.
 //!
-//! The keys are those of Terrakube's template language. Text in, checked steps out; what this version cannot do is refused
-//! when the template is made, not when a job runs.
+//! The keys are those of Terrakube's template language. What this version does not support is rejected when the template is
+//! created, not when a job runs.
 
 use job_spec::StepType;
 use serde::Deserialize;
 
 use crate::model::NewStep;
 
-/// Why a text is no template. Every problem is told, one a line.
+/// A template that cannot be used, with every problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("template is not usable: {}", .problems.join("; "))]
 pub struct TemplateError {
-    /// What is wrong, in the order of the text.
+    /// The problems, in the order of the text.
     pub problems: Vec<String>,
 }
 
@@ -30,7 +30,7 @@ struct Flow {
     step: u32,
     #[serde(default)]
     name: Option<String>,
-    // Known to the language, not yet to this server: refused by name instead of as a typing error.
+    // Terrakube has these keys; this server does not support them yet and says so, instead of "unknown field".
     #[serde(default)]
     commands: Option<serde_json::Value>,
     #[serde(default, rename = "ignoreError")]
@@ -48,7 +48,7 @@ struct Flow {
 }
 
 impl Flow {
-    /// Returns the keys that this version refuses.
+    /// Returns the keys that are not supported.
     fn unsupported(&self) -> Vec<&'static str> {
         let keys = [
             ("commands", &self.commands),
@@ -63,13 +63,13 @@ impl Flow {
     }
 }
 
-/// Reads a template and returns its steps in the order in which they run.
+/// Parses a template and returns its steps in the order in which they run.
 ///
 /// # Errors
 /// [`TemplateError`] with every problem.
 pub fn parse(text: &str) -> Result<Vec<NewStep>, TemplateError> {
     let root: Root = serde_saphyr::from_str(text)
-        .map_err(|error| TemplateError { problems: vec![format!("not the YAML of a flow: {error}")] })?;
+        .map_err(|error| TemplateError { problems: vec![format!("expected the YAML of a flow: {error}")] })?;
     let mut problems = Vec::new();
     if root.flow.is_empty() {
         problems.push("flow has no steps".to_owned());
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_sorted_by_their_number() {
+    fn sorts_steps_by_number() {
         let steps = parse(
             "flow:\n- {type: terraformApply, name: Apply, step: 200}\n- {type: approval, step: 150}\n\
              - {type: terraformPlan, name: Plan, step: 100}\n",
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told() {
+    fn reports_every_problem() {
         let error = parse(
             "flow:\n- {type: terraformPlan, step: 1, commands: []}\n- {type: plan, step: 2}\n- {type: approval, step: 1}\n",
         )
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_flow_are_refused() {
+    fn rejects_text_that_is_no_flow() {
         for text in ["", "flow: []", "flow: 3", "steps: []", "flow:\n- {type: approval}", "{", "- a"] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
-    fn a_misspelt_key_is_refused() {
+    fn rejects_unknown_key() {
         let error = parse("flow:\n- {type: approval, step: 1, nmae: x}").unwrap_err().to_string();
         assert!(error.contains("nmae"), "{error}");
     }

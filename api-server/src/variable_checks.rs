@@ -1,4 +1,4 @@
-//! Checks the variables that a workspace sees, without a job: settings, policy and the Kubernetes Jobs that they lead to.
+//! Checks the variables that a workspace sees, without a job, against settings and policy.
 
 use std::collections::BTreeSet;
 
@@ -16,12 +16,12 @@ const STEP_NUMBER: u32 = 100;
 /// A step of each kind that variables can be set for.
 const STEP_TYPES: [StepType; 2] = [StepType::TerraformPlan, StepType::TerraformApply];
 
-/// What is wrong with a set of variables. Sensitive values are not shown.
+/// Problems and warnings of a set of variables, without sensitive values.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// Why jobs would be refused.
+    /// Problems for which jobs would be refused.
     pub(crate) problems: BTreeSet<Problem>,
-    /// What works, but not as it seems to.
+    /// Settings that are valid but probably not intended.
     pub(crate) warnings: BTreeSet<Warning>,
 }
 

@@ -1,4 +1,4 @@
-//! The options of `explain`, and the text that teaches it.
+//! The options of `explain`, with its help text.
 
 use std::path::PathBuf;
 
@@ -12,24 +12,24 @@ use job_spec::StepType;
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub struct Explain {
-    /// The workspace's variables of category ENV: lines NAME=value (`#` begins a comment, the value goes to the end of its line), or an
-    /// object of texts where the name of the file ends with .yaml, .yml or .json.
+    /// The workspace's variables of category ENV: lines NAME=value (`#` starts a comment, the value extends to the end of the
+    /// line), or an object of strings if the name of the file ends with .yaml, .yml or .json.
     #[arg(long, value_name = "FILE")]
     pub workspace_env: Option<PathBuf>,
 
-    /// The organization's global variables, in the same form; those of the workspace win over them.
+    /// The organization's global variables, in the same format; variables of the workspace override them.
     #[arg(long, value_name = "FILE")]
     pub global_env: Option<PathBuf>,
 
-    /// The variables of a collection, in the same form; global variables win over them, and the first collection over the next one.
+    /// The variables of a collection, in the same format; global variables override them, and the first collection overrides the next.
     #[arg(long, value_name = "FILE")]
     pub collection_env: Vec<PathBuf>,
 
-    /// The payload of the step: JSON as in EphemeralJobData, or its base64. [default: a terraformPlan of made-up ids]
+    /// The payload of the step: JSON as in EphemeralJobData, or its base64. [default: a terraformPlan with example ids]
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 
-    /// The type of the step, where no payload tells it. [default: terraformPlan]
+    /// The type of the step, if there is no payload. [default: terraformPlan]
     #[arg(long, value_name = "TYPE", conflicts_with = "job", value_parser = step_types())]
     pub step_type: Option<StepType>,
 
@@ -41,38 +41,38 @@ pub struct Explain {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 
-    /// What settings and policy know the organization by, beside the organizationId of the payload.
+    /// Id or name of the organization in settings and policy, in addition to the organizationId of the payload.
     #[arg(long, value_name = "ID_OR_NAME")]
     pub organization: Vec<String>,
 
-    /// Whose Kubernetes Job is shown.
+    /// Which Kubernetes Job is shown.
     #[arg(long, value_enum, default_value_t)]
     pub profile: Profile,
 
-    /// The form of the answer.
+    /// The output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// Whose Kubernetes Job is shown.
+/// Which Kubernetes Job is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
-    /// The one that `serve` creates.
+    /// The Kubernetes Job that `serve` creates.
     #[default]
     Safe,
-    /// The one that Terrakube 2.27 makes of the same settings, with its defects: to compare, never to run.
+    /// The Kubernetes Job that Terrakube 2.27 creates from the same settings, with its defects; for comparison, never to run.
     Compatible,
 }
 
-/// The form of the answer.
+/// The output format.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// The Kubernetes Job, and beside each field what decided it.
+    /// The Kubernetes Job, with a comment at each field about what set it.
     #[default]
     Yaml,
     /// One object: job, fields, warnings, refused (and defects); nothing on standard error.
     Json,
-    /// A line for each field.
+    /// One line per field.
     Table,
 }
 
@@ -84,15 +84,15 @@ Example:
   EPHEMERAL_CPU_LIMIT_APPLY=2
   $ api-server explain --workspace-env workspace.env --step-type terraformApply
 
-A payload for --job needs no more than
+The smallest payload for --job is
   {\"type\": \"terraformApply\", \"organizationId\": \"acme\",
    \"workspaceId\": \"net\", \"jobId\": \"42\", \"stepId\": \"1\"}
 
-One FILE may be `-`, for standard input. Exit code 1 says that something is
-refused: `serve` would create nothing, and what is shown is the Kubernetes Job
-without the variables that are refused.";
+One FILE may be `-`, for standard input. The exit code is 1 if a variable is
+refused: `serve` would create nothing, and the Kubernetes Job is shown without
+the refused variables.";
 
-/// The types of steps that run in a Kubernetes Job; an approval has none.
+/// Parses the types of steps that run in a Kubernetes Job; an approval has none.
 fn step_types() -> impl TypedValueParser<Value = StepType> {
     let types = StepType::ALL.into_iter().filter(|step_type| *step_type != StepType::Approval);
     PossibleValuesParser::new(types.map(StepType::as_str)).map(|name| {

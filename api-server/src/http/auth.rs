@@ -1,7 +1,7 @@
-//! Who asks: people and machines by their token, executors by the token of their attempt.
+//! Authentication: users by their token, executors by the token of their attempt.
 //!
-//! Every route below `/v1` stands behind [`require_user`]; routes of attempts and states check for themselves, because they
-//! take other credentials too. Nothing is open because of an address.
+//! Every route below `/v1` requires [`require_user`]. Routes of attempts and states check for themselves, because they accept
+//! other credentials, too. No address is trusted, not even localhost.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use crate::{
     token::TokenHash,
 };
 
-/// Lets a request pass if it carries the token of a user.
+/// Requires the token of a user.
 ///
 /// # Errors
-/// A 401.
+/// 401 without a valid token.
 pub(super) async fn require_user(
     State(services): State<Arc<Services>>,
     request: Request,
@@ -34,10 +34,10 @@ pub(super) async fn require_user(
     Ok(next.run(request).await)
 }
 
-/// Checks the token of an attempt.
+/// Requires the token of this attempt.
 ///
 /// # Errors
-/// A 401.
+/// 401 without a valid token.
 pub(super) async fn require_attempt(
     services: &Services,
     headers: &HeaderMap,
@@ -47,11 +47,11 @@ pub(super) async fn require_attempt(
     services.store.authenticate_attempt(attempt_id, token).await?.ok_or_else(Problem::unauthorized)
 }
 
-/// Checks who reads or writes a state: the attempt that runs on the workspace (user name is its id, password its token), or
-/// a user (bearer token, or any user name and the token as password).
+/// Requires credentials for the state of a workspace: those of an attempt on it (its id as user name, its token as password)
+/// or of a user (bearer token, or any user name with the token as password).
 ///
 /// # Errors
-/// A 401; also for an attempt of another workspace.
+/// 401 without valid credentials, and for an attempt of another workspace.
 pub(super) async fn require_state_access(
     services: &Services,
     headers: &HeaderMap,
@@ -79,7 +79,7 @@ async fn check_user(services: &Services, token: &str) -> Result<(), Problem> {
     }
 }
 
-/// Reads the credentials of a scheme; its name is not case-sensitive.
+/// Returns the credentials of a scheme, whose name is not case-sensitive.
 fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let (found, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_read_by_scheme() {
+    fn reads_credentials_by_scheme() {
         assert_eq!(bearer(&headers("Bearer abc")), Some("abc"));
         assert_eq!(bearer(&headers("bearer  abc ")), Some("abc"));
         assert_eq!(bearer(&headers("Basic abc")), None);

@@ -22,7 +22,7 @@ pub(super) struct NewCollection {
     priority: i32,
 }
 
-/// A collection that was attached.
+/// An attached collection.
 #[derive(Debug, Serialize)]
 pub(super) struct Attached {
     #[serde(flatten)]
@@ -70,7 +70,7 @@ pub(super) async fn list_attached(
     Ok(Json(Items { items: services.store.attached_collections(&workspace).await? }))
 }
 
-/// Attaches a collection; attaching it again changes nothing.
+/// Attaches a collection. Attaching it again changes nothing.
 pub(super) async fn attach(
     State(services): Shared,
     Path((workspace, collection)): Path<(String, String)>,
@@ -84,7 +84,7 @@ pub(super) async fn attach(
     Ok(Json(Attached { collection, warnings }))
 }
 
-/// Detaches a collection; one that is not attached stays so.
+/// Detaches a collection. Detaching it again changes nothing.
 pub(super) async fn detach(
     State(services): Shared,
     Path((workspace, collection)): Path<(String, String)>,

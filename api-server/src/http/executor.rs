@@ -1,6 +1,6 @@
-//! The calls of executors: claim, log, plan file, result. Messages are those of [`job_spec::attempt_api`].
+//! Requests of executors: claim, log, plan file, result. Bodies are those of [`job_spec::attempt_api`].
 //!
-//! The fence stands here and in the store: whatever belongs to an attempt that is over is answered 410 and not written.
+//! The fence is here and in the store: a write of an attempt that has ended is answered with 410 and not stored.
 
 use std::sync::Arc;
 
@@ -43,6 +43,7 @@ pub(super) async fn claim(
     Ok(Json(claim_response(&app.services, attempt).await?))
 }
 
+/// Answers a claim without decrypting the Kubernetes Job.
 async fn claim_response(services: &Services, attempt: AttemptAuth) -> Result<ClaimResponse, Problem> {
     let ClaimData { job_data, sensitive } = services.store.claim_data(&attempt.id).await?;
     Ok(ClaimResponse {
@@ -123,7 +124,7 @@ pub(super) async fn report(
     }
 }
 
-/// Checks the token, and the fence.
+/// Requires the token of an attempt that may write.
 async fn require_writer(
     services: &Services,
     headers: &HeaderMap,

@@ -1,4 +1,4 @@
-//! Extractors whose rejections are problem details, too.
+//! Extractors of axum whose rejections are problem details.
 
 use axum::{
     Json,

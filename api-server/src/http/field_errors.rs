@@ -40,7 +40,7 @@ impl FieldErrors {
             !local || local_sources,
             key,
             source,
-            "the address of a git repository: folders of this machine are not within reach of pods",
+            "the address of a git repository; pods cannot read folders of this machine",
         );
     }
 
@@ -59,7 +59,7 @@ impl FieldErrors {
             good,
             key,
             version,
-            "an exact version such as 1.9.8, or nothing for whichever is installed",
+            "an exact version such as 1.9.8, or an empty string for the installed version",
         );
     }
 
@@ -82,7 +82,7 @@ impl FieldErrors {
     /// Checks the value of a variable. The value itself is not shown.
     pub(super) fn value(&mut self, key: &str, value: &str) {
         if value.contains('\0') {
-            self.0.push(FieldError::in_body(key, None, "a text without NUL bytes"));
+            self.0.push(FieldError::in_body(key, None, "a string without NUL bytes"));
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_are_errors() {
+    fn rejects_invalid_values() {
         assert_eq!(errors(|f| f.name("name", "")), 1);
         assert_eq!(errors(|f| f.name("name", " a")), 1);
         assert_eq!(errors(|f| f.collection_name("name", "a/b")), 1);

@@ -1,4 +1,4 @@
-//! Logs over HTTP: at once, or live by server-sent events from any byte offset.
+//! Logs over HTTP: as they are stored, or live by server-sent events, from any byte offset.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -23,24 +23,24 @@ use super::{
 };
 use crate::{logs::whole_text, services::Services};
 
-/// A follower looks again after this time even if nobody told it to.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// A follower reads the log again after this time, even without a notification.
+const READ_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct From {
+pub(super) struct LogQuery {
     #[serde(default)]
     offset: u64,
 }
 
-/// Sends what is stored from `offset` on.
+/// Sends the stored log from `offset` on.
 pub(super) async fn read(
     State(services): State<Arc<Services>>,
     Path(attempt): Path<String>,
-    Query(from): Query<From>,
+    Query(query): Query<LogQuery>,
 ) -> Result<Response, Problem> {
     let (name, _) = services.store.attempt_log_state(&attempt).await?;
-    let pieces = stream::try_unfold(from.offset, move |offset| {
+    let pieces = stream::try_unfold(query.offset, move |offset| {
         let (services, name) = (Arc::clone(&services), name.clone());
         async move {
             let piece = services.logs.read(&name, offset).await?;
@@ -52,12 +52,12 @@ pub(super) async fn read(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
-/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is the offset behind
-/// it, so that a client that comes back with `Last-Event-ID` goes on there.
+/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is the offset after
+/// it, so that a client which reconnects with `Last-Event-ID` resumes there.
 pub(super) async fn follow(
     State(app): State<AppState>,
     Path(attempt): Path<String>,
-    Query(from): Query<From>,
+    Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let (name, _) = app.services.store.attempt_log_state(&attempt).await?;
@@ -68,7 +68,7 @@ pub(super) async fn follow(
         shutdown: app.shutdown,
         attempt,
         name,
-        offset: last_seen.unwrap_or(from.offset),
+        offset: last_seen.unwrap_or(query.offset),
         ended: false,
     };
     let events = stream::unfold(follower, |mut follower| async {
@@ -95,7 +95,7 @@ impl Follower {
             return None;
         }
         loop {
-            // Asked before the read: what was written before the end is then certainly read.
+            // Read before the log: then everything that was written before the end is in it.
             let (_, over) = self.services.store.attempt_log_state(&self.attempt).await.ok()?;
             let piece = self.services.logs.read(&self.name, self.offset).await.ok()?;
             let text = if over { piece.as_slice() } else { whole_text(&piece) };
@@ -108,7 +108,7 @@ impl Follower {
             }
             tokio::select! {
                 changed = self.changes.changed() => changed.ok()?,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(READ_INTERVAL) => {}
                 () = self.shutdown.cancelled() => return None,
             }
         }

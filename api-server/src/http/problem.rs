@@ -1,7 +1,7 @@
 //! Errors of the HTTP API: problem details after [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
 //!
-//! The one place where an error becomes a status code. What is a client's business is told in full; what is not goes to the
-//! server's log only.
+//! The only place where an error becomes a status code. Errors of the client are answered in full; details of internal errors
+//! go to the server's log only.
 
 use axum::{
     Json,
@@ -14,23 +14,23 @@ use serde_json::json;
 use super::warning::WarningView;
 use crate::{blobs::BlobError, services::chain, store::StoreError};
 
-/// One fault in what a client sent or has configured.
+/// One error in what a client sent or has configured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct FieldError {
-    /// Where the value came from.
+    /// The source of the value.
     pub(super) source: String,
-    /// Which value.
+    /// The field, setting or variable.
     pub(super) key: String,
     /// What was found.
     pub(super) found: Option<String>,
     /// What was expected.
     pub(super) expected: String,
-    /// What to do about it.
+    /// How to fix it.
     pub(super) hint: Option<String>,
 }
 
 impl FieldError {
-    /// Makes a fault of a field in the body of a request.
+    /// Returns an error of a field in the body of a request.
     pub(super) fn in_body(key: &str, found: impl Into<Option<String>>, expected: &str) -> Self {
         Self {
             source: "request".to_owned(),
@@ -42,7 +42,7 @@ impl FieldError {
     }
 }
 
-/// An answer that says what went wrong.
+/// An error response.
 #[derive(Debug)]
 pub(super) struct Problem {
     status: StatusCode,
@@ -52,38 +52,38 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// Makes a problem of a status and a sentence.
+    /// Returns a problem with a status and a detail.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), errors: Vec::new(), warnings: Vec::new() }
     }
 
-    /// Makes a 422 of all errors that were found.
+    /// Returns a 422 with all errors that were found.
     pub(super) fn invalid(detail: impl Into<String>, errors: Vec<FieldError>) -> Self {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
-    /// Adds warnings: what is wrong as well, but not because of the request.
+    /// Adds warnings: problems that the request did not cause.
     #[must_use]
     pub(super) fn with_warnings(mut self, warnings: Vec<WarningView>) -> Self {
         self.warnings = warnings;
         self
     }
 
-    /// A 401 that says how to do better.
+    /// Returns a 401 that says which header is expected.
     #[must_use]
     pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "expected a valid token in the header `Authorization: Bearer …`")
     }
 
-    /// A 410: the attempt is over, nothing of it is taken any more.
+    /// Returns a 410: the attempt has ended, and nothing of it is stored any more.
     #[must_use]
     pub(super) fn attempt_over() -> Self {
-        Self::new(StatusCode::GONE, "the attempt is over, or was never claimed: nothing was written")
+        Self::new(StatusCode::GONE, "the attempt has ended or was never claimed; nothing was stored")
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = chain(error), "a request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server could not do this; its log says why")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error; the log of the server has the details")
     }
 }
 
@@ -103,7 +103,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
-            // Two schemes: people use the first, Terraform's http backend the second.
+            // Users send the first scheme, Terraform's http backend the second.
             headers.append(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
             headers
                 .append(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"state\""));
@@ -121,7 +121,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::Database { .. } => {
                 tracing::error!(error = chain(&error), "the store failed");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer, try again")
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable; try again")
             }
             StoreError::Sealed(_) | StoreError::WrongKey | StoreError::Corrupt(_) => Self::internal(&error),
         }

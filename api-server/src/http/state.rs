@@ -1,7 +1,7 @@
 //! Terraform's [`http` backend](https://developer.hashicorp.com/terraform/language/backend/http): GET, POST, LOCK, UNLOCK.
 //!
-//! States are kept in versions; a write needs the lock if one is held. There is no DELETE: Terraform sends it only for
-//! workspaces of its own, which the `http` backend does not have.
+//! Every version of a state is kept; a write needs the lock if one is held. There is no DELETE: Terraform sends it to delete a
+//! workspace of its own, and the `http` backend has none.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ pub(super) struct LockId {
     id: Option<String>,
 }
 
-/// What Terraform says about a lock; the rest of it is kept as it is.
+/// The part of Terraform's lock information that the server reads; all of it is stored.
 #[derive(Debug, Deserialize)]
 struct LockInfo {
     #[serde(rename = "ID")]
     id: String,
 }
 
-/// What every state says about itself; encrypted states of OpenTofu say both, too.
+/// The part of a state that the server reads; encrypted states of OpenTofu have it, too.
 #[derive(Debug, Deserialize)]
 struct StateHead {
     #[serde(default)]
@@ -87,7 +87,7 @@ async fn write(
 ) -> Result<Response, Problem> {
     let head: StateHead = serde_json::from_slice(&body)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not a Terraform state"))?;
-    // A fresh name for each version: a crash between the two writes leaves a blob that no record names.
+    // A new name for each version: a crash between the two writes leaves a blob that no record names.
     let blob = format!("states/{}", uuid::Uuid::now_v7());
     services.blobs.put(&blob, body.to_vec()).await?;
     let record = StateRecord { serial: head.serial, lineage: head.lineage, blob };
@@ -110,7 +110,7 @@ fn parse_lock(body: &[u8], writer: &StateWriter) -> Result<StateLock, Problem> {
     })
 }
 
-/// 423 carries the information of the lock that is held: Terraform shows it to the user.
+/// Answers with the outcome; 423 has the information of the lock that is held, which Terraform shows to the user.
 fn lock_answer(outcome: LockOutcome) -> Result<Response, Problem> {
     match outcome {
         LockOutcome::Done => Ok(StatusCode::OK.into_response()),

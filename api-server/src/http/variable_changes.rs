@@ -1,9 +1,9 @@
-//! Changes of variables and collections: what a change would break is found before it is stored.
+//! Changes of variables and collections: a change is checked in the transaction that stores it.
 //!
-//! A change is refused if it causes a problem in the variables that it is made to: those of the workspace, or those that a
-//! workspace without variables of its own would see. Problems that were there before, and those that a global variable or a
-//! collection causes in combination with a workspace's own variables, are warnings: nobody's variables can prevent another
-//! user from setting theirs. What is deleted or detached is never refused, so that a leaked secret can be removed at once.
+//! A change is refused if it causes a problem in the variables that it belongs to: those of the workspace, or those that a
+//! workspace without variables of its own would see. Two kinds of problems are warnings only: those that existed before, and
+//! those of a global variable or a collection in combination with variables of a workspace. Otherwise a workspace could prevent
+//! the organization from setting its variables. A deletion is never refused, so that a leaked secret can be removed at once.
 //! Jobs are checked again when they are created.
 
 use std::{
@@ -25,7 +25,7 @@ use crate::{
 /// How many workspaces a warning names.
 const MAX_NAMED_WORKSPACES: usize = 10;
 
-/// The workspaces that see a change.
+/// The records whose variables change.
 #[derive(Debug)]
 pub(super) enum Scope {
     /// One workspace.
@@ -43,7 +43,7 @@ pub(super) enum OnProblem {
     Warn,
 }
 
-/// A change that has begun: the store is locked for other writers until it is finished.
+/// A change that has begun; other writers of the store wait until it is finished.
 #[derive(Debug)]
 pub(super) struct Change {
     services: Arc<Services>,
@@ -109,7 +109,7 @@ impl Change {
         Ok(Self { services, scope, store, before })
     }
 
-    /// Checks the change and stores it, or refuses it; returns what is wrong all the same.
+    /// Checks the change and stores or refuses it. Returns warnings.
     pub(super) async fn finish(mut self, on_problem: OnProblem) -> Result<Vec<WarningView>, Problem> {
         let after = self.scope.read(&mut self.store).await?;
         let (services, before) = (Arc::clone(&self.services), self.before);
@@ -135,12 +135,12 @@ impl Change {
     }
 }
 
-/// What a change does to the variables of a workspace.
+/// The effect of a change on the variables of a workspace.
 #[derive(Debug)]
 struct Comparison {
     /// Problems that the change causes.
     caused: BTreeSet<VariableProblem>,
-    /// Problems that were there before, and warnings.
+    /// Problems that existed before, and warnings.
     remaining: Findings,
 }
 

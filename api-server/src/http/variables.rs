@@ -38,14 +38,14 @@ pub(super) struct NewVariable {
     hcl: bool,
 }
 
-/// The error message of a string that is none would show the value.
+/// Parses a string; the error message does not show the value, unlike that of serde.
 fn secret_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
     String::deserialize(deserializer)
         .map(Into::into)
         .map_err(|_| D::Error::custom("`value`: expected a string"))
 }
 
-/// A variable as it is shown: the value of a sensitive one is never read back.
+/// A variable in the API; the value of a sensitive one is not shown.
 #[derive(Debug, Serialize)]
 pub(super) struct VariableView {
     id: String,
@@ -58,7 +58,7 @@ pub(super) struct VariableView {
     warnings: Vec<WarningView>,
 }
 
-/// What is still wrong after a deletion.
+/// Problems that remain after a deletion.
 #[derive(Debug, Serialize)]
 struct Warnings {
     warnings: Vec<WarningView>,
@@ -182,7 +182,7 @@ async fn delete(services: Arc<Services>, scope: Scope, id: &str) -> Result<Respo
     Ok(deleted(change.finish(OnProblem::Warn).await?))
 }
 
-/// 204, or 200 with what is still wrong.
+/// Answers a deletion: 204, or 200 with warnings.
 pub(super) fn deleted(warnings: Vec<WarningView>) -> Response {
     if warnings.is_empty() {
         return StatusCode::NO_CONTENT.into_response();

@@ -1,9 +1,9 @@
-//! Warnings beside an answer: what works, but not as it seems to, and problems that the request did not cause.
+//! Warnings in answers: settings that are valid but probably not intended, and problems that the request did not cause.
 
 use config_core::{Problem, Warning};
 use serde::Serialize;
 
-/// A warning as it is shown.
+/// A warning in the API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct WarningView {
     source: String,
@@ -11,13 +11,13 @@ pub(super) struct WarningView {
     found: Option<String>,
     meaning: String,
     hint: Option<String>,
-    /// Names of the workspaces that it is about, if the request was about more than one.
+    /// Names of the workspaces with this problem, if the request was not about one workspace.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     workspaces: Vec<String>,
 }
 
 impl WarningView {
-    /// Describes a problem that makes jobs fail, but that the request did not cause, or not in every workspace.
+    /// Returns a warning about a problem for which jobs will be refused.
     pub(super) fn from_problem(problem: &Problem, workspaces: Vec<String>) -> Self {
         Self {
             source: problem.origin.source.as_str().to_owned(),

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use job_spec::AttemptAccess;
 use k8s_backend::{BackendError, ErrorKind};
+use secrecy::ExposeSecret as _;
 
 use super::Action;
 use crate::{
@@ -81,7 +82,7 @@ impl Actor {
             attempt: number,
             commit_id: fixed_commit(job),
         };
-        let access = AttemptAccess::new(self.services.attempt_url(&id), token.as_str());
+        let access = AttemptAccess::new(self.services.attempt_url(&id), token.expose_secret());
         // The job was checked when it was created; the workspace's variables may have changed since.
         let Services { settings, policy, .. } = &*self.services;
         let plan = match plan_attempt(settings, policy, &input, &step_input, access) {
@@ -99,7 +100,7 @@ impl Actor {
                 step_id: step.id.clone(),
                 number,
                 kubernetes_job: prepared.name().to_owned(),
-                token_hash: TokenHash::of(&token),
+                token_hash: TokenHash::of(token.expose_secret()),
                 prepared,
                 claim,
                 not_before,

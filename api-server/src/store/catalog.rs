@@ -1,9 +1,9 @@
-//! What jobs are made from: organizations, workspaces and templates.
+//! Organizations, workspaces and templates.
 
 use super::{ResultExt as _, Store, StoreError, created, new_id, now, parse_time};
 use crate::model::{IacType, Organization, Template, Workspace};
 
-/// What a workspace is made of.
+/// The fields of a new workspace.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the fields are those of the API")]
 pub struct NewWorkspace {
@@ -96,7 +96,7 @@ impl Store {
     /// Lists all organizations, oldest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
         sqlx::query_as::<_, OrganizationRow>("SELECT * FROM organizations ORDER BY id")
             .fetch_all(&self.pool)
@@ -107,7 +107,7 @@ impl Store {
             .collect()
     }
 
-    /// Makes a workspace.
+    /// Creates a workspace.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when the name is taken there.
@@ -152,7 +152,7 @@ impl Store {
     /// Lists the workspaces of an organization, oldest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn workspaces(&self, organization_id: &str) -> Result<Vec<Workspace>, StoreError> {
         sqlx::query_as::<_, WorkspaceRow>("SELECT * FROM workspaces WHERE organization_id = ? ORDER BY id")
             .bind(organization_id)
@@ -164,7 +164,7 @@ impl Store {
             .collect()
     }
 
-    /// Makes a template. Its text was checked before.
+    /// Creates a template. The caller has checked its text.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when the name is taken there.
@@ -205,7 +205,7 @@ impl Store {
     /// Lists the templates of an organization, oldest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn templates(&self, organization_id: &str) -> Result<Vec<Template>, StoreError> {
         let rows =
             sqlx::query_as::<_, TemplateRow>("SELECT * FROM templates WHERE organization_id = ? ORDER BY id")

@@ -1,4 +1,4 @@
-//! What people decide about jobs: approve, reject, cancel.
+//! Decisions of users about jobs: approve, reject, cancel.
 
 use super::{
     ResultExt as _, Store, StoreError,
@@ -8,10 +8,10 @@ use super::{
 use crate::model::{Job, JobStatus, StepStatus};
 
 impl Store {
-    /// Answers the approval that a job waits for.
+    /// Approves or rejects the step that a job waits for.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when it does not wait for one.
+    /// [`StoreError::Conflict`] when the job does not wait for approval.
     pub async fn answer_approval(&self, job_id: i64, approved: bool) -> Result<Job, StoreError> {
         let mut tx = self.write().await?;
         let job = read_job(&mut tx, job_id).await?;
@@ -29,8 +29,8 @@ impl Store {
         self.job(job_id).await
     }
 
-    /// Asks for the end of a job. Of a job that is over it changes nothing, except that one whose outcome is unknown is
-    /// closed by this, and frees its workspace: that is the decision of a person who has looked.
+    /// Requests the cancellation of a job. A job that has ended does not change, unless its outcome is unknown: that job is
+    /// closed, which unlocks its workspace.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such job.

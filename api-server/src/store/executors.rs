@@ -1,4 +1,4 @@
-//! What executors do to their attempts: claim once, write while live, report once.
+//! Changes that executors make to their attempts: claim once, write while live, report once.
 
 use job_spec::attempt_api::{ClaimRequest, StepResult};
 
@@ -8,7 +8,7 @@ use crate::{
     token::TokenHash,
 };
 
-/// An attempt whose token was checked.
+/// An attempt whose token is valid.
 #[derive(Debug, Clone)]
 pub struct AttemptAuth {
     /// Id of the attempt.
@@ -21,39 +21,39 @@ pub struct AttemptAuth {
     pub step_number: u32,
     /// Name of its Kubernetes Job.
     pub kubernetes_job: String,
-    /// It may still write.
+    /// Whether it may still write.
     pub live: bool,
-    /// An executor has taken it.
+    /// Whether an executor has claimed it.
     pub claimed: bool,
 }
 
-/// What became of a claim.
+/// Outcome of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimOutcome {
-    /// The executor has it (also when it asks again).
+    /// The executor has claimed it, now or before.
     Claimed,
-    /// Another executor has it.
+    /// Another executor has claimed it.
     Taken,
-    /// The attempt is over.
+    /// The attempt has ended.
     Over,
 }
 
-/// What became of a report.
+/// Outcome of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportOutcome {
-    /// It is stored (also when it comes again).
+    /// It is stored, now or before.
     Stored,
     /// Another report is stored.
     Different,
-    /// The attempt is over, or was never claimed.
+    /// The attempt has ended or was never claimed.
     Over,
 }
 
 impl Store {
-    /// Checks the token of an attempt; `None` if it is not this attempt's.
+    /// Reads an attempt if this is its token.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn authenticate_attempt(
         &self,
         id: &str,
@@ -92,10 +92,10 @@ impl Store {
         }))
     }
 
-    /// Gives an attempt to the first executor that asks.
+    /// Claims an attempt for the first executor that asks.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn claim(&self, attempt_id: &str, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
         let mut tx = self.write().await?;
         let (live, holder): (bool, Option<String>) =
@@ -125,10 +125,10 @@ impl Store {
         Ok(ClaimOutcome::Claimed)
     }
 
-    /// Stores what an executor reports, once.
+    /// Stores the report of an executor, once.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn report(&self, attempt_id: &str, result: &StepResult) -> Result<ReportOutcome, StoreError> {
         let text = serde_json::to_string(result).expect("a report is plain data");
         let mut tx = self.write().await?;
@@ -154,10 +154,10 @@ impl Store {
         Ok(ReportOutcome::Stored)
     }
 
-    /// Notes that the attempt's plan file is stored; `false` if the attempt may not write any more.
+    /// Records that the attempt's plan file is stored. Returns `false` if the attempt may not write any more.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn plan_stored(&self, attempt_id: &str) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "UPDATE attempts SET has_plan = TRUE WHERE id = ? AND live AND claimed_at IS NOT NULL AND result IS NULL",
@@ -165,14 +165,14 @@ impl Store {
         .bind(attempt_id)
         .execute(&self.pool)
         .await
-        .context("note a plan file")?;
+        .context("record a plan file")?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// Finds the attempt whose plan file an apply step of the job uses: that of the last completed plan step before it.
+    /// Returns the id of the attempt whose plan file an apply step uses: that of the last completed plan step before it.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn plan_attempt(&self, job_id: i64, before_step: u32) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar(
             "SELECT a.id FROM attempts a JOIN steps s ON s.id = a.step_id

@@ -1,4 +1,4 @@
-//! Jobs and steps: reading them whole, and the transitions that people and the orchestrator make.
+//! Jobs and steps: reads, and the transitions of the orchestrator.
 
 use job_spec::StepType;
 use sqlx::{Sqlite, Transaction};
@@ -10,10 +10,10 @@ use super::{
 use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
 
 impl Store {
-    /// Makes a job with its steps.
+    /// Creates a job with its steps.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn create_job(
         &self,
         workspace: &Workspace,
@@ -51,7 +51,7 @@ impl Store {
         self.job(id).await
     }
 
-    /// Reads a job with its steps and attempts, all of one moment.
+    /// Reads a job with its steps and attempts in one transaction.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is none.
@@ -63,7 +63,7 @@ impl Store {
     /// Reads the jobs of a workspace, newest first, 50 at most.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn jobs_of_workspace(&self, workspace_id: &str) -> Result<Vec<Job>, StoreError> {
         let mut tx = self.pool.begin().await.context("list jobs")?;
         let ids: Vec<i64> =
@@ -79,10 +79,10 @@ impl Store {
         Ok(jobs)
     }
 
-    /// Lists the ids of jobs that are not over, oldest first.
+    /// Lists the ids of jobs that have not ended, oldest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn open_jobs(&self) -> Result<Vec<i64>, StoreError> {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT id FROM jobs WHERE status IN {} ORDER BY id",
@@ -96,7 +96,7 @@ impl Store {
     /// Lists the ids of jobs that wait for a workspace, oldest first.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn waiting_jobs(&self, workspace_id: &str) -> Result<Vec<i64>, StoreError> {
         sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? AND status = ? ORDER BY id")
             .bind(workspace_id)
@@ -106,12 +106,12 @@ impl Store {
             .context("list waiting jobs")
     }
 
-    /// Tells who holds the workspace of a job.
+    /// Returns who holds the lock of a job's workspace.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn workspace_hold(&self, job: &Job) -> Result<WorkspaceHold, StoreError> {
-        let mut tx = self.pool.begin().await.context("read who holds a workspace")?;
+        let mut tx = self.pool.begin().await.context("read the lock of a workspace")?;
         read_hold(&mut tx, job.id, &job.workspace_id).await
     }
 
@@ -132,10 +132,10 @@ impl Store {
         .context("look for the plan step of a job")
     }
 
-    /// Takes the workspace for a job and starts the job. Does nothing if the workspace was taken meanwhile.
+    /// Locks the workspace for a job and starts the job. Does nothing if another job has locked it meanwhile.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn start_job(&self, job: &Job) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         if read_hold(&mut tx, job.id, &job.workspace_id).await? == WorkspaceHold::Other {
@@ -146,15 +146,15 @@ impl Store {
             .bind(&job.workspace_id)
             .execute(&mut *tx)
             .await
-            .context("take a workspace")?;
+            .context("lock a workspace")?;
         set_job_status(&mut tx, job.id, JobStatus::Running).await?;
         tx.commit().await.context("start a job")
     }
 
-    /// Makes a step wait for a person.
+    /// Makes a step wait for approval.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn ask_approval(&self, job_id: i64, step_id: &str) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         sqlx::query("UPDATE steps SET status = ?, started_at = ? WHERE id = ? AND status = ?")
@@ -169,10 +169,10 @@ impl Store {
         tx.commit().await.context("ask for approval")
     }
 
-    /// Says to people why a job waits; `None` takes the sentence back.
+    /// Sets the message that tells users why a job waits; `None` removes it.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn set_job_message(&self, job_id: i64, message: Option<&str>) -> Result<(), StoreError> {
         sqlx::query("UPDATE jobs SET message = ? WHERE id = ?")
             .bind(message)
@@ -186,7 +186,7 @@ impl Store {
     /// Closes a step.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn end_step(
         &self,
         step: &Step,
@@ -204,11 +204,11 @@ impl Store {
         tx.commit().await.context("end a step")
     }
 
-    /// Closes a job: its open steps were not executed, its locks are gone, and its workspace is free, unless the status is
-    /// [`JobStatus::Unknown`].
+    /// Closes a job. Steps that did not start become `notExecuted`; state locks are released and the workspace is unlocked, unless
+    /// the status is [`JobStatus::Unknown`].
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn end_job(
         &self,
         job: &Job,
@@ -297,6 +297,6 @@ pub(super) async fn close_job(
         .bind(job.id)
         .execute(&mut **tx)
         .await
-        .context("free a workspace")?;
+        .context("unlock a workspace")?;
     Ok(())
 }

@@ -4,17 +4,17 @@ use sqlx::{Sqlite, Transaction};
 
 use super::{ResultExt as _, Store, StoreError, now};
 
-/// Who writes a state.
+/// The writer of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateWriter {
-    /// The executor of this attempt; refused once the attempt is over.
+    /// The executor of this attempt; refused when the attempt has ended.
     Attempt(String),
-    /// A person with a token.
+    /// A user with a token.
     User,
 }
 
 impl StateWriter {
-    /// Returns the id of the attempt, if one writes.
+    /// Returns the id of the attempt, if the writer is one.
     #[must_use]
     pub fn attempt(&self) -> Option<&str> {
         match self {
@@ -43,36 +43,36 @@ pub struct StateLock {
     pub lock_id: String,
     /// Terraform's lock info, as JSON.
     pub info: String,
-    /// The attempt that holds it; `None` for a person.
+    /// The attempt that holds it; `None` for a user.
     pub attempt_id: Option<String>,
 }
 from_row!(StateLock { lock_id, info, attempt_id });
 
 impl StateLock {
-    /// Tells whether a writer holds this lock: it knows the id, or it is the attempt that took it (an executor that saves
-    /// a state for its terraform does not know the id).
+    /// Returns whether a writer holds this lock: it knows the id, or it is the attempt that took the lock. An executor that saves
+    /// a state in place of terraform does not know the id.
     fn is_held_by(&self, writer: &StateWriter, lock_id: Option<&str>) -> bool {
         lock_id == Some(self.lock_id.as_str())
             || writer.attempt().is_some_and(|attempt| self.attempt_id.as_deref() == Some(attempt))
     }
 }
 
-/// What became of a request that needs the lock.
+/// Outcome of a request that needs the lock.
 #[derive(Debug, Clone)]
 pub enum LockOutcome {
     /// Done.
     Done,
-    /// Somebody else holds the lock.
+    /// Another writer holds the lock.
     HeldBy(StateLock),
-    /// The attempt is over: nothing was written.
+    /// The attempt has ended: nothing was stored.
     Fenced,
 }
 
 impl Store {
-    /// Finds the latest state of a workspace.
+    /// Reads the latest state of a workspace.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn latest_state(&self, workspace_id: &str) -> Result<Option<StateRecord>, StoreError> {
         sqlx::query_as(
             "SELECT serial, lineage, blob FROM states WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
@@ -83,10 +83,10 @@ impl Store {
         .context("look up a state")
     }
 
-    /// Stores a new version of a state. `lock_id` is the lock that the writer says it holds.
+    /// Stores a new version of a state. `lock_id` is the lock that the writer claims to hold.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn put_state(
         &self,
         workspace_id: &str,
@@ -119,10 +119,10 @@ impl Store {
         Ok(LockOutcome::Done)
     }
 
-    /// Takes the lock of a state. The holder may ask again.
+    /// Locks a state. The holder may repeat the request.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn lock_state(
         &self,
         workspace_id: &str,
@@ -153,11 +153,11 @@ impl Store {
         Ok(LockOutcome::Done)
     }
 
-    /// Releases the lock of a state. Without an id (`terraform force-unlock` of some versions) whichever is held; only a
-    /// person may do that.
+    /// Unlocks a state. Without an id (`terraform force-unlock` of some versions) any lock is released; only a user may do
+    /// that.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn unlock_state(
         &self,
         workspace_id: &str,

@@ -1,13 +1,13 @@
-//! Tokens of people and machines, kept as hashes.
+//! Tokens of users and programs, stored as hashes.
 
 use super::{ResultExt as _, Store, StoreError, new_id, now};
 use crate::token::TokenHash;
 
 impl Store {
-    /// Stores the hash of a token under a name, in place of an earlier one of that name.
+    /// Stores the hash of a token under a name and replaces an earlier one with that name.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn put_token(&self, name: &str, hash: &TokenHash) -> Result<(), StoreError> {
         sqlx::query(
             "INSERT INTO tokens (id, name, hash, created_at) VALUES (?, ?, ?, ?)
@@ -23,12 +23,12 @@ impl Store {
         Ok(())
     }
 
-    /// Finds the name of a token; `None` if nobody has it.
+    /// Returns the name of a token; `None` if it is unknown.
     ///
-    /// The look-up is by hash, so that its time tells nothing about stored tokens.
+    /// The query is by hash, so its duration reveals nothing about stored tokens.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn token_name(&self, hash: &TokenHash) -> Result<Option<String>, StoreError> {
         sqlx::query_scalar("SELECT name FROM tokens WHERE hash = ?")
             .bind(&hash.0)

@@ -1,5 +1,5 @@
-//! Changes to stored rows that SQL cannot make, because the values are encrypted. Each runs when the store is opened, after
-//! the SQL migrations, and does nothing to a row that is up to date.
+//! Migrations of encrypted values, which SQL cannot make. Each runs when the store is opened, after the SQL migrations, and
+//! skips rows that are up to date.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::Workspace;
 
-/// The part of the stored objects of an attempt that versions before 0004 kept there.
+/// The field of [`Prepared`](super::Prepared) that database versions before 4 had.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OldPrepared {

@@ -53,10 +53,10 @@ pub struct NewVariable {
     pub hcl: bool,
 }
 
-/// A set of variables to read: those that a workspace sees, or those that it would see with nothing else attached.
+/// The variables to read.
 #[derive(Debug, Clone, Copy)]
 pub enum VariableView<'a> {
-    /// What a workspace sees.
+    /// All that a workspace sees.
     Workspace(&'a Workspace),
     /// The global variables of the organization with this id.
     Organization(&'a str),
@@ -69,8 +69,8 @@ pub enum VariableView<'a> {
     },
 }
 
-/// A transaction that changes variables or collections. Nothing else writes to the store until it ends, so what it reads is
-/// what its changes are added to; dropping it discards the changes.
+/// A transaction that changes variables or collections. Other writers wait until it ends, so nothing changes between its
+/// reads and its commit. Dropping it discards the changes.
 #[derive(Debug)]
 pub struct VariableChange {
     pub(super) tx: Transaction<'static, Sqlite>,

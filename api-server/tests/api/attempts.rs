@@ -1,4 +1,4 @@
-//! Claim, fence, retry, unknown: each step happens once, whatever the cluster does.
+//! Claim, fence, retry, unknown outcome: each step runs once, whatever the cluster does.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn name(job: i64, step: u32, attempt: u32) -> String {
 }
 
 #[tokio::test]
-async fn the_second_executor_of_an_attempt_is_refused() {
+async fn rejects_second_executor_of_an_attempt() {
     let world = World::new().await;
     let job = world.job(&["terraformPlan"]).await;
     let executor = world.executor(&name(job, 100, 1)).await;
@@ -22,16 +22,16 @@ async fn the_second_executor_of_an_attempt_is_refused() {
     assert_eq!(claim["attemptId"], executor.id());
     assert_eq!(claim["planExpected"], false);
     assert_eq!(executor.claim("second").await.0, StatusCode::CONFLICT);
-    // The answer to the first may have been lost: it asks again and still has it.
+    // The first executor may repeat a claim whose answer was lost.
     assert_eq!(executor.claim("first").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn an_attempt_writes_only_between_its_claim_and_its_end() {
+async fn accepts_writes_of_an_attempt_between_claim_and_report_only() {
     let world = World::new().await;
     let job = world.job(&["terraformPlan", "approval"]).await;
     let executor = world.executor(&name(job, 100, 1)).await;
-    everything_is_refused(&executor).await;
+    assert_all_writes_are_rejected(&executor).await;
     executor.claim("e").await;
     let (status, position) = executor.send("POST", "log?offset=0", b"hello\n".to_vec()).await;
     assert_eq!((status, &position["offset"]), (StatusCode::OK, &json!(6)));
@@ -40,13 +40,13 @@ async fn an_attempt_writes_only_between_its_claim_and_its_end() {
     assert_eq!(executor.send("PUT", "plan", b"plan".to_vec()).await.0, StatusCode::NO_CONTENT);
     assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
     world.wait_for_status(job, "waitingApproval").await;
-    everything_is_refused(&executor).await;
-    // The same report again is no fault: its answer may have been lost.
+    assert_all_writes_are_rejected(&executor).await;
+    // A report whose answer was lost may be repeated.
     assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
     assert_eq!(executor.report("failed", None).await.0, StatusCode::CONFLICT);
 }
 
-async fn everything_is_refused(executor: &Executor) {
+async fn assert_all_writes_are_rejected(executor: &Executor) {
     for (method, path) in [("POST", "log?offset=0"), ("PUT", "plan"), ("GET", "plan")] {
         let (status, answer) = executor.send(method, path, b"x".to_vec()).await;
         assert_eq!(status, StatusCode::GONE, "{method} {path}: {answer}");
@@ -54,7 +54,7 @@ async fn everything_is_refused(executor: &Executor) {
 }
 
 #[tokio::test]
-async fn an_apply_gets_the_plan_of_its_job() {
+async fn apply_step_gets_the_plan_of_its_job() {
     let world = World::new().await;
     let job = world.job(&["terraformPlan", "terraformApply"]).await;
     let plan = world.executor(&name(job, 100, 1)).await;
@@ -71,11 +71,11 @@ async fn an_apply_gets_the_plan_of_its_job() {
 }
 
 #[tokio::test]
-async fn the_token_of_one_attempt_opens_nothing_of_another() {
+async fn token_of_one_attempt_is_invalid_for_another() {
     let world = World::new().await;
     let job = world.job(&["terraformPlan"]).await;
     let executor = world.executor(&name(job, 100, 1)).await;
-    let other = executor.pretending_to_be(&uuid::Uuid::new_v4().to_string());
+    let other = executor.with_token_for(&uuid::Uuid::new_v4().to_string());
     assert_eq!(other.claim("x").await.0, StatusCode::UNAUTHORIZED);
     let response = reqwest::Client::new()
         .get(format!("{}/v1/jobs/{job}", other.url.split("/executor/").next().unwrap()))
@@ -87,7 +87,7 @@ async fn the_token_of_one_attempt_opens_nothing_of_another() {
 }
 
 #[tokio::test]
-async fn an_apply_whose_pod_was_lost_before_it_was_claimed_is_tried_again_under_another_name() {
+async fn retries_unclaimed_apply_under_another_name() {
     let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let lost = world.executor(&name(job, 100, 1)).await;
@@ -103,7 +103,7 @@ async fn an_apply_whose_pod_was_lost_before_it_was_claimed_is_tried_again_under_
 }
 
 #[tokio::test]
-async fn an_attempt_that_cannot_start_is_given_up_with_the_words_of_the_cluster() {
+async fn attempt_that_cannot_start_fails_with_the_message_of_the_cluster() {
     let world = World::with_pod_start_timeout(Duration::from_secs(3)).await;
     let job = world.job(&["terraformApply"]).await;
     let name = name(job, 100, 1);
@@ -116,16 +116,16 @@ async fn an_attempt_that_cannot_start_is_given_up_with_the_words_of_the_cluster(
     let seen = world.wait_for_status(job, "failed").await;
     assert!(seen["message"].as_str().unwrap().contains("push the image"), "{seen:#}");
     let attempts = seen["steps"][0]["attempts"].as_array().unwrap();
-    assert_eq!(attempts.len(), 1, "the next one would wait for the same");
+    assert_eq!(attempts.len(), 1, "the next attempt would wait for the same");
     assert_eq!(attempts[0]["status"], "failed");
     assert_eq!(attempts[0]["causeDetail"]["type"], "cannotStart", "{seen:#}");
     assert!(world.backend.is_cancelled(&name));
-    // Should its pod start after all, it does nothing.
+    // If its pod starts later, the claim is refused.
     assert_eq!(Executor::of(&world.backend, &name).claim("late").await.0, StatusCode::GONE);
 }
 
 #[tokio::test]
-async fn a_claimed_apply_that_vanishes_is_unknown_and_holds_its_workspace_until_a_person_decides() {
+async fn claimed_apply_without_report_is_unknown_and_keeps_workspace_locked() {
     let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let next = world.job(&["terraformApply"]).await;
@@ -134,22 +134,22 @@ async fn a_claimed_apply_that_vanishes_is_unknown_and_holds_its_workspace_until_
     world.backend.finish(&name(job, 100, 1), Cause::ExitCode(Some(137)));
     let seen = world.wait_for_status(job, "unknown").await;
     assert_eq!(seen["steps"][0]["status"], "unknown");
-    assert_eq!(seen["steps"][0]["attempts"].as_array().unwrap().len(), 1, "never repeated");
+    assert_eq!(seen["steps"][0]["attempts"].as_array().unwrap().len(), 1, "not retried");
     assert!(seen["message"].as_str().unwrap().contains("exit code 137"), "{seen:#}");
     let workspace = world.get(&format!("/v1/workspaces/{}", world.workspace)).await;
     assert_eq!(workspace["lockedByJob"], job);
     assert_eq!(world.read(next).await["status"], "pending");
-    // The executor was only out of sight: its report is kept, for the person who decides.
+    // The report of an executor that was only unreachable is kept for the user who decides.
     assert_eq!(executor.report("completed", None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.read(job).await["steps"][0]["attempts"][0]["reported"], "completed");
     let (_, decided) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
     assert_eq!(decided["status"], "cancelled");
-    everything_is_refused(&executor).await;
+    assert_all_writes_are_rejected(&executor).await;
     world.executor(&name(next, 100, 1)).await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_cancelled_before_its_executor_came_never_runs() {
+async fn job_cancelled_before_the_claim_never_runs() {
     let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&name(job, 100, 1)).await;
@@ -157,13 +157,13 @@ async fn a_job_that_is_cancelled_before_its_executor_came_never_runs() {
     world.wait_for_status(job, "cancelled").await;
     assert_eq!(executor.claim("late").await.0, StatusCode::GONE);
     assert!(world.backend.is_cancelled(&name(job, 100, 1)));
-    // Once more, and after the end: nothing changes.
+    // Cancelling again after the end changes nothing.
     let (status, again) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
     assert_eq!((status, &again["status"]), (StatusCode::OK, &json!("cancelled")));
 }
 
 #[tokio::test]
-async fn a_backend_that_is_away_is_waited_for_and_the_job_says_so() {
+async fn job_waits_for_unavailable_backend_with_a_message() {
     let world = World::new().await;
     world.backend.go_away();
     let job = world.job(&["terraformPlan"]).await;
@@ -178,13 +178,13 @@ async fn a_backend_that_is_away_is_waited_for_and_the_job_says_so() {
 }
 
 #[tokio::test]
-async fn a_server_that_starts_again_goes_on_where_the_last_one_was() {
+async fn restarted_server_resumes_jobs() {
     let mut world = World::new().await;
     let job = world.job(&["terraformPlan", "terraformApply"]).await;
     let plan = world.executor(&name(job, 100, 1)).await;
     plan.claim("plan").await;
     world.start_again().await;
-    // The Kubernetes Job ends while nobody but the new server watches.
+    // The Kubernetes Job ends after the restart.
     world.backend.finish(&name(job, 100, 1), Cause::ExitCode(Some(1)));
     let seen = world.wait_for_status(job, "failed").await;
     assert!(seen["message"].as_str().unwrap().contains("exit code 1"), "{seen:#}");

@@ -1,4 +1,4 @@
-//! The HTTP API and the orchestrator in one process, over a backend that does only what the test says.
+//! The HTTP API and the orchestrator in one process, over an in-memory backend that each test controls.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails says where and why")]
 

@@ -14,11 +14,11 @@ async fn rejects_variable_that_the_policy_forbids_when_it_is_set() {
         let (status, problem) =
             world.try_variable(&path, "EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "cluster-admin").await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
-        let faults = problem["problems"].as_array().unwrap();
-        assert_eq!(faults.len(), 1, "{problem:#}");
-        assert_eq!(faults[0]["found"], "cluster-admin");
+        let problems = problem["problems"].as_array().unwrap();
+        assert_eq!(problems.len(), 1, "{problem:#}");
+        assert_eq!(problems[0]["found"], "cluster-admin");
         assert_eq!(
-            faults[0]["expected"],
+            problems[0]["expected"],
             "terraform-*, by policy default.values.EPHEMERAL_CONFIG_SERVICE_ACCOUNT"
         );
         assert_eq!(world.get(&path).await["items"].as_array().unwrap().len(), 0);
@@ -37,12 +37,12 @@ async fn rejects_job_whose_variables_a_newer_policy_forbids() {
     world.start_again_under(Operator { policy: STRICT, ..Operator::default() }).await;
     let (status, problem) = world.try_job(&["terraformPlan"]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
-    let faults = problem["problems"].as_array().unwrap();
-    let keys: Vec<&str> = faults.iter().map(|fault| fault["key"].as_str().unwrap()).collect();
+    let problems = problem["problems"].as_array().unwrap();
+    let keys: Vec<&str> = problems.iter().map(|fault| fault["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["EPHEMERAL_CONFIG_IMAGE", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT"]);
-    assert_eq!(faults[1]["found"], "cluster-admin");
+    assert_eq!(problems[1]["found"], "cluster-admin");
     assert_eq!(
-        faults[1]["expected"],
+        problems[1]["expected"],
         "terraform-*, by policy default.values.EPHEMERAL_CONFIG_SERVICE_ACCOUNT"
     );
     let jobs = world.get(&format!("/v1/workspaces/{}/jobs", world.workspace)).await;

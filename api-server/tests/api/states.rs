@@ -22,7 +22,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn the_latest_state_is_read_back_as_it_was_written() {
+async fn reads_latest_state_byte_for_byte() {
     let world = World::new().await;
     assert_eq!(world.state("GET", "", "").await.0, StatusCode::NO_CONTENT);
     let first = r#"{"version":4,"serial":1,"lineage":"l","resources":[]}"#;
@@ -36,11 +36,11 @@ async fn the_latest_state_is_read_back_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn a_lock_keeps_others_out_and_tells_them_who_holds_it() {
+async fn lock_rejects_other_writers_with_the_information_of_the_holder() {
     let world = World::new().await;
     let (mine, other) = (r#"{"ID":"one","Who":"me@laptop"}"#, r#"{"ID":"two"}"#);
     assert_eq!(world.state("LOCK", "", mine).await.0, StatusCode::OK);
-    assert_eq!(world.state("LOCK", "", mine).await.0, StatusCode::OK, "the holder may ask again");
+    assert_eq!(world.state("LOCK", "", mine).await.0, StatusCode::OK, "the holder may repeat the request");
     assert_eq!(world.state("LOCK", "", other).await, (StatusCode::LOCKED, mine.to_owned()));
     let state = r#"{"version":4,"serial":1,"lineage":"l"}"#;
     assert_eq!(world.state("POST", "", state).await.0, StatusCode::LOCKED);
@@ -48,13 +48,13 @@ async fn a_lock_keeps_others_out_and_tells_them_who_holds_it() {
     assert_eq!(world.state("POST", "?ID=one", state).await.0, StatusCode::OK);
     assert_eq!(world.state("UNLOCK", "", other).await.0, StatusCode::LOCKED);
     assert_eq!(world.state("UNLOCK", "", mine).await.0, StatusCode::OK);
-    assert_eq!(world.state("UNLOCK", "", mine).await.0, StatusCode::OK, "what is unlocked stays unlocked");
+    assert_eq!(world.state("UNLOCK", "", mine).await.0, StatusCode::OK, "unlocking twice is no error");
     assert_eq!(world.state("LOCK", "", other).await.0, StatusCode::OK);
     assert_eq!(world.state("LOCK", "", "nonsense").await.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
-async fn a_state_is_written_only_by_an_attempt_that_is_live() {
+async fn accepts_states_of_live_attempts_only() {
     let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&format!("job-{job}-100-1")).await;
@@ -63,18 +63,18 @@ async fn a_state_is_written_only_by_an_attempt_that_is_live() {
     executor.claim("e").await;
     assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::OK);
     assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::OK);
-    // It holds the lock, so it may also write without naming it, as it must for a terraform that could not.
+    // It holds the lock, so it may write without the id, as it does in place of a terraform that failed to.
     assert_eq!(world.state_as(&executor, "POST", "", state).await, StatusCode::OK);
     executor.report("completed", None).await;
     world.wait_for_status(job, "completed").await;
     assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::GONE);
     assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::GONE);
-    // The lock that the executor forgot went with it.
-    assert_eq!(world.state("LOCK", "", r#"{"ID":"person"}"#).await.0, StatusCode::OK);
+    // The lock that the executor left was released.
+    assert_eq!(world.state("LOCK", "", r#"{"ID":"user"}"#).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn an_attempt_reaches_no_state_but_its_own() {
+async fn attempt_cannot_access_state_of_another_workspace() {
     let mut world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&format!("job-{job}-100-1")).await;

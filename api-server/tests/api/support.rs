@@ -1,4 +1,4 @@
-//! A server in this process with the in-memory backend, and a pretended executor that speaks over HTTP.
+//! A server in this process with the in-memory backend, and a fake executor that uses its HTTP API.
 
 use std::{
     path::Path,
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What an operator says; the files are TOML.
+/// The files of an operator, as TOML.
 #[derive(Clone, Copy)]
 pub(crate) struct Operator {
     pub(crate) settings: &'static str,
@@ -43,7 +43,7 @@ impl Default for Operator {
     }
 }
 
-/// A server and the world around it.
+/// A server with its backend and data folder.
 pub(crate) struct World {
     pub(crate) backend: Arc<InMemoryBackend>,
     pub(crate) workspace: String,
@@ -64,7 +64,7 @@ impl World {
         Self::under(Operator { pod_start_timeout, ..Operator::default() }).await
     }
 
-    /// A world with the files of an operator.
+    /// A server with these files of the operator.
     pub(crate) async fn under(operator: Operator) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
@@ -88,12 +88,12 @@ impl World {
         world
     }
 
-    /// Stops the server and starts another one on the same data.
+    /// Stops the server and starts another one on the same data folder.
     pub(crate) async fn start_again(&mut self) {
         self.start_again_under(self.operator).await;
     }
 
-    /// The same, with other files of the operator.
+    /// Restarts the server with other files of the operator.
     pub(crate) async fn start_again_under(&mut self, operator: Operator) {
         self.operator = operator;
         self.shutdown.cancel();
@@ -131,7 +131,7 @@ impl World {
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a job of these step types, numbered 100, 200…, and returns its id.
+    /// Creates a job with these step types, numbered 100, 200…, and returns its id.
     pub(crate) async fn job(&self, types: &[&str]) -> i64 {
         let (status, job) = self.try_job(types).await;
         assert_eq!(status, StatusCode::CREATED, "{job}");
@@ -174,7 +174,7 @@ impl World {
         self.create(&path, json!({ "name": name, "source": "https://git.example.com/net.git" })).await
     }
 
-    /// Asks for such a job.
+    /// Tries to create such a job.
     pub(crate) async fn try_job(&self, types: &[&str]) -> (StatusCode, Value) {
         let steps = types.iter().enumerate();
         let flow: Vec<_> =
@@ -192,7 +192,7 @@ impl World {
         self.get(&format!("/v1/jobs/{job}")).await
     }
 
-    /// Waits until the job is as the test wants it.
+    /// Waits until the job satisfies a condition.
     pub(crate) async fn wait_for(&self, job: i64, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
@@ -200,7 +200,7 @@ impl World {
             if wanted(&seen) {
                 return seen;
             }
-            assert!(start.elapsed() < PATIENCE, "{what}: not seen in time, last seen {seen:#}");
+            assert!(start.elapsed() < PATIENCE, "{what}: timeout, last seen {seen:#}");
             tokio::time::sleep(Duration::from_millis(10)).await; // bounded poll
         }
     }
@@ -209,14 +209,14 @@ impl World {
         self.wait_for(job, status, |job| job["status"] == status).await
     }
 
-    /// Waits until the backend has a Kubernetes Job of this name, and starts it.
+    /// Waits until the backend has a Kubernetes Job with this name, and starts it.
     pub(crate) async fn executor(&self, name: &str) -> Executor {
         self.submitted(name).await;
         self.backend.start(name);
         Executor::of(&self.backend, name)
     }
 
-    /// Waits until the backend has a Kubernetes Job of this name and the server knows that it has.
+    /// Waits until the backend has a Kubernetes Job with this name.
     pub(crate) async fn submitted(&self, name: &str) {
         let start = Instant::now();
         while self.backend.job(name).is_none() {
@@ -269,7 +269,7 @@ async fn serve(
     (base, shutdown)
 }
 
-/// Speaks as the executor of one attempt, with what its Kubernetes Job tells it.
+/// A fake executor of one attempt, with the environment of its Kubernetes Job.
 pub(crate) struct Executor {
     pub(crate) url: String,
     pub(crate) token: String,
@@ -287,8 +287,8 @@ impl Executor {
         Self { url: env(ATTEMPT_URL_ENV), token: env(ATTEMPT_TOKEN_ENV), client: reqwest::Client::new() }
     }
 
-    /// The same token at the address of another attempt.
-    pub(crate) fn pretending_to_be(&self, id: &str) -> Self {
+    /// Uses this token for another attempt.
+    pub(crate) fn with_token_for(&self, id: &str) -> Self {
         Self { url: self.url.replace(self.id(), id), token: self.token.clone(), client: self.client.clone() }
     }
 

@@ -1,4 +1,4 @@
-//! Who may do what: nothing is open, and secrets do not come back.
+//! Authentication, and secrets that are write-only.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::support::Server;
 
 #[tokio::test]
-async fn nothing_but_health_is_open() {
+async fn requires_a_token_for_all_but_health() {
     let server = Server::start();
     let id = "00000000-0000-0000-0000-000000000000";
     let closed = [
@@ -64,7 +64,7 @@ async fn nothing_but_health_is_open() {
 }
 
 #[tokio::test]
-async fn the_value_of_a_sensitive_variable_does_not_come_back() {
+async fn does_not_show_value_of_sensitive_variable() {
     let server = Server::start();
     let workspace = server.workspace("").await;
     let path = format!("/v1/workspaces/{}/variables", workspace.id);
@@ -82,7 +82,7 @@ async fn the_value_of_a_sensitive_variable_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn every_fault_of_a_body_is_told_at_once() {
+async fn reports_every_invalid_field_at_once() {
     let server = Server::start();
     let organization = server.create("/v1/organizations", json!({ "name": "acme" })).await;
     let path = format!("/v1/organizations/{}/workspaces", organization["id"].as_str().unwrap());
@@ -91,7 +91,7 @@ async fn every_fault_of_a_body_is_told_at_once() {
     let (status, problem) = server.post(&path, body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let keys: Vec<_> =
-        problem["problems"].as_array().unwrap().iter().map(|fault| fault["key"].clone()).collect();
+        problem["problems"].as_array().unwrap().iter().map(|problem| problem["key"].clone()).collect();
     assert_eq!(keys, ["name", "source", "folder", "terraformVersion"]);
     let (status, problem) = server.post(&path, json!({ "nmae": "x" })).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -101,7 +101,7 @@ async fn every_fault_of_a_body_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn only_one_server_uses_a_data_folder() {
+async fn second_server_cannot_use_the_data_folder() {
     let server = Server::start();
     let second = std::process::Command::new(env!("CARGO_BIN_EXE_api-server"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])

@@ -1,4 +1,4 @@
-//! `explain` as people run it: files, standard input, exit codes, and nothing but text in a pipe.
+//! The command `explain`: files, standard input, exit codes, and plain text in a pipe.
 
 use std::{
     fs,
@@ -20,13 +20,13 @@ fn explain(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A program that has no use for it may be gone already.
+    // The program may have exited before it reads its input.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     child.wait_with_output().unwrap()
 }
 
 #[test]
-fn what_is_refused_is_told_beside_the_job_that_is_shown_without_it() {
+fn shows_kubernetes_job_without_refused_variables() {
     let variables = "EPHEMERAL_CONFIG_TOLERATIONS=spot:Exsts\nEPHEMERAL_CPU_LIMIT=2\n";
     let output = explain(&["--workspace-env", "-"], variables);
     assert_eq!(output.status.code(), Some(1));
@@ -39,7 +39,7 @@ fn what_is_refused_is_told_beside_the_job_that_is_shown_without_it() {
 }
 
 #[test]
-fn a_plan_and_an_apply_are_explained_each_with_its_own_account() {
+fn explains_plan_and_apply_with_their_own_service_accounts() {
     let variables =
         "EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader\n";
     for (step_type, account, variable) in [
@@ -62,7 +62,7 @@ fn a_plan_and_an_apply_are_explained_each_with_its_own_account() {
 }
 
 #[test]
-fn files_of_every_layer_make_one_answer_for_programs() {
+fn merges_files_of_every_layer_into_one_json_document() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -97,7 +97,7 @@ fn files_of_every_layer_make_one_answer_for_programs() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told_by_name_and_standard_input_is_read_once() {
+fn names_file_that_cannot_be_read_and_rejects_standard_input_twice() {
     for (arguments, expected) in [
         (["--workspace-env", "/nowhere/w.env", "--job", "-"], "/nowhere/w.env"),
         (["--workspace-env", "-", "--job", "-"], "only one FILE"),

@@ -1,13 +1,13 @@
-//! What goes wrong in real life: killed servers, broken configurations, malformed settings, cancels.
+//! Failures: killed servers and executors, invalid configurations, malformed settings, cancelled jobs.
 
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::support::{Server, attempt, terraform_is_here};
+use super::support::{Server, attempt, has_terraform};
 
 const TRIVIAL: &str = "resource \"terraform_data\" \"a\" {}\n";
 
-/// Waits inside apply until a file appears; the test says when.
+/// A configuration whose apply waits until a file exists.
 fn slow_apply(gate: &std::path::Path) -> String {
     format!(
         r#"resource "terraform_data" "slow" {{
@@ -19,8 +19,8 @@ fn slow_apply(gate: &std::path::Path) -> String {
 }
 
 #[tokio::test]
-async fn a_job_goes_on_after_the_server_was_killed_between_plan_and_apply() {
-    if !terraform_is_here() {
+async fn resumes_job_after_server_is_killed_between_plan_and_apply() {
+    if !has_terraform() {
         return;
     }
     let mut server = Server::start();
@@ -32,7 +32,7 @@ async fn a_job_goes_on_after_the_server_was_killed_between_plan_and_apply() {
     server.wait_for_status(id, "waitingApproval").await;
     server.kill_and_start_again();
     server.post(&format!("/v1/jobs/{id}/approve"), Value::Null).await;
-    // Once more, with the apply step about to start or running.
+    // Again, while the apply step starts or runs.
     server.kill_and_start_again();
     let job = server.wait_for_status(id, "completed").await;
     assert_eq!(job["steps"][2]["attempts"].as_array().unwrap().len(), 1, "applied once: {job:#}");
@@ -41,8 +41,8 @@ async fn a_job_goes_on_after_the_server_was_killed_between_plan_and_apply() {
 }
 
 #[tokio::test]
-async fn an_apply_that_runs_while_the_server_is_killed_is_reported_to_the_next_one() {
-    if !terraform_is_here() {
+async fn running_apply_reports_to_the_restarted_server() {
+    if !has_terraform() {
         return;
     }
     let mut server = Server::start();
@@ -62,8 +62,8 @@ async fn an_apply_that_runs_while_the_server_is_killed_is_reported_to_the_next_o
 }
 
 #[tokio::test]
-async fn a_broken_configuration_fails_the_plan_with_the_words_of_terraform_and_frees_the_workspace() {
-    if !terraform_is_here() {
+async fn invalid_configuration_fails_the_plan_with_the_error_of_terraform_and_unlocks_the_workspace() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();
@@ -87,15 +87,15 @@ async fn rejects_malformed_toleration_by_name_when_it_is_set() {
     });
     let (status, problem) = server.post(&format!("/v1/workspaces/{}/variables", workspace.id), body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
-    let fault = &problem["problems"][0];
-    assert_eq!(fault["key"], "EPHEMERAL_CONFIG_TOLERATIONS");
-    assert!(fault.to_string().contains("gpu:Exsts"), "{problem:#}");
+    let found = &problem["problems"][0];
+    assert_eq!(found["key"], "EPHEMERAL_CONFIG_TOLERATIONS");
+    assert!(found.to_string().contains("gpu:Exsts"), "{problem:#}");
     let variables = server.get(&format!("/v1/workspaces/{}/variables", workspace.id)).await;
     assert_eq!(variables["items"].as_array().unwrap().len(), 0, "nothing was stored");
 }
 
 #[tokio::test]
-async fn a_variable_that_does_not_mean_what_it_seems_to_is_warned_of() {
+async fn warns_of_variable_that_has_no_effect() {
     let server = Server::start();
     let workspace = server.workspace(TRIVIAL).await;
     workspace.variable("ENV", "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "false", false).await;
@@ -106,8 +106,8 @@ async fn a_variable_that_does_not_mean_what_it_seems_to_is_warned_of() {
 }
 
 #[tokio::test]
-async fn a_running_apply_that_is_cancelled_saves_its_state() {
-    if !terraform_is_here() {
+async fn cancelled_apply_saves_its_state() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();
@@ -137,8 +137,8 @@ async fn a_running_apply_that_is_cancelled_saves_its_state() {
 }
 
 #[tokio::test]
-async fn an_apply_whose_executor_is_killed_is_unknown_and_its_workspace_stays_held() {
-    if !terraform_is_here() {
+async fn apply_with_killed_executor_is_unknown_and_keeps_workspace_locked() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();
@@ -158,16 +158,16 @@ async fn an_apply_whose_executor_is_killed_is_unknown_and_its_workspace_stays_he
     let job = server.wait_for_status(id, "unknown").await;
     assert_eq!(job["steps"][0]["status"], "unknown");
     assert_eq!(attempt(&job, 0)["cause"], "killed by signal 9");
-    assert_eq!(job["steps"][0]["attempts"].as_array().unwrap().len(), 1, "never repeated: {job:#}");
+    assert_eq!(job["steps"][0]["attempts"].as_array().unwrap().len(), 1, "not retried: {job:#}");
     assert_eq!(workspace.holder().await, id);
-    // A person has looked, and closes the job.
+    // A user has checked the infrastructure and closes the job.
     server.post(&format!("/v1/jobs/{id}/cancel"), Value::Null).await;
     assert_eq!(workspace.holder().await, Value::Null);
 }
 
 #[tokio::test]
-async fn jobs_of_one_workspace_run_one_after_the_other() {
-    if !terraform_is_here() {
+async fn runs_jobs_of_one_workspace_one_at_a_time() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();

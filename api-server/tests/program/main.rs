@@ -1,6 +1,6 @@
-//! The program as people run it: the built api-server with the local backend, real executors, real terraform.
+//! The built api-server with the local backend, real executors and real terraform.
 //!
-//! Few and slow on purpose; what can be tested without processes is tested beside the code or in `tests/api`.
+//! These tests are few and slow. What needs no processes is tested next to the code or in `tests/api`.
 
 #![expect(
     clippy::unwrap_used,

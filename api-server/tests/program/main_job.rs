@@ -1,11 +1,11 @@
-//! Plan, approval, apply; a job without changes; destroy; and what must not be found anywhere.
+//! Plan, approval, apply; a job without changes; destroy; and secrets that are stored nowhere in clear text.
 
 use std::{path::Path, process::Command};
 
 use reqwest::Method;
 use serde_json::Value;
 
-use super::support::{Server, attempt, terraform_is_here};
+use super::support::{Server, attempt, has_terraform};
 
 const CONFIGURATION: &str = r#"
 variable "region" { type = string }
@@ -23,8 +23,8 @@ output "network" { value = terraform_data.network.output }
 const SECRET: &str = "correct-horse-battery-staple";
 
 #[tokio::test]
-async fn a_job_plans_waits_for_approval_and_applies_each_step_in_its_own_kubernetes_job() {
-    if !terraform_is_here() {
+async fn runs_plan_approval_and_apply_each_in_its_own_kubernetes_job() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();
@@ -45,8 +45,8 @@ async fn a_job_plans_waits_for_approval_and_applies_each_step_in_its_own_kuberne
     let applied = server.wait_for_status(id, "completed").await;
     assert_eq!(attempt(&applied, 2)["kubernetesJob"], format!("job-{id}-300-1"));
     assert_eq!(workspace.holder().await, Value::Null);
-    kubernetes_jobs_are_shown_without_secrets(&server, &applied).await;
-    the_state_is_what_terraform_shows(&server, &workspace.state().await);
+    assert_kubernetes_jobs_show_no_secrets(&server, &applied).await;
+    assert_terraform_reads_the_state(&server, &workspace.state().await);
 
     let second = workspace.job(&template).await;
     let second = server.wait_for_status(second, "noChanges").await;
@@ -56,11 +56,11 @@ async fn a_job_plans_waits_for_approval_and_applies_each_step_in_its_own_kuberne
     let third = workspace.job(&destroy).await;
     server.wait_for_status(third, "completed").await;
     assert_eq!(workspace.state().await["resources"], serde_json::json!([]));
-    nothing_shows_the_secret(&server, &[id, third]).await;
+    assert_secret_is_nowhere_in_clear_text(&server, &[id, third]).await;
 }
 
-/// The two steps ran from the objects that `job-spec` made, and these are shown without what they hold.
-async fn kubernetes_jobs_are_shown_without_secrets(server: &Server, job: &Value) {
+/// The Kubernetes Jobs of both steps are shown without token and payload.
+async fn assert_kubernetes_jobs_show_no_secrets(server: &Server, job: &Value) {
     for step in [0, 2] {
         let attempt = attempt(job, step);
         let yaml =
@@ -72,19 +72,19 @@ async fn kubernetes_jobs_are_shown_without_secrets(server: &Server, job: &Value)
     }
 }
 
-/// The characters that stand for a text inside base64, for each of the three places where it may begin.
+/// The characters that encode a text in base64, for each of the three offsets where it can begin.
 fn base64_of(text: &str) -> [String; 3] {
     use base64::Engine as _;
     std::array::from_fn(|before| {
         let padded = [vec![0; before], text.as_bytes().to_vec()].concat();
         let encoded = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&padded);
-        // Characters at the edges hold bits of the neighbours, too.
+        // Characters at both ends also encode bits of their neighbors.
         encoded[(before * 8).div_ceil(6)..padded.len() * 8 / 6].to_owned()
     })
 }
 
-/// Terraform itself reads the state that the server gave back.
-fn the_state_is_what_terraform_shows(server: &Server, state: &Value) {
+/// Terraform reads the state that the server returns.
+fn assert_terraform_reads_the_state(server: &Server, state: &Value) {
     let file = server.folder.path().join("read-back.tfstate");
     std::fs::write(&file, state.to_string()).unwrap();
     let output = Command::new("terraform")
@@ -106,8 +106,8 @@ fn the_state_is_what_terraform_shows(server: &Server, state: &Value) {
     }
 }
 
-/// Neither a log, nor the data folder, nor the server's own log holds the sensitive value in clear.
-async fn nothing_shows_the_secret(server: &Server, jobs: &[i64]) {
+/// The logs, the data folder and the server's own log hold the sensitive value nowhere in clear text.
+async fn assert_secret_is_nowhere_in_clear_text(server: &Server, jobs: &[i64]) {
     for id in jobs {
         let job = server.get(&format!("/v1/jobs/{id}")).await;
         assert!(!job.to_string().contains(SECRET));
@@ -118,26 +118,26 @@ async fn nothing_shows_the_secret(server: &Server, jobs: &[i64]) {
             }
         }
     }
-    let mut looked_at = 0;
+    let mut searched = 0;
     for needle in base64_of(SECRET).into_iter().chain([SECRET.to_owned()]) {
-        let found = files_with(&server.data(), needle.as_bytes(), &mut looked_at);
-        assert!(found.is_empty(), "the secret is found in {found:?}");
+        let found = files_with(&server.data(), needle.as_bytes(), &mut searched);
+        assert!(found.is_empty(), "{found:?} contain the secret");
     }
-    // The search does find what is not secret: the plan's log names the region.
-    assert!(!files_with(&server.data(), b"eu-central-1", &mut looked_at).is_empty());
-    assert!(looked_at > 20, "only {looked_at} files were looked at");
+    // The search finds a value that is not secret: the region in the log of the plan.
+    assert!(!files_with(&server.data(), b"eu-central-1", &mut searched).is_empty());
+    assert!(searched > 20, "only {searched} files were searched");
     let log = std::fs::read_to_string(server.folder.path().join("server.log")).unwrap();
     assert!(!log.contains(SECRET));
 }
 
-fn files_with(folder: &Path, needle: &[u8], looked_at: &mut usize) -> Vec<std::path::PathBuf> {
+fn files_with(folder: &Path, needle: &[u8], searched: &mut usize) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files_with(&path, needle, looked_at));
+            found.extend(files_with(&path, needle, searched));
         } else if let Ok(content) = std::fs::read(&path) {
-            *looked_at += 1;
+            *searched += 1;
             if content.windows(needle.len()).any(|window| window == needle) {
                 found.push(path);
             }
@@ -147,8 +147,8 @@ fn files_with(folder: &Path, needle: &[u8], looked_at: &mut usize) -> Vec<std::p
 }
 
 #[tokio::test]
-async fn a_payload_reaches_its_executor_in_a_secret_of_the_job_or_with_the_claim() {
-    if !terraform_is_here() {
+async fn delivers_payload_by_secret_or_claim() {
+    if !has_terraform() {
         return;
     }
     for (delivery, in_job) in [("secret", "secretKeyRef"), ("claim", "EphemeralAttemptUrl")] {
@@ -163,15 +163,15 @@ async fn a_payload_reaches_its_executor_in_a_secret_of_the_job_or_with_the_claim
         let address = format!("/v1/attempts/{}/kubernetes-job", attempt(&applied, 0)["id"].as_str().unwrap());
         let yaml = server.text(&address).await;
         assert!(yaml.contains(in_job), "{yaml}");
-        // A payload in clear would be shown redacted, with its length.
+        // A payload in the Job would be shown redacted, with its length.
         assert!(!yaml.contains("name: EphemeralJobData\n          value:"), "{yaml}");
         assert_eq!(yaml.contains("EphemeralJobData"), delivery == "secret", "{yaml}");
     }
 }
 
 #[tokio::test]
-async fn a_log_is_followed_live_and_from_any_offset() {
-    if !terraform_is_here() {
+async fn streams_log_live_and_from_any_offset() {
+    if !has_terraform() {
         return;
     }
     let server = Server::start();
@@ -181,7 +181,7 @@ async fn a_log_is_followed_live_and_from_any_offset() {
     let begun = server.wait_for(id, "an attempt", |job| job["steps"][0]["attempts"][0].is_object()).await;
     let address = format!("/v1/attempts/{}/log", attempt(&begun, 0)["id"].as_str().unwrap());
 
-    // The stream ends by itself when the step has ended.
+    // The stream ends when the step has ended.
     let stream = server.text(&format!("{address}/stream")).await;
     let whole = server.text(&address).await;
     let mut streamed = String::new();

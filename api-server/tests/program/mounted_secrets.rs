@@ -1,4 +1,4 @@
-//! Key and administrator's token from files beside the data folder, as a pod mounts them from a Secret.
+//! Encryption key and admin token in files outside of the data folder, as a pod mounts them from a Secret.
 
 use std::{fs, path::Path, process::Command};
 
@@ -15,7 +15,7 @@ fn options(folder: &Path) -> [String; 2] {
 }
 
 #[tokio::test]
-async fn a_server_with_mounted_secrets_takes_them_and_leaves_none_in_its_data_folder() {
+async fn uses_mounted_secrets_and_creates_none_in_the_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let token = "a token of sixteen or more";
     fs::create_dir(folder.path().join("secrets")).unwrap();
@@ -33,7 +33,7 @@ async fn a_server_with_mounted_secrets_takes_them_and_leaves_none_in_its_data_fo
 }
 
 #[test]
-fn a_server_whose_secrets_are_not_mounted_does_not_make_others() {
+fn fails_if_mounted_secrets_are_missing() {
     let folder = tempfile::tempdir().unwrap();
     for option in options(folder.path()) {
         let output = Command::new(env!("CARGO_BIN_EXE_api-server"))

@@ -1,4 +1,4 @@
-//! A server of its own for each test: own data folder, own port, stopped and removed at the end.
+//! A server for each test: with its own data folder and port, stopped and removed at the end.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -11,11 +11,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Whatever a test waits for must come within this time, also on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Timeout of every wait, long enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Returns `false`, loudly, where terraform is missing on a laptop; fails where it is missing in CI.
-pub(crate) fn terraform_is_here() -> bool {
+/// Returns whether terraform is installed. Prints a note if it is not, and fails in CI.
+pub(crate) fn has_terraform() -> bool {
     let here = Command::new("terraform").arg("version").output().is_ok();
     assert!(here || !in_ci(), "terraform is not on PATH, and CI must not skip tests");
     if !here {
@@ -24,7 +24,7 @@ pub(crate) fn terraform_is_here() -> bool {
     here
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests ask for nothing else of the environment")]
+#[expect(clippy::disallowed_methods, reason = "the only variable that tests read")]
 fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
@@ -36,7 +36,7 @@ fn path_variable() -> std::ffi::OsString {
 
 /// A running api-server.
 pub(crate) struct Server {
-    // Dropped first: a server that still runs would go on writing into the folder.
+    // Dropped first: a running server would write into the folder.
     program: Program,
     pub(crate) folder: TempDir,
     pub(crate) base: String,
@@ -50,7 +50,7 @@ impl Server {
         Self::start_with_environment(&[])
     }
 
-    /// Starts one with more variables in its environment.
+    /// Starts a server with more environment variables.
     pub(crate) fn start_with_environment(environment: &[(&'static str, &'static str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (program, base) = launch(folder.path(), "127.0.0.1:0", &[], environment);
@@ -58,14 +58,14 @@ impl Server {
         Self { environment: environment.to_vec(), ..Self::running(folder, program, base, token) }
     }
 
-    /// Starts one with further options; its administrator's token must be known already.
+    /// Starts a server with more options; its admin token must be known.
     pub(crate) fn start_with(folder: TempDir, token: &str, options: &[&str]) -> Self {
         let (program, base) = launch(folder.path(), "127.0.0.1:0", options, &[]);
         Self::running(folder, program, base, token.to_owned())
     }
 
     fn running(folder: TempDir, program: Program, base: String, token: String) -> Self {
-        // Of all tests of this process the first one installs it.
+        // Only the first test of this process installs it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { folder, base, token, program, environment: Vec::new(), client: reqwest::Client::new() }
     }
@@ -74,14 +74,14 @@ impl Server {
         self.folder.path().join("data")
     }
 
-    /// Ends the server without a warning, as a power failure would, and starts it again at the same address.
+    /// Kills the server, as a power failure would, and starts it again at the same address.
     pub(crate) fn kill_and_start_again(&mut self) {
         self.program.kill();
         let address = self.base.trim_start_matches("http://").to_owned();
         let (program, base) = launch(self.folder.path(), &address, &[], &self.environment);
         assert_eq!(base, self.base);
         self.program = program;
-        // The old client holds connections to the server that is gone.
+        // The old client has connections to the killed server.
         self.client = reqwest::Client::new();
     }
 
@@ -103,7 +103,7 @@ impl Server {
         self.request(Method::GET, path).send().await.unwrap().text().await.unwrap()
     }
 
-    /// Posts a body and returns status and answer.
+    /// Posts a body and returns status and response.
     pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         let response = self.request(Method::POST, path).json(&body).send().await.unwrap();
         (response.status(), response.json().await.unwrap_or_default())
@@ -115,7 +115,7 @@ impl Server {
         answer
     }
 
-    /// Makes an organization and a workspace on a configuration of this text.
+    /// Creates an organization and a workspace with this configuration.
     pub(crate) async fn workspace(&self, configuration: &str) -> Workspace<'_> {
         let source = self.folder.path().join(format!("source-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&source).unwrap();
@@ -129,7 +129,7 @@ impl Server {
         Workspace { server: self, organization, id }
     }
 
-    /// Waits until the job is as the test wants it.
+    /// Waits until the job satisfies a condition.
     pub(crate) async fn wait_for(&self, job: i64, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let start = Instant::now();
         loop {
@@ -137,7 +137,7 @@ impl Server {
             if wanted(&seen) {
                 return seen;
             }
-            assert!(start.elapsed() < PATIENCE, "{what}: not seen in time, last seen {seen:#}");
+            assert!(start.elapsed() < TIMEOUT, "{what}: timeout, last seen {seen:#}");
             tokio::time::sleep(Duration::from_millis(50)).await; // bounded poll
         }
     }
@@ -155,7 +155,7 @@ impl Server {
     }
 }
 
-/// A started program that ends with the test, also with one that fails before it has a server.
+/// A started program, killed on drop, also if the test fails before it has a server.
 struct Program(Child);
 
 impl Program {
@@ -184,7 +184,7 @@ impl Workspace<'_> {
         self.server.create(&format!("/v1/workspaces/{}/variables", self.id), body).await;
     }
 
-    /// Makes a template of step types, numbered 100, 200…
+    /// Creates a template with these step types, numbered 100, 200…
     pub(crate) async fn template(&self, types: &[&str]) -> String {
         let steps = types.iter().enumerate();
         let flow: Vec<_> = steps
@@ -196,12 +196,12 @@ impl Workspace<'_> {
         self.server.create(&path, body).await["id"].as_str().unwrap().to_owned()
     }
 
-    /// Tries to make a job.
+    /// Tries to create a job.
     pub(crate) async fn try_job(&self, template: &str) -> (StatusCode, Value) {
         self.server.post(&format!("/v1/workspaces/{}/jobs", self.id), json!({ "templateId": template })).await
     }
 
-    /// Makes a job and returns its id.
+    /// Creates a job and returns its id.
     pub(crate) async fn job(&self, template: &str) -> i64 {
         let (status, job) = self.try_job(template).await;
         assert_eq!(status, StatusCode::CREATED, "{job}");
@@ -222,7 +222,7 @@ pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
     job["steps"][step]["attempts"].as_array().unwrap().last().unwrap()
 }
 
-/// Starts the program and waits for the line that says its address.
+/// Starts the program and waits for the line with its address.
 fn launch(folder: &Path, listen: &str, options: &[&str], environment: &[(&str, &str)]) -> (Program, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
