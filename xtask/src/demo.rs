@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use crate::{
     cmd::Cmd,
     environment::Environment,
-    test::{build, find_program},
+    test::{build, build_demo, find_program},
 };
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         );
     }
     environment.ui.title("Building the api-server and the executor");
-    let messages = build(environment, &["-p", "api-server", "-p", "executor", "-p", "e2e", "--bins"])?;
+    let messages = build_demo(environment)?;
     let mut command =
         Command::new(find_program(&messages, "demo").context("cargo built no program \"demo\"")?);
     command.args(args.yes.then_some("--yes")).args(args.keep.then_some("--keep"));

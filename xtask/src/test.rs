@@ -54,6 +54,19 @@ pub(crate) fn build(environment: &Environment, targets: &[&str]) -> anyhow::Resu
         .read(environment)
 }
 
+/// Builds the programs of the demo and returns the messages of cargo.
+///
+/// Without names of packages, so that cargo selects the features of the whole workspace, as for xtask itself. A first
+/// build needs no data for incremental builds and no line tables: without them our own crates compile in two thirds
+/// of the time.
+pub(crate) fn build_demo(environment: &Environment) -> anyhow::Result<String> {
+    Cmd::cargo(["build", "--message-format=json-render-diagnostics"])
+        .args(["--bin", "api-server", "--bin", "executor", "--bin", "demo"])
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
+        .read(environment)
+}
+
 #[derive(Deserialize)]
 struct Message {
     target: Target,

@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("api-server", &["config-core", "job-spec", "k8s-backend"]),
     ("e2e", &["api-server", "config-core", "job-spec", "k8s-backend"]),
     ("xtask", &[]),
+    ("xtask-launcher", &[]),
     ("fuzz", &["config-core", "job-spec"]),
 ];
 
