@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     model::{
         AttemptPhase, AttemptStatus, IacType, Job, JobStatus, NewStep, StepStatus, VariableCategory,
-        Workspace,
+        VariableOwner, Workspace,
     },
     token::TokenHash,
 };
@@ -171,4 +171,27 @@ async fn rejects_database_of_a_newer_version() {
     store.close().await;
     let error = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap_err();
     assert!(matches!(error, StoreError::Database { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn variable_of_a_collection_that_is_deleted_meanwhile_is_not_stored() {
+    let (_folder, store) = store().await;
+    let workspace = workspace(&store).await;
+    let gpu = store.create_collection(&workspace.organization_id, "gpu", 1).await.unwrap();
+    let mut change = store.change_variables().await.unwrap();
+    change.delete_collection(&gpu).await.unwrap();
+    change.commit().await.unwrap();
+
+    let mut change = store.change_variables().await.unwrap();
+    let new = NewVariable {
+        category: VariableCategory::Env,
+        key: "A".to_owned(),
+        value: "1".into(),
+        sensitive: false,
+        hcl: false,
+    };
+    let error = change.create(&VariableOwner::Collection(gpu.id.clone()), new).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
+    let error = change.attach(&workspace, &gpu.id).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
 }

@@ -78,6 +78,14 @@ pub struct VariableChange {
 }
 
 impl VariableOwner {
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Workspace(_) => "workspace",
+            Self::Organization(_) => "organization",
+            Self::Collection(_) => "collection",
+        }
+    }
+
     const fn column(&self) -> &'static str {
         match self {
             Self::Workspace(_) => "workspace_id",
@@ -130,10 +138,10 @@ impl Store {
 }
 
 impl VariableChange {
-    /// Creates a variable. The caller has checked that its owner exists.
+    /// Creates a variable.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the owner has a variable with this key and category.
+    /// [`StoreError::NotFound`] for the owner, [`StoreError::Exists`] when the owner has a variable with this key and category.
     pub async fn create(&mut self, owner: &VariableOwner, new: NewVariable) -> Result<Variable, StoreError> {
         let NewVariable { category, key, value, sensitive, hcl } = new;
         let id = new_id();
@@ -151,6 +159,9 @@ impl VariableChange {
             .bind(hcl)
             .execute(&mut *self.tx)
             .await;
+        if result.as_ref().is_err_and(is_foreign_key_violation) {
+            return Err(StoreError::NotFound { kind: owner.kind(), id: owner.id().to_owned() });
+        }
         created(result, "variable", &key)?;
         Ok(Variable { id, category, key, value, sensitive, hcl })
     }
@@ -247,6 +258,10 @@ impl VariableRow {
             hcl,
         })
     }
+}
+
+fn is_foreign_key_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation)
 }
 
 fn variable_context(id: &str) -> String {

@@ -210,6 +210,17 @@ async fn global_variable_that_breaks_some_workspaces_is_set_and_names_them() {
 }
 
 #[tokio::test]
+async fn deleting_a_global_variable_names_the_workspaces_that_need_it() {
+    let world = World::new().await;
+    let name = world.create(&world.globals(), variable("ENV", "EPHEMERAL_CONFIG_MAP_NAME", "ca")).await;
+    world.variable("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/opt/ca").await;
+    let (status, answer) = world.delete(&format!("{}/{name}", world.globals())).await;
+    assert_eq!(status, StatusCode::OK, "{answer:#}");
+    assert_eq!(answer["warnings"][0]["key"], "EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "{answer:#}");
+    assert_eq!(answer["warnings"][0]["workspaces"], json!(["net"]));
+}
+
+#[tokio::test]
 async fn attaching_a_collection_that_breaks_the_workspace_is_refused() {
     let world = World::new().await;
     world.variable("EPHEMERAL_CPU_REQUEST", "3").await;
