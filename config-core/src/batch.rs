@@ -1,6 +1,4 @@
-//! What an executor finds in its environment: that it is one, and its payload.
-//!
-//! Does not decode the payload; `job-spec` knows its fields.
+//! The inputs of an executor in its environment: the batch flag and the payload, which `job-spec` decodes.
 
 use std::fmt;
 
@@ -15,7 +13,7 @@ pub struct BatchInput {
 }
 
 impl BatchInput {
-    /// Reads the input. A name is also found in upper case, as before.
+    /// Reads the inputs. Their names are also accepted in upper case.
     ///
     /// ```
     /// use config_core::{BatchInput, EnvSnapshot};
@@ -26,8 +24,8 @@ impl BatchInput {
     /// ```
     ///
     /// # Errors
-    /// A flag that is not true, an empty payload, one that is absent where there is no address to get it from; both are
-    /// reported together, without the payload.
+    /// A flag that is not true; an empty payload, or none where there is no address to get it from. Both are reported
+    /// together, without the payload.
     pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let flag = find(env, keys::EPHEMERAL_FLAG_BATCH);
@@ -50,7 +48,7 @@ impl BatchInput {
                 .with_hint("it is not set or empty"),
             );
         }
-        Problems::none_or(problems, Self { job_data: job_data.map(str::to_owned) })
+        Problems::into_result(problems, Self { job_data: job_data.map(str::to_owned) })
     }
 }
 
@@ -66,9 +64,9 @@ fn find<'a>(env: &'a EnvSnapshot, name: &str) -> Option<&'a str> {
     env.get(name).or_else(|| env.get(&name.to_ascii_uppercase()))
 }
 
-/// The spellings of true that existing deployments may use.
+/// Spellings of true that Terrakube accepts.
 fn is_true(text: &str) -> bool {
-    ["true", "on", "yes", "1"].iter().any(|word| text.trim().eq_ignore_ascii_case(word))
+    ["true", "on", "yes", "1"].iter().any(|spelling| text.trim().eq_ignore_ascii_case(spelling))
 }
 
 fn origin(name: &str) -> Origin {
@@ -86,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn every_usual_spelling_of_true_is_true() {
+    fn accepts_every_spelling_of_true() {
         for flag in ["true", "TRUE", " on ", "yes", "1"] {
             assert!(load(&[("EphemeralFlagBatch", flag), ("EphemeralJobData", "e30=")]).is_ok(), "{flag:?}");
         }
@@ -94,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn both_problems_are_reported_together() {
+    fn reports_both_problems_together() {
         assert_eq!(
             load(&[]).unwrap_err(),
             "environment variable EphemeralFlagBatch: expected true, because there is no mode but batch; it is not set\n\
@@ -108,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_payload_may_be_absent_where_it_can_be_claimed() {
+    fn accepts_absent_payload_where_it_can_be_claimed() {
         let flag = ("EphemeralFlagBatch", "true");
         let url = ("EphemeralAttemptUrl", "http://api");
         assert_eq!(load(&[flag, url]).unwrap().job_data, None);
@@ -116,19 +114,19 @@ mod tests {
             load(&[flag, url, ("EphemeralJobData", "e30=")]).unwrap().job_data.as_deref(),
             Some("e30=")
         );
-        // An empty one is a fault of whoever filled the variable.
+        // An empty payload is an error of the program that set the variable.
         assert!(load(&[flag, url, ("EphemeralJobData", " ")]).is_err());
     }
 
     #[test]
-    fn debug_hides_the_payload() {
+    fn debug_does_not_show_payload() {
         let input = load(&[("EphemeralFlagBatch", "true"), ("EphemeralJobData", "c2VjcmV0")]).unwrap();
         assert_eq!(format!("{input:?}"), "BatchInput { job_data: Some(\"<8 bytes>\") }");
     }
 
     proptest! {
         #[test]
-        fn no_input_panics_and_no_payload_is_shown(flag in ".*", data in "[ \t\n]{0,3}") {
+        fn reads_any_input_without_panic_and_shows_no_payload(flag in ".*", data in "[ \t\n]{0,3}") {
             let message = load(&[("EphemeralFlagBatch", &flag), ("EphemeralJobData", &data)]).unwrap_err();
             prop_assert!(message.contains("EphemeralJobData"));
         }

@@ -1,7 +1,6 @@
-//! A TOML text as a tree whose every key knows its path and its line; what the keys mean, the caller knows.
+//! Parses TOML to a tree in which every key has its path and its line.
 //!
-//! The text comes in as a value. Deserializing into structs would end at the first fault and forget the lines, so the tree
-//! is walked by hand.
+//! Deserializing into structs would end at the first error and lose the lines, so the tree is built from spans.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -12,10 +11,10 @@ use toml::{
 
 use crate::{Origin, Problem, SourceName};
 
-/// Nothing that we read is deeper; what is deeper is shown as it was written.
-const DEEPEST: usize = 8;
+/// No file of ours is deeper; deeper values are kept as text.
+const MAX_DEPTH: usize = 8;
 
-/// A document, with what is no TOML in it as problems.
+/// A document, with its syntax errors as problems.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) root: Vec<Entry>,
@@ -47,7 +46,7 @@ pub(crate) enum Node {
 }
 
 impl Node {
-    /// What the value was written as, for a message.
+    /// Returns the value as it was written, for a message.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Text(text) | Self::Other(text) => text.clone(),
@@ -64,9 +63,9 @@ impl Entry {
             Node::Text(text) => return Some(text),
             Node::Other(written) => {
                 let quoted = format!("write {} = {written:?}", part(&self.name));
-                problems.push(self.problem("text in quotes").with_found(written).with_hint(quoted));
+                problems.push(self.problem("a string in quotes").with_found(written).with_hint(quoted));
             }
-            other => problems.push(self.problem("text in quotes").with_found(&other.shown())),
+            other => problems.push(self.problem("a string in quotes").with_found(&other.shown())),
         }
         None
     }
@@ -143,7 +142,7 @@ impl Walk<'_> {
                 (start, entry)
             })
             .collect();
-        // The library sorts by name; of two keys that mean one thing the later one is to blame.
+        // The library sorts by name. Of two keys for one setting the later one is reported.
         entries.sort_by_key(|(start, _)| *start);
         entries.into_iter().map(|(_, entry)| entry).collect()
     }
@@ -151,8 +150,8 @@ impl Walk<'_> {
     fn node(&mut self, value: &Spanned<DeValue<'_>>, path: &str, depth: usize) -> Node {
         match value.get_ref() {
             DeValue::String(text) => Node::Text(text.to_string()),
-            DeValue::Table(table) if depth < DEEPEST => Node::Table(self.table(table, path, depth + 1)),
-            DeValue::Array(items) if depth < DEEPEST => {
+            DeValue::Table(table) if depth < MAX_DEPTH => Node::Table(self.table(table, path, depth + 1)),
+            DeValue::Array(items) if depth < MAX_DEPTH => {
                 Node::List(items.iter().map(|item| self.node(item, path, depth + 1)).collect())
             }
             _ => Node::Other(self.written(value.span())),
@@ -177,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_know_their_paths_and_lines_in_the_order_of_the_text() {
+    fn reports_paths_and_lines_of_keys_in_the_order_of_the_text() {
         let document = read(
             SourceName::SettingsFile,
             "# é\nz = \"1\"\n[t]\n\"a.b/c\" = 7\n[t.deep]\nx = [\"y\", 1]\n[a]\n",
@@ -191,34 +190,34 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_the_text_is_a_problem_with_its_line() {
+    fn reports_every_syntax_error_with_its_line() {
         let document = read(SourceName::Policy, "a = \nb = \"1\"\nb = \"2\"\n");
         let keys: Vec<&str> = document.problems.iter().map(|problem| problem.origin.key.as_str()).collect();
         assert_eq!(keys, ["line 1", "line 3"]);
     }
 
     #[test]
-    fn a_deep_text_does_not_exhaust_the_stack() {
+    fn parses_deep_text_without_stack_overflow() {
         for text in ["a.".repeat(2_000) + "a = 1", "[".repeat(2_000), "a=".to_owned() + &"[".repeat(2_000)] {
             let _ = read(SourceName::Policy, &text);
         }
     }
 
     #[test]
-    fn what_is_too_deep_is_neither_a_table_nor_a_list() {
+    fn keeps_values_below_the_maximum_depth_as_text() {
         let lists = read(SourceName::Policy, &format!("x = {}1{}", "[".repeat(20), "]".repeat(20)));
         let (mut node, mut depth) = (&lists.root[0].node, 0);
         while let Node::List(items) = node {
             (node, depth) = (&items[0], depth + 1);
         }
-        assert_eq!(depth, DEEPEST);
+        assert_eq!(depth, MAX_DEPTH);
         let tables = read(SourceName::Policy, &("a.".repeat(20) + "a = 1"));
-        assert_eq!(tables.lines.0.len(), DEEPEST + 1);
+        assert_eq!(tables.lines.0.len(), MAX_DEPTH + 1);
     }
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "(\\PC|[\\[\\]=\".#{},\n a-c1])*") {
+        fn parses_any_text_without_panic(text in "(\\PC|[\\[\\]=\".#{},\n a-c1])*") {
             let _ = read(SourceName::Policy, &text);
         }
     }

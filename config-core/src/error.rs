@@ -1,7 +1,6 @@
-//! What is wrong with the settings: every problem, with its place and what was expected there.
+//! Problems: what is wrong with settings or variables, where, and what was expected.
 //!
-//! There is one shape for all of them, because they are read by people: as a line of text, or as JSON in an answer
-//! of the API. Programs only ask whether there is a problem at all.
+//! There is one type for all of them, because users read them, as a line of text or as JSON in a response of the API.
 
 use std::{
     collections::BTreeSet,
@@ -12,34 +11,34 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{Origin, one_line::OneLine};
 
-/// Longest piece of a wrong value that is shown, in characters.
-const LONGEST_FOUND: usize = 120;
+/// Maximum length of a wrong value in a message, in characters.
+const MAX_FOUND_LENGTH: usize = 120;
 
-/// One thing that is wrong, at one place.
+/// One invalid value, name or combination.
 ///
 /// As JSON: `{"source", "key", "found", "expected", "hint"}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// Where.
+    /// Where it is.
     pub origin: Origin,
-    /// The faulty value or the faulty piece of it, where showing it helps; shortened if it is long.
+    /// The invalid value or the invalid part of it, shortened if it is long; absent where it must not be shown.
     pub found: Option<String>,
-    /// What would have been right.
+    /// What was expected.
     pub expected: String,
-    /// What to do about it, where that is not plain.
+    /// What to do, where that is not obvious.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// Makes a problem that shows no value.
+    /// Creates a problem that shows no value.
     pub fn new(origin: Origin, expected: impl Into<String>) -> Self {
         Self { origin, found: None, expected: expected.into(), hint: None }
     }
 
-    /// Shows the faulty value, or its beginning if it is long.
+    /// Adds the invalid value, or its beginning if it is long.
     #[must_use]
     pub fn with_found(mut self, found: &str) -> Self {
-        self.found = Some(match found.char_indices().nth(LONGEST_FOUND) {
+        self.found = Some(match found.char_indices().nth(MAX_FOUND_LENGTH) {
             Some((end, _)) => format!("{}…", &found[..end]),
             None => found.to_owned(),
         });
@@ -89,11 +88,11 @@ impl Serialize for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Makes an error of what was found wrong, or lets `value` pass if nothing was.
+    /// Returns `value` if there is no problem.
     ///
     /// # Errors
     /// The problems, if there are any.
-    pub fn none_or<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
+    pub fn into_result<T>(problems: Vec<Problem>, value: T) -> Result<T, Self> {
         match Self::from_vec(problems) {
             Some(problems) => Err(problems),
             None => Ok(value),
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_sorted_by_key_and_print_one_per_line() {
+    fn sorts_by_key_drops_duplicates_and_prints_one_per_line() {
         let problems = Problems::from_vec(vec![
             problem("b", "a number").with_found("x\n").with_hint("remove it"),
             problem("a", "second").with_found("2"),
@@ -192,16 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_wrong_is_no_error() {
-        assert_eq!(Problems::none_or(Vec::new(), 7), Ok(7));
-        assert_eq!(Problems::none_or(vec![problem("a", "b")], 7), Err(problem("a", "b").into()));
+    fn no_problem_is_no_error() {
+        assert_eq!(Problems::into_result(Vec::new(), 7), Ok(7));
+        assert_eq!(Problems::into_result(vec![problem("a", "b")], 7), Err(problem("a", "b").into()));
         assert_eq!(Problems::from(problem("a", "b")).into_vec(), [problem("a", "b")]);
     }
 
     #[test]
-    fn a_long_value_is_shortened_between_characters() {
+    fn shortens_long_value_between_characters() {
         let shown = problem("a", "b").with_found(&"é".repeat(500)).found.unwrap();
-        assert_eq!(shown, format!("{}…", "é".repeat(LONGEST_FOUND)));
+        assert_eq!(shown, format!("{}…", "é".repeat(MAX_FOUND_LENGTH)));
         assert_eq!(problem("a", "b").with_found(&"é".repeat(120)).found.unwrap(), "é".repeat(120));
     }
 }

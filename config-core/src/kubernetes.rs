@@ -1,7 +1,7 @@
 //! The rules of Kubernetes for names and labels, checked locally.
 //!
-//! Only form: whether a thing of that name exists is not this module's business. Where Kubernetes accepts a name that
-//! can never work (an image the container runtime cannot parse), the rule here is that of the stricter party.
+//! Only the form is checked. Where Kubernetes accepts a name that can never work (an image that the container runtime cannot
+//! parse), the stricter rule is used.
 
 /// A rule that a text must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ impl Rule {
         Self::EnvName,
     ];
 
-    /// Tells whether a text satisfies the rule.
+    /// Returns whether a text satisfies the rule.
     ///
     /// ```
     /// use config_core::kubernetes::Rule;
@@ -67,7 +67,7 @@ impl Rule {
         }
     }
 
-    /// Says in words what a text must look like; fits after "expected".
+    /// Describes the texts that satisfy the rule, as the object of "expected".
     #[must_use]
     pub const fn expected(self) -> &'static str {
         match self {
@@ -100,8 +100,8 @@ impl Rule {
     }
 }
 
-const LONGEST_LABEL: usize = 63;
-const LONGEST_SUBDOMAIN: usize = 253;
+const MAX_LABEL_LENGTH: usize = 63;
+const MAX_SUBDOMAIN_LENGTH: usize = 253;
 
 fn is_lower_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit()
@@ -115,16 +115,16 @@ fn dns_part(text: &str) -> bool {
 }
 
 fn dns_label(text: &str) -> bool {
-    text.len() <= LONGEST_LABEL && dns_part(text)
+    text.len() <= MAX_LABEL_LENGTH && dns_part(text)
 }
 
 fn dns_subdomain(text: &str) -> bool {
-    text.len() <= LONGEST_SUBDOMAIN && text.split('.').all(dns_part)
+    text.len() <= MAX_SUBDOMAIN_LENGTH && text.split('.').all(dns_part)
 }
 
 fn name_part(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.len() <= LONGEST_LABEL
+    bytes.len() <= MAX_LABEL_LENGTH
         && bytes.first().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
@@ -137,7 +137,7 @@ fn qualified_name(text: &str) -> bool {
     }
 }
 
-/// The rule of every version of Kubernetes; newer ones let almost any character pass, older ones refuse the Job.
+/// The rule of every version of Kubernetes; newer ones accept almost any character, older ones reject the Job.
 fn env_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|byte| !byte.is_ascii_digit())

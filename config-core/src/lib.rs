@@ -1,15 +1,15 @@
 //! The settings of ephemeral executors: from environment, `JAVA_TOOL_OPTIONS` and workspace variables to typed values.
 //!
-//! Pure functions over values: nothing here reads the environment, a file or a clock, and nothing knows of a
-//! Kubernetes client. The program takes one [`EnvSnapshot`] of its environment at its start and hands it in.
+//! Pure functions over values: nothing here reads the environment, a file or a clock. The program takes one [`EnvSnapshot`]
+//! of its environment at its start and passes it in.
 //!
 //! # Three results
 //!
-//! | what | from | says |
+//! | value | set by | content |
 //! |---|---|---|
 //! | [`EphemeralSettings`] | the platform operator: environment, `JAVA_TOOL_OPTIONS` and settings file | where and with what image executors run |
 //! | [`WorkspaceOverrides`] | the workspace owner: `EPHEMERAL_*` variables of a workspace, its organization and its collections ([`Variables`]) | how this workspace's pods differ |
-//! | [`BatchInput`] | the environment of an executor | that it is an executor, and its payload |
+//! | [`BatchInput`] | the environment of an executor | the payload of an executor |
 //!
 //! # Precedence of settings, strongest first
 //!

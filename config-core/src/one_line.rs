@@ -1,9 +1,8 @@
-//! Text that stays in one line whatever was typed: keys and values may hold line breaks, and lines are what people and logs
-//! count in.
+//! Text that stays on one line: keys and values may hold line breaks, and logs are read line by line.
 
 use std::fmt::{self, Write};
 
-/// Passes text on with its control characters escaped.
+/// Writes text with its control characters escaped.
 pub(crate) struct OneLine<'a, 'b>(pub(crate) &'a mut fmt::Formatter<'b>);
 
 impl Write for OneLine<'_, '_> {
@@ -31,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_escaped_and_nothing_else_is() {
+    fn escapes_control_characters_only() {
         for (text, expected) in [
             ("", "<>"),
             ("é \"a\" \\n", "<é \"a\" \\n>"),

@@ -1,4 +1,4 @@
-//! The organization that a workspace belongs to, by every name under which the operator may have rules for it.
+//! The organization of a workspace, with every name by which settings files and policies may refer to it.
 
 use std::borrow::Cow;
 

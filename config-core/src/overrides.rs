@@ -57,7 +57,7 @@ impl WorkspaceOverrides {
     /// break a rule of Kubernetes, a mount path without a config map.
     pub fn parse(variables: &Variables, kind: Option<StepKind>) -> Result<Self, Problems> {
         let (overrides, problems) = Self::read(variables, kind);
-        Problems::none_or(problems, overrides)
+        Problems::into_result(problems, overrides)
     }
 
     /// Reads as [`parse`](Self::parse) does, but leaves out what is faulty and returns the problems beside it, so that they

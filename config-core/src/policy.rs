@@ -1,7 +1,7 @@
-//! What the platform operator lets the owners of workspaces and organizations set, and to what.
+//! The operator's policy: which variables the owners of workspaces and organizations may set, and to which values.
 //!
-//! Rules judge variables by their text, before they are read: so a value that only an apply would use is judged when the plan
-//! is made. What the finished pod may hold is judged by `job-spec`, with the level and the maximum of these rules.
+//! Rules check the text of variables, so that a value for applies is already checked for the plan. `job-spec` checks the
+//! finished pod, with the Pod Security level and the maximum of these rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ pub struct Policy {
     organizations: BTreeMap<String, RuleSet>,
 }
 
-/// One table of a policy; what is absent is said by a weaker one.
+/// One table of a policy; where a field is absent, a weaker table decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct RuleSet {
     allow: Option<Sourced<BTreeSet<&'static str>>>,
@@ -64,7 +64,7 @@ struct RuleSet {
     deadline: Option<Sourced<Seconds>>,
 }
 
-/// The rules that hold for the workspaces of one organization; `Default` are the built-in ones.
+/// The rules for the workspaces of one organization; `Default` are the built-in ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     allow: Sourced<BTreeSet<&'static str>>,
@@ -79,8 +79,8 @@ impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// Every problem with its line: what is no TOML, unknown keys, names that are no workspace variables, a permission where
-    /// none is needed, patterns for a variable whose value is YAML, amounts that cannot be read.
+    /// Every problem with its line: invalid TOML, unknown keys, names that are no workspace variables, a permission where none
+    /// is needed, patterns for a variable whose value is YAML, amounts that cannot be parsed.
     pub fn parse(text: &str) -> Result<Self, Problems> {
         parse::policy(text)
     }
@@ -101,9 +101,8 @@ impl Policy {
         Self { default: RuleSet { allow: Some(allow), ..RuleSet::default() }, ..Self::default() }
     }
 
-    /// Returns the rules for an organization that goes by any of these names. What is said for the earlier name is stronger,
-    /// and what is said for an organization is stronger than what is said for all: field by field, in `values` and `maximum`
-    /// entry by entry.
+    /// Returns the rules for an organization with these names. Those of an earlier name are stronger, and those of an
+    /// organization are stronger than those for all: field by field, in `values` and `maximum` entry by entry.
     #[must_use]
     pub fn rules_for(&self, organization: &[&str]) -> Rules {
         let own = organization.iter().filter_map(|name| self.organizations.get(*name));
@@ -146,7 +145,7 @@ impl Rules {
         &self.pod_security
     }
 
-    /// Returns what all containers of a pod that run at one time may use together.
+    /// Returns the maximum for all containers of a pod that run at the same time, together.
     #[must_use]
     pub const fn maximum(&self) -> &BTreeMap<ResourceName, Sourced<Quantity>> {
         &self.maximum
@@ -156,8 +155,8 @@ impl Rules {
     /// its maximum, for steps of every kind. `variables` are those of all layers that the workspace sees, or those of one
     /// layer alone.
     ///
-    /// What only the finished pod shows (YAML of Kubernetes, mounts in each other's way, Pod Security) is found by
-    /// `job_spec`, when a job is planned or previewed.
+    /// Checks that need the finished pod (fields of YAML variables, conflicting mounts, Pod Security) are those of
+    /// `job_spec`, which plans or previews a Kubernetes Job.
     ///
     /// ```
     /// use config_core::{Rules, Variables};
@@ -186,13 +185,13 @@ impl Rules {
             problems.extend(found);
             problems.extend(self.limit(&mut overrides));
         }
-        Problems::none_or(problems, WorkspaceOverrides::warnings(variables))
+        Problems::into_result(problems, WorkspaceOverrides::warnings(variables))
     }
 
-    /// Judges variables of workspaces, organizations and collections; those of the operator's own settings file are left in
-    /// peace. A variable for steps of one kind is judged as the one for all.
+    /// Checks variables of workspaces, organizations and collections; those of the operator's settings file are exempt. A
+    /// variable for steps of one kind is checked like the one for all.
     ///
-    /// Values that cannot be read are not judged: [`WorkspaceOverrides::read`](crate::WorkspaceOverrides::read) refuses
+    /// Lists that cannot be parsed are skipped: [`WorkspaceOverrides::read`](crate::WorkspaceOverrides::read) refuses
     /// them.
     #[must_use]
     pub fn check(&self, variables: &Variables) -> Vec<Problem> {

@@ -1,6 +1,6 @@
 //! The reference page of every setting, generated from the descriptors.
 //!
-//! A test compares it with `docs/reference/settings.md`, and its neighbours with theirs; with `UPDATE_REFERENCE=1` the test writes the file.
+//! A test of the api-server compares it with `docs/reference/settings.md`; `cargo xtask docs` writes the file.
 
 use std::fmt::Write as _;
 
@@ -12,17 +12,17 @@ use crate::{
 
 mod files;
 
-/// What holds for all variables of workspaces.
+/// The introduction to the variables of workspaces.
 const WORKSPACE: &str = "
-A variable is set for a workspace, as a global variable of its organization, or in a collection that the workspace refers to; in
-this order the one wins over the other, and all of them win over the variables of the operator's [settings file](settings-file.md).
-What a workspace may set, and to what, is decided by the operator's [policy](policy.md).
+A variable is set for a workspace, as a global variable of its organization, or in a collection that the workspace refers to; the
+first of these wins, and all of them win over the variables of the operator's [settings file](settings-file.md).
+The operator's [policy](policy.md) decides which variables a workspace may set, and to which values.
 
-A name that begins with `EPHEMERAL_` may end with `_PLAN` or `_APPLY`. Then it counts for steps of that kind alone (`_APPLY` for apply
-and destroy), and there it wins over the name without the ending, whatever layer either comes from. So a plan needs no account that
+A name that begins with `EPHEMERAL_` may have the suffix `_PLAN` or `_APPLY`. Then it applies to steps of that kind only (`_APPLY` for apply
+and destroy), and there it wins over the name without the suffix, whichever layer either comes from. So a plan needs no account that
 can change anything: `EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader` beside `EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer`.
 
-A name that begins with `EPHEMERAL_` and is not on this page is refused, with the nearest name that is.
+A name that begins with `EPHEMERAL_` and is not on this page is refused with the nearest known name.
 ";
 
 pub use files::{policy_page, settings_file_page};
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_every_name_once() {
+    fn page_has_every_name_once() {
         let page = settings_page();
         let settings = || platform::settings().chain(workspace::settings()).chain(executor::ALL);
         for Setting { name, .. } in settings() {

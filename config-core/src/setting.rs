@@ -63,10 +63,11 @@ pub struct Setting {
     pub permission: bool,
     /// What the patterns of a policy are matched against.
     pub items: Items,
-    /// Whether values may be secret: messages show only what stands before the first `=` of an item.
+    /// Whether values may be secret: messages show only the part of an item before its first `=`.
     pub is_secret: bool,
     /// The fields of the Kubernetes Job that this variable alone decides: paths with `.`, in which list items go by name; `*`
-    /// stands for one part, `**` at the end for any number of parts. `job_spec` knows the fields that several settings decide.
+    /// matches one part, `**` at the end any number. Of several variables the first in the order of the reference page counts.
+    /// `job_spec` has the fields that several settings decide together.
     pub sets: &'static [&'static str],
     /// What to do instead of setting an empty value.
     pub if_empty: Option<&'static str>,
@@ -231,12 +232,12 @@ macro_rules! variables {
 }
 pub(crate) use variables;
 
-/// Parses a value of a type; the type decides what becomes of spaces around it.
+/// Parses a value; whether spaces around it are accepted depends on its type.
 pub(crate) fn value<T: FromStr<Err: Into<ListError>>>(text: &str) -> Result<T, ListError> {
     text.parse().map_err(Into::into)
 }
 
-/// Parses a value of a type; spaces around it are dropped.
+/// Parses a value without the spaces around it.
 pub(crate) fn trimmed<T: FromStr<Err: Into<ListError>>>(text: &str) -> Result<T, ListError> {
     value(text.trim())
 }

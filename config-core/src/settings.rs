@@ -18,7 +18,7 @@ use crate::{
 
 /// Where and with what image executors run.
 ///
-/// `Default` is what an empty environment gives.
+/// `Default` has the built-in defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EphemeralSettings {
     /// Namespace of the Kubernetes Jobs.
@@ -27,7 +27,7 @@ pub struct EphemeralSettings {
     pub image: Sourced<Image>,
     /// Secrets whose entries become environment variables of the executor; a later one wins.
     pub secrets: Sourced<NameList<SecretName>>,
-    /// How executors are handed their payloads.
+    /// How payloads get to executors.
     pub payload_delivery: Sourced<Deliveries>,
     /// How long an executor may wait for one and the same thing before it starts.
     pub pod_start_timeout: Sourced<Seconds>,
@@ -49,10 +49,10 @@ impl EphemeralSettings {
         Self::load_with(env, None)
     }
 
-    /// Does the same with a settings file, which is weaker than the environment.
+    /// Loads the settings with a settings file, which is weaker than the environment.
     ///
     /// # Errors
-    /// The same problems; those of values of the file tell their lines.
+    /// The same problems; those of the file have their lines.
     pub fn load_with(env: &EnvSnapshot, file: Option<&SettingsFile>) -> Result<Self, Problems> {
         let options = |source, variable| {
             env.get(variable).map(|text| property::read_options(source, variable, text)).unwrap_or_default()
@@ -80,10 +80,10 @@ impl EphemeralSettings {
             settings.variables = file.variables.clone();
             file.lines.locate(SourceName::SettingsFile, &mut problems);
         }
-        Problems::none_or(problems, settings)
+        Problems::into_result(problems, settings)
     }
 
-    /// Values that cannot be parsed become problems; the default stands in for them.
+    /// Values that cannot be parsed become problems and are replaced by the default.
     fn from_merged(merged: Merged, problems: &mut Vec<Problem>) -> Self {
         let Merged { mut settings, node_selector } = merged;
         Self {
@@ -98,8 +98,8 @@ impl EphemeralSettings {
         }
     }
 
-    /// Returns the variables that the settings file has for the workspaces of an organization; it is looked for by each of
-    /// the names given, and of two values of a variable that of the earlier name holds.
+    /// Returns the variables that the settings file has for the workspaces of an organization with these names; those of an
+    /// earlier name win.
     ///
     /// They are weaker than those of workspace, organization and collections:
     /// `Variables::merge(…).or(settings.variables_for(&[id, name]))`.
@@ -129,7 +129,7 @@ fn defaults() -> RawLayer {
     layer
 }
 
-/// Parses the value of a setting; the default stands in for a faulty one.
+/// Parses the value of a setting; a faulty one is reported and replaced by the default.
 fn read<T>(
     variable: &Variable<T>,
     settings: &mut BTreeMap<String, Sourced<String>>,

@@ -1,7 +1,6 @@
 //! The settings file of the platform operator: the same settings as in the environment, and variables for workspaces.
 //!
-//! TOML, as text: somebody else has read the file. What the values are worth is decided where those of other sources are
-//! checked, `settings.rs` and [`WorkspaceOverrides`].
+//! The caller reads the file. Values are checked like those of other sources, in `settings.rs` and [`WorkspaceOverrides`].
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ use crate::{
 const VARIABLES: &str = "variables";
 const ORGANIZATIONS: &str = "organizations";
 
-/// What the settings file of the platform operator says.
+/// The settings file of the platform operator.
 ///
 /// ```toml
 #[doc = include_str!("../examples/settings.toml")]
@@ -58,16 +57,15 @@ pub struct FileVariables {
 }
 
 impl FileVariables {
-    /// Returns what holds for the workspaces of an organization that goes by any of these names; the first one with a value
-    /// for a variable wins, and what is said for all organizations is weaker.
+    /// Returns the variables for the workspaces of an organization with any of these names; those of an earlier name win, and
+    /// those for all organizations are weaker.
     #[must_use]
     pub fn of(&self, organization: &[&str]) -> Variables {
         let own = organization.iter().filter_map(|name| self.organizations.get(*name));
         own.chain([&self.general]).fold(Variables::default(), |stronger, weaker| stronger.or(weaker.clone()))
     }
 
-    /// Every value is read once as a workspace would read it, so that a fault is the operator's at the start of the server
-    /// and not a workspace owner's later.
+    /// Reads every value as a workspace does, so that the server fails to start where a job would fail later.
     fn check(&self) -> Vec<Problem> {
         let of_organizations = self.organizations.values().map(|own| own.clone().or(self.general.clone()));
         [self.general.clone()]
@@ -82,9 +80,9 @@ impl SettingsFile {
     /// Reads a settings file.
     ///
     /// # Errors
-    /// Every problem with its line: what is no TOML, unknown names, values of another type than text, variables that the
-    /// workspaces could not read. Values of settings are checked by
-    /// [`EphemeralSettings::load_with`](crate::EphemeralSettings::load_with), when it is known which source holds.
+    /// Every problem with its line: invalid TOML, unknown names, values that are no strings, variables that a workspace could
+    /// not read. Values of settings are checked by
+    /// [`EphemeralSettings::load_with`](crate::EphemeralSettings::load_with), when it is known which source wins.
     pub fn parse(text: &str) -> Result<Self, Problems> {
         let document = document::read(SourceName::SettingsFile, text);
         let mut file = Self { lines: document.lines, ..Self::default() };
@@ -103,7 +101,7 @@ impl SettingsFile {
             }
         }
         file.lines.locate(SourceName::SettingsFile, &mut problems);
-        Problems::none_or(problems, file)
+        Problems::into_result(problems, file)
     }
 
     fn setting(&mut self, entry: &Entry, seen: &mut BTreeMap<Target, String>, problems: &mut Vec<Problem>) {

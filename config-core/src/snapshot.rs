@@ -1,6 +1,6 @@
 //! The environment of a process as a value.
 //!
-//! Does not read the environment: the program does that once, in `main`, and collects the pairs into a snapshot.
+//! The program reads the environment once, in `main`, and collects the pairs into a snapshot.
 
 use std::{collections::BTreeMap, fmt};
 

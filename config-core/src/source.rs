@@ -1,7 +1,6 @@
 //! Where values come from: sources, origins, and one raw layer per kind of source.
 //!
-//! Layers hold text as it was found, in order of precedence; whether a value is any good is decided after merging
-//! (`settings.rs`).
+//! Layers hold text as it was found, in order of precedence; values are checked after merging (`settings.rs`).
 
 use std::fmt::{self, Write as _};
 
@@ -39,12 +38,12 @@ pub enum SourceName {
     Workspace,
     /// The policy of the platform operator; the key is the path of a rule.
     Policy,
-    /// What belongs to one Kubernetes Job alone: its ids, its payload. Not a source of settings; problems name it.
+    /// The data of one Kubernetes Job: its IDs, its payload. Not a source of settings; problems refer to it.
     Request,
 }
 
 impl SourceName {
-    /// Returns the name that stands for the source in JSON.
+    /// Returns the name of the source in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +96,7 @@ impl fmt::Display for SourceName {
     }
 }
 
-/// The place where a value was found.
+/// Where a value was found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The kind of source.
@@ -129,7 +128,7 @@ impl fmt::Display for Origin {
         let Self { source, key } = self;
         let mut f = OneLine(f);
         match source {
-            // The variable as a whole, when it cannot be split into options or is no JSON.
+            // The variable as a whole, when it cannot be split into options or parsed as JSON.
             SourceName::JavaToolOptions | SourceName::JavaOptions | SourceName::SpringApplicationJson
                 if [keys::JAVA_TOOL_OPTIONS, keys::JAVA_OPTIONS, keys::SPRING_APPLICATION_JSON]
                     .contains(&key.as_str()) =>
@@ -142,7 +141,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value together with the place where it was found.
+/// A value and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Sourced<T> {
     /// The value.
@@ -152,7 +151,7 @@ pub struct Sourced<T> {
 }
 
 impl<T> Sourced<T> {
-    /// Joins a value and its origin.
+    /// Creates a value with its origin.
     pub const fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
@@ -167,7 +166,7 @@ pub(crate) enum Target {
     NodeSelector(String),
 }
 
-/// The setting that a name stands for.
+/// The setting that a name refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) target: Target,
@@ -189,7 +188,8 @@ pub(crate) struct OldUse {
     pub(crate) found: Sourced<String>,
 }
 
-/// What one source says, before it is merged with the others. Of two entries with one target the later one holds.
+/// The entries of one source, before they are merged with those of the others. Of two entries with one target the later one is
+/// used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawLayer {
     pub(crate) entries: Vec<(Target, Sourced<String>)>,
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_reads_as_a_person_would_say_it() {
+    fn origin_prints_source_and_key() {
         let cases = [
             (SourceName::Default, "image", "built-in default image"),
             (
@@ -251,14 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_source_is_that_of_its_json() {
+    fn source_name_equals_its_json() {
         for source in SourceName::ALL {
             assert_eq!(serde_json::to_value(source).unwrap(), source.as_str());
         }
     }
 
     #[test]
-    fn sources_are_ordered_by_precedence() {
+    fn orders_sources_by_precedence() {
         assert!(SourceName::Default < SourceName::Environment);
         assert!(SourceName::Environment < SourceName::JavaToolOptions);
         assert!(SourceName::JavaToolOptions < SourceName::JavaOptions);

@@ -1,12 +1,12 @@
-//! The two kinds of steps that may be given different settings.
+//! The two kinds of steps that may have different settings.
 
 use std::fmt;
 
-/// What a step may do to infrastructure: look, or change.
+/// Whether a step reads or changes infrastructure.
 ///
-/// A variable of the `EPHEMERAL_*` family whose name ends with the suffix of a kind counts for steps of that kind alone, and
-/// there it wins over the variable without the suffix, whatever layer either comes from. So a plan can run with an
-/// account that may only read.
+/// A variable of the `EPHEMERAL_*` family whose name ends with the suffix of a kind applies to steps of that kind only. There
+/// it wins over the variable without the suffix, whichever layer either comes from. So a plan can run with a read-only
+/// account.
 ///
 /// ```
 /// use config_core::{StepKind, Variables, WorkspaceOverrides, workspace};
@@ -37,7 +37,7 @@ impl StepKind {
     /// Every kind.
     pub const ALL: [Self; 2] = [Self::Plan, Self::Apply];
 
-    /// Returns what the name of a variable ends with that counts for this kind alone.
+    /// Returns the suffix of the names of variables for this kind alone.
     #[must_use]
     pub const fn suffix(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_prints_as_the_end_of_its_variables_in_lower_case() {
+    fn prints_the_suffix_in_lower_case() {
         for kind in StepKind::ALL {
             assert_eq!(format!("_{kind}").to_uppercase(), kind.suffix());
         }

@@ -1,12 +1,11 @@
-//! Names that nobody knows: the problem, with the nearest known name as a hint.
+//! Unknown names: the problem, with the nearest known name as a hint.
 
 use crate::{Origin, Problem};
 
-/// How alike two names must be (0 to 1) to suggest the one for the other.
-const ALIKE: f64 = 0.55;
+/// The minimum similarity of two names (0 to 1) for a suggestion.
+const MIN_SIMILARITY: f64 = 0.55;
 
-/// Makes the problem of an unknown name; `family` is what all `known` names begin with, so it tells nothing about
-/// how alike they are.
+/// Reports an unknown name. `family` is the common prefix of the `known` names, which says nothing about similarity.
 pub(crate) fn problem(origin: Origin, name: &str, family: &str, known: &[&str]) -> Problem {
     let bare = if starts_with_ignoring_case(name, family) { &name[family.len()..] } else { name };
     let bare_known = known.iter().map(|candidate| candidate.strip_prefix(family).unwrap_or(candidate));
@@ -20,29 +19,29 @@ pub(crate) fn problem(origin: Origin, name: &str, family: &str, known: &[&str]) 
     }
 }
 
-/// Finds the known name that is most like `name`; letters are compared without regard to case.
+/// Finds the known name that is most similar to `name`, ignoring case.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     let length = name.chars().count();
     known
         .into_iter()
-        // Comparing takes time with the product of the lengths, and whoever writes a name decides how long it is.
-        .filter(|candidate| may_be_alike(length, candidate.chars().count()))
+        // The time to compare grows with the product of the lengths, and the user decides how long a name is.
+        .filter(|candidate| may_be_similar(length, candidate.chars().count()))
         .map(|candidate| {
             (strsim::normalized_damerau_levenshtein(&name, &candidate.to_ascii_lowercase()), candidate)
         })
-        .filter(|(score, _)| *score >= ALIKE)
+        .filter(|(score, _)| *score >= MIN_SIMILARITY)
         .max_by(|(left, _), (right, _)| left.total_cmp(right))
         .map(|(_, candidate)| candidate)
 }
 
-/// Tells whether names of these lengths can be alike: what the longer one has more must be inserted at the least.
+/// Returns whether names of these lengths can be similar: the difference in length is the minimum number of insertions.
 #[expect(
     clippy::cast_precision_loss,
-    reason = "a name whose length has lost precision is not like any other"
+    reason = "a name whose length loses precision is not similar to any other"
 )]
-fn may_be_alike(one: usize, other: usize) -> bool {
-    one.min(other) as f64 >= ALIKE * one.max(other) as f64
+fn may_be_similar(one: usize, other: usize) -> bool {
+    one.min(other) as f64 >= MIN_SIMILARITY * one.max(other) as f64
 }
 
 pub(crate) fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
@@ -54,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_suggested_or_else_all_are_listed() {
+    fn suggests_the_nearest_name_or_lists_all() {
         let hint = |name| {
             let origin = Origin::new(crate::SourceName::Workspace, name);
             problem(origin, name, "EPHEMERAL_", &["EPHEMERAL_TOLERATIONS", "EPHEMERAL_MAP_NAME"])
@@ -68,15 +67,15 @@ mod tests {
     }
 
     #[test]
-    fn names_are_compared_only_if_their_lengths_let_them_be_alike() {
-        // 5 of 9 characters are just alike enough, and no name with 5 can be like one with 10.
+    fn compares_names_only_if_their_lengths_are_close() {
+        // 5 equal characters of 9 are enough; a name of 5 cannot be similar to one of 10.
         assert_eq!(nearest("abcde", ["abcdefghi", "abcdefghij"]), Some("abcdefghi"));
         assert_eq!(nearest("abcdefghi", ["abcde"]), Some("abcde"));
-        assert!(!may_be_alike(4, 9) && !may_be_alike(100_000, 20));
+        assert!(!may_be_similar(4, 9) && !may_be_similar(100_000, 20));
     }
 
     #[test]
-    fn a_prefix_may_end_inside_a_character() {
+    fn compares_prefix_that_ends_inside_a_character() {
         assert!(!starts_with_ignoring_case("Executoré", "ExecutorEp"));
         assert!(starts_with_ignoring_case("EXECUTORX", "Executor"));
     }

@@ -1,7 +1,6 @@
 //! The small grammars of workspace variables, one type each with `FromStr` and `Display`.
 //!
-//! Pure text to data. A list is read to its end, so every faulty entry is reported, not only the first one; which
-//! variable the text came from is added by the caller.
+//! A list is parsed to its end, so every faulty entry is reported, not only the first one. The caller adds the origin.
 
 use std::fmt;
 
@@ -34,7 +33,7 @@ pub use seconds::Seconds;
 pub(crate) use seconds::{SECONDS, SECONDS_AT_LEAST_1, positive_seconds};
 pub use security::{ContainerSecurity, PodSecurity, SeccompProfile};
 pub use tolerations::{TaintEffect, TaintMatch, Toleration, Tolerations};
-pub use yaml::{Yaml, kind_in_words};
+pub use yaml::{Yaml, json_type_name};
 
 /// A faulty entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +42,7 @@ pub struct EntryError {
     pub entry: String,
     /// What was expected instead.
     pub expected: String,
-    /// What to do about it, where that is not plain.
+    /// What to do, where that is not obvious.
     pub hint: Option<String>,
 }
 
@@ -88,8 +87,8 @@ impl From<NameError> for ListError {
 }
 
 impl ListError {
-    /// Lets `value` pass if there are no errors.
-    fn none_or<T>(errors: Vec<EntryError>, value: T) -> Result<T, Self> {
+    /// Returns `value` if there is no error.
+    fn into_result<T>(errors: Vec<EntryError>, value: T) -> Result<T, Self> {
         if errors.is_empty() { Ok(value) } else { Err(Self(errors)) }
     }
 
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_of_a_list_is_its_faulty_entries_in_order() {
+    fn list_error_iterates_faulty_entries_in_order() {
         let errors = "a;b=1;c".parse::<KeyValues>().unwrap_err();
         let mut entries = Vec::new();
         for error in &errors {

@@ -1,6 +1,6 @@
 //! The variables of category `ENV` that a step sees: several layers merged into one, each value with its origin.
 //!
-//! Knows nothing about what a variable means; [`crate::WorkspaceOverrides`] reads those of the `EPHEMERAL_*` family.
+//! [`crate::WorkspaceOverrides`] reads those of the `EPHEMERAL_*` family; all others are only passed on.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -8,7 +8,7 @@ use crate::{Origin, SourceName, Sourced};
 
 /// Environment variables with their origins; `Debug` shows names only, because values are often secrets.
 ///
-/// Collecting pairs makes variables of a workspace:
+/// Pairs are collected as variables of a workspace:
 ///
 /// ```
 /// use config_core::Variables;
@@ -68,7 +68,7 @@ impl Variables {
         merged
     }
 
-    /// Makes variables of values that know their origins.
+    /// Creates variables from values with their origins.
     pub(crate) fn new(entries: impl IntoIterator<Item = (String, Sourced<String>)>) -> Self {
         Self(entries.into_iter().collect())
     }
@@ -79,7 +79,7 @@ impl Variables {
         }))
     }
 
-    /// Adds the variables of a weaker layer; those that are here already win.
+    /// Adds the variables of a weaker layer; those that are already set win.
     #[must_use]
     pub fn or(mut self, weaker: Self) -> Self {
         for (name, value) in weaker.0 {
@@ -94,7 +94,7 @@ impl Variables {
         self.0.get(name).map(|found| found.value.as_str())
     }
 
-    /// Returns where a variable was found; one that is not there is one of the workspace, where it could be set.
+    /// Returns where a variable was found; for one that is not set, the workspace variable of that name.
     #[must_use]
     pub fn origin_of(&self, name: &str) -> Origin {
         match self.0.get(name) {
@@ -108,7 +108,7 @@ impl Variables {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// Removes a variable; tells whether it was there.
+    /// Removes a variable; returns whether it was set.
     pub fn remove(&mut self, name: &str) -> bool {
         self.0.remove(name).is_some()
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_workspace_wins_over_global_variables_and_these_over_collections_by_priority() {
+    fn merges_workspace_over_global_over_collections_by_priority() {
         let merged = Variables::merge(
             &pairs(&["A"], "workspace"),
             &pairs(&["A", "B"], "global"),
@@ -166,13 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_a_value() {
+    fn keeps_empty_value() {
         let merged = Variables::merge(&pairs(&["A"], ""), &pairs(&["A"], "global"), &[]);
         assert_eq!(merged.get("A"), Some(""));
     }
 
     #[test]
-    fn a_variable_is_removed_once() {
+    fn removes_variable_once() {
         let mut variables: Variables = [("A", "1"), ("B", "2")].into_iter().collect();
         assert_eq!([variables.remove("A"), variables.remove("A")], [true, false]);
         assert_eq!((variables.get("A"), variables.get("B")), (None, Some("2")));

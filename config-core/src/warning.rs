@@ -18,7 +18,7 @@ use crate::{
 /// As JSON: `{"source", "key", "found", "meaning", "hint"}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Warning {
-    /// Where.
+    /// Where it is.
     pub origin: Origin,
     /// The value.
     pub found: String,
@@ -71,7 +71,7 @@ impl WorkspaceOverrides {
     pub fn warnings(variables: &Variables) -> Vec<Warning> {
         let mut warnings = platform_settings(variables);
         warnings.extend(half_a_plugin_cache(variables));
-        let value = variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).filter(|value| says_no(value));
+        let value = variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).filter(|value| is_negative(value));
         warnings.extend(value.map(|value| {
             Warning::new(variables, ENABLE_EPHEMERAL_EXECUTOR.name, value).with_meaning(
                 "which has no effect, because every step runs in an ephemeral executor",
@@ -128,10 +128,10 @@ fn half_a_plugin_cache(variables: &Variables) -> Option<Warning> {
     }
 }
 
-fn says_no(value: &str) -> bool {
+fn is_negative(value: &str) -> bool {
     ["0", "false", "no", "off", "n", "f", "disabled", ""]
         .iter()
-        .any(|word| value.trim().eq_ignore_ascii_case(word))
+        .any(|spelling| value.trim().eq_ignore_ascii_case(spelling))
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn any_value_enables_ephemeral_executors() {
+    fn any_value_asks_for_ephemeral_executors() {
         for value in ["1", "true", "0", "false", ""] {
             let variables = variables(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", value)]);
             assert!(WorkspaceOverrides::asks_for_ephemeral_executor(&variables), "{value:?}");
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_says_no_is_warned_about() {
+    fn warns_about_negative_switch() {
         for value in ["0", "false", "FALSE", " off ", "No", ""] {
             assert_eq!(
                 messages(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", value)]),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_names_the_layer_that_holds_the_value() {
+    fn warning_has_the_origin_of_the_value() {
         let global = [("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR".to_owned(), "0".to_owned())].into();
         let merged = Variables::merge(&BTreeMap::new(), &global, &[]);
         assert_eq!(
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_setting_in_a_workspace_is_warned_about() {
+    fn warns_about_platform_settings_in_workspace() {
         assert_eq!(
             messages(&[("ExecutorEphemeralImage", "a"), ("PodStartTimeout", "1m"), ("ExecutorUrl", "x")]),
             [
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_plugin_cache_is_warned_about() {
+    fn warns_about_half_a_plugin_cache() {
         assert_eq!(
             messages(&[("TF_PLUGIN_CACHE_DIR", "/cache")]),
             [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn warnings_serialise_for_the_api_and_are_sorted_by_name() {
+    fn serializes_warnings_sorted_by_name() {
         let variables =
             variables(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "0"), ("PVC_CLAIM_NAME", "cache")]);
         assert_eq!(

@@ -93,7 +93,7 @@ pub(crate) fn find(name: &str) -> Option<&'static dyn AnyVariable> {
     variables().find(|variable| variable.setting().name == name)
 }
 
-/// Finds the variable that a name stands for, for steps of one kind or of all.
+/// Finds a variable by its name, with or without the suffix of a kind of steps.
 pub(crate) fn find_for_any_kind(name: &str) -> Option<&'static dyn AnyVariable> {
     match without_kind(name) {
         bare if bare == name || bare.starts_with(keys::EPHEMERAL_PREFIX) => find(bare),

@@ -1,8 +1,8 @@
-//! A Java virtual machine is the judge of [`config_core::java_options`]: both read the same texts of
-//! `JAVA_TOOL_OPTIONS`, and must agree on every system property and on every refusal.
+//! Compares [`config_core::java_options`] with a Java virtual machine: both parse the same texts of `JAVA_TOOL_OPTIONS` and
+//! must agree on every system property and on every error.
 //!
-//! Each text costs the start of a virtual machine. With `CI` set it is 2,000 texts, a minute or two on two cores, and else
-//! the first 300; `JVM_CASES=2000` sets any number. Without a Java development kit this is skipped with a message, and
+//! Each text takes the start of a virtual machine. With `CI` set there are 2,000 texts (one or two minutes on two cores),
+//! otherwise 300; `JVM_CASES=2000` sets any number. Without a Java development kit the test is skipped with a message, and
 //! fails with `CI` set.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by a panic too")]
@@ -25,20 +25,20 @@ use config_core::java_options;
 #[path = "jvm/strings.rs"]
 mod strings;
 
-/// The number of texts where nobody waits.
+/// The number of texts in CI.
 const CASES_IN_CI: usize = 2_000;
-/// The number of texts of a usual run.
+/// The number of texts of a local run.
 const CASES: usize = 300;
 
 type Properties = BTreeMap<String, String>;
 
-/// A way to start virtual machines, and the system properties that each has on its own.
-struct Judge {
+/// Starts virtual machines; `own` are the system properties that each has without options.
+struct Jvm {
     classes: &'static Path,
     own: Properties,
 }
 
-impl Judge {
+impl Jvm {
     /// Compiles the program that prints the properties; `None` without a Java development kit.
     fn new() -> Option<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/jvm/PrintProperties.java");
@@ -46,19 +46,19 @@ impl Judge {
         Command::new("java").arg("-version").stderr(Stdio::null()).status().ok()?;
         let compiled = Command::new("javac").arg("-d").arg(classes).arg(source).status().ok()?;
         assert!(compiled.success(), "javac: {compiled}");
-        let judge = Self { classes, own: Properties::new() };
-        let own = stored_properties(&judge.start(None).stdout);
+        let jvm = Self { classes, own: Properties::new() };
+        let own = stored_properties(&jvm.start(None).stdout);
         assert!(own.contains_key("java.version"), "a virtual machine has properties of its own: {own:?}");
-        Some(Self { own, ..judge })
+        Some(Self { own, ..jvm })
     }
 
     fn start(&self, options: Option<&str>) -> Output {
         let mut java = Command::new("java");
-        // Starting fast is all that matters. Later options win over those of the variable, so the heap stays small.
+        // Options that make the start fast. They win over those of the variable, so the heap stays small.
         java.args(["-Xint", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xmx32m"]);
-        // Refusals are to be those of the tokenizer, not of options that no virtual machine knows.
+        // Only the tokenizer may fail, not the check of unknown options.
         java.arg("-XX:+IgnoreUnrecognizedVMOptions").arg("-cp").arg(self.classes).arg("PrintProperties");
-        // Text beyond ASCII reaches Java as what it is only in a locale that says so.
+        // Java decodes text beyond ASCII correctly only in a UTF-8 locale.
         java.env("LC_ALL", "C.UTF-8");
         for other in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"] {
             java.env_remove(other);
@@ -67,7 +67,7 @@ impl Judge {
         java.stdin(Stdio::null()).output().expect("java started a moment ago")
     }
 
-    /// The system properties of a virtual machine with these options, or `None` if it refuses how they are quoted.
+    /// Returns the system properties of a virtual machine with these options, or `None` for an unmatched quote.
     fn properties(&self, options: &str) -> Option<Properties> {
         let Output { status, stdout, stderr } = self.start(Some(options));
         let stderr = String::from_utf8_lossy(&stderr);
@@ -76,12 +76,12 @@ impl Judge {
         }
         assert!(
             stderr.contains("Unmatched quote in JAVA_TOOL_OPTIONS"),
-            "{options:?} is refused for another reason, {status}: {stderr}"
+            "{options:?} fails for another reason, {status}: {stderr}"
         );
         None
     }
 
-    /// The same by our tokenizer.
+    /// Returns the same by our tokenizer.
     fn expected(&self, options: &str) -> Option<Properties> {
         let mut properties = self.own.clone();
         for option in java_options::split(options).ok()? {
@@ -93,7 +93,7 @@ impl Judge {
     }
 }
 
-/// Reads what `Properties.store` writes: one property a line, escapes of Java, each half of a surrogate pair for itself.
+/// Parses the output of `Properties.store`: one property per line, escapes of Java, each half of a surrogate pair on its own.
 fn stored_properties(text: &[u8]) -> Properties {
     let text = std::str::from_utf8(text).expect("the stored form is ASCII");
     text.lines().filter(|line| !line.starts_with('#')).map(stored_property).collect()
@@ -128,12 +128,12 @@ fn stored_property(line: &str) -> (String, String) {
     (key, value)
 }
 
-/// What two readings of one text differ in.
+/// Describes the difference between two results for one text.
 fn difference(ours: Option<&Properties>, theirs: Option<&Properties>) -> Option<String> {
     match (ours, theirs) {
         (None, None) => None,
-        (None, Some(_)) => Some("we refuse what the virtual machine accepts".to_owned()),
-        (Some(_), None) => Some("we accept what the virtual machine refuses".to_owned()),
+        (None, Some(_)) => Some("only the virtual machine accepts it".to_owned()),
+        (Some(_), None) => Some("only our tokenizer accepts it".to_owned()),
         (Some(ours), Some(theirs)) => {
             let keys = ours.keys().chain(theirs.keys()).filter(|key| ours.get(*key) != theirs.get(*key));
             let lines: Vec<String> = keys
@@ -146,25 +146,25 @@ fn difference(ours: Option<&Properties>, theirs: Option<&Properties>) -> Option<
 
 #[expect(
     clippy::explicit_write,
-    reason = "it is not captured, and what was not checked must not stay unseen"
+    reason = "standard error is not captured by the test harness, so a skipped test is visible"
 )]
-fn say(message: &str) {
+fn report(message: &str) {
     writeln!(std::io::stderr(), "{message}").unwrap();
 }
 
-#[expect(clippy::disallowed_methods, reason = "a person chooses by these variables what a run must show")]
+#[expect(clippy::disallowed_methods, reason = "these variables select the number of cases")]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[test]
-fn our_tokenizer_and_a_java_virtual_machine_agree() {
+fn splits_options_like_a_java_virtual_machine() {
     let in_ci = variable("CI").is_some();
     let usual = if in_ci { CASES_IN_CI } else { CASES };
     let count = variable("JVM_CASES").map_or(usual, |count| count.parse().expect("JVM_CASES is a number"));
-    let Some(judge) = Judge::new() else {
+    let Some(jvm) = Jvm::new() else {
         assert!(!in_ci, "there is no java or no javac on the PATH");
-        say(
+        report(
             "SKIPPED: JAVA_TOOL_OPTIONS was not compared with Java: there is no java or no javac on the PATH",
         );
         return;
@@ -179,12 +179,12 @@ fn our_tokenizer_and_a_java_virtual_machine_agree() {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(|| {
                 while let Some(text) = texts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let theirs = judge.properties(text);
+                    let theirs = jvm.properties(text);
                     match &theirs {
                         None => refused.fetch_add(1, Ordering::Relaxed),
-                        Some(all) => defined.fetch_add(all.len() - judge.own.len(), Ordering::Relaxed),
+                        Some(all) => defined.fetch_add(all.len() - jvm.own.len(), Ordering::Relaxed),
                     };
-                    if let Some(difference) = difference(judge.expected(text).as_ref(), theirs.as_ref()) {
+                    if let Some(difference) = difference(jvm.expected(text).as_ref(), theirs.as_ref()) {
                         differences.lock().unwrap().push(format!("{text:?}: {difference}"));
                     }
                 }
@@ -193,12 +193,12 @@ fn our_tokenizer_and_a_java_virtual_machine_agree() {
     });
     let (refused, defined) = (refused.into_inner(), defined.into_inner());
     let differences = differences.into_inner().unwrap();
-    say(&format!(
-        "{} texts in {:.1} s: {refused} refused, {defined} properties, {} disagreements",
+    report(&format!(
+        "{} texts in {:.1} s: {refused} rejected, {defined} properties, {} differences",
         texts.len(),
         start.elapsed().as_secs_f64(),
         differences.len()
     ));
     assert!(differences.is_empty(), "{}", differences.join("\n"));
-    assert!(refused * 10 > texts.len() && defined > texts.len(), "the texts hold too little of one kind");
+    assert!(refused * 10 > texts.len() && defined > texts.len(), "there are too few texts of one kind");
 }

@@ -72,7 +72,7 @@ pub(crate) fn validate(
     if let Some(spec) = template.spec.filter(|_| is_limited) {
         maximum::check(&spec, rules, &plan.origins, &mut problems);
     }
-    Problems::none_or(problems, plan)
+    Problems::into_result(problems, plan)
 }
 
 /// Plans the Job as far as its parts can be used; without a plan there is a problem.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use config_core::value::{Yaml, kind_in_words};
+use config_core::value::{Yaml, json_type_name};
 use serde_json::Value;
 
 /// Reads a file: an object of texts where its name ends as that of a YAML or JSON file does, else lines `NAME=value`.
@@ -59,7 +59,7 @@ fn object(file: &str, value: &Value) -> Result<BTreeMap<String, String>, Vec<Str
         // A file with nothing but comments.
         Value::Null => return Ok(BTreeMap::new()),
         other => {
-            let kind = kind_in_words(other);
+            let kind = json_type_name(other);
             return Err(vec![format!("{file}: found {kind}, expected an object of names and values")]);
         }
     };
@@ -86,7 +86,7 @@ fn text_of(value: &Value) -> Result<Option<String>, &'static str> {
         Value::Bool(truth) => Ok(Some(truth.to_string())),
         Value::Number(number) if number.is_i64() || number.is_u64() => Ok(Some(number.to_string())),
         Value::Number(_) => Err("a number with a fraction"),
-        other => Err(kind_in_words(other)),
+        other => Err(json_type_name(other)),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The form of a container image: `[host[:port]/]path[:tag][@algorithm:hex]`.
 //!
-//! The grammar of <https://github.com/distribution/reference>, as a yes or no; nothing is normalised.
+//! The grammar of <https://github.com/distribution/reference>; nothing is normalised.
 
-/// Longest name (host and path), as the runtimes have it.
-const LONGEST_NAME: usize = 255;
-const LONGEST_TAG: usize = 128;
-const SHORTEST_DIGEST: usize = 32;
+/// Maximum length of host and path together in container runtimes.
+const MAX_NAME_LENGTH: usize = 255;
+const MAX_TAG_LENGTH: usize = 128;
+const MIN_DIGEST_LENGTH: usize = 32;
 
 pub(super) fn is_reference(text: &str) -> bool {
     let (rest, digest) = match text.split_once('@') {
@@ -30,7 +30,7 @@ fn is_name(name: &str) -> bool {
         }
         _ => name,
     };
-    name.len() <= LONGEST_NAME && path.split('/').all(is_component)
+    name.len() <= MAX_NAME_LENGTH && path.split('/').all(is_component)
 }
 
 /// The first part is a host if it could not be a part of the path.
@@ -76,7 +76,7 @@ fn is_component(component: &str) -> bool {
 
 fn is_tag(tag: &str) -> bool {
     let bytes = tag.as_bytes();
-    bytes.len() <= LONGEST_TAG
+    bytes.len() <= MAX_TAG_LENGTH
         && bytes.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
@@ -86,7 +86,7 @@ fn is_digest(digest: &str) -> bool {
         algorithm.split(['+', '.', '-', '_']).all(|part| {
             part.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        }) && hex.len() >= SHORTEST_DIGEST
+        }) && hex.len() >= MIN_DIGEST_LENGTH
             && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
 }

@@ -156,7 +156,7 @@ fn env_names() {
 
 proptest! {
     #[test]
-    fn no_text_panics(text in ".*|[a-zA-Z0-9:/@._\\[\\]-]*") {
+    fn checks_any_text_without_panic(text in ".*|[a-zA-Z0-9:/@._\\[\\]-]*") {
         for rule in Rule::ALL {
             let _ = rule.holds(&text);
         }

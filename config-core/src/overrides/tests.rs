@@ -26,7 +26,7 @@ fn parse_for(kind: Option<StepKind>, pairs: &[(&str, &str)]) -> Result<Workspace
 }
 
 #[test]
-fn the_documented_variables_are_read() {
+fn reads_documented_variables() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "key1=value1;key2=value2"),
         ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " myserviceaccount "),
@@ -47,7 +47,7 @@ fn the_documented_variables_are_read() {
 }
 
 #[test]
-fn other_variables_are_ignored() {
+fn ignores_other_variables() {
     let variables =
         [("TF_LOG", "debug"), ("AWS_REGION", "x"), ("EPHEMERAL", "x"), ("MY_EPHEMERAL_X", "x"), ("É", "")];
     assert_eq!(parse(&variables), Ok(WorkspaceOverrides::default()));
@@ -55,13 +55,13 @@ fn other_variables_are_ignored() {
 }
 
 #[test]
-fn an_empty_node_selector_is_a_choice_and_not_the_same_as_none() {
+fn empty_node_selector_differs_from_none() {
     let overrides = parse(&[("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "")]).unwrap();
     assert!(overrides.get(&workspace::NODE_SELECTOR_TAGS).is_some_and(crate::value::Labels::is_empty));
 }
 
 #[test]
-fn wrong_values_are_refused_with_variable_entry_and_expectation() {
+fn rejects_wrong_values_with_variable_entry_and_expectation() {
     let subdomain = Rule::DnsSubdomain.expected();
     let cases = [
         (
@@ -135,7 +135,7 @@ fn wrong_values_are_refused_with_variable_entry_and_expectation() {
 }
 
 #[test]
-fn security_settings_are_read_and_their_faults_named() {
+fn reads_security_settings_and_reports_their_errors() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT", "runAsUser=2000"),
         ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
@@ -151,7 +151,7 @@ fn security_settings_are_read_and_their_faults_named() {
 }
 
 #[test]
-fn every_problem_is_reported_sorted_by_name() {
+fn reports_every_problem_sorted_by_name() {
     let problems = parse(&[
         ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X;b:Y"),
         ("EPHEMERAL_CONFIG_ANNOTATIONS", "x"),
@@ -177,7 +177,7 @@ fn every_problem_is_reported_sorted_by_name() {
 }
 
 #[test]
-fn problems_name_the_layer_that_a_value_comes_from() {
+fn problems_have_the_layer_of_the_value() {
     let global = [("EPHEMERAL_CPU_LIMIT".to_owned(), "x".to_owned())].into();
     let problems =
         WorkspaceOverrides::parse(&Variables::merge(&BTreeMap::new(), &global, &[]), None).unwrap_err();
@@ -188,7 +188,7 @@ fn problems_name_the_layer_that_a_value_comes_from() {
 }
 
 #[test]
-fn debug_shows_no_value_that_may_be_secret() {
+fn debug_does_not_show_secret_values() {
     let overrides = parse(&[
         ("EPHEMERAL_JOB_ENV_VARS", "TOKEN=hunter2"),
         ("EPHEMERAL_CONFIG_POD_PATCH", "{a: hunter2}"),
@@ -199,7 +199,7 @@ fn debug_shows_no_value_that_may_be_secret() {
 }
 
 #[test]
-fn problems_serialise_for_the_api() {
+fn serializes_problems() {
     let variables = [("EPHEMERAL_CONFIG_TOLERATIONS", "a:X")].into_iter().collect();
     let problems = WorkspaceOverrides::parse(&variables, None).unwrap_err();
     assert_eq!(
@@ -216,7 +216,7 @@ fn problems_serialise_for_the_api() {
 
 proptest! {
     #[test]
-    fn no_variables_panic(
+    fn reads_any_variables_without_panic(
         kind in prop::sample::select(&[None, Some(StepKind::Plan), Some(StepKind::Apply)]),
         pairs in prop::collection::btree_map(
             prop_oneof![prop::sample::select(workspace::names().collect::<Vec<_>>()).prop_map(str::to_owned), "EPHEMERAL_[A-Z_]*(_PLAN|_APPLY)?|.*"],

@@ -8,11 +8,11 @@ use crate::{unknown, value::EntryError};
 /// strictest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PodSecurityLevel {
-    /// Anything goes.
+    /// No restriction.
     Privileged,
-    /// Nothing by which a pod is known to take over its node.
+    /// No known privilege escalation.
     Baseline,
-    /// What is good practice for any pod.
+    /// The current best practices of pod hardening.
     Restricted,
 }
 
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_prints_and_reads_as_itself_and_a_slip_is_told() {
+    fn parses_what_it_prints_and_suggests_the_nearest_level() {
         for level in PodSecurityLevel::ALL {
             assert_eq!(level.to_string().parse(), Ok(level));
         }

@@ -1,4 +1,4 @@
-//! What a policy lets the executor's container use at most, and how long.
+//! The maximum of a policy for resources and deadline of the executor's container.
 
 use super::Rules;
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
 };
 
 impl Rules {
-    /// Tells whether there is a maximum of anything.
+    /// Returns whether there is a maximum of anything.
     #[must_use]
     pub fn has_maximum(&self) -> bool {
         !self.maximum.is_empty() || self.deadline.is_some()
     }
 
-    /// Holds what a workspace asks for against the maximum. Where it sets no limit, the maximum becomes the limit; what it
-    /// sets above is a problem, unless the operator's own settings file says so.
+    /// Compares what a workspace requests with the maximum. Where it sets no limit, the maximum becomes the limit; a value above
+    /// is a problem, unless the operator's settings file sets it.
     #[must_use]
     pub fn limit(&self, overrides: &mut WorkspaceOverrides) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -44,7 +44,7 @@ fn limit_resource(
     }
     if overrides.get(limit).is_none() {
         overrides.set(limit, maximum.value.clone(), maximum.origin.clone());
-        // A request above the limit would be refused by Kubernetes; only the operator's own can be left here.
+        // Kubernetes rejects a request above the limit. Only one of the operator's settings file gets here.
         if overrides.get(request).is_some_and(|amount| amount.nanos() > maximum.value.nanos()) {
             overrides.set(request, maximum.value.clone(), maximum.origin.clone());
         }

@@ -1,4 +1,4 @@
-//! Reads a policy file: tables to rules, every fault with its line.
+//! Parses a policy file to tables of rules; every problem has its line.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,7 +38,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Problems> {
         }
     }
     document.lines.locate(SourceName::Policy, &mut parser.problems);
-    Problems::none_or(parser.problems, policy)
+    Problems::into_result(parser.problems, policy)
 }
 
 struct Parser {
@@ -83,7 +83,7 @@ impl Parser {
 
     fn texts(&mut self, entry: &Entry) -> Vec<String> {
         let Node::List(items) = &entry.node else {
-            let problem = entry.problem("a list of texts").with_found(&entry.node.shown());
+            let problem = entry.problem("a list of strings").with_found(&entry.node.shown());
             self.problems.push(problem.with_hint(format!("write {} = [\"…\"]", document::part(&entry.name))));
             return Vec::new();
         };
@@ -91,7 +91,7 @@ impl Parser {
         for item in items {
             match item {
                 Node::Text(text) => texts.push(text.clone()),
-                other => self.problems.push(entry.problem("texts in quotes").with_found(&other.shown())),
+                other => self.problems.push(entry.problem("strings in quotes").with_found(&other.shown())),
             }
         }
         texts
@@ -105,8 +105,8 @@ impl Parser {
         let problem = if workspace::find_for_any_kind(name).is_some() {
             let key = workspace::without_kind(name);
             entry
-                .problem("the name of a variable without the kind of steps")
-                .with_hint(format!("write {key}; it is the same for all kinds"))
+                .problem("the name of a variable without the suffix of a step kind")
+                .with_hint(format!("write {key}; it applies to all kinds"))
         } else {
             workspace::unknown_name(name, entry.origin.clone())
         };
@@ -124,13 +124,13 @@ impl Parser {
         Sourced::new(names, entry.origin.clone())
     }
 
-    /// A permission where none is needed would look as if all other variables were refused.
+    /// A permission that is not needed is refused: it would suggest that all other variables were forbidden.
     fn allow(&mut self, entry: &Entry) -> Sourced<BTreeSet<&'static str>> {
         let variables = self.variables(entry);
         for setting in variables.iter().filter(|setting| !setting.permission) {
             let problem = entry.problem("variables that need a permission").with_found(setting.name);
             self.problems.push(problem.with_hint(
-                "any workspace may set this one; forbid, values and maximum say which it may not, and to what",
+                "every workspace may set this one; use forbid, values and maximum to restrict it",
             ));
         }
         let names = variables.into_iter().map(|setting| setting.name).collect();
@@ -144,7 +144,7 @@ impl Parser {
             let Some(setting) = self.variable(variable, &variable.name) else { continue };
             if setting.is_yaml() {
                 let problem = variable
-                    .problem("a variable whose value is a text, because patterns say nothing of YAML");
+                    .problem("a variable whose value is not YAML, because patterns do not match YAML");
                 self.problems.push(problem.with_hint("use allow and forbid, or pod-security and maximum"));
                 continue;
             }

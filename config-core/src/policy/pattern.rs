@@ -1,8 +1,8 @@
-//! Patterns of values, in which `*` stands for any characters.
+//! Patterns of values, in which `*` matches any characters.
 
 use std::fmt;
 
-/// Patterns of which a value must match one; without any, no value matches.
+/// Patterns of which a value must match one; an empty list matches no value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Patterns(Vec<String>);
 
@@ -22,14 +22,14 @@ impl fmt::Display for Patterns {
     }
 }
 
-/// Each piece between two stars is taken where it is found first: a later place could only leave less for the others.
+/// Each part between two `*` is matched at its first occurrence: a later one could only leave less for the others.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
-    for piece in middle.split('*') {
-        let Some(place) = text.find(piece) else { return false };
-        text = &text[place + piece.len()..];
+    for part in middle.split('*') {
+        let Some(start) = text.find(part) else { return false };
+        text = &text[start + part.len()..];
     }
     text.ends_with(last)
 }
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_characters_and_for_none() {
+    fn star_matches_any_characters_and_none() {
         for (pattern, text, expected) in [
             ("", "", true),
             ("", "a", false),
@@ -81,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn matching_agrees_with_its_definition(pattern in "[ab*é]{0,8}", text in "[abé]{0,8}") {
+        fn matches_like_the_plain_definition(pattern in "[ab*é]{0,8}", text in "[abé]{0,8}") {
             prop_assert_eq!(matches(&pattern, &text), by_definition(&pattern, &text));
         }
     }

@@ -1,4 +1,4 @@
-//! Policies that are accepted, every way to be refused, and what rules say of variables.
+//! Policies that are accepted, every error, and the checks of rules.
 
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn refused(text: &str, pairs: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn without_a_file_only_what_needs_no_permission_may_be_set() {
+fn built_in_policy_refuses_variables_that_need_permission() {
     let needs = workspace::settings().filter(|setting| setting.permission).map(|setting| setting.name);
     let needs: Vec<&str> = needs.collect();
     assert!(needs.contains(&"EPHEMERAL_CONFIG_IMAGE"), "{needs:?}");
@@ -51,7 +51,7 @@ fn without_a_file_only_what_needs_no_permission_may_be_set() {
 }
 
 #[test]
-fn a_permission_or_a_ban_holds_for_every_kind_of_steps() {
+fn allow_and_forbid_apply_to_every_step_kind() {
     let text =
         "[default]\nallow = ['EPHEMERAL_CONFIG_IMAGE']\nforbid = ['EPHEMERAL_CPU_LIMIT', 'PVC_CLAIM_NAME']\n";
     assert!(
@@ -117,7 +117,7 @@ fn every_item_of_a_list_must_match_a_pattern() {
 }
 
 #[test]
-fn keys_and_patterns_with_line_breaks_are_shown_in_one_line() {
+fn prints_line_breaks_of_keys_and_patterns_escaped() {
     let found = messages("[default.values]\n\"a\\nb\" = 1\n");
     assert!(found[0].contains(r#"write "a\nb" = ["…"]"#), "{found:?}");
     assert_eq!(
@@ -131,7 +131,7 @@ fn keys_and_patterns_with_line_breaks_are_shown_in_one_line() {
 }
 
 #[test]
-fn an_organization_replaces_field_by_field_and_entry_by_entry() {
+fn organization_replaces_field_by_field_and_entry_by_entry() {
     let text = "[default]\nallow = ['EPHEMERAL_CONFIG_IMAGE']\nforbid = ['EPHEMERAL_CPU_LIMIT']\n\
         [default.values]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = ['a']\nPVC_CLAIM_NAME = ['a']\n\
         [default.maximum]\ncpu = '1'\nmemory = '1Gi'\n\
@@ -156,7 +156,7 @@ fn an_organization_replaces_field_by_field_and_entry_by_entry() {
 }
 
 #[test]
-fn every_problem_of_a_file_is_reported_with_its_line() {
+fn reports_every_problem_with_its_line() {
     assert_eq!(
         messages(
             "defaults = 1\n\
@@ -178,17 +178,17 @@ fn every_problem_of_a_file_is_reported_with_its_line() {
              acme = []\n"
         ),
         [
-            "policy default.allow: found \"7\", expected texts in quotes; see line 4",
-            "policy default.allow: found \"EPHEMERAL_CPU_LIMIT\", expected variables that need a permission; any workspace may \
-             set this one; forbid, values and maximum say which it may not, and to what (line 4)",
+            "policy default.allow: found \"7\", expected strings in quotes; see line 4",
+            "policy default.allow: found \"EPHEMERAL_CPU_LIMIT\", expected variables that need a permission; every workspace may \
+             set this one; use forbid, values and maximum to restrict it (line 4)",
             "policy default.alow: expected the name of a known setting; did you mean \"allow\"? (line 3)",
-            "policy default.forbid: found \"EPHEMERAL_CONFIG_IMAGE\", expected a list of texts; write forbid = [\"…\"] (line 5)",
+            "policy default.forbid: found \"EPHEMERAL_CONFIG_IMAGE\", expected a list of strings; write forbid = [\"…\"] (line 5)",
             "policy default.maximum.cpu: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 12",
             "policy default.maximum.deadline: found \"2d\", expected whole seconds such as 3600, 90s, 30m or 1h30m; did you \
              mean \"48h\"? (line 15)",
             "policy default.maximum.disk: expected the name of a known setting; known are cpu, ephemeral-storage, memory, \
              deadline (line 14)",
-            "policy default.maximum.memory: found \"8\", expected text in quotes; write memory = \"8\" (line 13)",
+            "policy default.maximum.memory: found \"8\", expected a string in quotes; write memory = \"8\" (line 13)",
             "policy default.pod-security: found \"restrict\", expected restricted, baseline or privileged; did you mean \
              \"restricted\"? (line 6)",
             "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is a text, because patterns say \
@@ -196,7 +196,7 @@ fn every_problem_of_a_file_is_reported_with_its_line() {
             "policy default.values.EPHEMERAL_CONFIG_SERVICE_ACOUNT: found \"EPHEMERAL_CONFIG_SERVICE_ACOUNT\", expected the \
              name of a known setting; did you mean \"EPHEMERAL_CONFIG_SERVICE_ACCOUNT\"? (line 8)",
             "policy default.values.EPHEMERAL_CPU_LIMIT_PLAN: found \"EPHEMERAL_CPU_LIMIT_PLAN\", expected the name of a variable \
-             without the kind of steps; write EPHEMERAL_CPU_LIMIT; it is the same for all kinds (line 9)",
+             without the suffix of a step kind; write EPHEMERAL_CPU_LIMIT; it applies to all kinds (line 9)",
             "policy defaults: expected the name of a known setting; did you mean \"default\"? (line 1)",
             "policy organizations.acme: found \"a list of 0\", expected a table; write [organizations.acme] (line 17)",
         ]
@@ -204,7 +204,7 @@ fn every_problem_of_a_file_is_reported_with_its_line() {
 }
 
 #[test]
-fn a_name_is_allowed_or_forbidden_but_not_both_in_one_table() {
+fn rejects_name_allowed_and_forbidden_in_one_table() {
     assert_eq!(
         messages("[default]\nallow = ['EPHEMERAL_CONFIG_IMAGE']\nforbid = ['EPHEMERAL_CONFIG_IMAGE']\n"),
         [
@@ -214,7 +214,7 @@ fn a_name_is_allowed_or_forbidden_but_not_both_in_one_table() {
 }
 
 #[test]
-fn a_maximum_that_lets_nothing_run_is_refused() {
+fn rejects_maximum_of_zero() {
     assert_eq!(
         messages("[default.maximum]\nmemory = '512m'\ndeadline = '0s'\ncpu = '0'\n"),
         [
@@ -234,7 +234,7 @@ fn limited(source: SourceName, pairs: &[(&str, &str)]) -> (WorkspaceOverrides, V
 }
 
 #[test]
-fn what_is_above_the_maximum_is_refused() {
+fn refuses_values_above_the_maximum() {
     let (_, problems) = limited(
         SourceName::Workspace,
         &[
@@ -263,7 +263,7 @@ fn what_is_above_the_maximum_is_refused() {
 }
 
 #[test]
-fn without_a_limit_the_maximum_is_the_limit_and_says_so() {
+fn maximum_becomes_the_limit_where_none_is_set() {
     // As much as the maximum is not above it.
     let (overrides, problems) = limited(SourceName::Workspace, &[("EPHEMERAL_CPU_REQUEST", "2")]);
     assert!(problems.is_empty());
@@ -281,7 +281,7 @@ fn without_a_limit_the_maximum_is_the_limit_and_says_so() {
 }
 
 #[test]
-fn the_operators_own_settings_may_be_above_but_stay_consistent() {
+fn settings_file_may_exceed_the_maximum() {
     let (overrides, problems) = limited(
         SourceName::SettingsFile,
         &[
@@ -301,7 +301,7 @@ fn the_operators_own_settings_may_be_above_but_stay_consistent() {
 }
 
 #[test]
-fn a_maximum_that_is_not_below_the_default_deadline_changes_nothing() {
+fn maximum_above_the_default_deadline_changes_nothing() {
     let mut overrides = WorkspaceOverrides::default();
     for deadline in ["6h", "7h"] {
         let text = format!("[default.maximum]\ndeadline = '{deadline}'\n");
@@ -311,7 +311,7 @@ fn a_maximum_that_is_not_below_the_default_deadline_changes_nothing() {
 }
 
 #[test]
-fn a_maximum_is_one_of_amounts_or_of_time() {
+fn has_maximum_of_amounts_or_deadline() {
     for (text, expected) in [
         ("", false),
         ("[default]\npod-security = 'restricted'\n", false),
@@ -325,7 +325,7 @@ fn a_maximum_is_one_of_amounts_or_of_time() {
 
 proptest! {
     #[test]
-    fn no_policy_panics(
+    fn parses_any_policy_without_panic(
         text in "((\\[(default|organizations\\.a)(\\.(values|maximum))?\\]|allow|forbid|pod-security|cpu|deadline|EPHEMERAL_[A-Z_]*|[a-z.\"])( ?= ?('[^']*'|[0-9]+|\\['[A-Z_*]*'\\]))?\n|\\PC)*",
         value in ".*",
     ) {
@@ -337,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn no_limit_of_a_workspace_is_above_the_maximum(
+    fn no_limit_is_above_the_maximum(
         maximum in 1_u64..4_000, request in prop::option::of(1_u64..4_000), limit in prop::option::of(1_u64..4_000),
     ) {
         let rules = rules(&format!("[default.maximum]\ncpu = '{maximum}m'\n"));

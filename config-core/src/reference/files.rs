@@ -14,12 +14,13 @@ pub fn settings_file_page() -> String {
     let mut page = String::from(
         "# Settings file\n\n\
          <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
-         A TOML file of the platform operator: `api-server serve --settings FILE`. It says the same as the environment and is\n\
-         weaker than it; beside that it has variables for workspaces. Every key may be left out. An unknown key, a value that\n\
-         is not text and a variable that a workspace could not read keep the server from starting; each is told with its line.\n\n",
+         A TOML file of the platform operator: `api-server serve --settings FILE`. It has the same settings as the environment and\n\
+         is weaker than it; it also has variables for workspaces. Every key is optional. The server does not start with an\n\
+         unknown key, a value that is not a string or a variable that a workspace could not read; each is reported with its\n\
+         line.\n\n",
     );
     let _ = writeln!(page, "```toml\n{}```\n", include_str!("../../examples/settings.toml"));
-    page.push_str("| key | says the same as |\n|---|---|\n");
+    page.push_str("| key | same as |\n|---|---|\n");
     for property in platform::properties() {
         let _ = writeln!(page, "| `{property}` | `-D{}{property}` |", keys::PROPERTY_PREFIX);
     }
@@ -29,8 +30,8 @@ pub fn settings_file_page() -> String {
          Variables, strongest first: workspace, global ones of the organization, collections,\n\
          `organizations.<id>.variables`, `organizations.<name>.variables`, `variables`. A name with the suffix `_PLAN` or\n\
          `_APPLY` counts for steps of that kind and wins there, whatever layer it comes from. The names are those of the\n\
-         [workspace variables](settings.md#workspace-variables-of-category-env); others belong into a workspace. What stands\n\
-         in the file is the operator's own word: the [policy](policy.md) does not refuse it.\n",
+         [workspace variables](settings.md#workspace-variables-of-category-env); others belong into a workspace. The\n\
+         [policy](policy.md) does not apply to variables of this file.\n",
     );
     page
 }
@@ -41,9 +42,9 @@ pub fn policy_page() -> String {
     let mut page = String::from(
         "# Policy file\n\n\
          <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
-         What the platform operator lets the owners of workspaces, organizations and collections set:\n\
-         `api-server serve --policy FILE`, a TOML file. What it does not permit is refused by name when a job is created, all of\n\
-         it at once and before anything exists in the cluster. An unknown key or name keeps the server from starting.\n\n",
+         What the owners of workspaces, organizations and collections may set: `api-server serve --policy FILE`, a TOML file.\n\
+         Values that it does not permit are refused when variables are set and when a job is created, all at once and before\n\
+         anything exists in the cluster. The server does not start with an unknown key or name.\n\n",
     );
     let _ = writeln!(page, "```toml\n{}```\n", include_str!("../../examples/policy.toml"));
     page.push_str("| key | form | where it is absent |\n|---|---|---|\n");
@@ -52,10 +53,8 @@ pub fn policy_page() -> String {
         let _ = writeln!(page, "| `{field}` | {form} | {absent} |");
     }
     let resources = ResourceName::ALL.map(|resource| format!("`{}`", resource.as_str())).join(", ");
-    let _ = writeln!(
-        page,
-        "\nA maximum may be set for {resources} (amounts as Kubernetes writes them) and `deadline`."
-    );
+    let _ =
+        writeln!(page, "\nA maximum may be set for {resources} (quantities of Kubernetes) and `deadline`.");
     let needs = workspace::settings()
         .filter(|setting| setting.permission)
         .map(|setting| format!("`{}`", setting.name));
@@ -71,7 +70,7 @@ fn field_of_rules(field: &str) -> (&'static str, &'static str) {
         "forbid" => ("list of variables that no workspace may set", "none is forbidden"),
         "pod-security" => ("`restricted`, `baseline` or `privileged`", "`baseline`"),
         "values" => (
-            "table from a variable to a list of patterns; one must match, `*` stands for any characters",
+            "table from a variable to a list of patterns; one must match, `*` matches any characters",
             "any value",
         ),
         "maximum" => ("table of amounts", "no maximum"),
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_of_a_policy_is_described() {
+    fn describes_every_field_of_a_policy() {
         for field in FIELDS {
             assert_ne!(field_of_rules(field), ("", ""), "{field}");
         }

@@ -18,7 +18,7 @@ fn shown<T: AsRef<str>>(sourced: &Sourced<T>) -> (&str, String) {
 }
 
 #[test]
-fn an_empty_environment_gives_the_documented_defaults() {
+fn empty_environment_has_documented_defaults() {
     let settings = load(&[]).unwrap();
     assert_eq!(
         shown(&settings.namespace),
@@ -31,7 +31,7 @@ fn an_empty_environment_gives_the_documented_defaults() {
 }
 
 #[test]
-fn the_lines_of_existing_deployments_work_as_they_stand() {
+fn reads_settings_of_existing_deployments() {
     let settings = load(&[
         ("ExecutorEphemeralNamespace", "terrakube"),
         ("ExecutorEphemeralImage", "azbuilder/executor:2.27.2"),
@@ -53,7 +53,7 @@ fn the_lines_of_existing_deployments_work_as_they_stand() {
 }
 
 #[test]
-fn several_secrets_are_separated_by_commas() {
+fn reads_several_secrets_separated_by_commas() {
     let settings = load(&[("ExecutorEphemeralSecret", "a, b.c")]).unwrap();
     assert_eq!(settings.secrets.value.to_string(), "a,b.c");
     assert_eq!(settings.secrets.origin.to_string(), "environment variable ExecutorEphemeralSecret");
@@ -74,7 +74,7 @@ fn several_secrets_are_separated_by_commas() {
 }
 
 #[test]
-fn the_strongest_source_wins_one_by_one() {
+fn strongest_source_wins() {
     let (short, old, new) = (
         "ExecutorEphemeralImage",
         "org.terrakube.executor.ephemeral.image",
@@ -115,13 +115,13 @@ fn the_strongest_source_wins_one_by_one() {
 }
 
 #[test]
-fn the_last_of_a_repeated_option_wins() {
+fn last_of_repeated_options_wins() {
     let options = "-DExecutorEphemeralImage=a -Xmx1g -DExecutorEphemeralImage=b";
     assert_eq!(load(&[("JAVA_TOOL_OPTIONS", options)]).unwrap().image.value, "b");
 }
 
 #[test]
-fn node_selectors_merge_label_by_label() {
+fn merges_node_selectors_label_by_label() {
     let settings = load(&[
         ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISKTYPE", "env"),
         ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_ZONE", "env"),
@@ -139,7 +139,7 @@ fn node_selectors_merge_label_by_label() {
 }
 
 #[test]
-fn every_problem_is_reported_sorted_by_key() {
+fn reports_every_problem_sorted_by_key() {
     assert_eq!(
         messages(&[
             ("ExecutorEphemeralSecret", ""),
@@ -167,7 +167,7 @@ fn every_problem_is_reported_sorted_by_key() {
 }
 
 #[test]
-fn a_value_that_is_replaced_is_not_checked() {
+fn does_not_check_replaced_value() {
     let settings = load(&[
         ("ExecutorEphemeralImage", "Not An Image"),
         ("JAVA_TOOL_OPTIONS", "-DExecutorEphemeralImage=executor"),
@@ -176,7 +176,7 @@ fn a_value_that_is_replaced_is_not_checked() {
 }
 
 #[test]
-fn an_open_quote_is_reported_beside_other_problems() {
+fn reports_unmatched_quote_beside_other_problems() {
     assert_eq!(
         messages(&[("JAVA_TOOL_OPTIONS", "-Dpassword=\"hunter2"), ("ExecutorEphemeralSecret", "A")]).len(),
         2
@@ -222,7 +222,7 @@ fn pod_start_timeout_must_be_a_positive_duration() {
 }
 
 #[test]
-fn a_short_name_in_another_case_is_refused() {
+fn rejects_short_name_in_another_case() {
     for (name, near) in [
         ("podStartTimeout", "PodStartTimeout"),
         ("podstartpatience", "PodStartTimeout"),
@@ -238,7 +238,7 @@ fn a_short_name_in_another_case_is_refused() {
 }
 
 #[test]
-fn an_old_name_is_accepted_with_a_warning() {
+fn accepts_old_name_with_warning() {
     let warnings = |pairs: &[(&str, &str)]| -> Vec<String> {
         load(pairs).unwrap().warnings.iter().map(ToString::to_string).collect()
     };
@@ -253,7 +253,7 @@ fn an_old_name_is_accepted_with_a_warning() {
 }
 
 #[test]
-fn the_current_name_wins_over_the_old_one_in_one_source_and_a_stronger_source_wins_over_both() {
+fn current_name_wins_over_old_one_in_the_same_source() {
     let env = [("PodStartPatience", "1m"), ("PodStartTimeout", "2m")];
     let settings = load(&env).unwrap();
     assert_eq!(settings.pod_start_timeout.value.to_string(), "2m");
@@ -268,7 +268,7 @@ fn the_current_name_wins_over_the_old_one_in_one_source_and_a_stronger_source_wi
 
 proptest! {
     #[test]
-    fn no_environment_panics(
+    fn loads_any_environment_without_panic(
         pairs in prop::collection::vec(("(IO_TERRAKUBE_EXECUTOR_EPHEMERAL_|ExecutorEphemeral|.*)[A-Z_a-z]*|.*", ".*"), 0..6),
         options in r#"(-D(io|org)\.terrakube\.executor\.ephemeral[.a-zS\[\]=]*|["' ]|.){0,8}"#,
     ) {

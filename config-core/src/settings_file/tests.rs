@@ -1,4 +1,4 @@
-//! Settings files that are accepted, and every way to be refused.
+//! Settings files that are accepted, and every error.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn load(text: &str, env: &[(&str, &str)]) -> Result<EphemeralSettings, Problems>
 }
 
 #[test]
-fn the_file_is_stronger_than_the_defaults_and_weaker_than_environment_and_properties() {
+fn file_wins_over_defaults_and_loses_to_environment_and_properties() {
     let text =
         "namespace = 'file'\nimage = 'file'\nsecret = 'file'\n[nodeSelector]\na = 'file'\nb = 'file'\n";
     let settings = load(
@@ -40,13 +40,13 @@ fn the_file_is_stronger_than_the_defaults_and_weaker_than_environment_and_proper
 }
 
 #[test]
-fn a_hint_writes_names_as_toml_does() {
+fn hint_quotes_names_like_toml() {
     let hint = messages("[nodeSelector]\n\"a\\nb/c\" = 1\n").remove(0);
     assert!(hint.contains(r#"write "a\nb/c" = "1""#), "{hint}");
 }
 
 #[test]
-fn names_are_compared_as_those_of_properties() {
+fn compares_names_like_properties() {
     let settings =
         load("Name-Space = 'a'\n[node-selector]\n\"kubernetes.io/os\" = 'linux'\ndiskType = 'ssd'\n", &[])
             .unwrap();
@@ -56,7 +56,7 @@ fn names_are_compared_as_those_of_properties() {
 }
 
 #[test]
-fn variables_of_an_organization_win_over_those_for_all() {
+fn variables_of_organization_win_over_general_ones() {
     let settings = load(
         "[variables]\nEPHEMERAL_CPU_LIMIT = '1'\nEPHEMERAL_MEMORY_LIMIT = '1Gi'\nPVC_CLAIM_NAME = 'all'\n\
          [organizations.acme.variables]\nEPHEMERAL_CPU_LIMIT = '2'\nPVC_CLAIM_NAME = 'name'\n\
@@ -79,7 +79,7 @@ fn variables_of_an_organization_win_over_those_for_all() {
 }
 
 #[test]
-fn a_workspace_is_stronger_than_the_file_but_for_the_kind_of_its_steps() {
+fn workspace_wins_over_file_except_for_variables_of_a_step_kind() {
     let settings = load(
         "[variables]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = 'all'\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN = 'plan'\n",
         &[],
@@ -96,7 +96,7 @@ fn a_workspace_is_stronger_than_the_file_but_for_the_kind_of_its_steps() {
 }
 
 #[test]
-fn every_problem_is_reported_with_its_line() {
+fn reports_every_problem_with_its_line() {
     assert_eq!(
         messages(
             "namespce = 'a'\n\
@@ -116,7 +116,7 @@ fn every_problem_is_reported_with_its_line() {
              EPHEMERAL_CONFIG_MAP_MOUNT_PATH = '/x'\n"
         ),
         [
-            "settings file image: found \"7\", expected text in quotes; write image = \"7\" (line 2)",
+            "settings file image: found \"7\", expected a string in quotes; write image = \"7\" (line 2)",
             "settings file namespce: expected the name of a known setting; did you mean \"namespace\"? (line 1)",
             "settings file nodeSelector: found \"ssd\", expected a table; write [nodeSelector] (line 4)",
             "settings file organizations.acme.variable: expected the name of a known setting; did you mean \
@@ -124,7 +124,7 @@ fn every_problem_is_reported_with_its_line() {
             "settings file organizations.acme.variables.EPHEMERAL_CONFIG_MAP_MOUNT_PATH: expected \
              EPHEMERAL_CONFIG_MAP_NAME beside it; name the config map to mount, or remove the path (line 15)",
             "settings file organizations.lone: found \"x\", expected a table; write [organizations.lone] (line 11)",
-            "settings file secret: found \"a list of 1\", expected text in quotes; see line 3",
+            "settings file secret: found \"a list of 1\", expected a string in quotes; see line 3",
             &messages("[variables]\nAWS_REGION = 'eu'\n")[0].replace("line 2", "line 9"),
             "settings file variables.EPHEMERAL_CPU_LIMIT: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 7",
             "settings file variables.EPHEMERAL_CPU_LIMITS: expected the name of a known setting; did you mean \
@@ -136,7 +136,7 @@ fn every_problem_is_reported_with_its_line() {
 }
 
 #[test]
-fn a_variable_of_terraform_is_none_of_the_file() {
+fn rejects_variables_of_terraform() {
     let [message] = &messages("[variables]\nAWS_REGION = 'eu'\n")[..] else { panic!("one problem") };
     assert!(
         message.starts_with("settings file variables.AWS_REGION: expected the name of a known"),
@@ -145,13 +145,13 @@ fn a_variable_of_terraform_is_none_of_the_file() {
 }
 
 #[test]
-fn what_is_no_toml_is_told_with_its_line() {
+fn reports_invalid_toml_with_its_line() {
     let [message] = &messages("image = 'a'\nsecret = \n")[..] else { panic!("one problem") };
     assert!(message.starts_with("settings file line 2: expected TOML; "), "{message}");
 }
 
 #[test]
-fn a_setting_in_two_spellings_is_refused() {
+fn rejects_setting_in_two_spellings() {
     assert_eq!(
         messages("namespace = 'a'\nname-space = 'b'\n"),
         [
@@ -162,13 +162,13 @@ fn a_setting_in_two_spellings_is_refused() {
 }
 
 #[test]
-fn a_fault_of_all_organizations_is_reported_once() {
+fn reports_problem_of_all_organizations_once() {
     let text = "[variables]\nEPHEMERAL_CPU_LIMIT = 'x'\n[organizations.a.variables]\nPVC_CLAIM_NAME = 'c'\n";
     assert_eq!(messages(text).len(), 1);
 }
 
 #[test]
-fn a_value_is_checked_once_it_holds_and_tells_its_line() {
+fn checks_values_that_win_and_reports_their_lines() {
     let text = "\nimage = 'Not An Image'\n";
     let problems = load(text, &[]).unwrap_err();
     assert_eq!(
@@ -181,7 +181,7 @@ fn a_value_is_checked_once_it_holds_and_tells_its_line() {
 
 proptest! {
     #[test]
-    fn no_file_panics(
+    fn parses_any_file_without_panic(
         text in "((\\[(variables|organizations(\\.a(\\.variables)?)?|nodeSelector)\\]|namespace|image|EPHEMERAL_[A-Z_]*|[a-z.\"])( ?= ?('[^']*'|[0-9]+|\\[\\]))?\n|\\PC)*"
     ) {
         if let Ok(file) = SettingsFile::parse(&text) {
@@ -191,7 +191,7 @@ proptest! {
 }
 
 #[test]
-fn an_old_name_is_accepted_alone_and_refused_beside_the_current_one() {
+fn accepts_old_name_alone_and_rejects_it_beside_the_current_one() {
     let load = |text: &str| {
         EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&SettingsFile::parse(text).unwrap()))
             .unwrap()

@@ -1,7 +1,7 @@
 //! Settings in environment variables: short names, and properties in upper case with underscores.
 //!
-//! The long form cannot write everything: `IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE` is split at its
-//! underscores and lower-cased, so it means the label `disk.type`. Upper case, `/` and `_` in a label key need a `-D` option.
+//! The long form cannot express every label key: `IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE` is split at its
+//! underscores and lower-cased, so it is the label `disk.type`. Upper case, `/` and `_` in a label key need a `-D` option.
 
 use super::{
     Layers, Origin, RawLayer, SourceName,
@@ -12,7 +12,7 @@ use crate::EnvSnapshot;
 /// Reads the layers of the environment.
 pub(crate) fn read(env: &EnvSnapshot) -> Layers {
     let mut result = Layers::default();
-    // A short name is also found in upper case, weaker than in its own spelling.
+    // A short name is also accepted in upper case, weaker than in its own spelling.
     let (mut upper, mut short) = (RawLayer::default(), RawLayer::default());
     let (mut old, mut new) = (RawLayer::default(), RawLayer::default());
     for (name, value) in env.iter() {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_long_form_names_settings_and_labels() {
+    fn reads_settings_and_labels_in_the_long_form() {
         let label = |key: &str| Target::NodeSelector(key.to_owned());
         let cases = [
             ("IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NAMESPACE", NAMESPACE),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_name_is_stronger_than_its_upper_case_form_and_weaker_than_the_long_one() {
+    fn orders_upper_case_short_old_and_new_names() {
         let found = entries(&[
             ("EXECUTOREPHEMERALIMAGE", "upper"),
             ("ExecutorEphemeralImage", "short"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn other_variables_are_none_of_our_business() {
+    fn ignores_other_variables() {
         assert_eq!(
             entries(&[("PATH", "/bin"), ("IO_TERRAKUBE_EXECUTOR_URL", "x"), ("IO", "x"), ("", "x")]),
             []
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_name_is_a_problem_with_the_nearest_name() {
+    fn rejects_misspelt_name_with_suggestion() {
         let cases = [
             (
                 "ExecutorEphemeralNamespce",

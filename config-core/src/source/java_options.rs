@@ -1,25 +1,23 @@
 //! Splits `JAVA_TOOL_OPTIONS` into options exactly as a Java virtual machine (`HotSpot` of `OpenJDK`) does.
 //!
-//! Pure text to text: which `-D` option means what is decided in `property.rs`.
-//!
-//! The rules: options are separated by the six characters of C's `isspace`; a quote character of either kind opens a
-//! run up to the same character, may stand anywhere in an option and is dropped; there is no escape character; a quote
-//! without an end makes the JVM refuse to start.
+//! The rules: options are separated by the six characters of C's `isspace`. A quote character of either kind starts quoted
+//! text up to the same character; it may occur anywhere in an option and is dropped. There is no escape character. With an
+//! unmatched quote the JVM does not start. `property.rs` decides which setting a `-D` option is.
 
-/// The quote that has no end.
+/// A quote without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the quote {quote} at character {position} is not closed")]
 pub struct UnmatchedQuote {
     /// The quote character.
     pub quote: char,
-    /// Its place in the text, counted in characters from 1.
+    /// Its position in the text, in characters from 1.
     pub position: usize,
 }
 
 /// Splits the text of `JAVA_TOOL_OPTIONS` into options.
 ///
 /// # Errors
-/// [`UnmatchedQuote`] where the JVM refuses to start with `Unmatched quote`.
+/// [`UnmatchedQuote`] where the JVM fails to start with `Unmatched quote`.
 ///
 /// # Examples
 /// ```
@@ -29,7 +27,7 @@ pub struct UnmatchedQuote {
 /// ```
 pub fn split(text: &str) -> Result<Vec<String>, UnmatchedQuote> {
     let mut options = Vec::new();
-    // `None` between options; an option may be empty (`''`), so the text alone does not tell.
+    // `None` between options: an option may be empty (`''`), so an empty text is not enough.
     let mut current: Option<String> = None;
     let mut open: Option<UnmatchedQuote> = None;
     for (index, character) in text.chars().enumerate() {
@@ -78,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_split_as_the_jvm_splits_them() {
+    fn splits_options_like_the_jvm() {
         let cases: &[(&str, &str, &[&str])] = &[
             ("empty text", "", &[]),
             ("only spaces", " \t\n", &[]),
@@ -102,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unmatched_quote_is_an_error_with_its_place() {
+    fn reports_position_of_unmatched_quote() {
         let cases = [
             ("'", '\'', 1),
             ("-Da=\"b", '"', 5),
@@ -118,17 +116,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_split_or_refused_without_a_panic(text in r#"[ \t'"a-z=.D\\-]*|.*"#) {
+        fn splits_any_text_without_panic(text in r#"[ \t'"a-z=.D\\-]*|.*"#) {
             let _ = split(&text);
         }
 
         #[test]
-        fn text_without_quotes_is_split_at_spaces(words in prop::collection::vec("[^ \t\n\u{b}\u{c}\r'\"]+", 0..8)) {
-            prop_assert_eq!(split(&words.join(" ")).unwrap(), words);
+        fn splits_unquoted_text_at_spaces(options in prop::collection::vec("[^ \t\n\u{b}\u{c}\r'\"]+", 0..8)) {
+            prop_assert_eq!(split(&options.join(" ")).unwrap(), options);
         }
 
         #[test]
-        fn a_quoted_option_comes_back_as_it_was(option in "[^']*") {
+        fn keeps_quoted_option_unchanged(option in "[^']*") {
             prop_assert_eq!(split(&format!(" '{option}'\n")).unwrap(), vec![option]);
         }
     }

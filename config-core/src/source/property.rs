@@ -1,8 +1,8 @@
 //! Names of settings: short names, and relaxed names of properties in `-D` options and long environment names.
 //!
-//! Only names: values are passed on as text. The fixed part of a name is compared without regard to case and to
-//! anything but letters and digits, so `nodeSelector`, `node-selector` and `nodeselector` are one. A label key keeps
-//! its case; in brackets it is taken as it stands.
+//! The fixed part of a name is compared by its letters and digits, ignoring case, so `nodeSelector`, `node-selector` and
+//! `nodeselector` are the same. A label key keeps
+//! its case; in brackets it is used as it is.
 
 use std::borrow::Cow;
 
@@ -108,7 +108,7 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The part of a label key that this element stands for: the text, and whether nothing was dropped from it.
+    /// Returns the part of a label key that this element is, and whether no character of it was dropped.
     fn map_key(&self) -> (Cow<'a, str>, bool) {
         match *self {
             Self::Verbatim(text) => (Cow::Borrowed(text), true),
@@ -126,7 +126,7 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Why a name under one of the prefixes means no setting.
+/// Why a name below one of the prefixes is no setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NameError {
     /// There is no such property.

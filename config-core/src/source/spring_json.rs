@@ -1,14 +1,14 @@
 //! Properties in `SPRING_APPLICATION_JSON`: a JSON object whose nested names are joined with dots.
 //!
-//! Source of the rules: <https://docs.spring.io/spring-boot/reference/features/external-config.html>. Other properties than
-//! ours are skipped, and no value of them is ever shown.
+//! Rules: <https://docs.spring.io/spring-boot/reference/features/external-config.html>. Other properties are skipped, and
+//! their values are never shown.
 
 use serde_json::Value;
 
 use super::{Layers, Origin, SourceName, property};
 use crate::{Problem, keys};
 
-/// Reads the layers of `SPRING_APPLICATION_JSON`; a blank text says nothing.
+/// Reads the layers of `SPRING_APPLICATION_JSON`; a blank text has none.
 pub(crate) fn read(text: &str) -> Layers {
     if text.trim().is_empty() {
         return Layers::default();
@@ -37,7 +37,7 @@ fn refused(problem: Problem) -> Layers {
     Layers { problems: vec![problem], ..Layers::default() }
 }
 
-/// Lists the leaves; `null` says nothing.
+/// Lists the leaves; `null` is skipped.
 fn flatten(name: String, value: &Value, properties: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_and_dotted_names_are_the_same() {
+    fn reads_nested_and_dotted_names_alike() {
         let cases = [
             r#"{"io.terrakube.executor.ephemeral.nodeSelector.diskType": "ssd"}"#,
             r#"{"io": {"terrakube": {"executor": {"ephemeral": {"nodeSelector": {"diskType": "ssd"}}}}}}"#,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn short_names_and_values_that_are_no_texts_are_read() {
+    fn reads_short_names_numbers_and_booleans() {
         let found = entries(
             r#"{"ExecutorEphemeralImage": "i", "org": {"terrakube": {"executor": {"ephemeral": {"nodeSelector": {"a": 1, "b": true}}}}}}"#,
         );
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused_without_being_shown() {
+    fn rejects_other_json_without_showing_it() {
         for (text, expected) in [
             ("{\"a\": hunter2}", "found \"line 1, column 7\", expected a JSON object"),
             ("[\"hunter2\"]", "expected a JSON object"),

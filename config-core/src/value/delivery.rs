@@ -1,17 +1,17 @@
-//! The ways in which an executor is handed its payload.
+//! How the payload gets to the executor.
 
 use std::{fmt, str::FromStr};
 
 use super::{EntryError, ListError};
 use crate::unknown;
 
-/// A way in which an executor is handed its payload.
+/// How the payload gets to the executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Delivery {
-    /// In the Kubernetes Job, as the value of an environment variable: readable by whoever may read Jobs, and the only way
-    /// that executors of other makers know without further rights.
+    /// In the Kubernetes Job, as the value of an environment variable: readable by everyone who may read Jobs, and the only way
+    /// that stock executors support without further rights.
     Env,
-    /// In a Secret that belongs to the Kubernetes Job. Executors of other makers can read it too; the api-server
+    /// In a Secret that belongs to the Kubernetes Job. Stock executors can read it too; the api-server
     /// needs the right to create Secrets.
     Secret,
     /// Over the network, in the answer to the executor's claim. The Kubernetes Job holds only the attempt's token.
@@ -22,7 +22,7 @@ impl Delivery {
     /// Every way, in the order of the enumeration.
     pub const ALL: [Self; 3] = [Self::Env, Self::Secret, Self::Claim];
 
-    /// Returns the word that stands for it in settings.
+    /// Returns its name in settings.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl fmt::Display for Delivery {
 
 /// Ways of delivery, separated by `,`: the first one that can carry the payload is taken.
 ///
-/// There is at least one; each stands there once. Spaces around the words are dropped, empty items skipped.
+/// There is at least one, and each occurs once. Spaces around the names are dropped, empty items are skipped.
 ///
 /// ```
 /// use config_core::value::{Deliveries, Delivery};
@@ -61,7 +61,7 @@ impl Deliveries {
 }
 
 impl Default for Deliveries {
-    /// The environment alone, as ever.
+    /// The environment alone.
     fn default() -> Self {
         Self(vec![Delivery::Env])
     }
@@ -71,9 +71,9 @@ impl FromStr for Deliveries {
     type Err = ListError;
 
     /// # Errors
-    /// Every item that is no way of delivery or stands there twice, or the whole text if it has no item.
+    /// Every item that is no way of delivery or occurs twice, or the whole text if it has no item.
     fn from_str(text: &str) -> Result<Self, ListError> {
-        let words = Delivery::ALL.map(Delivery::as_str);
+        let names = Delivery::ALL.map(Delivery::as_str);
         let mut deliveries = Vec::new();
         let mut errors = Vec::new();
         for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
@@ -83,8 +83,8 @@ impl FromStr for Deliveries {
                 }
                 Some(delivery) => deliveries.push(delivery),
                 None => {
-                    let error = EntryError::new(item, format!("one of {}", words.join(", ")));
-                    errors.push(match unknown::nearest(item, words) {
+                    let error = EntryError::new(item, format!("one of {}", names.join(", ")));
+                    errors.push(match unknown::nearest(item, names) {
                         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
                         None => error,
                     });
@@ -92,16 +92,16 @@ impl FromStr for Deliveries {
             }
         }
         if deliveries.is_empty() && errors.is_empty() {
-            errors.push(EntryError::new(text, format!("at least one of {}", words.join(", "))));
+            errors.push(EntryError::new(text, format!("at least one of {}", names.join(", "))));
         }
-        ListError::none_or(errors, Self(deliveries))
+        ListError::into_result(errors, Self(deliveries))
     }
 }
 
 impl fmt::Display for Deliveries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<&str> = self.iter().map(Delivery::as_str).collect();
-        f.write_str(&words.join(","))
+        let names: Vec<&str> = self.iter().map(Delivery::as_str).collect();
+        f.write_str(&names.join(","))
     }
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_lists() {
+    fn accepts_lists_in_order() {
         for (text, printed) in [
             ("env", "env"),
             (" claim ", "claim"),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_lists() {
+    fn rejects_unknown_and_repeated_items() {
         let cases = [
             ("", "entry \"\": expected at least one of env, secret, claim"),
             (" , ", "entry \" , \": expected at least one of env, secret, claim"),
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_and_what_was_read_prints_and_reads_as_itself(
+        fn parses_any_text_without_panic_and_parses_what_it_prints(
             text in "((env|secret|claim|x)[, ]{0,2}){0,4}|.*",
         ) {
             if let Ok(list) = text.parse::<Deliveries>() {

@@ -1,6 +1,6 @@
 //! Environment variables of a container, `NAME=value` separated by `;`.
 //!
-//! Their values are often secrets, so neither `Debug` nor an error shows one.
+//! Their values are often secret, so neither `Debug` nor an error message shows one.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,7 +10,7 @@ use crate::kubernetes::Rule;
 /// Environment variables, `NAME=value` separated by `;`.
 ///
 /// The first `=` separates name from value; spaces around both are dropped; empty items are skipped; a value may be empty.
-/// Of two items with one name the later one holds. A value holds no `;`, and a `$` in it is a plain character.
+/// Of two items with one name the later one is used. A value holds no `;`, and a `$` in it is a plain character.
 ///
 /// ```
 /// use config_core::value::EnvVars;
@@ -41,8 +41,8 @@ impl FromStr for EnvVars {
     type Err = ListError;
 
     /// # Errors
-    /// Every item without `=`, by its number, because it may be the rest of a value that holds a `;`; every name that is
-    /// none; every value with a NUL character, which no environment can hold.
+    /// Every item without `=`, by its number, because it may be the rest of a value that holds a `;`; every invalid name; every
+    /// value with a NUL character, which no environment can hold.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut map = BTreeMap::new();
         let mut errors = Vec::new();
@@ -63,7 +63,7 @@ impl FromStr for EnvVars {
                 map.insert(name.to_owned(), value.to_owned());
             }
         }
-        ListError::none_or(errors, Self(map))
+        ListError::into_result(errors, Self(map))
     }
 }
 
@@ -86,13 +86,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_is_found_by_its_name() {
+    fn finds_variable_by_name() {
         let variables: EnvVars = "A=1;B=".parse().unwrap();
         assert_eq!(["A", "B", "C"].map(|name| variables.get(name)), [Some("1"), Some(""), None]);
     }
 
     #[test]
-    fn accepted_lists() {
+    fn accepts_pairs_with_spaces_and_empty_items() {
         let cases = [
             ("", ""),
             ("A=1;B=2", "A=1;B=2"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_lists_show_no_value() {
+    fn rejects_malformed_items_without_showing_values() {
         let name = Rule::EnvName.expected();
         let cases = [
             ("PASSWORD=a;hunter2", "entry \"item 2\": expected NAME=value".to_owned()),
@@ -129,12 +129,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in ".*|[A-C=;$. \t]*") {
+        fn parses_any_text_without_panic(text in ".*|[A-C=;$. \t]*") {
             let _ = text.parse::<EnvVars>();
         }
 
         #[test]
-        fn what_was_read_prints_and_reads_as_itself(text in "( ?[A-C]{1,2} ?=[ a-c=$]{0,4};?){0,6}") {
+        fn parses_what_it_prints(text in "( ?[A-C]{1,2} ?=[ a-c=$]{0,4};?){0,6}") {
             if let Ok(list) = text.parse::<EnvVars>() {
                 prop_assert_eq!(list.to_string().parse::<EnvVars>(), Ok(list));
             }

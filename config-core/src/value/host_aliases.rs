@@ -1,6 +1,4 @@
-//! Addresses of hosts beside those that DNS knows: lines of a pod's `/etc/hosts`.
-//!
-//! Pure text to data: whether anything listens at an address is not this module's business.
+//! Host names for a pod's `/etc/hosts`, beside those of DNS.
 
 use std::{
     fmt,
@@ -14,7 +12,7 @@ use crate::kubernetes::Rule;
 /// Names of hosts by address, `address=name,name` separated by `;`.
 ///
 /// An address is one of IPv4 or IPv6, a name a DNS subdomain. Spaces around the parts are dropped, empty items and names
-/// skipped. An address stands once, with at least one name.
+/// skipped. Each address occurs once and has at least one name.
 ///
 /// ```
 /// use config_core::value::HostAliases;
@@ -58,7 +56,7 @@ impl HostAliases {
         self.0.iter()
     }
 
-    /// Tells whether the list has no entry.
+    /// Returns whether the list has no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -85,7 +83,7 @@ impl FromStr for HostAliases {
         let mut errors = Vec::new();
         for item in items(text) {
             match item.parse::<HostAlias>() {
-                // Kubernetes keeps this list by address, so a second entry of one would get lost in a patch.
+                // Kubernetes merges this list by address, so a patch would lose the second entry of an address.
                 Ok(alias) if list.iter().any(|earlier| earlier.ip == alias.ip) => errors.push(
                     EntryError::new(
                         item,
@@ -97,7 +95,7 @@ impl FromStr for HostAliases {
                 Err(error) => errors.push(error),
             }
         }
-        ListError::none_or(errors, Self(list))
+        ListError::into_result(errors, Self(list))
     }
 }
 
@@ -125,7 +123,7 @@ impl FromStr for HostAlias {
 
 fn address(item: &str, text: &str, names: &str) -> Result<IpAddr, EntryError> {
     match text.parse() {
-        // Programs read this form in two ways; the stricter validation of Kubernetes is against such forms:
+        // Programs disagree about this form, and newer Kubernetes rejects it:
         // https://www.kubernetes.dev/resources/keps/4858/
         Ok(IpAddr::V6(ip)) if ip.to_ipv4_mapped().is_some() => Err(mapped(item, ip)),
         Ok(ip) => Ok(ip),
@@ -174,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_lists() {
+    fn accepts_addresses_with_names() {
         let cases = [
             ("", ""),
             (" ; ;", ""),
@@ -191,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_its_entries_in_order() {
+    fn iterates_in_written_order() {
         let list: HostAliases = "10.0.0.1=b,a;fd00::1=c".parse().unwrap();
         let mut shown = Vec::new();
         for alias in &list {
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_lists() {
+    fn rejects_malformed_entries() {
         let name = Rule::DnsSubdomain.expected();
         let first = "the address comes first, then its names";
         let cases = [
@@ -258,12 +256,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in ".*|([0-9a-f.:]{0,9}=?[a-c,. -]{0,5};?){0,4}") {
+        fn parses_any_text_without_panic(text in ".*|([0-9a-f.:]{0,9}=?[a-c,. -]{0,5};?){0,4}") {
             let _ = text.parse::<HostAliases>();
         }
 
         #[test]
-        fn what_prints_reads_as_itself(
+        fn parses_what_it_prints(
             entries in prop::collection::btree_map(any::<IpAddr>(), prop::collection::vec("[a-z]{1,3}(\\.[a-z])?", 1..4), 0..4),
         ) {
             let list = entries

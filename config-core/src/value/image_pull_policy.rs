@@ -1,6 +1,4 @@
 //! When a node pulls a container image.
-//!
-//! Pure text to data.
 
 use std::{fmt, str::FromStr};
 
@@ -74,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_policy_prints_and_reads_as_itself() {
+    fn parses_what_it_prints() {
         for policy in ImagePullPolicy::ALL {
             assert_eq!(policy.to_string().parse(), Ok(policy));
             assert_eq!(format!("\t{policy} ").parse(), Ok(policy));
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn rejects_other_texts() {
         let cases = [
             ("", "entry \"\": expected Always, IfNotPresent or Never"),
             (
@@ -103,7 +101,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in ".*") {
+        fn parses_any_text_without_panic(text in ".*") {
             let _ = text.parse::<ImagePullPolicy>();
         }
     }

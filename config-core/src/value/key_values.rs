@@ -1,6 +1,6 @@
 //! Lists of `key=value`, separated by `;`.
 //!
-//! Knows nothing about what keys and values mean; the rules of labels and annotations are applied by the caller.
+//! Labels and annotations add rules for keys and values (`metadata.rs`).
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use super::{EntryError, ListError, items, metadata::write_pairs};
 /// A list of `key=value`, separated by `;`.
 ///
 /// The first `=` separates key from value; spaces around both are dropped; empty items are skipped; a value may be
-/// empty. Of two items with one key the later one holds. A key holds neither `=` nor `;`, a value no `;`.
+/// empty. Of two items with one key the later one is used. A key holds neither `=` nor `;`, a value no `;`.
 ///
 /// ```
 /// use config_core::value::KeyValues;
@@ -33,7 +33,7 @@ impl KeyValues {
         self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// Tells whether the list has no entry.
+    /// Returns whether the list has no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -57,7 +57,7 @@ impl FromStr for KeyValues {
                 None => errors.push(EntryError::new(item, "key=value")),
             }
         }
-        ListError::none_or(errors, Self(map))
+        ListError::into_result(errors, Self(map))
     }
 }
 
@@ -74,14 +74,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_is_empty_without_an_entry() {
+    fn is_empty_without_entry() {
         for (text, expected) in [("", true), (" ;", true), ("a=", false)] {
             assert_eq!(text.parse::<KeyValues>().unwrap().is_empty(), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn accepted_lists() {
+    fn accepts_pairs_with_spaces_and_empty_items() {
         let cases = [
             ("two entries", "key1=value1;key2=value2", "key1=value1;key2=value2"),
             ("sorted by key", "b=2;a=1", "a=1;b=2"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_lists() {
+    fn rejects_items_without_key_or_value() {
         let cases = [
             ("no `=`", "a=1;diskType", "entry \"diskType\": expected key=value"),
             ("no key", " =1", "entry \"=1\": expected a key before the `=`"),
@@ -122,12 +122,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in "[ a-c=;\t]*|.*") {
+        fn parses_any_text_without_panic(text in "[ a-c=;\t]*|.*") {
             let _ = text.parse::<KeyValues>();
         }
 
         #[test]
-        fn what_was_read_prints_and_reads_as_itself(text in "([ a-c]{0,3}=[ a-c=]{0,3};?){0,6}|.*") {
+        fn parses_what_it_prints(text in "([ a-c]{0,3}=[ a-c=]{0,3};?){0,6}|.*") {
             if let Ok(list) = text.parse::<KeyValues>() {
                 prop_assert_eq!(list.to_string().parse::<KeyValues>(), Ok(list));
             }

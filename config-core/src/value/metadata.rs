@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use super::{EntryError, KeyValues, ListError};
 use crate::names::{AnnotationKey, LabelKey, LabelValue, NameError};
 
-/// Largest annotations of one object, keys and values together (256 KiB).
+/// Maximum size of the annotations of one object, keys and values together (256 KiB).
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/>
 pub(crate) const MAX_ANNOTATION_BYTES: usize = 256 * 1024;
 
@@ -55,7 +55,7 @@ impl FromStr for Labels {
             let value = checked(LabelValue::new(value), &mut errors);
             labels.extend(key.zip(value));
         }
-        ListError::none_or(errors, Self(labels))
+        ListError::into_result(errors, Self(labels))
     }
 }
 
@@ -109,7 +109,7 @@ impl FromStr for Annotations {
             let expected = format!("at most {MAX_ANNOTATION_BYTES} bytes of keys and values");
             errors.push(EntryError::new(&format!("{size} bytes"), expected));
         }
-        ListError::none_or(errors, Self(annotations))
+        ListError::into_result(errors, Self(annotations))
     }
 }
 

@@ -58,7 +58,7 @@ impl<T: FromStr<Err = NameError>> FromStr for NameList<T> {
         if names.is_empty() && errors.is_empty() {
             errors.push(EntryError::new(text, "at least one name").with_hint("remove it instead"));
         }
-        ListError::none_or(errors, Self(names))
+        ListError::into_result(errors, Self(names))
     }
 }
 

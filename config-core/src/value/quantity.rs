@@ -1,6 +1,6 @@
-//! Amounts of a resource, as Kubernetes writes them.
+//! Amounts of a resource: quantities of Kubernetes.
 //!
-//! Knows the grammar and compares; which amounts make sense for which resource is decided by the caller.
+//! Grammar and comparison; which amounts a resource accepts is decided by the descriptor of the variable.
 
 use std::{fmt, str::FromStr};
 
@@ -10,9 +10,9 @@ use super::EntryError;
 ///
 /// The grammar is that of the type `Quantity` of Kubernetes
 /// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>): suffixes `n`, `u`, `m`, `k`, `M`,
-/// `G`, `T`, `P`, `E` for powers of ten, `Ki` to `Ei` for powers of 1024, or an exponent as in `1e3`. Like there, a piece
-/// finer than one billionth counts as a whole one. Unlike there, an amount above 2⁶³ − 1 is refused and not made smaller,
-/// and a number without any digit is not zero.
+/// `G`, `T`, `P`, `E` for powers of ten, `Ki` to `Ei` for powers of 1024, or an exponent as in `1e3`. As in Kubernetes,
+/// fractions are rounded up to one billionth. Unlike in Kubernetes, an amount above 2⁶³ − 1 is an error instead of being
+/// reduced, and a number without any digit is an error instead of zero.
 ///
 /// It prints as it was written.
 ///
@@ -30,10 +30,10 @@ pub struct Quantity {
 }
 
 const NANOS: u128 = 1_000_000_000;
-const LARGEST: u128 = i64::MAX.unsigned_abs() as u128 * NANOS;
+const MAX_NANOS: u128 = i64::MAX.unsigned_abs() as u128 * NANOS;
 
 /// With more digits the arithmetic below could overflow; 2⁶³ − 1 has as many.
-const MOST_DIGITS: usize = 19;
+const MAX_DIGITS: usize = 19;
 
 /// Suffixes as powers of ten.
 const DECIMAL: [(&str, i64); 10] =
@@ -54,7 +54,7 @@ impl Quantity {
         &self.text
     }
 
-    /// Tells whether the amount is a whole number.
+    /// Returns whether the amount is a whole number.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.nanos.is_multiple_of(NANOS)
@@ -65,7 +65,7 @@ impl FromStr for Quantity {
     type Err = EntryError;
 
     /// # Errors
-    /// [`EntryError`] with the text and what was expected: another form, no sign, fewer digits, a smaller amount.
+    /// [`EntryError`] for a malformed, negative, too long or too large amount.
     fn from_str(text: &str) -> Result<Self, EntryError> {
         let text = text.trim();
         let error = |expected: &str| EntryError::new(text, expected);
@@ -78,8 +78,8 @@ impl FromStr for Quantity {
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         let malformed = || {
             let error = error("an amount such as 500m, 1.5 or 2Gi");
-            match meant(number, suffix) {
-                Some(meant) => error.with_hint(format!("did you mean {meant:?}?")),
+            match suggestion(number, suffix) {
+                Some(near) => error.with_hint(format!("did you mean {near:?}?")),
                 None => error,
             }
         };
@@ -90,12 +90,12 @@ impl FromStr for Quantity {
         let digits = format!("{whole}{fraction}");
         let digits = digits.trim_start_matches('0');
         let significant = digits.trim_end_matches('0');
-        if significant.len() > MOST_DIGITS {
-            return Err(error(&format!("at most {MOST_DIGITS} digits that count")));
+        if significant.len() > MAX_DIGITS {
+            return Err(error(&format!("at most {MAX_DIGITS} digits that count")));
         }
         let zeros = length(digits) - length(significant);
         let nanos = nanos(significant, ten.saturating_add(9 + zeros - length(fraction)), two)
-            .filter(|nanos| *nanos <= LARGEST)
+            .filter(|nanos| *nanos <= MAX_NANOS)
             .ok_or_else(|| error("at most 9223372036854775807"))?;
         Ok(Self { text: text.to_owned(), nanos })
     }
@@ -132,8 +132,8 @@ fn nanos(significant: &str, ten: i64, two: u32) -> Option<u128> {
     }
 }
 
-/// Guesses the right spelling where only the suffix is wrong: `512MB`, `2gi`, `1K`.
-fn meant(number: &str, suffix: &str) -> Option<String> {
+/// Suggests a spelling where only the suffix is wrong: `512MB`, `2gi`, `1K`.
+fn suggestion(number: &str, suffix: &str) -> Option<String> {
     let lower = suffix.to_ascii_lowercase();
     let bare = lower.strip_suffix('b').unwrap_or(&lower);
     let decimal = DECIMAL.iter().skip(4).map(|(name, _)| *name);

@@ -1,6 +1,6 @@
 //! Spans of time in whole seconds.
 //!
-//! Knows the grammar; which spans make sense for which setting is decided by the caller.
+//! Which spans a setting accepts is decided by its descriptor.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -47,7 +47,7 @@ pub(crate) fn positive_seconds(text: &str, hint: &str) -> Result<Seconds, ListEr
     }
 }
 
-/// Why a text is no span.
+/// Why a text cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Malformed,
@@ -55,14 +55,14 @@ enum Fault {
 }
 
 impl Seconds {
-    /// Makes a span of that many hours.
+    /// Creates a span of that many hours.
     #[must_use]
     pub const fn from_hours(hours: u16) -> Self {
         // 65,535 hours are fewer than 2³¹ seconds, and a `u16` always fits.
         Self(hours as i32 * 60 * 60)
     }
 
-    /// Makes a span of that many minutes.
+    /// Creates a span of that many minutes.
     #[must_use]
     pub const fn from_minutes(minutes: u16) -> Self {
         Self(minutes as i32 * 60)
@@ -112,7 +112,7 @@ fn read(text: &str) -> Result<i32, Fault> {
         let part = number(count).map(|count| count.checked_mul(seconds));
         total = match part {
             Ok(part) => total.zip(part).and_then(|(total, part)| total.checked_add(part)),
-            // The form of what follows counts before the size of this.
+            // A malformed rest is reported before a span that is too long.
             Err(Fault::TooLong) => None,
             Err(Fault::Malformed) => return Err(Fault::Malformed),
         };
@@ -132,7 +132,7 @@ fn number(digits: &str) -> Result<i32, Fault> {
     digits.parse().map_err(|_| Fault::TooLong)
 }
 
-/// Guesses the right spelling where only the unit is wrong: `6H`, `2d`, `90 sec`, `30min`.
+/// Suggests a spelling where only the unit is wrong: `6H`, `2d`, `90 sec`, `30min`.
 fn meant(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
     let end = lower.find(|sign: char| !sign.is_ascii_digit()).unwrap_or(lower.len());
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_forms_and_how_they_print() {
+    fn parses_and_prints_spans() {
         let cases = [
             ("3600", 3600, "1h"),
             ("0", 0, "0s"),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_forms() {
+    fn rejects_malformed_and_too_long_spans() {
         for text in [
             "", "h", "-1", "+1", "1.5h", "1h-5m", "1m1h", "1h1h", "30m5", "h5", "1 h 5 m", "5ms", "1w", "٣",
             "0x10", "1e3",
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_unit_is_told_with_the_right_one() {
+    fn suggests_the_unit_for_a_wrong_one() {
         for (text, meant) in [
             ("6H", "6h"),
             ("1H30M", "1h30m"),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_and_minutes_are_what_they_say() {
+    fn creates_spans_from_hours_and_minutes() {
         assert_eq!(Seconds::from_hours(6), "6h".parse().unwrap());
         assert_eq!(Seconds::from_hours(u16::MAX), "65535h".parse().unwrap());
         assert_eq!(Seconds::from_minutes(5), "300".parse().unwrap());
@@ -245,12 +245,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in ".*|([0-9]{0,11}[hmsd ]?){0,4}") {
+        fn parses_any_text_without_panic(text in ".*|([0-9]{0,11}[hmsd ]?){0,4}") {
             let _ = text.parse::<Seconds>();
         }
 
         #[test]
-        fn what_prints_reads_as_itself(seconds in 0..=i32::MAX) {
+        fn parses_what_it_prints(seconds in 0..=i32::MAX) {
             let span = Seconds(seconds);
             prop_assert_eq!(span.to_string().parse(), Ok(span));
             prop_assert_eq!(seconds.to_string().parse(), Ok(span));

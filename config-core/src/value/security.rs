@@ -1,7 +1,6 @@
 //! The security settings of pod and container.
 //!
-//! Pure text to data: `key=value` separated by `;`, the keys those of Kubernetes. What holds where a key is not set is
-//! decided where the pod is rendered.
+//! `key=value` separated by `;`, with the keys of Kubernetes. Defaults of keys are added where the pod is rendered.
 
 use std::{fmt, str::FromStr};
 
@@ -14,14 +13,15 @@ mod seccomp;
 pub use container::ContainerSecurity;
 pub use seccomp::SeccompProfile;
 
-/// User and group ids end where a signed 32-bit number ends.
-const LARGEST_ID: u32 = i32::MAX.unsigned_abs();
+/// The maximum user and group ID: Kubernetes keeps them as signed 32-bit numbers.
+const MAX_ID: u32 = i32::MAX.unsigned_abs();
 
-/// As whom the pod runs: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`, `seccompProfile`, `supplementalGroups`.
+/// User and group IDs and seccomp profile of the pod: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`, `seccompProfile`,
+/// `supplementalGroups`.
 ///
-/// Ids are numbers from 0 to 2147483647, supplemental groups such numbers separated by `,`; `runAsNonRoot` is `true` or
-/// `false` in any case; a seccomp profile is `RuntimeDefault`, `Unconfined` or `Localhost/` and a path. Spaces around the parts are
-/// dropped, empty items skipped, of two items with one key the later one holds.
+/// IDs are numbers from 0 to 2147483647, supplemental groups such numbers separated by `,`; `runAsNonRoot` is `true` or
+/// `false` in any case; a seccomp profile is `RuntimeDefault`, `Unconfined` or `Localhost/` and a path. Spaces around the
+/// parts are dropped, empty items are skipped. Of two items with one key the later one is used.
 ///
 /// ```
 /// use config_core::value::PodSecurity;
@@ -69,7 +69,7 @@ impl PodSecurity {
         self.run_as_group
     }
 
-    /// Returns whether user 0 is refused. Where only `runAsUser=0` is written, it is not.
+    /// Returns whether user 0 is refused; `runAsUser=0` alone implies `false`.
     #[must_use]
     pub fn run_as_non_root(&self) -> Option<bool> {
         self.run_as_non_root.or_else(|| (self.run_as_user == Some(0)).then_some(false))
@@ -117,11 +117,11 @@ impl FromStr for PodSecurity {
             let error = EntryError::new("runAsUser=0", "another user than 0 beside runAsNonRoot=true");
             errors.push(error.with_hint("write runAsNonRoot=false to run as root"));
         }
-        ListError::none_or(errors, security)
+        ListError::into_result(errors, security)
     }
 }
 
-/// Hands every item with a known key to `take`, and returns what is wrong with the others.
+/// Passes every item with a known key to `take`, and returns the errors of the others.
 fn read(
     text: &str,
     known: &[&str],
@@ -161,8 +161,8 @@ fn id(entry: &str, value: &str) -> Result<u32, EntryError> {
     value
         .parse()
         .ok()
-        .filter(|id| *id <= LARGEST_ID)
-        .ok_or_else(|| EntryError::new(entry, format!("a number from 0 to {LARGEST_ID}, not {value:?}")))
+        .filter(|id| *id <= MAX_ID)
+        .ok_or_else(|| EntryError::new(entry, format!("a number from 0 to {MAX_ID}, not {value:?}")))
 }
 
 fn boolean(entry: &str, value: &str) -> Result<bool, EntryError> {

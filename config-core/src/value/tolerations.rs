@@ -1,7 +1,6 @@
-//! The toleration mini-language of workspaces.
+//! Tolerations of workspaces.
 //!
-//! Pure text to data: whether a node carries such a taint is not this module's business. One entry is
-//! `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`. Start at [`Tolerations`].
+//! One entry is `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`. Start at [`Tolerations`].
 
 use std::{fmt, str::FromStr};
 
@@ -11,14 +10,14 @@ use crate::{kubernetes::Rule, unknown};
 /// A list of tolerations, separated by `;`; it has at least one.
 ///
 /// An entry is `key[=value][:operator[:effect[:seconds]]]`:
-/// - operator: `Exists` or `Equal`. Without one it is `Equal` where there is a value, else `Exists`. (The system that
-///   the grammar comes from said `Exists` in both cases; Kubernetes refuses that together with a value.)
+/// - operator: `Exists` or `Equal`. Without one it is `Equal` where there is a value, otherwise `Exists`. (Terrakube
+///   uses `Exists` in both cases; Kubernetes rejects that together with a value.)
 /// - effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`; without one, every effect.
 /// - seconds: how long the pod may stay after such a taint appears, with the effect `NoExecute` only; without them, forever.
-/// - the key `*` stands for every taint and goes with `Exists` only.
+/// - the key `*` matches every taint, with `Exists` only.
 ///
-/// Spaces around the parts are dropped, empty entries are skipped, a text without any entry is an error: tolerating
-/// nothing is said by leaving the variable out, tolerating everything by `*`.
+/// Spaces around the parts are dropped, empty entries are skipped. A text without any entry is an error: to tolerate nothing
+/// the variable is left out, to tolerate every taint it is `*`.
 ///
 /// ```
 /// use config_core::value::Tolerations;
@@ -130,7 +129,7 @@ impl FromStr for Tolerations {
                     .with_hint("remove it to tolerate nothing, or write * to tolerate every taint"),
             );
         }
-        ListError::none_or(errors, Self(list))
+        ListError::into_result(errors, Self(list))
     }
 }
 
@@ -212,7 +211,7 @@ fn parse_effect(entry: &str, effect: &str) -> Result<TaintEffect, EntryError> {
     })
 }
 
-/// Kubernetes takes seconds with the one effect that ends pods which run already.
+/// Kubernetes accepts seconds only with the effect that evicts running pods.
 fn parse_seconds(entry: &str, effect: Option<TaintEffect>, seconds: &str) -> Result<u32, EntryError> {
     if effect != Some(TaintEffect::NoExecute) {
         let effect = TaintEffect::NoExecute.as_str();

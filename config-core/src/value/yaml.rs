@@ -1,6 +1,6 @@
-//! A value that is a whole document of YAML: text to plain data, in bounds.
+//! A value that is a whole YAML document: text to plain data, within limits.
 //!
-//! Knows nothing about what the data means. Values may hold secrets, so neither `Debug` nor an error shows a piece of one.
+//! Values may be secret, so neither `Debug` nor an error message shows a part of one.
 
 use std::{fmt, io, str::FromStr};
 
@@ -13,18 +13,18 @@ use serde_saphyr::{Error, options::DuplicateKeyPolicy};
 
 use super::EntryError;
 
-/// The largest document, in bytes: as it is written, and printed as JSON with its aliases written out (64 KiB).
-const LARGEST: usize = 64 * 1024;
-/// Most lists and objects inside each other. The deepest fields of a pod are about a dozen deep.
-const DEEPEST: usize = 32;
-/// Most values in a document, those that aliases repeat included.
-const MOST_NODES: usize = 10_000;
+/// The maximum size in bytes (64 KiB) of the text, and of its JSON with all aliases expanded.
+const MAX_BYTES: usize = 64 * 1024;
+/// The maximum depth of lists and objects. The deepest fields of a pod have a depth of about 12.
+const MAX_DEPTH: usize = 32;
+/// The maximum number of values in a document, including those that aliases repeat.
+const MAX_NODES: usize = 10_000;
 
 /// One document of YAML, and so of JSON too.
 ///
 /// YAML 1.2: `yes` and `0755` are text. Anchors, aliases and merge keys (`<<`) are resolved. A key is text, a number or a
-/// boolean, and becomes text; none may stand twice. Numbers are finite. There are limits: 64 KiB, 32 levels, 10,000 values.
-/// Printing writes JSON in one line.
+/// boolean, and becomes text; duplicate keys are an error. Numbers are finite. Limits: 64 KiB, 32 levels, 10,000 values. Printing
+/// writes JSON on one line.
 ///
 /// ```
 /// use config_core::value::Yaml;
@@ -45,10 +45,10 @@ impl Yaml {
         &self.0
     }
 
-    /// Returns what kind of data it is, in words: `"an object"`, `"a list"`, `"nothing"`.
+    /// Returns the type of the data: `"an object"`, `"a list"`, `"nothing"`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
-        kind_in_words(&self.0)
+        json_type_name(&self.0)
     }
 }
 
@@ -56,18 +56,18 @@ impl FromStr for Yaml {
     type Err = EntryError;
 
     /// # Errors
-    /// The first fault, with its line and column, or what is too large.
+    /// The first error with its line and column, or the limit that is exceeded.
     fn from_str(text: &str) -> Result<Self, EntryError> {
         let too_large =
-            |size: usize| EntryError::new(&format!("{size} bytes"), format!("at most {LARGEST} bytes"));
-        if text.len() > LARGEST {
+            |size: usize| EntryError::new(&format!("{size} bytes"), format!("at most {MAX_BYTES} bytes"));
+        if text.len() > MAX_BYTES {
             return Err(too_large(text.len()));
         }
         let Node(value) =
             serde_saphyr::from_str_with_options(text, options()).map_err(|error| fault(&error))?;
         let yaml = Self(value);
         let printed = yaml.to_string().len();
-        if printed > LARGEST {
+        if printed > MAX_BYTES {
             return Err(
                 too_large(printed).with_hint("this is its size as JSON, with its aliases written out")
             );
@@ -76,13 +76,13 @@ impl FromStr for Yaml {
     }
 }
 
-/// Returns what kind of data a value is, in words, so that an error can tell it without the value.
+/// Returns the type of a value, for error messages that must not show the value.
 ///
 /// ```
-/// assert_eq!(config_core::value::kind_in_words(&serde_json::json!([1])), "a list");
+/// assert_eq!(config_core::value::json_type_name(&serde_json::json!([1])), "a list");
 /// ```
 #[must_use]
-pub const fn kind_in_words(value: &Value) -> &'static str {
+pub const fn json_type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "a boolean",
@@ -96,15 +96,15 @@ pub const fn kind_in_words(value: &Value) -> &'static str {
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: DEEPEST,
-            flow_nesting_limit: DEEPEST,
-            max_nodes: MOST_NODES,
-            // The second one is refused by its own name.
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_nodes: MAX_NODES,
+            // A second document has an error of its own.
             max_documents: 2,
-            // What was read from a long key must be readable again when it is printed.
-            simple_key_max_lookahead: 2 * LARGEST,
+            // A long key that was parsed must parse again after printing.
+            simple_key_max_lookahead: 2 * MAX_BYTES,
         },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_NODES },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_NODES },
         duplicate_keys: DuplicateKeyPolicy::Error,
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
@@ -113,8 +113,8 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// Says where the fault is and of what kind. The texts of the libraries are not taken, because some show the value; only the
-/// scanner's show a single character at the most.
+/// Describes place and kind of an error. The messages of the library are not used, because some show the value; those of its
+/// scanner show at most a single character.
 fn fault(error: &Error) -> EntryError {
     let error = error.without_snippet();
     let place = match error.location() {
@@ -143,12 +143,12 @@ fn kind_of(error: &Error) -> Kind<'_> {
         | Error::AliasReplayStackDepthExceeded { .. } => {
             "at most 32 levels and 10000 values, with what aliases repeat"
         }
-        // The only message of our own is that of `NodeVisitor`.
+        // `Message` comes from `NodeVisitor` only.
         Error::DuplicateMappingKey { .. } | Error::Message { .. } => "each key of an object once",
         Error::MultipleDocuments { .. } => "one document",
         Error::NonFiniteFloat { .. } => "a finite number",
         Error::NullIntoString { .. } => "a key",
-        Error::UnknownAnchor { .. } => "an alias of an anchor that stands before it",
+        Error::UnknownAnchor { .. } => "an alias of an earlier anchor",
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias outside of what it repeats",
         Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => "base64 of UTF-8 text",
         Error::Unexpected { expected, .. } => expected,
@@ -156,7 +156,7 @@ fn kind_of(error: &Error) -> Kind<'_> {
     })
 }
 
-/// A value whose objects have each key once. `Value` itself would let `1` and `"1"` stand in one object and keep one of them.
+/// A value whose objects have no duplicate keys. `Value` itself would accept the keys `1` and `"1"` and drop one of them.
 struct Node(Value);
 
 impl<'de> Deserialize<'de> for Node {
@@ -215,7 +215,7 @@ impl<'de> Visitor<'de> for NodeVisitor {
         while let Some(key) = entries.next_key::<String>()? {
             let Node(value) = entries.next_value()?;
             if object.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
         }
         Ok(Value::Object(object))
@@ -231,7 +231,7 @@ impl fmt::Display for Yaml {
     }
 }
 
-/// JSON whose strings YAML can read: it takes fewer characters as they are than JSON does.
+/// JSON whose strings are valid YAML, which allows fewer unescaped characters than JSON.
 /// <https://yaml.org/spec/1.2.2/#51-character-set>
 struct Printable;
 

@@ -36,7 +36,7 @@ fn every_descriptor_is_complete() {
     );
 }
 
-/// A name that differs from another one only by case, dashes or the suffix of a kind could not be told from it.
+/// Names are compared without case and dashes, and with the suffix of a step kind, so they must differ in more than that.
 #[test]
 fn no_two_names_or_aliases_collide() {
     let of_platform = platform::settings().flat_map(|setting| {

@@ -1,7 +1,7 @@
-//! Texts for `JAVA_TOOL_OPTIONS`: those that people write, the odd ones by hand, and any number of generated ones.
+//! Texts for `JAVA_TOOL_OPTIONS`: usual ones, special cases, and any number of generated ones.
 //!
-//! The generator is deterministic. It makes only options that a virtual machine accepts or that it can be told to
-//! ignore, so that the one reason to refuse a text is how it is quoted.
+//! The generator is deterministic. It creates only options that a virtual machine accepts or ignores, so that a text fails
+//! only for its quotes.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-/// As in documentation and in manifests that people run today.
+/// Texts of documentation and of existing manifests.
 const WRITTEN: &[&str] = &[
     "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot",
     "-Dio.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux",
@@ -20,7 +20,7 @@ const WRITTEN: &[&str] = &[
     "\n  -Dorg.terrakube.executor.ephemeral.image=a\n  -Dorg.terrakube.executor.ephemeral.secret=b\n",
 ];
 
-/// One rule each.
+/// Special cases, one rule each.
 const ODD: &[&str] = &[
     "",
     " \t\n\u{b}\u{c}\r",
@@ -66,11 +66,11 @@ const KEYS: &[&str] = &[
 
 const SPACES: &[&str] = &[" ", "\t", "\n", "\u{b}", "\u{c}", "\r"];
 
-/// `count` texts, or those by hand if they are more: each once, in the same order every time.
+/// Returns `count` different texts, always in the same order: first the usual ones and the special cases.
 pub(crate) fn texts(count: usize) -> Vec<String> {
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
-        TestRng::from_seed(RngAlgorithm::ChaCha, b"a virtual machine is the judge!!"),
+        TestRng::from_seed(RngAlgorithm::ChaCha, b"java-virtual-machine-test-texts!"),
     );
     let mut seen = BTreeSet::new();
     let mut texts: Vec<String> = WRITTEN.iter().chain(ODD).map(ToString::to_string).collect();
@@ -144,7 +144,7 @@ fn with_one_more_quote() -> impl Strategy<Value = String> {
     })
 }
 
-/// Whatever the characters with a meaning make of each other.
+/// Random sequences of the characters that have a meaning.
 fn soup() -> impl Strategy<Value = String> {
     let element = prop_oneof![
         3 => prop::sample::select(&["'", "\"", "'", "\"", "''", "\"\""][..]),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn annotations_are_limited_as_a_whole() {
+fn limits_annotations_as_a_whole() {
     let fits = format!("a={}", "x".repeat(MAX_ANNOTATION_BYTES - 1));
     assert!(parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &fits)]).is_ok());
     assert_eq!(
@@ -16,7 +16,7 @@ fn annotations_are_limited_as_a_whole() {
 }
 
 #[test]
-fn labels_pod_annotations_and_environment_are_read() {
+fn reads_labels_pod_annotations_and_environment() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_LABELS", "team=platform"),
         ("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "Acme.io/a=b=c"),
@@ -32,7 +32,7 @@ fn labels_pod_annotations_and_environment_are_read() {
 }
 
 #[test]
-fn labels_pod_annotations_and_environment_are_checked() {
+fn rejects_invalid_labels_pod_annotations_and_environment() {
     let cases = [
         (
             "EPHEMERAL_CONFIG_LABELS",

@@ -4,7 +4,7 @@ use super::*;
 use crate::value::ImagePullPolicy;
 
 #[test]
-fn image_and_classes_are_read() {
+fn reads_image_and_classes() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_IMAGE", " registry.example.com:5000/team/executor:2.27.2 "),
         ("EPHEMERAL_CONFIG_IMAGE_PULL_POLICY", "Always"),
@@ -21,7 +21,7 @@ fn image_and_classes_are_read() {
 }
 
 #[test]
-fn host_aliases_are_read_and_their_faults_named() {
+fn reads_host_aliases_and_reports_their_errors() {
     let key = "EPHEMERAL_CONFIG_HOST_ALIASES";
     let overrides = parse(&[(key, "10.0.0.1=git,registry;fd00::1=x")]).unwrap();
     let aliases = overrides.get(&workspace::HOST_ALIASES).unwrap();
@@ -39,7 +39,7 @@ fn host_aliases_are_read_and_their_faults_named() {
 }
 
 #[test]
-fn image_and_classes_are_checked() {
+fn rejects_invalid_image_and_classes() {
     let subdomain = Rule::DnsSubdomain.expected();
     let image = Rule::ContainerImage.expected();
     let cases = [

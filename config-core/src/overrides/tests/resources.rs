@@ -4,7 +4,7 @@ use super::*;
 use crate::ResourceName;
 
 #[test]
-fn amounts_are_read_for_each_resource() {
+fn reads_amounts_of_each_resource() {
     let resources = parse(&[
         ("EPHEMERAL_CPU_REQUEST", "500m"),
         ("EPHEMERAL_CPU_LIMIT", "0.5"),
@@ -26,14 +26,14 @@ fn amounts_are_read_for_each_resource() {
 }
 
 #[test]
-fn where_each_setting_was_found_can_be_listed() {
+fn lists_origins() {
     let overrides = parse(&[("EPHEMERAL_CPU_LIMIT", "1"), ("PVC_CLAIM_NAME", "a")]).unwrap();
     let found: Vec<&str> = overrides.origins().iter().map(|(name, _)| name).collect();
     assert_eq!(found, ["EPHEMERAL_CPU_LIMIT", "PVC_CLAIM_NAME"]);
 }
 
 #[test]
-fn a_request_above_its_limit_is_refused_with_both_values() {
+fn rejects_request_above_limit_with_both_values() {
     for (resource, request, limit) in
         [("CPU", "501m", "0.5"), ("MEMORY", "1Gi", "1G"), ("STORAGE", "2Ki", "2k")]
     {
@@ -50,7 +50,7 @@ fn a_request_above_its_limit_is_refused_with_both_values() {
 }
 
 #[test]
-fn amounts_must_be_amounts_and_bytes_are_not_counted_in_thousandths() {
+fn rejects_malformed_amounts_and_thousandths_of_bytes() {
     let form = "expected an amount such as 500m, 1.5 or 2Gi";
     let cases = [
         ("EPHEMERAL_CPU_LIMIT", "", format!("found \"\", {form}")),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_value_for_one_kind_of_steps_wins_there_and_counts_nowhere_else() {
+fn value_for_one_step_kind_wins_for_that_kind_only() {
     let variables = [
         ("EPHEMERAL_CPU_LIMIT", "2"),
         ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
@@ -26,7 +26,7 @@ fn a_value_for_one_kind_of_steps_wins_there_and_counts_nowhere_else() {
 }
 
 #[test]
-fn a_fault_for_one_kind_of_steps_is_found_before_every_step() {
+fn reports_problem_of_one_step_kind_for_every_step() {
     let message = "workspace variable EPHEMERAL_CONFIG_TOLERATIONS_APPLY: found \"a:X\", expected the operator Exists or \
                    Equal, not \"X\"";
     for kind in [None, Some(StepKind::Plan), Some(StepKind::Apply)] {
@@ -39,7 +39,7 @@ fn a_fault_for_one_kind_of_steps_is_found_before_every_step() {
 }
 
 #[test]
-fn a_variable_that_terraform_reads_too_has_no_form_for_one_kind_of_steps() {
+fn variables_of_terraform_have_no_suffix_for_a_step_kind() {
     let variables = [("TF_PLUGIN_CACHE_DIR_PLAN", "/a"), ("PVC_CLAIM_NAME_PLAN", "b")];
     assert_eq!(parse_for(Some(StepKind::Plan), &variables), Ok(WorkspaceOverrides::default()));
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::value::Seconds;
 
 #[test]
-fn time_limits_are_read() {
+fn reads_time_limits() {
     let overrides = parse(&[
         ("EPHEMERAL_CONFIG_DEADLINE", "1h30m"),
         ("EPHEMERAL_CONFIG_GRACE_PERIOD", " 90 "),
@@ -19,7 +19,7 @@ fn time_limits_are_read() {
 }
 
 #[test]
-fn time_limits_must_leave_time_to_work_and_to_stop() {
+fn rejects_invalid_time_limits() {
     let form = "expected whole seconds such as 3600, 90s, 30m or 1h30m";
     let cases = [
         (

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn unknown_names_are_refused_with_the_nearest_known_one() {
+fn rejects_unknown_names_with_suggestion() {
     let cases = [
         (
             "misspelt name",
@@ -48,7 +48,7 @@ fn names_outside_our_family_are_those_of_the_plugin_cache() {
 }
 
 #[test]
-fn a_misspelt_name_for_one_kind_of_steps_is_told_with_its_suffix() {
+fn suggests_name_with_the_suffix_of_the_step_kind() {
     assert_eq!(
         parse(&[("EPHEMERAL_CPU_LIMT_PLAN", "1")]),
         Err(vec![

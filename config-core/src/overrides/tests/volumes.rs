@@ -4,13 +4,13 @@ use super::*;
 use crate::PluginCache;
 
 #[test]
-fn a_config_map_without_a_path_is_mounted_at_the_default_one() {
+fn mounts_config_map_at_default_path() {
     let config_map = parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]).unwrap().config_map().unwrap();
     assert_eq!(config_map.mount_path, "/data");
 }
 
 #[test]
-fn a_mount_path_must_be_absolute() {
+fn rejects_relative_mount_path() {
     for path in ["data", "", "/", "/a/../b", "/a:b"] {
         let problems =
             parse(&[("EPHEMERAL_CONFIG_MAP_NAME", "a"), ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", path)])
@@ -26,7 +26,7 @@ fn a_mount_path_must_be_absolute() {
 }
 
 #[test]
-fn a_plugin_cache_needs_folder_and_claim() {
+fn plugin_cache_needs_folder_and_claim() {
     let both = [("TF_PLUGIN_CACHE_DIR", "/plugin-cache"), ("PVC_CLAIM_NAME", " terrakube-plugin-pvc ")];
     let expected = PluginCache {
         claim: "terrakube-plugin-pvc".parse().unwrap(),
@@ -41,7 +41,7 @@ fn a_plugin_cache_needs_folder_and_claim() {
 }
 
 #[test]
-fn folder_and_claim_of_a_plugin_cache_are_checked() {
+fn rejects_invalid_folder_and_claim_of_plugin_cache() {
     assert_eq!(
         parse(&[("TF_PLUGIN_CACHE_DIR", " /cache"), ("PVC_CLAIM_NAME", "My_Claim")]).unwrap_err(),
         [

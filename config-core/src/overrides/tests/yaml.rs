@@ -7,7 +7,7 @@ fn message(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_document_of_another_form_is_refused_without_its_content() {
+fn rejects_yaml_of_another_form_without_showing_it() {
     let affinity = "EPHEMERAL_CONFIG_AFFINITY";
     let spread = "EPHEMERAL_CONFIG_TOPOLOGY_SPREAD_PLAN";
     let cases = [
@@ -32,7 +32,7 @@ fn a_document_of_another_form_is_refused_without_its_content() {
 }
 
 #[test]
-fn an_object_and_a_list_are_read() {
+fn reads_objects_and_lists() {
     let variables = [("EPHEMERAL_CONFIG_AFFINITY", "{}"), ("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", "- a: 1\n")];
     let overrides = WorkspaceOverrides::parse(&variables.into_iter().collect(), None).unwrap();
     assert_eq!(overrides.get(&workspace::AFFINITY).unwrap().to_string(), "{}");

@@ -33,7 +33,7 @@ fn label(key: &str) -> Target {
 }
 
 #[test]
-fn the_documented_options_are_read_with_the_case_of_their_keys() {
+fn reads_documented_options_with_the_case_of_their_keys() {
     let text = "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd \
                 -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot";
     assert_eq!(
@@ -43,7 +43,7 @@ fn the_documented_options_are_read_with_the_case_of_their_keys() {
 }
 
 #[test]
-fn the_fixed_part_is_compared_without_case_and_dashes() {
+fn compares_fixed_part_without_case_and_dashes() {
     let prefix = "io.terrakube.executor.ephemeral";
     let cases = [
         (format!("{prefix}.namespace"), Target::Setting("ExecutorEphemeralNamespace")),
@@ -65,7 +65,7 @@ fn the_fixed_part_is_compared_without_case_and_dashes() {
 }
 
 #[test]
-fn a_label_key_is_what_follows_or_what_stands_in_brackets() {
+fn reads_label_key_after_dot_or_in_brackets() {
     let cases = [
         (".diskType", "diskType"),
         (".disk-type", "disk-type"),
@@ -89,7 +89,7 @@ fn a_label_key_is_what_follows_or_what_stands_in_brackets() {
 }
 
 #[test]
-fn the_value_is_what_follows_the_first_equals_sign() {
+fn splits_option_at_first_equals_sign() {
     let cases = [("=a=b", "a=b"), ("=", ""), ("", ""), ("=\"a b\"", "a b")];
     for (rest, value) in cases {
         let option = format!("-DExecutorEphemeralImage{rest}");
@@ -102,7 +102,7 @@ fn the_value_is_what_follows_the_first_equals_sign() {
 }
 
 #[test]
-fn short_names_are_weaker_than_the_older_prefix_and_that_than_the_newer_one() {
+fn orders_short_names_old_prefix_and_new_prefix() {
     let text = "-Dio.terrakube.executor.ephemeral.image=new -Dorg.terrakube.executor.ephemeral.image=old \
                 -DExecutorEphemeralImage=short";
     let values: Vec<String> = entries(text).into_iter().map(|(_, value)| value).collect();
@@ -110,7 +110,7 @@ fn short_names_are_weaker_than_the_older_prefix_and_that_than_the_newer_one() {
 }
 
 #[test]
-fn other_options_are_none_of_our_business() {
+fn ignores_other_options() {
     for text in [
         "",
         "-Xmx1g -javaagent:/a.jar --add-opens=java.base/java.lang=ALL-UNNAMED",
@@ -128,7 +128,7 @@ fn other_options_are_none_of_our_business() {
 }
 
 #[test]
-fn names_that_mean_nothing_are_refused_in_full() {
+fn rejects_unknown_names_with_suggestion() {
     let option = "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral";
     let cases = [
         (
@@ -193,18 +193,18 @@ fn names_that_mean_nothing_are_refused_in_full() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in ".*") {
+    fn reads_any_text_without_panic(text in ".*") {
         let _ = read_tool_options(&text);
     }
 
     #[test]
-    fn any_name_below_the_prefix_is_read_or_refused_without_a_panic(rest in r"[\[\]a-c./_\-é=]*") {
+    fn reads_any_name_below_the_prefix_without_panic(rest in r"[\[\]a-c./_\-é=]*") {
         let _ = read_tool_options(&format!("-Dio.terrakube.executor.ephemeral.nodeSelector{rest}=v"));
         let _ = read_tool_options(&format!("-Dorg.terrakube.executor.ephemeral.{rest}"));
     }
 
     #[test]
-    fn any_label_key_can_be_written_in_brackets(key in "[A-Za-z0-9]([A-Za-z0-9._-]{0,10}[A-Za-z0-9])?(/[A-Za-z0-9]{1,5})?") {
+    fn reads_any_label_key_in_brackets(key in "[A-Za-z0-9]([A-Za-z0-9._-]{0,10}[A-Za-z0-9])?(/[A-Za-z0-9]{1,5})?") {
         let option = format!("-Dio.terrakube.executor.ephemeral.nodeSelector[{key}]=v");
         prop_assert_eq!(entries(&option), [(label(&key), "v".to_owned())]);
     }

@@ -9,7 +9,7 @@ const KI: u128 = 1024 * NANOS;
 /// The cases of Kubernetes itself that are not refused here, with the amount in billionths:
 /// <https://github.com/kubernetes/apimachinery/blob/master/pkg/api/resource/quantity_test.go>.
 #[test]
-fn amounts_are_those_that_kubernetes_reads() {
+fn parses_amounts_like_kubernetes() {
     let tenth = NANOS / 10;
     let cases = [
         ("0", 0),
@@ -66,8 +66,8 @@ fn amounts_are_those_that_kubernetes_reads() {
         ("+1", NANOS),
         ("1e-2147483648", 1),
         ("0e2147483647", 0),
-        ("9223372036854775807", LARGEST),
-        ("000009223372036854775807000000e-6", LARGEST),
+        ("9223372036854775807", MAX_NANOS),
+        ("000009223372036854775807000000e-6", MAX_NANOS),
         (" 500m ", NANOS / 2),
     ];
     for (text, nanos) in cases {
@@ -76,7 +76,7 @@ fn amounts_are_those_that_kubernetes_reads() {
 }
 
 #[test]
-fn refused_texts_and_their_messages() {
+fn rejects_malformed_amounts() {
     let form = "an amount such as 500m, 1.5 or 2Gi";
     let largest = "at most 9223372036854775807";
     let cases = [
@@ -117,7 +117,7 @@ fn refused_texts_and_their_messages() {
 }
 
 #[test]
-fn an_amount_may_be_whole_whatever_its_suffix() {
+fn detects_whole_amounts_with_any_suffix() {
     for (text, whole) in [("1", true), ("1000m", true), ("0.5Ki", true), ("500m", false), ("0.05Gi", false)] {
         assert_eq!(text.parse::<Quantity>().unwrap().is_whole(), whole, "{text}");
     }
@@ -125,19 +125,19 @@ fn an_amount_may_be_whole_whatever_its_suffix() {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in ".*|[+-]?[0-9.]{0,40}[eE]?[+-]?[0-9]{0,12}[numkMGTPEi]{0,2}") {
+    fn parses_any_text_without_panic(text in ".*|[+-]?[0-9.]{0,40}[eE]?[+-]?[0-9]{0,12}[numkMGTPEi]{0,2}") {
         let _ = text.parse::<Quantity>();
     }
 
     #[test]
-    fn what_was_read_prints_and_reads_as_itself(text in "[0-9]{0,10}[.]?[0-9]{0,5}(n|u|m|k|M|G|Ki|Mi|Gi|e-?[0-9])?") {
+    fn parses_what_it_prints(text in "[0-9]{0,10}[.]?[0-9]{0,5}(n|u|m|k|M|G|Ki|Mi|Gi|e-?[0-9])?") {
         if let Ok(amount) = text.parse::<Quantity>() {
             prop_assert_eq!(amount.to_string().parse::<Quantity>(), Ok(amount));
         }
     }
 
     #[test]
-    fn a_number_and_its_thousandfold_in_thousandths_are_the_same(number in 0_u64..1_000_000_000_000) {
+    fn thousand_thousandths_equal_one(number in 0_u64..1_000_000_000_000) {
         let plain: Quantity = number.to_string().parse().unwrap();
         let thousandths: Quantity = format!("{number}000m").parse().unwrap();
         prop_assert_eq!(plain.nanos(), thousandths.nanos());

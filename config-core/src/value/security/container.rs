@@ -1,4 +1,4 @@
-//! What the container may do.
+//! The security settings of the container.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
@@ -116,11 +116,11 @@ impl FromStr for ContainerSecurity {
             }
             Ok(())
         });
-        ListError::none_or(errors, security)
+        ListError::into_result(errors, security)
     }
 }
 
-/// `ALL` is no name here: every container drops all capabilities, and what to keep of them is said by name.
+/// `ALL` is not accepted: every container drops all capabilities, and those to keep are listed by name.
 fn capability(entry: &str, name: &str) -> Result<&'static str, EntryError> {
     let find = |name: &str| CAPABILITIES.into_iter().find(|known| *known == name);
     if let Some(found) = find(name) {
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_forms_and_how_they_print() {
+    fn parses_and_prints_accepted_forms() {
         let cases = [
             ("", ""),
             ("allowPrivilegeEscalation=True", "allowPrivilegeEscalation=true"),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn every_capability_can_be_added() {
+    fn accepts_every_capability() {
         let all = format!("addCapabilities={}", CAPABILITIES.join(","));
         let security: ContainerSecurity = all.parse().unwrap();
         assert_eq!(security.add_capabilities().count(), CAPABILITIES.len());
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_forms_and_their_messages() {
+    fn rejects_malformed_entries() {
         let keys = "one of addCapabilities, allowPrivilegeEscalation, readOnlyRootFilesystem";
         let names = "capabilities of Linux without CAP_, such as NET_BIND_SERVICE";
         let cases = [
@@ -227,12 +227,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused_without_a_panic(text in ".*|((addCapabilities|readOnlyRootFilesystem)=[A-Z_,]{0,9};?){0,4}") {
+        fn parses_any_text_without_panic(text in ".*|((addCapabilities|readOnlyRootFilesystem)=[A-Z_,]{0,9};?){0,4}") {
             let _ = text.parse::<ContainerSecurity>();
         }
 
         #[test]
-        fn what_prints_reads_as_itself(
+        fn prints_what_it_parses(
             capabilities in prop::option::of(prop::collection::btree_set(prop::sample::select(&CAPABILITIES), 1..4)),
             flags in any::<[Option<bool>; 2]>(),
         ) {

@@ -9,9 +9,9 @@ use crate::unknown;
 /// <https://kubernetes.io/docs/tutorials/security/seccomp/>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SeccompProfile {
-    /// Those that the container runtime lets pass by itself.
+    /// Those of the default profile of the container runtime.
     RuntimeDefault,
-    /// Every one.
+    /// All.
     Unconfined,
     /// Those of a profile of the node, by its path below the kubelet's folder of profiles: a relative one without `..`.
     Localhost(String),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn accepted_forms_of_the_pod_and_how_they_print() {
+fn parses_and_prints_pod_security() {
     let cases = [
         ("nothing", "", ""),
         (
@@ -33,7 +33,7 @@ fn accepted_forms_of_the_pod_and_how_they_print() {
 }
 
 #[test]
-fn user_0_alone_means_that_root_is_wanted() {
+fn user_0_alone_implies_root() {
     let non_root = |text: &str| text.parse::<PodSecurity>().unwrap().run_as_non_root();
     assert_eq!(non_root("runAsUser=0"), Some(false));
     assert_eq!(non_root("runAsUser=1"), None);
@@ -41,7 +41,7 @@ fn user_0_alone_means_that_root_is_wanted() {
 }
 
 #[test]
-fn every_setting_is_found_where_it_belongs() {
+fn accessors_return_each_setting() {
     let text = "supplementalGroups=5,4;seccompProfile=Localhost/a/b;runAsUser=1;runAsNonRoot=true;runAsGroup=2;fsGroup=3";
     let pod: PodSecurity = text.parse().unwrap();
     let ids = [pod.run_as_user(), pod.run_as_group(), pod.fs_group()];
@@ -64,7 +64,7 @@ fn every_setting_is_found_where_it_belongs() {
 }
 
 #[test]
-fn refused_forms_of_the_pod_and_their_messages() {
+fn rejects_malformed_pod_security() {
     let keys = "one of fsGroup, runAsGroup, runAsNonRoot, runAsUser, seccompProfile, supplementalGroups";
     let cases = [
         ("no value", "fsGroup", "entry \"fsGroup\": expected key=value".to_owned()),
@@ -118,7 +118,7 @@ fn refused_forms_of_the_pod_and_their_messages() {
 }
 
 #[test]
-fn refused_lists_of_groups() {
+fn rejects_malformed_groups() {
     let cases = [
         ("", "at least one group"),
         (",", "at least one group"),
@@ -134,7 +134,7 @@ fn refused_lists_of_groups() {
 }
 
 #[test]
-fn refused_seccomp_profiles() {
+fn rejects_malformed_seccomp_profiles() {
     let form = "RuntimeDefault, Unconfined or Localhost/<path>";
     let below = "write Localhost/ and the path of the profile below the kubelet's folder of profiles";
     let path = "a relative path without `..` after Localhost/";
@@ -160,25 +160,25 @@ fn refused_seccomp_profiles() {
 }
 
 fn id() -> impl Strategy<Value = Option<u32>> {
-    prop::option::of(0..=LARGEST_ID)
+    prop::option::of(0..=MAX_ID)
 }
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in ".*|((fsGroup|runAsUser|runAsNonRoot)=(true|[0-9]{0,12});?){0,4}") {
+    fn parses_any_text_without_panic(text in ".*|((fsGroup|runAsUser|runAsNonRoot)=(true|[0-9]{0,12});?){0,4}") {
         let _ = text.parse::<PodSecurity>();
     }
 
     #[test]
-    fn what_prints_reads_as_itself(
-        ids in (id(), id(), prop::option::of(1..=LARGEST_ID)),
+    fn prints_what_it_parses(
+        ids in (id(), id(), prop::option::of(1..=MAX_ID)),
         run_as_non_root in any::<Option<bool>>(),
         seccomp_profile in prop::option::of(prop_oneof![
             Just(SeccompProfile::RuntimeDefault),
             Just(SeccompProfile::Unconfined),
             "[a-z.=]{1,3}(/[a-z=]{1,3})?".prop_filter("no `..`", |path| !path.contains("..")).prop_map(SeccompProfile::Localhost),
         ]),
-        supplemental_groups in prop::option::of(prop::collection::vec(0..=LARGEST_ID, 1..4)),
+        supplemental_groups in prop::option::of(prop::collection::vec(0..=MAX_ID, 1..4)),
     ) {
         let (fs_group, run_as_group, run_as_user) = ids;
         let pod =

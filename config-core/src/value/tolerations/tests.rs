@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn accepted_forms_and_how_they_print() {
+fn parses_and_prints_accepted_forms() {
     let cases = [
         ("a key alone exists", "spot", "spot:Exists"),
         ("key and operator", "spot:Exists", "spot:Exists"),
@@ -38,7 +38,7 @@ fn accepted_forms_and_how_they_print() {
 }
 
 #[test]
-fn refused_forms_and_their_messages() {
+fn rejects_malformed_entries() {
     let key = Rule::LabelKey.expected();
     let value = Rule::LabelValue.expected();
     let empty = "at least one toleration; remove it to tolerate nothing, or write * to tolerate every taint";
@@ -137,7 +137,7 @@ fn refused_forms_and_their_messages() {
 }
 
 #[test]
-fn every_faulty_entry_is_reported() {
+fn reports_every_faulty_entry() {
     let error = "a:X;b;c:Exists:Y".parse::<Tolerations>().unwrap_err();
     let entries: Vec<&str> = error.iter().map(|error| error.entry.as_str()).collect();
     assert_eq!(entries, ["a:X", "c:Exists:Y"]);
@@ -161,25 +161,25 @@ fn tolerations() -> impl Strategy<Value = Tolerations> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in ".*|([a*]|=|:|;|Exists|Equal|NoExecute| )*") {
+    fn parses_any_text_without_panic(text in ".*|([a*]|=|:|;|Exists|Equal|NoExecute| )*") {
         let _ = text.parse::<Tolerations>();
     }
 
     #[test]
-    fn what_prints_reads_as_itself(list in tolerations()) {
+    fn prints_what_it_parses(list in tolerations()) {
         prop_assert!((&list).into_iter().eq(list.iter()));
         prop_assert_eq!(list.to_string().parse::<Tolerations>(), Ok(list));
     }
 
     #[test]
-    fn what_was_read_prints_and_reads_as_itself(text in "([a*]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
+    fn parses_what_it_prints(text in "([a*]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
         if let Ok(list) = text.parse::<Tolerations>() {
             prop_assert_eq!(list.to_string().parse::<Tolerations>(), Ok(list));
         }
     }
 
     #[test]
-    fn every_taint_is_tolerated_only_where_a_star_is_written(text in "([a-c]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
+    fn tolerates_every_taint_only_with_a_star(text in "([a-c]|=|:|;|Exists|Equal|NoExecute| ){0,8}") {
         if let Ok(list) = text.parse::<Tolerations>() {
             prop_assert!(list.iter().all(|toleration| toleration.taint != TaintMatch::Every));
         }

@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Value, String> {
 }
 
 #[test]
-fn accepted_documents() {
+fn accepts_documents() {
     let cases = [
         ("", json!(null)),
         ("{}", json!({})),
@@ -28,7 +28,7 @@ fn accepted_documents() {
 }
 
 #[test]
-fn refused_documents_name_the_place_and_show_no_value() {
+fn reports_place_of_errors_without_showing_values() {
     let cases = [
         ("a: 'hunter2", "entry \"line 1, column 4\": expected YAML; unclosed quote"),
         (
@@ -42,7 +42,7 @@ fn refused_documents_name_the_place_and_show_no_value() {
         ("a: 1e999", "entry \"line 1, column 4\": expected a finite number"),
         ("~: hunter2", "entry \"line 1, column 1\": expected a key"),
         ("? [hunter2]\n: 1", "entry \"line 1, column 3\": expected string scalar"),
-        ("a: *hunter2", "entry \"line 1, column 4\": expected an alias of an anchor that stands before it"),
+        ("a: *hunter2", "entry \"line 1, column 4\": expected an alias of an earlier anchor"),
         ("&a [*a]", "entry \"line 1, column 5\": expected an alias outside of what it repeats"),
         ("a: !!binary hunter2", "entry \"line 1, column 13\": expected base64 of UTF-8 text"),
         ("!!map [hunter2]", "entry \"line 1, column 7\": expected YAML of plain data"),
@@ -54,29 +54,32 @@ fn refused_documents_name_the_place_and_show_no_value() {
 }
 
 #[test]
-fn size_depth_and_number_of_values_are_bounded() {
+fn limits_size_depth_and_number_of_values() {
     let limits = "at most 32 levels and 10000 values, with what aliases repeat";
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(read(&nested(DEEPEST)).is_ok());
-    assert!(read(&nested(DEEPEST + 1)).is_err());
+    assert!(read(&nested(MAX_DEPTH)).is_ok());
+    assert!(read(&nested(MAX_DEPTH + 1)).is_err());
     assert!(read(&nested(20_000)).is_err());
     let nested =
         |depth: usize| (0..depth).fold(String::new(), |text, level| text + &" ".repeat(level) + "a:\n");
-    assert!(read(&nested(DEEPEST)).is_ok());
-    assert!(read(&nested(DEEPEST + 1)).unwrap_err().ends_with(limits));
+    assert!(read(&nested(MAX_DEPTH)).is_ok());
+    assert!(read(&nested(MAX_DEPTH + 1)).unwrap_err().ends_with(limits));
     assert!(read(&"- 1\n".repeat(9_999)).is_ok());
     assert!(read(&"- 1\n".repeat(10_001)).unwrap_err().ends_with(limits));
     let text = |size: usize| "x".repeat(size);
-    assert!(read(&text(LARGEST - 2)).is_ok());
+    assert!(read(&text(MAX_BYTES - 2)).is_ok());
     assert_eq!(
-        read(&text(LARGEST)).unwrap_err(),
+        read(&text(MAX_BYTES)).unwrap_err(),
         "entry \"65538 bytes\": expected at most 65536 bytes; this is its size as JSON, with its aliases written out"
     );
-    assert_eq!(read(&text(LARGEST + 1)).unwrap_err(), "entry \"65537 bytes\": expected at most 65536 bytes");
+    assert_eq!(
+        read(&text(MAX_BYTES + 1)).unwrap_err(),
+        "entry \"65537 bytes\": expected at most 65536 bytes"
+    );
 }
 
 #[test]
-fn aliases_cannot_make_a_small_text_large() {
+fn limits_expansion_of_aliases() {
     let bomb = (1..9).fold("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, level| {
         let below = format!("*a{}, ", level - 1).repeat(9);
         text + &format!("a{level}: &a{level} [{below}*a{}]\n", level - 1)
@@ -87,7 +90,7 @@ fn aliases_cannot_make_a_small_text_large() {
 }
 
 #[test]
-fn debug_shows_nothing() {
+fn debug_shows_no_value() {
     assert_eq!(format!("{:?}", "a: hunter2".parse::<Yaml>().unwrap()), "Yaml(…)");
 }
 
@@ -119,14 +122,14 @@ fn document() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_text_is_read_or_refused_without_a_panic(text in ".*|[-a-c:{}\\[\\]\"'&*!|>%@#?, \n\t]*") {
+    fn parses_any_text_without_panic(text in ".*|[-a-c:{}\\[\\]\"'&*!|>%@#?, \n\t]*") {
         if let Ok(yaml) = text.parse::<Yaml>() {
             prop_assert_eq!(yaml.to_string().parse::<Yaml>(), Ok(yaml));
         }
     }
 
     #[test]
-    fn what_prints_reads_as_itself(value in document()) {
+    fn prints_what_it_parses(value in document()) {
         let yaml = Yaml(value);
         prop_assert_eq!(yaml.to_string().parse::<Yaml>(), Ok(yaml));
     }

@@ -3,7 +3,7 @@
 //! The types ignore unknown fields, and use an empty value for a missing required field. Serializing the result again shows
 //! both: a field that is gone was unknown, and a field that was added is missing.
 
-use config_core::value::kind_in_words;
+use config_core::value::json_type_name;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub(super) fn object<T: DeserializeOwned + Serialize>(
     let before = faults.problems.len();
     match serde_json::to_value(&object) {
         Ok(written) => compare(faults, path, value, &written),
-        Err(_) => faults.push(path, kind_in_words(value), "what JSON can hold"),
+        Err(_) => faults.push(path, json_type_name(value), "what JSON can hold"),
     }
     (faults.problems.len() == before).then_some(object)
 }
@@ -65,7 +65,7 @@ fn wrong_type(
         Some((_, expected)) => in_words(expected),
         None => "a value of the expected type".to_owned(),
     };
-    faults.push(&path, found.map_or("", kind_in_words), expected);
+    faults.push(&path, found.map_or("", json_type_name), expected);
 }
 
 /// Returns what a Kubernetes type expects, in the terms that are used for what was found.
