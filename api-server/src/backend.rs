@@ -7,9 +7,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use anyhow::{Context as _, bail};
 use config_core::{EnvSnapshot, EphemeralSettings};
 use job_spec::labels;
-use k8s_backend::{
-    JobBackend, JobRules, KubeBackend, KubeOptions, LocalBackend, LocalOptions, Patience, Retrying,
-};
+use k8s_backend::{JobBackend, JobRules, KubeBackend, KubeOptions, LocalBackend, LocalOptions};
 
 use crate::{
     cli::{Backend, Serve},
@@ -43,7 +41,7 @@ pub(crate) async fn open(
             let backend = backend.context("cannot connect to a Kubernetes cluster")?;
             // Missing rights of the role are logged now, not when the first job starts.
             backend.start_watches();
-            Ok(Arc::new(Retrying::new(backend, Patience::default())))
+            Ok(Arc::new(backend))
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod encryption;
 mod explain;
 pub mod http;
 pub mod logs;
+pub mod messages;
 pub mod model;
 mod operator_files;
 pub mod orchestrator;

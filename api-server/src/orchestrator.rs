@@ -1,7 +1,7 @@
-//! Drives jobs to their end: one task per open job asks [`decide()`] what to do, does it, and waits for news.
+//! Drives jobs to their end: one task per open job calls [`decide()`], carries out the action, and waits for a change.
 //!
-//! The tasks keep nothing that is not in the store, so that a server that was killed goes on by starting them again. They
-//! are woken by the routes (a person or an executor has stored something) and by what the backend tells about Jobs.
+//! The tasks keep nothing that is not in the store, so that a server that was killed continues by starting them again. They are
+//! woken by the routes (a user or an executor has stored something) and by the phases that the backend reports.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -16,10 +16,11 @@ use crate::services::{Services, chain};
 mod act;
 mod decide;
 mod drive;
+mod retry;
 
 pub use decide::{Action, MAX_UNCLAIMED_ATTEMPTS, Next, decide};
 
-/// Handle by which others tell the orchestrator that something about a job was stored.
+/// Handle that notifies the orchestrator of changes in the store.
 #[derive(Debug, Clone)]
 pub struct Orchestrator {
     wakes: mpsc::UnboundedSender<i64>,
@@ -42,9 +43,9 @@ impl Orchestrator {
         (Self { wakes }, task)
     }
 
-    /// Tells that something about a job was stored.
+    /// Notifies the orchestrator that something about a job was stored.
     pub fn wake(&self, job_id: i64) {
-        // Nobody listens any more only while the server stops; the job goes on at the next start.
+        // The channel is closed only while the server stops; the job continues at the next start.
         let _ = self.wakes.send(job_id);
     }
 }
@@ -78,25 +79,25 @@ impl Supervisor {
                     return;
                 }
                 Err(error) => {
-                    tracing::error!(error = chain(&error), "could not read the open jobs, trying again");
-                    tokio::time::sleep(drive::STORE_RETRY).await;
+                    tracing::error!(error = chain(&error), "could not read the open jobs, retrying");
+                    tokio::time::sleep(drive::STORE_RETRY_DELAY).await;
                 }
             }
         }
     }
 
     fn wake(&mut self, job_id: i64) {
-        if let Some((_, news)) = self.running.get(&job_id) {
-            news.notify_one();
+        if let Some((_, changed)) = self.running.get(&job_id) {
+            changed.notify_one();
             return;
         }
-        let news = Arc::new(Notify::new());
-        let driver = drive::JobDriver::new(Arc::clone(&self.services), job_id, Arc::clone(&news));
+        let changed = Arc::new(Notify::new());
+        let driver = drive::JobDriver::new(Arc::clone(&self.services), job_id, Arc::clone(&changed));
         let task = self.tasks.spawn(driver.run());
-        self.running.insert(job_id, (task.id(), news));
+        self.running.insert(job_id, (task.id(), changed));
     }
 
-    /// A job has ended: the jobs that wait for its workspace are next. A task that died is started again.
+    /// Continues after the task of a job: wakes the jobs that wait for its workspace, or starts a task again that panicked.
     async fn after(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match &ended {
             Ok((id, ())) => *id,
@@ -108,10 +109,10 @@ impl Supervisor {
         };
         self.running.remove(&job_id);
         if let Err(error) = ended {
-            tracing::error!(job = job_id, %error, "the task of a job died, starting it again");
+            tracing::error!(job = job_id, %error, "the task of a job panicked, starting it again");
             let wakes = self.wakes.clone();
             self.tasks.spawn(async move {
-                tokio::time::sleep(drive::STORE_RETRY).await;
+                tokio::time::sleep(drive::STORE_RETRY_DELAY).await;
                 let _ = wakes.send(job_id);
             });
             return;
@@ -130,7 +131,7 @@ impl Supervisor {
                 tracing::error!(
                     job = job_id,
                     error = chain(&error),
-                    "could not read the waiting jobs, trying again"
+                    "could not read the waiting jobs, retrying"
                 );
                 let _ = self.wakes.send(job_id);
             }

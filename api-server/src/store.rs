@@ -17,6 +17,7 @@ mod from_row;
 
 mod attempts;
 mod catalog;
+mod cause_record;
 mod collections;
 mod decisions;
 mod executors;
@@ -31,6 +32,7 @@ mod variables;
 
 pub use attempts::NewAttempt;
 pub use catalog::NewWorkspace;
+pub use cause_record::{CauseRecord, ConfigProblemRecord, ImageProblemRecord, RefuserRecord, WaitingRecord};
 pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
 pub use prepared::{ClaimData, Prepared};
 pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};

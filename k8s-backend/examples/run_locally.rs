@@ -1,12 +1,10 @@
-//! Runs a small Job as a process of this machine and prints its phases.
-//!
-//! `cargo run -p k8s-backend --example run_locally`
-#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+//! Runs a Job that no other crate made as a process of this machine: `cargo run -p k8s-backend --example run_locally`.
+
+#![expect(clippy::print_stdout, reason = "a program prints its result")]
 
 use std::error::Error;
 
-use futures::StreamExt as _;
-use k8s_backend::{JobBackend as _, LocalBackend, LocalOptions};
+use k8s_backend::{JobBackendExt as _, LocalBackend, LocalOptions, RetryPolicy};
 use k8s_openapi::api::batch::v1::Job;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,23 +14,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let backend = LocalBackend::open(options).await?;
 
     let job: Job = serde_json::from_value(serde_json::json!({
-        "metadata": {"name": "job-1-100-1"},
-        "spec": {
-            "activeDeadlineSeconds": 60,
-            "template": {"spec": {"restartPolicy": "Never", "containers": [{
-                "name": "executor",
-                "command": ["sh", "-c", "echo \"hello, $WHO\"; sleep 1; exit 7"],
-                "env": [{"name": "NAME", "value": "world"}, {"name": "WHO", "value": "$(NAME)"}],
-            }]}},
-        },
+        "metadata": {"name": "greeting"},
+        "spec": {"activeDeadlineSeconds": 60, "template": {"spec": {"restartPolicy": "Never", "containers": [{
+            "name": "greeter",
+            "command": ["sh", "-c", "echo \"hello, $WHO\"; exit 7"],
+            "env": [{"name": "WHO", "value": "world"}],
+        }]}}},
     }))?;
-    println!("submitted: {:?}", backend.submit(&job.into()).await?);
-    let mut phases = backend.watch("job-1-100-1");
-    while let Some(phase) = phases.next().await {
-        println!("phase: {:?}", phase?);
+    let print = |phase: &_| println!("{phase}");
+    let cause = backend.run_to_end_with(&job.into(), RetryPolicy::new(), print).await?;
+    if let Some(output) = backend.output_of("greeting") {
+        print!("{}", std::fs::read_to_string(output)?);
     }
-    if let Some(output) = backend.output_of("job-1-100-1") {
-        println!("output: {}", std::fs::read_to_string(output)?);
-    }
+    println!("cause: {cause}");
     Ok(())
 }

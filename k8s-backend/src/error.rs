@@ -1,29 +1,31 @@
-//! What a backend answers when it cannot do what it was asked.
+//! Errors of backends.
 
 use std::fmt;
 
 /// An error of any source.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What a caller can do about an error; code matches on this alone.
+/// The kind of an error: what a caller can do about it. Code matches on this alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// There is no Job of this name.
     NotFound,
-    /// The name is taken by another Job.
+    /// The name belongs to another Job.
     Conflict,
     /// The Job breaks a rule; the same Job will never be accepted.
     Invalid,
     /// The backend lacks a right.
     Forbidden,
-    /// It may work next time.
+    /// The same call may succeed later.
     Unavailable,
     /// A fault of the backend itself.
     Internal,
 }
 
-/// What the backend was doing.
+/// The call that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Action {
     /// [`submit`](crate::JobBackend::submit).
     Submit,
@@ -43,15 +45,16 @@ impl fmt::Display for Action {
     }
 }
 
-/// An error of a backend: what was tried with which Job, why it failed, and what kind of failure that is.
+/// An error of a backend: which call failed for which Job, why, and of what kind the failure is.
 ///
-/// The text holds no source; print the chain with [`std::error::Error::source`].
+/// The text does not contain the source; print the chain with [`std::error::Error::source`].
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} Kubernetes Job {job:?}")]
+#[non_exhaustive]
 pub struct BackendError {
     /// What a caller can do about it.
     pub kind: ErrorKind,
-    /// What was tried.
+    /// The call that failed.
     pub action: Action,
     /// `metadata.name` of the Job; empty if it has none.
     pub job: String,
@@ -61,7 +64,7 @@ pub struct BackendError {
 }
 
 impl BackendError {
-    /// Makes an error of its parts.
+    /// Creates an error from its parts.
     pub fn new(kind: ErrorKind, action: Action, job: impl Into<String>, source: impl Into<BoxError>) -> Self {
         Self { kind, action, job: job.into(), source: source.into() }
     }

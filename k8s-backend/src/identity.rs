@@ -8,29 +8,47 @@ use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// Everything that is wrong with a Job.
+/// Everything that is wrong with a Job. The source of an error of kind [`Invalid`](crate::ErrorKind::Invalid) that a backend
+/// found itself.
 #[derive(Debug)]
-pub(crate) struct Problems(pub(crate) Vec<String>);
+pub struct InvalidJob {
+    problems: Vec<String>,
+}
 
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+impl InvalidJob {
+    /// Creates the error.
+    #[must_use]
+    pub const fn new(problems: Vec<String>) -> Self {
+        Self { problems }
+    }
+
+    /// Returns the problems, one text each.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
     }
 }
 
-impl std::error::Error for Problems {}
+impl fmt::Display for InvalidJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("; "))
+    }
+}
 
-/// The name belongs to a Job with another identity.
+impl std::error::Error for InvalidJob {}
+
+/// The name belongs to a Job with another identity. The source of an error of kind [`Conflict`](crate::ErrorKind::Conflict).
 #[derive(Debug, thiserror::Error)]
 #[error("the name belongs to another Kubernetes Job: found identity {found}, submitted {submitted}")]
-pub(crate) struct NameTaken {
+pub struct NameTaken {
     found: String,
     submitted: String,
 }
 
 impl NameTaken {
     /// Creates the error. Long identities are cut: a hash can be compared with an annotation by its first characters.
-    pub(crate) fn new(found: &str, submitted: &str) -> Self {
+    #[must_use]
+    pub fn new(found: &str, submitted: &str) -> Self {
         let shorten = |identity: &str| match identity.char_indices().nth(12) {
             Some((end, _)) => format!("{}…", &identity[..end]),
             None => identity.to_owned(),

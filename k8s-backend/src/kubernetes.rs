@@ -27,18 +27,18 @@ use self::{
 use crate::{
     backend::{JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
-    identity::{NameTaken, Problems},
+    identity::{InvalidJob, NameTaken},
     phase,
     submission::Submission,
 };
 
-mod beside;
 mod connect;
 mod convert_error;
-mod evidence;
 mod follow;
 mod hub;
 mod options;
+mod related_objects;
+mod related_watches;
 mod requests;
 mod secret;
 mod shared;
@@ -101,7 +101,7 @@ impl KubeBackend {
     /// Starts the watches before the first [`watch`](JobBackend::watch), so that the log shows early what the role does not
     /// allow. They run on the Tokio runtime of the caller.
     pub fn start_watches(&self) {
-        self.shared.run();
+        self.shared.start();
     }
 
     fn options(&self) -> &KubeOptions {
@@ -110,11 +110,6 @@ impl KubeBackend {
 
     fn requests(&self) -> Requests {
         self.shared.requests
-    }
-
-    #[cfg(test)]
-    fn shared(&self) -> &Shared {
-        &self.shared
     }
 
     fn post_params(&self) -> PostParams {
@@ -215,7 +210,12 @@ impl JobBackend for KubeBackend {
         let name = submission.name();
         let problems = self.problems(submission);
         if !problems.is_empty() {
-            return Err(BackendError::new(ErrorKind::Invalid, Action::Submit, name, Problems(problems)));
+            return Err(BackendError::new(
+                ErrorKind::Invalid,
+                Action::Submit,
+                name,
+                InvalidJob::new(problems),
+            ));
         }
         let identity = self.options().rules.identity(&submission.job);
         let marked = self.marked(&submission.job, &identity);

@@ -159,7 +159,7 @@ impl LocalBackend {
 
     fn adopt(&self, record: Record, folder: Folder) {
         let phase = match &record.stage {
-            Stage::Ended { cause, .. } => JobPhase::Ended(cause.clone()),
+            Stage::Ended { cause, .. } => JobPhase::Ended(cause.clone().into()),
             Stage::Accepted | Stage::Waiting => JobPhase::Pending { waiting: Waiting::Accepted },
             Stage::Starting | Stage::Running => JobPhase::Running,
         };

@@ -6,7 +6,7 @@
 use k8s_openapi::api::{batch::v1::Job, core::v1::PodSpec};
 
 use crate::{
-    identity::{self, content_hash},
+    identity::{self, InvalidJob, content_hash},
     submission::{Submission, secrets_read_by},
 };
 
@@ -97,17 +97,29 @@ impl JobRules {
     }
 
     /// Returns the value of the identity annotation of a Job.
-    pub(crate) fn annotated_identity<'a>(&self, job: &'a Job) -> Option<&'a str> {
+    #[must_use]
+    pub fn annotated_identity<'a>(&self, job: &'a Job) -> Option<&'a str> {
         let value = job.metadata.annotations.as_ref()?.get(&self.identity_annotation)?;
         (!value.is_empty()).then_some(value)
     }
 
     /// Returns the identity of a Job: the annotation, or a hash over its whole content.
-    pub(crate) fn identity(&self, job: &Job) -> String {
+    #[must_use]
+    pub fn identity(&self, job: &Job) -> String {
         self.annotated_identity(job).map_or_else(|| content_hash(job), str::to_owned)
     }
 
-    /// Returns everything that is wrong with a submission, as far as that does not depend on the backend.
+    /// Checks a submission as far as that does not depend on the backend. For authors of backends: those of this crate call it in
+    /// [`submit`](crate::JobBackend::submit).
+    ///
+    /// # Errors
+    /// Every problem of the Job and its Secret.
+    pub fn check(&self, submission: &Submission) -> Result<(), InvalidJob> {
+        let problems = self.problems(submission);
+        if problems.is_empty() { Ok(()) } else { Err(InvalidJob::new(problems)) }
+    }
+
+    /// Returns every problem of a submission.
     pub(crate) fn problems(&self, submission: &Submission) -> Vec<String> {
         let job = &submission.job;
         let mut problems: Vec<_> = identity::name_of(job).err().into_iter().collect();

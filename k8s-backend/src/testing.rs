@@ -1,14 +1,14 @@
-//! What tests of programs that use a backend need; with the feature `testing`.
+//! For tests of programs that use a backend (feature `testing`).
 //!
-//! [`MockJobBackend`] is for one odd answer ("submit says conflict"), [`InMemoryBackend`] for stories, [`conformance`] for
-//! the authors of backends, [`ApiServer`] for those who talk to Kubernetes.
+//! [`MockJobBackend`] is for single answers ("submit returns a conflict"), [`InMemoryBackend`] for whole scenarios,
+//! [`conformance`] for authors of backends, `ApiServer` (with the feature `kube`) for tests of Kubernetes clients.
 
+#[cfg(feature = "kube")]
 mod api_server;
 pub mod conformance;
 mod in_memory;
 
-pub use self::{
-    api_server::{ApiServer, Listening, PodEnd, Request, Seen, Trouble, Verb},
-    in_memory::InMemoryBackend,
-};
+#[cfg(feature = "kube")]
+pub use self::api_server::{ApiServer, Listening, PodEnd, Request, Seen, Trouble, Verb};
+pub use self::in_memory::InMemoryBackend;
 pub use crate::backend::MockJobBackend;

@@ -173,7 +173,7 @@ async fn the_words_of_the_cluster_are_told_as_they_come() {
         next(&mut phases).await
     };
     let JobPhase::Pending { waiting } = told else { panic!("{told:?}") };
-    assert_eq!(waiting.to_string(), "no node takes the pod: 0/1 nodes are available: 1 Insufficient cpu.");
+    assert_eq!(waiting.to_string(), "the pod is unschedulable: 0/1 nodes are available: 1 Insufficient cpu.");
 }
 
 #[tokio::test(start_paused = true)]

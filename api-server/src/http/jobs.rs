@@ -11,7 +11,6 @@ use axum::{
 use config_core::Warning;
 use jiff::Timestamp;
 use job_spec::attempt_api::{PhaseTiming, StepOutcome};
-use k8s_backend::Cause;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,9 +20,10 @@ use super::{
 };
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
+    messages,
     model::{Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
     services::Services,
-    store::{Store, StoreError},
+    store::{CauseRecord, Store, StoreError},
     template,
 };
 
@@ -185,7 +185,7 @@ struct AttemptView {
     status: AttemptStatus,
     /// Why its Kubernetes Job ended, in words and as a type, and what to change about it.
     cause: Option<String>,
-    cause_detail: Option<Cause>,
+    cause_detail: Option<CauseRecord>,
     advice: Option<&'static str>,
     /// What the executor itself said; it may come late, after the attempt was given up as lost.
     reported: Option<StepOutcome>,
@@ -263,8 +263,8 @@ impl From<Attempt> for AttemptView {
             kubernetes_job: attempt.kubernetes_job,
             status: attempt.status,
             cause: attempt.cause.as_ref().map(ToString::to_string),
-            advice: attempt.cause.as_ref().and_then(Cause::advice),
-            cause_detail: attempt.cause,
+            advice: attempt.cause.as_ref().and_then(messages::advice::for_cause),
+            cause_detail: attempt.cause.as_ref().map(CauseRecord::from),
             reported: attempt.result.as_ref().map(|result| result.outcome),
             message: attempt.message,
             created_at: attempt.created_at,

@@ -1,26 +1,23 @@
-//! Carrying out one action: in the store, or at the backend and then in the store.
+//! Carries out one action: in the store, or at the backend and then in the store.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use job_spec::AttemptAccess;
 use k8s_backend::{BackendError, ErrorKind};
 use secrecy::ExposeSecret as _;
 
-use super::Action;
+use super::{Action, retry};
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
+    messages,
     model::{Attempt, Job, Step, StepStatus},
     services::{Services, chain},
     store::{ClaimData, NewAttempt, Prepared, StoreError},
     token::{TokenHash, new_token},
 };
 
-/// A backend that is away is asked again after this time, doubled at each failure up to [`LONGEST_RETRY`].
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
-
-/// Carries out actions; apart from the driver, so that the driver's watch is not borrowed meanwhile.
+/// Carries out actions. Not part of the driver, whose watch would be borrowed meanwhile.
 pub(super) struct Actor {
     pub(super) services: Arc<Services>,
 }
@@ -39,7 +36,7 @@ impl Actor {
             Action::Fence { attempt } => store.fence_unclaimed(&attempt).await,
             Action::CancelKubernetesJob { attempt } => self.cancel(job, attempt_of(job, &attempt)?).await,
             Action::GiveUp { attempt, cause } => {
-                tracing::warn!(job = job.id, attempt, %cause, "given up");
+                tracing::warn!(job = job.id, attempt, %cause, "start timeout expired");
                 store.give_up(&attempt, &cause).await
             }
             Action::EndAttempt { attempt, status, message, fence } => {
@@ -57,7 +54,7 @@ impl Actor {
         }
     }
 
-    /// Renders the Kubernetes Job of an attempt and stores it, before anybody hears of it.
+    /// Renders the Kubernetes Job of an attempt and stores it before it is submitted.
     async fn create_attempt(
         &self,
         job: &Job,
@@ -108,7 +105,7 @@ impl Actor {
             .await
     }
 
-    /// Hands the stored Kubernetes Job to the backend.
+    /// Submits the stored Kubernetes Job to the backend.
     async fn submit(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
         let store = &self.services.store;
         let submission = store.prepared(&attempt.id).await?.into_submission();
@@ -123,7 +120,7 @@ impl Actor {
                 store.attempt_submitted(&attempt.id).await?;
                 store.set_job_message(job.id, None).await
             }
-            Err(error) if may_work_later(&error) => self.retry_later(job, attempt, &error).await,
+            Err(error) if is_retryable(&error) => self.retry_later(job, attempt, &error).await,
             Err(error) => store.attempt_refused(&attempt.id, &chain(&error)).await,
         }
     }
@@ -141,31 +138,27 @@ impl Actor {
         attempt: &Attempt,
         error: &BackendError,
     ) -> Result<(), StoreError> {
-        let wait = backoff(attempt.submit_failures);
+        let delay = retry::delay(attempt.submit_failures);
         let text = chain(error);
         tracing::warn!(
             job = job.id,
             kubernetes_job = attempt.kubernetes_job,
             error = text,
-            ?wait,
-            "trying again"
+            ?delay,
+            "retrying"
         );
         let store = &self.services.store;
-        store.backend_away(&attempt.id, Timestamp::now() + wait).await?;
-        store.set_job_message(job.id, Some(&format!("waiting, will be tried again: {text}"))).await
+        store.backend_away(&attempt.id, Timestamp::now() + delay).await?;
+        store.set_job_message(job.id, Some(&messages::retrying(&text))).await
     }
 }
 
-fn may_work_later(error: &BackendError) -> bool {
+/// Returns whether a failed submit is repeated. A fault of the backend itself may pass with its next version.
+fn is_retryable(error: &BackendError) -> bool {
     matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal)
 }
 
-fn backoff(failures: u32) -> SignedDuration {
-    let wait = FIRST_RETRY.saturating_mul(1 << failures.min(10)).min(LONGEST_RETRY);
-    SignedDuration::try_from(wait).unwrap_or_default()
-}
-
-/// The commit that an earlier step of the job has checked out: later steps use the same.
+/// Returns the commit that an earlier step of the job checked out: later steps use the same.
 fn fixed_commit(job: &Job) -> Option<String> {
     job.steps
         .iter()
@@ -188,3 +181,6 @@ fn attempt_of<'a>(job: &'a Job, id: &str) -> Result<&'a Attempt, StoreError> {
         .find(|attempt| attempt.id == id)
         .ok_or_else(|| StoreError::NotFound { kind: "attempt", id: id.to_owned() })
 }
+
+#[cfg(test)]
+mod tests;

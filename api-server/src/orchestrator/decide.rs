@@ -1,17 +1,21 @@
 //! What to do next about a job: a pure function of what is stored and of the time.
 //!
-//! No clock, no store, no backend. Whatever the backend or an executor tells is stored first and read here, so that a
-//! server that was killed at any instruction decides the same as one that ran on. One action at a time: the driver
-//! carries it out and asks again.
+//! No clock, no store, no backend. What the backend or an executor reports is stored first and read here, so that a server
+//! that was killed at any instruction decides the same as one that ran on. One action at a time: the driver carries it out
+//! and decides again.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use job_spec::{StepType, attempt_api::StepOutcome};
-use k8s_backend::{Cause, Verdict};
+use k8s_backend::{Cause, Retry, StartTimeout, check_start_timeout};
 
-use crate::model::{
-    Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
+use super::retry;
+use crate::{
+    messages,
+    model::{
+        Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
+    },
 };
 
 /// How many attempts a step gets while none of them was ever claimed by an executor.
@@ -22,7 +26,7 @@ pub const MAX_UNCLAIMED_ATTEMPTS: u32 = 3;
 pub enum Action {
     /// Take the workspace and start.
     StartJob,
-    /// Wait for a person at this step.
+    /// Wait for a user at this step.
     AskApproval {
         /// Id of the step.
         step: String,
@@ -36,23 +40,23 @@ pub enum Action {
         /// It is not submitted before this time.
         not_before: Option<Timestamp>,
     },
-    /// Hand the Kubernetes Job to the backend.
+    /// Submit the Kubernetes Job to the backend.
     Submit {
         /// Id of the attempt.
         attempt: String,
     },
-    /// Make sure that no executor can claim the attempt any more. Does nothing if one has.
+    /// Prevent executors from claiming the attempt. Does nothing if one has claimed it.
     Fence {
         /// Id of the attempt.
         attempt: String,
     },
-    /// Ask the backend to end the Kubernetes Job.
+    /// Cancel the Kubernetes Job at the backend.
     CancelKubernetesJob {
         /// Id of the attempt.
         attempt: String,
     },
-    /// Give the attempt up, because its Kubernetes Job cannot start: nobody can claim it any more. Does nothing if an
-    /// executor has.
+    /// Give up the attempt, because its Kubernetes Job did not start in time: no executor can claim it any more. Does nothing if
+    /// one has claimed it.
     GiveUp {
         /// Id of the attempt.
         attempt: String,
@@ -65,10 +69,10 @@ pub enum Action {
         attempt: String,
         /// Where it ends.
         status: AttemptStatus,
-        /// One sentence for people.
+        /// The message for users.
         message: Option<String>,
-        /// Whether its executor, should it still run somewhere, is shut out. Not where the outcome is unknown: then a late
-        /// state or report is worth more than a closed door, and nobody else can write, because the workspace stays held.
+        /// Whether later writes of its executor are refused. Not where the outcome is unknown: then a late state or report is
+        /// valuable, and no other attempt can write, because the workspace stays locked.
         fence: bool,
     },
     /// Close the step.
@@ -77,22 +81,22 @@ pub enum Action {
         step: String,
         /// Where it ends.
         status: StepStatus,
-        /// One sentence for people.
+        /// The message for users.
         message: Option<String>,
     },
-    /// Close the job; steps that never started become `notExecuted`. The workspace is freed unless the status is unknown.
+    /// Close the job; steps that never started become `notExecuted`. The workspace is unlocked unless the status is unknown.
     EndJob {
         /// Where it ends.
         status: JobStatus,
-        /// One sentence for people.
+        /// The message for users.
         message: Option<String>,
     },
 }
 
-/// What [`decide`] says.
+/// The result of [`decide`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Do this, then ask again.
+    /// Do this, then decide again.
     Do(Action),
     /// Nothing to do until something is stored, or until this time.
     Wait(Option<Timestamp>),
@@ -100,9 +104,9 @@ pub enum Next {
     Done,
 }
 
-/// Decides what to do next about a job. `patience` is how long a Kubernetes Job may wait for one thing before it starts.
+/// Decides what to do next about a job. `start_timeout` is how long a Kubernetes Job may wait for one thing before it starts.
 #[must_use]
-pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, patience: Duration) -> Next {
+pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, start_timeout: Duration) -> Next {
     if job.status.is_final() {
         return Next::Done;
     }
@@ -119,11 +123,11 @@ pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, patience: Duration
     match job.steps.iter().find(|step| step.status != StepStatus::Completed) {
         None => end_job(JobStatus::Completed, None),
         Some(step) if step.step_type == StepType::Approval => decide_approval(step, job.cancel_requested),
-        Some(step) => decide_step(step, job.cancel_requested, now, patience),
+        Some(step) => decide_step(step, job.cancel_requested, now, start_timeout),
     }
 }
 
-/// Tells whether a step that has ended ends the whole job.
+/// Returns the end of the job if a step has ended it.
 fn end_by_step(step: &Step) -> Option<Action> {
     let status = match step.status {
         StepStatus::Failed => JobStatus::Failed,
@@ -148,24 +152,24 @@ fn decide_approval(step: &Step, cancel_requested: bool) -> Next {
     }
 }
 
-fn decide_step(step: &Step, cancel_requested: bool, now: Timestamp, patience: Duration) -> Next {
+fn decide_step(step: &Step, cancel_requested: bool, now: Timestamp, start_timeout: Duration) -> Next {
     match step.attempts.last() {
         None if cancel_requested => end_job(JobStatus::Cancelled, None),
         None => create_attempt(step, 1, None),
         Some(attempt) if attempt.phase == AttemptPhase::Ended => after_attempt(step, attempt, now),
-        Some(attempt) => decide_attempt(step.step_type, attempt, cancel_requested, now, patience),
+        Some(attempt) => decide_attempt(step.step_type, attempt, cancel_requested, now, start_timeout),
     }
 }
 
-/// Decides what follows an attempt that is over.
+/// Decides what follows an attempt that has ended.
 fn after_attempt(step: &Step, attempt: &Attempt, now: Timestamp) -> Next {
     let end = |status| end_step(step, status, attempt.message.clone());
     match attempt.status {
         AttemptStatus::Completed => end(StepStatus::Completed),
         AttemptStatus::Cancelled => end(StepStatus::Cancelled),
         AttemptStatus::Lost if attempt.claimed_at.is_none() => {
-            if attempt.number < MAX_UNCLAIMED_ATTEMPTS {
-                let not_before = now + SignedDuration::from_secs(i64::from(attempt.number) * 2);
+            if may_retry(attempt) {
+                let not_before = now + retry::delay(attempt.number + 1);
                 create_attempt(step, attempt.number + 1, Some(not_before))
             } else {
                 end(StepStatus::Failed)
@@ -178,13 +182,21 @@ fn after_attempt(step: &Step, attempt: &Attempt, now: Timestamp) -> Next {
     }
 }
 
-/// Decides about an attempt that is not over.
+/// Returns whether an attempt that no executor claimed is repeated. Without a claim an executor has done nothing, whether its
+/// container ran or not. A container that completed without a claim was not one of our executors: what it did is unknown, and
+/// it would do it again.
+fn may_retry(attempt: &Attempt) -> bool {
+    let retry = attempt.cause.as_ref().map_or(Retry::MayHaveRun, Cause::retry);
+    retry != Retry::NotNeeded && attempt.number < MAX_UNCLAIMED_ATTEMPTS
+}
+
+/// Decides about an attempt that has not ended.
 fn decide_attempt(
     step_type: StepType,
     attempt: &Attempt,
     cancel_requested: bool,
     now: Timestamp,
-    patience: Duration,
+    start_timeout: Duration,
 ) -> Next {
     let claimed = attempt.claimed_at.is_some();
     if let Some(result) = &attempt.result {
@@ -209,7 +221,7 @@ fn decide_attempt(
             Some(at) if at > now => Next::Wait(Some(at)),
             _ => Next::Do(Action::Submit { attempt: attempt.id.clone() }),
         },
-        AttemptPhase::Submitted if !claimed => wait_for_start(attempt, now, patience),
+        AttemptPhase::Submitted if !claimed => wait_for_start(attempt, now, start_timeout),
         AttemptPhase::Submitted | AttemptPhase::Ended => Next::Wait(None),
     }
 }
@@ -230,29 +242,29 @@ fn after_kubernetes_job(
     let harmless = !claimed || !step_type.changes_infrastructure();
     let status = match (cancel_requested && harmless, given_up) {
         (true, _) => AttemptStatus::Cancelled,
-        // What it waited for is not there; the next attempt would wait for the same.
+        // The next attempt would wait for the same thing.
         (false, true) => AttemptStatus::Failed,
         (false, false) => AttemptStatus::Lost,
     };
     Next::Do(Action::EndAttempt {
         attempt: attempt.id.clone(),
         status,
-        message: Some(without_report(cause, claimed)),
+        message: Some(messages::ended_without_report(cause, claimed)),
         fence: harmless,
     })
 }
 
-/// Waits for an executor as long as is sensible.
-fn wait_for_start(attempt: &Attempt, now: Timestamp, patience: Duration) -> Next {
+/// Waits for an executor until the start timeout expires.
+fn wait_for_start(attempt: &Attempt, now: Timestamp, start_timeout: Duration) -> Next {
     let Some(WaitingSince { waiting, since }) = &attempt.waiting else { return Next::Wait(None) };
-    match k8s_backend::judge(waiting, *since, now, patience) {
-        Verdict::Unlimited => Next::Wait(None),
-        Verdict::Until(time) => Next::Wait(Some(time)),
-        Verdict::GiveUp(cause) => Next::Do(Action::GiveUp { attempt: attempt.id.clone(), cause }),
+    match check_start_timeout(waiting, *since, now, start_timeout) {
+        StartTimeout::ExpiresAt(time) => Next::Wait(Some(time)),
+        StartTimeout::Expired(cause) => Next::Do(Action::GiveUp { attempt: attempt.id.clone(), cause }),
+        _ => Next::Wait(None),
     }
 }
 
-/// Stops an attempt: an unclaimed one is fenced first, so that it can never begin; a claimed one reports.
+/// Cancels an attempt: an unclaimed one is fenced first, so that it can never start; a claimed one reports.
 fn cancel_attempt(attempt: &Attempt, claimed: bool, now: Timestamp) -> Next {
     if !claimed && attempt.live {
         return Next::Do(Action::Fence { attempt: attempt.id.clone() });
@@ -263,25 +275,13 @@ fn cancel_attempt(attempt: &Attempt, claimed: bool, now: Timestamp) -> Next {
     if claimed {
         return Next::Wait(None);
     }
-    end_attempt(attempt, AttemptStatus::Cancelled, Some("cancelled before an executor took it".to_owned()))
+    end_attempt(attempt, AttemptStatus::Cancelled, Some(messages::CANCELLED_BEFORE_CLAIM.to_owned()))
 }
 
 fn send_cancel(attempt: &Attempt, now: Timestamp) -> Next {
     match attempt.retry_at {
         Some(at) if at > now => Next::Wait(Some(at)),
         _ => Next::Do(Action::CancelKubernetesJob { attempt: attempt.id.clone() }),
-    }
-}
-
-fn without_report(cause: &Cause, claimed: bool) -> String {
-    let what = if claimed {
-        format!("the executor ended without a report: {cause}")
-    } else {
-        format!("no executor took the attempt, so nothing was changed: {cause}")
-    };
-    match cause.advice() {
-        Some(advice) => format!("{what} (what to do: {advice})"),
-        None => what,
     }
 }
 

@@ -1,39 +1,39 @@
-//! The task of one job: decide, act, wait for news.
+//! The task of one job: decides, acts, waits for changes.
 
 use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::BoxStream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_backend::{BackendError, Cause, ErrorKind, JobPhase, Waiting};
 use tokio::sync::Notify;
 
-use super::{Next, act::Actor, decide};
+use super::{Next, act::Actor, decide, retry};
 use crate::{
+    messages,
     model::{AttemptPhase, Job},
     services::{Services, chain},
     store::{Store, StoreError},
 };
 
-/// How long to wait when the store does not answer.
-pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
-
-/// How long to wait before a watch that broke is opened again.
-const WATCH_RETRY: SignedDuration = SignedDuration::from_secs(1);
+/// Delay after a failure of the store.
+pub(super) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Drives one job.
 pub(super) struct JobDriver {
     services: Arc<Services>,
     job_id: i64,
-    news: Arc<Notify>,
+    changed: Arc<Notify>,
     watching: Option<Watching>,
+    /// How many watches failed in a row, and the time before which no other one is opened.
+    watch_failures: u32,
     watch_not_before: Option<Timestamp>,
 }
 
 /// The watch over the Kubernetes Job of the current attempt.
 struct Watching {
     attempt_id: String,
-    /// Whether the backend has said something in this watch.
-    told: bool,
+    /// Whether this watch has yielded something.
+    has_yielded: bool,
     phases: BoxStream<'static, Result<JobPhase, BackendError>>,
 }
 
@@ -43,8 +43,8 @@ enum Settled {
 }
 
 impl JobDriver {
-    pub(super) fn new(services: Arc<Services>, job_id: i64, news: Arc<Notify>) -> Self {
-        Self { services, job_id, news, watching: None, watch_not_before: None }
+    pub(super) fn new(services: Arc<Services>, job_id: i64, changed: Arc<Notify>) -> Self {
+        Self { services, job_id, changed, watching: None, watch_failures: 0, watch_not_before: None }
     }
 
     /// Runs until the job is over.
@@ -54,12 +54,8 @@ impl JobDriver {
                 Ok(Settled::Wait(until)) => until,
                 Ok(Settled::Done) | Err(StoreError::NotFound { .. }) => return,
                 Err(error) => {
-                    tracing::error!(
-                        job = self.job_id,
-                        error = chain(&error),
-                        "the store failed, trying again"
-                    );
-                    tokio::time::sleep(STORE_RETRY).await;
+                    tracing::error!(job = self.job_id, error = chain(&error), "the store failed, retrying");
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
                     continue;
                 }
             };
@@ -72,7 +68,7 @@ impl JobDriver {
         loop {
             let mut job = self.services.store.job(self.job_id).await?;
             let hold = self.services.store.workspace_hold(&job).await?;
-            self.forget_old_news(&mut job);
+            self.forget_earlier_waits(&mut job);
             match decide(&job, hold, Timestamp::now(), self.services.pod_start_timeout) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
@@ -87,13 +83,13 @@ impl JobDriver {
         }
     }
 
-    /// What an earlier program saw a Kubernetes Job wait for may have come while nobody looked: it counts again when the
-    /// backend has said so again.
-    fn forget_old_news(&self, job: &mut Job) {
-        let told =
-            self.watching.as_ref().filter(|watching| watching.told).map(|watching| &watching.attempt_id);
+    /// Removes the waits that an earlier program has stored: what the Kubernetes Job waited for may exist by now. A wait counts
+    /// again when the current watch has yielded something.
+    fn forget_earlier_waits(&self, job: &mut Job) {
+        let watched = self.watching.as_ref().filter(|watching| watching.has_yielded);
+        let watched = watched.map(|watching| &watching.attempt_id);
         for attempt in job.steps.iter_mut().flat_map(|step| &mut step.attempts) {
-            if told != Some(&attempt.id) {
+            if watched != Some(&attempt.id) {
                 attempt.waiting = None;
             }
         }
@@ -120,12 +116,12 @@ impl JobDriver {
         self.watch_not_before = None;
         self.watching = Some(Watching {
             attempt_id: attempt.id.clone(),
-            told: false,
+            has_yielded: false,
             phases: self.services.backend.watch(&attempt.kubernetes_job),
         });
     }
 
-    /// Waits for news of people and executors, of the backend, or for a time.
+    /// Waits for a change in the store, for the backend, or for a time.
     async fn wait(&mut self, until: Option<Timestamp>) {
         let phase = async {
             match &mut self.watching {
@@ -134,64 +130,56 @@ impl JobDriver {
             }
         };
         tokio::select! {
-            () = self.news.notified() => {}
+            () = self.changed.notified() => {}
             phase = phase => self.observed(phase).await,
             () = sleep_until(until) => {}
         }
     }
 
-    /// Stores what the backend tells.
+    /// Stores what the watch has yielded. A watch that has failed or ended is opened again after a delay.
     async fn observed(&mut self, phase: Option<Result<JobPhase, BackendError>>) {
         let Some(watching) = &mut self.watching else { return };
-        watching.told = true;
+        watching.has_yielded = true;
         let attempt_id = watching.attempt_id.clone();
         let store = &self.services.store;
         let stored = match &phase {
             Some(Ok(JobPhase::Pending { waiting })) => {
-                note_waiting(store, (self.job_id, &attempt_id), Some(waiting)).await
+                store_waiting(store, (self.job_id, &attempt_id), Some(waiting)).await
             }
-            Some(Ok(JobPhase::Running)) => note_waiting(store, (self.job_id, &attempt_id), None).await,
             Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, cause).await,
+            // Running, or a phase that this version does not know: in any case it no longer waits.
+            Some(Ok(_)) => store_waiting(store, (self.job_id, &attempt_id), None).await,
             Some(Err(error)) if error.kind == ErrorKind::NotFound => {
                 store.record_cause(&attempt_id, &Cause::Vanished).await
             }
             Some(Err(error)) => {
-                tracing::warn!(job = self.job_id, error = chain(error), "a watch broke, opening it again");
+                tracing::warn!(job = self.job_id, error = chain(error), "a watch failed, opening it again");
                 Ok(())
             }
             None => Ok(()),
         };
-        if !matches!(phase, Some(Ok(JobPhase::Pending { .. } | JobPhase::Running))) || stored.is_err() {
+        let continues = matches!(&phase, Some(Ok(phase)) if !phase.is_terminal()) && stored.is_ok();
+        if continues {
+            self.watch_failures = 0;
+        } else {
             self.watching = None;
-            self.watch_not_before = Some(Timestamp::now() + WATCH_RETRY);
+            self.watch_not_before = Some(Timestamp::now() + retry::delay(self.watch_failures));
+            self.watch_failures = self.watch_failures.saturating_add(1);
         }
         if let Err(error) = stored {
-            tracing::error!(
-                job = self.job_id,
-                error = chain(&error),
-                "could not store what the backend told"
-            );
+            tracing::error!(job = self.job_id, error = chain(&error), "could not store a phase");
         }
     }
 }
 
-/// Notes what a Kubernetes Job waits for, in the attempt for [`decide()`] and in the job for people.
-async fn note_waiting(
+/// Stores what a Kubernetes Job waits for: in the attempt for [`decide()`], and in the message of the job for users.
+async fn store_waiting(
     store: &Store,
     (job_id, attempt_id): (i64, &str),
     waiting: Option<&Waiting>,
 ) -> Result<(), StoreError> {
     store.record_waiting(attempt_id, waiting, Timestamp::now()).await?;
-    store.set_job_message(job_id, waiting.and_then(waiting_message).as_deref()).await
-}
-
-/// What people are told about a Kubernetes Job that does not run yet, with what they can do about it.
-fn waiting_message(waiting: &Waiting) -> Option<String> {
-    match (waiting, waiting.advice()) {
-        (Waiting::Accepted, _) => None,
-        (_, Some(advice)) => Some(format!("waiting: {waiting} (what to do: {advice})")),
-        (_, None) => Some(format!("waiting: {waiting}")),
-    }
+    store.set_job_message(job_id, waiting.and_then(messages::waiting).as_deref()).await
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

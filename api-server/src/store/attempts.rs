@@ -5,7 +5,9 @@ use k8s_backend::{Cause, Waiting};
 use sqlx::Sqlite;
 
 use super::{
-    ClaimData, Prepared, ResultExt as _, Store, StoreError, now,
+    ClaimData, Prepared, ResultExt as _, Store, StoreError,
+    cause_record::{CauseRecord, WaitingRecord},
+    now,
     rows::{reported_message, waiting_of},
 };
 use crate::{
@@ -202,11 +204,15 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn record_cause(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
+        let (kind, detail) = CauseRecord::from(cause).to_columns();
         self.change(
             "note the end of a Kubernetes Job",
-            sqlx::query("UPDATE attempts SET cause = coalesce(cause, ?) WHERE id = ?")
-                .bind(to_json(cause))
-                .bind(attempt_id.to_owned()),
+            sqlx::query(
+                "UPDATE attempts SET cause_kind = ?, cause_detail = ? WHERE id = ? AND cause_kind IS NULL",
+            )
+            .bind(kind)
+            .bind(detail)
+            .bind(attempt_id.to_owned()),
         )
         .await
     }
@@ -233,7 +239,7 @@ impl Store {
         let before = waiting_of(text.as_deref(), since.as_deref())?;
         let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
         sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")
-            .bind(next.as_ref().map(|next| to_json(&next.waiting)))
+            .bind(next.as_ref().map(|next| WaitingRecord::from(&next.waiting).to_column()))
             .bind(next.as_ref().map(|next| next.since.to_string()))
             .bind(attempt_id)
             .execute(&mut *tx)
@@ -247,12 +253,17 @@ impl Store {
     /// # Errors
     /// What the database said.
     pub async fn give_up(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
+        let (kind, detail) = CauseRecord::from(cause).to_columns();
         self.change(
             "give an attempt up",
             sqlx::query(
-                "UPDATE attempts SET live = FALSE, cause = coalesce(cause, ?) WHERE id = ? AND claimed_at IS NULL",
+                // What is right of a SET reads the old row: a cause that is there stays as it is.
+                "UPDATE attempts SET live = FALSE, cause_kind = coalesce(cause_kind, ?),
+                        cause_detail = CASE WHEN cause_kind IS NULL THEN ? ELSE cause_detail END
+                 WHERE id = ? AND claimed_at IS NULL",
             )
-            .bind(to_json(cause))
+            .bind(kind)
+            .bind(detail)
             .bind(attempt_id.to_owned()),
         )
         .await
@@ -321,10 +332,6 @@ impl Store {
         query.execute(&self.pool).await.context(action)?;
         Ok(())
     }
-}
-
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("causes are plain data")
 }
 
 pub(super) fn job_context(attempt_id: &str) -> String {

@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "waiting", include_str!("../../migrations/0002_waiting.sql")),
     (3, "variable layers", include_str!("../../migrations/0003_variable_layers.sql")),
     (4, "claim data", include_str!("../../migrations/0004_claim_data.sql")),
+    (5, "cause columns", include_str!("../../migrations/0005_cause_columns.sql")),
 ];
 
 /// Returns the migrations that bring a database of any earlier version to the current one.

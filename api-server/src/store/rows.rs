@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 
 use job_spec::{StepType, attempt_api::StepResult};
-use k8s_backend::Cause;
+use k8s_backend::{Cause, Waiting};
 use sqlx::{Sqlite, Transaction};
 
-use super::{ResultExt as _, StoreError, parse_time, parse_time_opt};
+use super::{
+    ResultExt as _, StoreError,
+    cause_record::{CauseRecord, WaitingRecord},
+    parse_time, parse_time_opt,
+};
 use crate::model::{
     Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
 };
@@ -74,7 +78,8 @@ struct AttemptRow {
     cancel_sent: bool,
     claimed_at: Option<String>,
     result: Option<String>,
-    cause: Option<String>,
+    cause_kind: Option<String>,
+    cause_detail: Option<String>,
     waiting: Option<String>,
     waiting_since: Option<String>,
     status: String,
@@ -95,7 +100,8 @@ from_row!(AttemptRow {
     cancel_sent,
     claimed_at,
     result,
-    cause,
+    cause_kind,
+    cause_detail,
     waiting,
     waiting_since,
     status,
@@ -108,7 +114,7 @@ impl AttemptRow {
     async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
         sqlx::query_as(
             "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal, cancel_sent,
-                    claimed_at, result, cause, waiting, waiting_since, status, message, created_at, ended_at
+                    claimed_at, result, cause_kind, cause_detail, waiting, waiting_since, status, message, created_at, ended_at
              FROM attempts WHERE job_id = ? ORDER BY number",
         )
         .bind(job_id)
@@ -260,9 +266,9 @@ impl StepRow {
     }
 }
 
-/// An earlier version stored the words of a cause alone.
-fn cause_of(text: &str) -> Cause {
-    serde_json::from_str(text).unwrap_or_else(|_| Cause::Lost { message: text.to_owned() })
+fn cause_of(kind: &str, detail: Option<&str>) -> Result<Cause, StoreError> {
+    let record = CauseRecord::from_columns(kind, detail);
+    record.map(Cause::from).map_err(|_| StoreError::Corrupt(format!("cause {kind:?} with {detail:?}")))
 }
 
 /// Reads what an attempt waits for. What a newer version may have stored is only asked for again, so it is no error.
@@ -270,7 +276,7 @@ pub(super) fn waiting_of(
     waiting: Option<&str>,
     since: Option<&str>,
 ) -> Result<Option<WaitingSince>, StoreError> {
-    let waiting = waiting.and_then(|text| serde_json::from_str(text).ok());
+    let waiting = waiting.and_then(WaitingRecord::from_column).map(Waiting::from);
     let since = parse_time_opt(since)?;
     Ok(waiting.zip(since).map(|(waiting, since)| WaitingSince { waiting, since }))
 }
@@ -292,7 +298,8 @@ impl TryFrom<AttemptRow> for Attempt {
             cancel_sent,
             claimed_at,
             result,
-            cause,
+            cause_kind,
+            cause_detail,
             waiting,
             waiting_since,
             status,
@@ -322,7 +329,7 @@ impl TryFrom<AttemptRow> for Attempt {
             cancel_sent,
             claimed_at: parse_time_opt(claimed_at.as_deref())?,
             result,
-            cause: cause.map(|text| cause_of(&text)),
+            cause: cause_kind.map(|kind| cause_of(&kind, cause_detail.as_deref())).transpose()?,
             waiting: waiting_of(waiting.as_deref(), waiting_since.as_deref())?,
             status: AttemptStatus::parse(&status).map_err(StoreError::Corrupt)?,
             message,

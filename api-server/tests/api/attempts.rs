@@ -99,7 +99,7 @@ async fn retries_unclaimed_apply_under_another_name() {
     let seen = world.wait_for_status(job, "completed").await;
     let first = &seen["steps"][0]["attempts"][0];
     assert_eq!(first["status"], "lost");
-    assert_eq!(first["cause"], "disrupted: node lost");
+    assert_eq!(first["cause"], "pod disrupted: node lost");
 }
 
 #[tokio::test]

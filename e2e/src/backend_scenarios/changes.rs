@@ -108,7 +108,7 @@ pub(crate) async fn job_deleted(context: ScenarioContext) -> anyhow::Result<Stri
     context.operator.run(&["delete", &job, "--cascade=background", "--wait=false"], None).await?;
     match watched.end().await? {
         Ended::NotFound => Ok("not found".to_owned()),
-        Ended::Cause(cause) if cause.to_string().contains("does not exist") => Ok(cause.to_string()),
+        Ended::Cause(cause) if cause.to_string().contains("no longer exists") => Ok(cause.to_string()),
         Ended::Cause(cause) => bail!("it ended as {cause}, which cannot be observed"),
     }
 }

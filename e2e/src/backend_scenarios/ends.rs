@@ -53,7 +53,7 @@ pub(crate) async fn deadline(context: ScenarioContext) -> anyhow::Result<String>
     let mut watched = context.submit(job).await?;
     watched.wait_until_running().await?;
     let ended = watched.end().await?;
-    ensure!(!ended.to_string().contains("before it started"), "it had started, and ended as {ended}");
+    ensure!(!ended.to_string().contains("before the start"), "it had started, and ended as {ended}");
     context.check(&ended, "deadline exceeded", "deadline exceeded")
 }
 
@@ -93,7 +93,7 @@ pub(crate) async fn init_container(context: ScenarioContext) -> anyhow::Result<S
     "prepare".clone_into(&mut first.name);
     first.command = Some(["sh", "-c", "exit 3"].map(str::to_owned).into());
     jobs::pod(&mut job)?.init_containers = Some(vec![first]);
-    context.ends(job, "failed with an exit code that is not visible", "init container \"prepare\"").await
+    context.ends(job, "failed, exit code not readable", "init container \"prepare\"").await
 }
 
 /// No container can start with an environment variable of that size, so the Job must be refused.

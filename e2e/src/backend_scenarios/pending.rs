@@ -20,7 +20,7 @@ async fn ends_without_start(context: ScenarioContext, mut job: Job, precise: &st
 pub(crate) async fn image_unreachable(context: ScenarioContext) -> anyhow::Result<String> {
     let mut job = context.job("exit 0")?;
     jobs::container(&mut job)?.image = Some("127.0.0.1:1/no/such-image:1".to_owned());
-    ends_without_start(context, job, "deadline exceeded before it started: the image").await
+    ends_without_start(context, job, "deadline exceeded before the start: the registry").await
 }
 
 pub(crate) async fn image_never_pull(context: ScenarioContext) -> anyhow::Result<String> {
@@ -33,7 +33,7 @@ pub(crate) async fn image_never_pull(context: ScenarioContext) -> anyhow::Result
 
 pub(crate) async fn unschedulable(context: ScenarioContext) -> anyhow::Result<String> {
     let job = unschedulable_job(&context)?;
-    ends_without_start(context, job, "deadline exceeded before it started: no node takes the pod").await
+    ends_without_start(context, job, "deadline exceeded before the start: the pod is unschedulable").await
 }
 
 /// A Job that no node takes.
@@ -47,7 +47,7 @@ pub(super) fn unschedulable_job(context: &ScenarioContext) -> anyhow::Result<Job
 pub(crate) async fn no_service_account(context: ScenarioContext) -> anyhow::Result<String> {
     let mut job = context.job("exit 0")?;
     jobs::pod(&mut job)?.service_account_name = Some("no-such-account".to_owned());
-    ends_without_start(context, job, "a missing service account forbids the pod").await
+    ends_without_start(context, job, "rejected by a missing service account").await
 }
 
 /// The kubelet tries again, and the Job runs.
@@ -149,6 +149,7 @@ async fn violate_the_level(context: &ScenarioContext) -> anyhow::Result<String> 
     // No node is involved, so the deadline may be short.
     jobs::spec(&mut job)?.active_deadline_seconds = Some(15);
     context.operator.wait_until_refused(&bare_pod(&job)?, "violates PodSecurity").await?;
-    let refused = "deadline exceeded before it started: the namespace's Pod Security level forbids the pod";
+    let refused =
+        "deadline exceeded before the start: the pod was rejected by the Pod Security level of the namespace";
     context.ends(job, "deadline exceeded", refused).await
 }

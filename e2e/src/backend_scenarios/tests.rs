@@ -17,7 +17,7 @@ const CASES: [(&str, PodEnd, &str); 11] = [
     ("no-program", PodEnd::FailsByPolicy(128), "exit code 128"),
     ("out-of-memory", PodEnd::FailsByPolicy(137), "exit code 137 (killed)"),
     ("disk-full", PodEnd::FailsByPolicy(137), "exit code 137 (killed)"),
-    ("init-container", PodEnd::Fails, "failed with an exit code that is not visible"),
+    ("init-container", PodEnd::Fails, "failed, exit code not readable"),
     ("image-unreachable", PodEnd::OverstaysDeadline, "deadline exceeded"),
     ("unschedulable", PodEnd::OverstaysDeadline, "deadline exceeded"),
     ("conflict", PodEnd::Succeeds, "conflict; the first one completed"),

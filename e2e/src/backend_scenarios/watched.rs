@@ -45,7 +45,7 @@ impl WatchedJob {
                 Ok(phase) => phase,
                 Err(ended) => bail!("waited for {text:?}, but it ended: {ended}; before: {}", self.history()),
             };
-            if describe(&phase).contains(text) {
+            if phase.to_string().contains(text) {
                 return Ok(());
             }
             if let JobPhase::Ended(cause) = phase {
@@ -75,7 +75,7 @@ impl WatchedJob {
             Err(_) => bail!("waited {} s for {wanted:?}; before: {}", TIMEOUT.as_secs(), self.history()),
             Ok(None) => bail!("the watch stopped before the Job ended; before: {}", self.history()),
             Ok(Some(Ok(phase))) => {
-                self.phases.push(describe(&phase));
+                self.phases.push(phase.to_string());
                 Ok(Ok(phase))
             }
             Ok(Some(Err(error))) if error.kind == ErrorKind::NotFound => Ok(Err(Ended::NotFound)),
@@ -89,14 +89,6 @@ impl WatchedJob {
 }
 
 const RUNNING: &str = "running";
-
-fn describe(phase: &JobPhase) -> String {
-    match phase {
-        JobPhase::Running => RUNNING.to_owned(),
-        JobPhase::Ended(cause) => format!("ended: {cause}"),
-        JobPhase::Pending { waiting } => format!("pending: {waiting}"),
-    }
-}
 
 /// An error with its sources, in one line.
 pub(crate) fn chain(error: &BackendError) -> String {

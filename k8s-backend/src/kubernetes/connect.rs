@@ -1,12 +1,12 @@
-//! The connection to a cluster: how long it waits, how often it asks again, and with whose token.
+//! The client of a cluster: its timeouts, its retries, and how it renews its token.
 //!
-//! | trouble | what is done |
+//! | failure | reaction |
 //! |---|---|
-//! | nobody answers | 10 s to connect, 30 s to the head of an answer; a stream that says nothing for 150 s is dead |
-//! | 429, 503, 504 | asked again up to 4 times, when `Retry-After` says so (at most 30 s later) |
-//! | 401 | the token is read again, and the request sent once more: tokens in files are replaced while we run |
+//! | no response | timeouts: 10 s to connect, 30 s to the head of a response; a stream that is idle for 150 s is closed |
+//! | 429, 503, 504 | up to 4 retries, when `Retry-After` says so (at most 30 s later) |
+//! | 401 | the token is read again, and the request repeated once: tokens in files are replaced while the program runs |
 //!
-//! Everything else goes to the caller; `Retrying` asks again there.
+//! This is the only place of the crate that repeats a request. Every other failure is returned to the caller as an error.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -37,7 +37,7 @@ pub(super) fn client(mut config: Config, options: &KubeOptions) -> kube::Result<
     config.connect_timeout = Some(options.timeouts.connect);
     config.write_timeout = Some(WRITE_TIMEOUT);
     config.read_timeout = Some(READ_IDLE_TIMEOUT);
-    // Else the time that a pooled connection lay idle would count.
+    // Otherwise the idle time of a pooled connection would count.
     config.reset_reader_on_write = true;
     config.default_retry = false;
     if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
@@ -55,7 +55,7 @@ pub(super) fn client(mut config: Config, options: &KubeOptions) -> kube::Result<
     Ok(Client::new(Retry::new(policy, service), namespace))
 }
 
-/// A client that can be replaced by one that has read its token again.
+/// A client that is replaced by one with a new token.
 #[derive(Clone)]
 struct Connection {
     config: Arc<Config>,
@@ -74,31 +74,31 @@ impl Connection {
         let started = Instant::now();
         let again = copy(&request);
         let client = self.current.lock().unwrap_or_else(PoisonError::into_inner).client.clone();
-        let answer = within_head(self.timeout, client.send(request)).await?;
-        if answer.status() == StatusCode::UNAUTHORIZED
+        let response = within_head(self.timeout, client.send(request)).await?;
+        if response.status() == StatusCode::UNAUTHORIZED
             && let Some(again) = again
             && let Some(client) = self.renewed(started).await?
         {
             return within_head(self.timeout, client.send(again)).await;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Returns a client with the token of now; `None` if it was read just before `started`.
+    /// Returns a client with the current token; `None` if the token was read just before `started`.
     async fn renewed(&self, started: Instant) -> Result<Option<Client>, BoxError> {
         let recent = |renewed: Instant| started.saturating_duration_since(renewed) < MIN_RENEWAL_INTERVAL;
         {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             match current.renewed {
-                // Somebody else renewed it while this request was under way.
+                // Another request renewed it meanwhile.
                 Some(renewed) if renewed >= started => return Ok(Some(current.client.clone())),
                 Some(renewed) if recent(renewed) => return Ok(None),
                 _ => {}
             }
         }
-        tracing::info!("the API server refused our token, reading it again");
+        tracing::info!("the API server refused the token, reading it again");
         let config = Config::clone(&self.config);
-        // It reads files, and may run a program that hands out tokens.
+        // This reads files, and may run a credential plugin.
         let client = tokio::task::spawn_blocking(move || Client::try_from(config)).await??;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         *current = Current { client: client.clone(), renewed: Some(Instant::now()) };
@@ -106,24 +106,24 @@ impl Connection {
     }
 }
 
-/// Awaits the head of an answer. What follows may take its time: a watch is an answer of minutes.
+/// Awaits the head of a response. The body is not limited: that of a watch takes minutes.
 async fn within_head(
     timeout: Duration,
-    answer: impl Future<Output = kube::Result<Response<Body>>> + Send,
+    response: impl Future<Output = kube::Result<Response<Body>>> + Send,
 ) -> Result<Response<Body>, BoxError> {
-    let mut answer = match tokio::time::timeout(timeout, answer).await {
-        Ok(answer) => answer?,
+    let mut response = match tokio::time::timeout(timeout, response).await {
+        Ok(response) => response?,
         Err(_) => return Err(format!("no response within {} s", timeout.as_secs()).into()),
     };
-    let patience =
-        answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    if patience.is_some_and(|seconds: u64| seconds > MAX_RETRY_AFTER_SECONDS) {
-        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(MAX_RETRY_AFTER_SECONDS));
+    let retry_after =
+        response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    if retry_after.is_some_and(|seconds: u64| seconds > MAX_RETRY_AFTER_SECONDS) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(MAX_RETRY_AFTER_SECONDS));
     }
-    Ok(answer)
+    Ok(response)
 }
 
-/// Copies a request whose body is no stream, which ours never are.
+/// Copies a request, unless its body is a stream; this crate sends none.
 fn copy(request: &Request<Body>) -> Option<Request<Body>> {
     let mut copy = Request::new(request.body().try_clone()?);
     *copy.method_mut() = request.method().clone();
@@ -133,5 +133,5 @@ fn copy(request: &Request<Body>) -> Option<Request<Body>> {
     Some(copy)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

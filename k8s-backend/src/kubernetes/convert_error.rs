@@ -1,6 +1,6 @@
-//! Turns errors of the Kubernetes client into ours.
+//! Converts errors of the Kubernetes client.
 //!
-//! The client's errors print their cause inside their own text and expose it as source too; here each thing is said once.
+//! The client's errors contain the text of their source and expose it as source too; converted errors say everything once.
 
 use kube::{
     core::{Status, response::StatusCause},
@@ -9,42 +9,42 @@ use kube::{
 
 use crate::error::{Action, BackendError, BoxError, ErrorKind};
 
-/// The API server said no.
+/// The API server refused a request.
 #[derive(Debug, thiserror::Error)]
-#[error("the API server answered {code}: {message}{advice}")]
+#[error("the API server responded with {code}: {message}{advice}")]
 struct Refused {
     code: u16,
     message: String,
     advice: String,
 }
 
-/// There was no answer, or none that can be read; the request may have been carried out.
+/// There was no readable response; the request may have been carried out.
 #[derive(Debug, thiserror::Error)]
-#[error("the API server did not answer")]
-struct NoAnswer(#[source] BoxError);
+#[error("the API server did not respond")]
+struct NoResponse(#[source] BoxError);
 
 /// Converts an error of a request.
 pub(super) fn convert(action: Action, job: &str, error: kube::Error) -> BackendError {
     let (kind, source): (_, BoxError) = match error {
         kube::Error::Api(status) => return refused(action, job, *status),
-        kube::Error::Service(error) => (ErrorKind::Unavailable, Box::new(NoAnswer(error))),
-        kube::Error::HyperError(error) => (ErrorKind::Unavailable, Box::new(NoAnswer(error.into()))),
-        kube::Error::ReadEvents(error) => (ErrorKind::Unavailable, Box::new(NoAnswer(error.into()))),
-        kube::Error::SerdeError(error) => (ErrorKind::Unavailable, Box::new(NoAnswer(error.into()))),
-        kube::Error::FromUtf8(error) => (ErrorKind::Unavailable, Box::new(NoAnswer(error.into()))),
-        // The rest are faults of the set-up. They become plain text, because their text holds their sources already.
+        kube::Error::Service(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error))),
+        kube::Error::HyperError(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
+        kube::Error::ReadEvents(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
+        kube::Error::SerdeError(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
+        kube::Error::FromUtf8(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
+        // The rest are faults of the configuration. They become plain text, because it contains their sources.
         error @ kube::Error::Auth(_) => (ErrorKind::Forbidden, error.to_string().into()),
         error => (ErrorKind::Internal, error.to_string().into()),
     };
     BackendError::new(kind, action, job, source)
 }
 
-/// Converts an error of the watcher; `None` for one that it recovers from by itself.
+/// Converts an error of the watcher; `None` for one that the watcher recovers from by itself.
 pub(super) fn convert_watch(job: &str, error: watcher::Error) -> Option<BackendError> {
     match error {
-        // The place in history is too old: the watcher lists again.
+        // The resource version is too old: the watcher lists again.
         watcher::Error::WatchError(status) if status.code == 410 => None,
-        // The stream was cut: the watcher opens another one, and if that fails it says so differently.
+        // The stream broke: the watcher opens another one, and a failure of that is another error.
         watcher::Error::WatchFailed(_) => None,
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
             Some(convert(Action::Watch, job, error))
@@ -61,34 +61,34 @@ fn refused(action: Action, job: &str, status: Status) -> BackendError {
     let kind = match code {
         409 if reason == "AlreadyExists" => ErrorKind::Conflict,
         400 | 413 | 415 | 422 => ErrorKind::Invalid,
-        // A quota is room, not a right: it may be free in a moment.
+        // An exceeded quota may be free again in a moment.
         403 if message.contains("exceeded quota") => ErrorKind::Unavailable,
         401 | 403 => ErrorKind::Forbidden,
-        // A missing namespace may be made, another writer's conflict passes, a server in trouble recovers. A 404 about the Job
-        // itself does not come here.
+        // A missing namespace may be created, a conflict with another client passes, a failing server recovers. A 404 about the
+        // Job itself does not come here.
         404 | 408 | 409 | 410 | 429 | 500..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
     let message = if message.is_empty() { reason } else { message };
     let causes = details.map(|details| details.causes).unwrap_or_default();
     let advice = match code {
-        401 => "; the token of this program is not valid (any more)".to_owned(),
+        401 => "; the token of this program is invalid or has expired".to_owned(),
         403 => missing_rule(&message).unwrap_or_default(),
-        _ => unsaid(&message, &causes),
+        _ => causes_not_in(&message, &causes),
     };
     BackendError::new(kind, action, job, Refused { code, message: message.trim_end().to_owned(), advice })
 }
 
-/// Returns the causes that the message leaves out, each with its field.
-fn unsaid(message: &str, causes: &[StatusCause]) -> String {
-    let rest = causes.iter().filter(|cause| !message.contains(&cause.message));
-    let said =
-        rest.map(
+/// Returns the causes that the message does not contain, each with its field.
+fn causes_not_in(message: &str, causes: &[StatusCause]) -> String {
+    let missing = causes.iter().filter(|cause| !message.contains(&cause.message));
+    let texts =
+        missing.map(
             |StatusCause { field, message, .. }| {
                 if field.is_empty() { format!("; {message}") } else { format!("; {field}: {message}") }
             },
         );
-    said.collect()
+    texts.collect()
 }
 
 /// Returns the rule that a Role lacks. The server names it in a fixed sentence (fixture `forbidden-403`):
@@ -144,21 +144,21 @@ mod tests {
     }
 
     #[test]
-    fn each_thing_is_said_once() {
+    fn error_chain_says_everything_once() {
         let error = convert(Action::Submit, "job-1", api(403, "Forbidden", "jobs.batch is forbidden"));
         assert_eq!(error.to_string(), "could not submit Kubernetes Job \"job-1\"");
         let source = error.source().unwrap();
-        assert_eq!(source.to_string(), "the API server answered 403: jobs.batch is forbidden");
+        assert_eq!(source.to_string(), "the API server responded with 403: jobs.batch is forbidden");
         assert!(source.source().is_none());
 
         let error = convert(Action::Watch, "job-1", kube::Error::Service("connection refused".into()));
         let source = error.source().unwrap();
-        assert_eq!(source.to_string(), "the API server did not answer");
+        assert_eq!(source.to_string(), "the API server did not respond");
         assert_eq!(source.source().unwrap().to_string(), "connection refused");
     }
 
     #[test]
-    fn what_the_watcher_recovers_from_is_no_error() {
+    fn errors_that_the_watcher_recovers_from_are_none() {
         let expired = Status::failure("too old resource version", "Expired").with_code(410).boxed();
         assert!(convert_watch("job-1", watcher::Error::WatchError(expired)).is_none());
         assert!(
@@ -180,12 +180,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_right_comes_with_the_rule_that_grants_it() {
+    fn missing_right_comes_with_the_rule_that_grants_it() {
         let text = recorded("forbidden-403", "10-create-job-other-namespace");
         let rule = "; the right to create jobs is missing, add to its Role in namespace \"default\": \
             {apiGroups: [\"batch\"], resources: [\"jobs\"], verbs: [\"create\"]}";
         assert!(
-            text.starts_with("Forbidden: the API server answered 403: jobs.batch is forbidden")
+            text.starts_with("Forbidden: the API server responded with 403: jobs.batch is forbidden")
                 && text.ends_with(rule),
             "{text}"
         );
@@ -194,27 +194,27 @@ mod tests {
     }
 
     #[test]
-    fn refusals_keep_the_words_of_the_server() {
+    fn refusals_keep_the_message_of_the_server() {
         for (situation, what, expected) in [
             (
                 "quota-count-jobs-403",
                 "02-create-second",
-                "Unavailable: the API server answered 403: jobs.batch \"job-1304-100-1\" is forbidden: exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: count/jobs.batch=1",
+                "Unavailable: the API server responded with 403: jobs.batch \"job-1304-100-1\" is forbidden: exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: count/jobs.batch=1",
             ),
             (
                 "admission-policy-422",
                 "03-create-denied",
-                "Invalid: the API server answered 422: jobs.batch \"job-1307-100-1\" is forbidden: ValidatingAdmissionPolicy 'approved-images' with binding 'approved-images' denied request: image localhost/busybox:1 is not from registry.example.com",
+                "Invalid: the API server responded with 422: jobs.batch \"job-1307-100-1\" is forbidden: ValidatingAdmissionPolicy 'approved-images' with binding 'approved-images' denied request: image localhost/busybox:1 is not from registry.example.com",
             ),
             (
                 "admission-webhook-down-500",
                 "02-create",
-                "Unavailable: the API server answered 500: Internal error occurred: failed calling webhook \"image-policy.example.com\": failed to call webhook: Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": service \"image-policy\" not found",
+                "Unavailable: the API server responded with 500: Internal error occurred: failed calling webhook \"image-policy.example.com\": failed to call webhook: Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": service \"image-policy\" not found",
             ),
             (
                 "namespace-terminating-403",
                 "04-create",
-                "Forbidden: the API server answered 403: jobs.batch \"job-1310-100-1\" is forbidden: unable to create new content in namespace team-leaving because it is being terminated",
+                "Forbidden: the API server responded with 403: jobs.batch \"job-1310-100-1\" is forbidden: unable to create new content in namespace team-leaving because it is being terminated",
             ),
         ] {
             assert_eq!(recorded(situation, what), expected);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_of_an_invalid_job_is_shown_with_its_field() {
+    fn shows_every_cause_of_an_invalid_job_with_its_field() {
         let text = recorded("invalid-spec-422", "01-several-causes");
         for field in [
             "metadata.labels: Invalid",
@@ -233,6 +233,6 @@ mod tests {
             assert!(text.contains(field), "{field} in {text}");
         }
         let causes = [serde_json::from_str(r#"{"field": "spec.x", "message": "too long"}"#).unwrap()];
-        assert_eq!(unsaid("it is invalid", &causes), "; spec.x: too long");
+        assert_eq!(causes_not_in("it is invalid", &causes), "; spec.x: too long");
     }
 }

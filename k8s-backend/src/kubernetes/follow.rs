@@ -10,8 +10,8 @@ use k8s_openapi::api::batch::v1::Job;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    evidence::Evidence,
-    hub::{Fate, Told, prune},
+    hub::{JobSnapshot, Presence, prune},
+    related_objects::RelatedObjects,
     shared::Shared,
     subscription::Subscription,
 };
@@ -21,25 +21,25 @@ use crate::{
     phase::{self, Observer, keep},
 };
 
-/// How much later than the end of a Job that of its pod may be told before it is asked for.
-const SETTLE: Duration = Duration::from_secs(1);
+/// How much later than the end of a Job the watch may report that of its pod before the pod is requested.
+const POD_STATUS_DELAY: Duration = Duration::from_secs(1);
 
-type News = Result<JobPhase, BackendError>;
+type PhaseResult = Result<JobPhase, BackendError>;
 
-/// Tells the phases of the Job of this name.
-pub(super) fn follow(shared: Arc<Shared>, name: String) -> BoxStream<'static, News> {
+/// Yields the phases of the Job of this name.
+pub(super) fn follow(shared: Arc<Shared>, name: String) -> BoxStream<'static, PhaseResult> {
     stream::unfold(Stage::New(shared, name), |stage| async move {
-        let (news, follower) = match stage {
-            // The watch begins only when somebody listens, which is also when there is a runtime for sure.
+        let (next, follower) = match stage {
+            // The watches start with the first poll, which is inside a runtime for certain.
             Stage::New(shared, name) => {
-                let mut follower = Follower::new(shared.subscribe(&name));
+                let mut follower = Follower::new(shared, &name);
                 (follower.first().await, follower)
             }
             Stage::Following(mut follower) => (follower.next().await, *follower),
             Stage::Over => return None,
         };
-        let is_last = !matches!(&news, Ok(phase) if !phase.is_terminal());
-        Some((news, if is_last { Stage::Over } else { Stage::Following(Box::new(follower)) }))
+        let is_last = !matches!(&next, Ok(phase) if !phase.is_terminal());
+        Some((next, if is_last { Stage::Over } else { Stage::Following(Box::new(follower)) }))
     })
     .fuse()
     .boxed()
@@ -51,200 +51,206 @@ enum Stage {
     Over,
 }
 
-/// What was seen of a Job so far.
+/// One follower of a Job, with what it has seen so far.
 struct Follower {
-    by: Subscription,
+    subscription: Subscription,
+    shared: Arc<Shared>,
     seen: Option<Arc<Job>>,
-    evidence: Arc<Evidence>,
+    related: Arc<RelatedObjects>,
     observer: Observer,
 }
 
 impl Follower {
-    fn new(by: Subscription) -> Self {
-        Self { by, seen: None, evidence: Arc::default(), observer: Observer::default() }
+    fn new(shared: Arc<Shared>, name: &str) -> Self {
+        let subscription = shared.subscribe(name);
+        Self { subscription, shared, seen: None, related: Arc::default(), observer: Observer::default() }
     }
 
-    /// Tells how things stand: as the watch knows it or, where it does not know the name, as the server says.
-    async fn first(&mut self) -> News {
-        let health = self.by.ready().await.map_err(|(kind, source)| self.error(kind, source))?;
-        self.by.sighted().await;
-        let Told { job, fate, evidence } = self.by.told.borrow_and_update().clone();
-        self.evidence = evidence;
-        if let Some(job) = job.filter(|_| fate == Fate::There && !health.broken)
-            && let Some(news) = self.see(job).await
+    /// Returns the current phase: as the watch knows it or, where the watch does not know the name, as the server does.
+    async fn first(&mut self) -> PhaseResult {
+        let health = self.subscription.ready().await.map_err(|(kind, source)| self.error(kind, source))?;
+        self.subscription.wait_for_optional_watches().await;
+        let JobSnapshot { job, presence, related } = self.subscription.snapshots.borrow_and_update().clone();
+        self.related = related;
+        if let Some(job) = job.filter(|_| presence == Presence::Present && !health.broken)
+            && let Some(phase) = self.update(job).await
         {
-            return news;
+            return phase;
         }
-        match self.ask().await {
+        match self.fetch_job().await {
             Err(error) => Err(error),
-            Ok(None) => self.gone().await,
-            Ok(Some(job)) if !self.is_ours(&job) => Err(self.error(
-                ErrorKind::NotFound,
-                format!(
-                    "the cluster has a Job of this name, but without the label {} of this backend",
-                    self.by.shared.options.label_selector()
-                ),
-            )),
-            Ok(Some(job)) => match self.see(job).await {
-                Some(news) => news,
+            Ok(None) => self.end_of_deleted().await,
+            Ok(Some(job)) if !self.is_watched(&job) => {
+                let label = self.shared.options.label_selector();
+                let text = format!("the Job exists, but without the label {label} by which Jobs are watched");
+                Err(self.error(ErrorKind::NotFound, text))
+            }
+            Ok(Some(job)) => match self.update(job).await {
+                Some(phase) => phase,
                 None => self.next().await,
             },
         }
     }
 
-    async fn next(&mut self) -> News {
+    async fn next(&mut self) -> PhaseResult {
         loop {
-            let told = self.by.news().await.map_err(|(kind, source)| self.error(kind, source))?;
-            if let Some(news) = self.observe(told).await {
-                return news;
+            let changed = self.subscription.changed().await;
+            let snapshot = changed.map_err(|(kind, source)| self.error(kind, source))?;
+            if let Some(phase) = self.apply(snapshot).await {
+                return phase;
             }
         }
     }
 
-    async fn observe(&mut self, Told { job, fate, evidence }: Told) -> Option<News> {
-        self.evidence = evidence;
-        match (job, fate) {
-            (Some(job), Fate::There) => self.see(job).await,
-            // The watch does not know it yet; its pods may be known.
-            (None, Fate::There) => {
+    /// Returns the phase after a change, if it is another one.
+    async fn apply(&mut self, JobSnapshot { job, presence, related }: JobSnapshot) -> Option<PhaseResult> {
+        self.related = related;
+        match (job, presence) {
+            (Some(job), Presence::Present) => self.update(job).await,
+            // The watch does not know the Job yet; it may know the pods.
+            (None, Presence::Present) => {
                 let seen = self.seen.clone()?;
-                self.see(seen).await
+                self.update(seen).await
             }
-            (job, Fate::Deleted) => {
-                let is_older = job.as_ref().is_some_and(|job| self.is_old(job));
+            (job, Presence::Deleted) => {
+                let is_older = job.as_ref().is_some_and(|job| self.is_outdated(job));
                 let is_other = job.as_ref().is_some_and(|job| !self.is_same(job));
                 if is_older && is_other {
-                    // The end of an earlier Job of this name.
+                    // The deletion of an earlier Job of this name.
                     return None;
                 }
                 if let Some(job) = job.filter(|_| !is_other) {
                     self.seen = Some(job);
                 }
                 if self.seen.as_ref().is_some_and(|seen| phase::waits_for_its_pod(seen)) {
-                    return Some(self.gone().await);
+                    return Some(self.end_of_deleted().await);
                 }
-                self.confirm_end().await
+                self.confirm_deletion().await
             }
-            (job, Fate::NotListed) => {
-                if let Some(job) = job.filter(|job| self.is_same(job) && !self.is_old(job)) {
+            (job, Presence::NotListed) => {
+                if let Some(job) = job.filter(|job| self.is_same(job) && !self.is_outdated(job)) {
                     self.seen = Some(job);
                 }
-                self.confirm_end().await
+                self.confirm_deletion().await
             }
         }
     }
 
-    /// A Job that the watch does not see any more has gone, unless the list was too old, or somebody took our label away.
-    async fn confirm_end(&mut self) -> Option<News> {
+    /// A Job that the watch no longer sees was deleted, unless the list was outdated, or another client removed its label.
+    async fn confirm_deletion(&mut self) -> Option<PhaseResult> {
         if self.seen.as_ref().is_some_and(|seen| phase::of(seen).is_terminal()) {
-            return Some(self.gone().await);
+            return Some(self.end_of_deleted().await);
         }
-        match self.ask().await {
+        match self.fetch_job().await {
             Err(error) => Some(Err(error)),
-            Ok(None) => Some(self.gone().await),
-            Ok(Some(job)) if self.is_same(&job) && !self.is_ours(&job) => {
+            Ok(None) => Some(self.end_of_deleted().await),
+            Ok(Some(job)) if self.is_same(&job) && !self.is_watched(&job) => {
+                let label = self.shared.options.label_selector();
                 let text = format!(
-                    "the label {} of the Job was taken away, by which it is watched; put it back",
-                    self.by.shared.options.label_selector()
+                    "the label {label} of the Job was removed, by which Jobs are watched; add it again"
                 );
                 Some(Err(self.error(ErrorKind::Unavailable, text)))
             }
-            Ok(Some(job)) => self.see(job).await,
+            Ok(Some(job)) => self.update(job).await,
         }
     }
 
-    async fn ask(&self) -> Result<Option<Arc<Job>>, BackendError> {
-        let found = self.by.shared.requests.find(&self.by.shared.jobs, Action::Watch, &self.by.name).await?;
+    async fn fetch_job(&self) -> Result<Option<Arc<Job>>, BackendError> {
+        let Shared { requests, jobs, .. } = &*self.shared;
+        let found = requests.find(jobs, Action::Watch, &self.subscription.name).await?;
         Ok(found.map(|mut job| {
             prune(&mut job);
             Arc::new(job)
         }))
     }
 
-    async fn see(&mut self, job: Arc<Job>) -> Option<News> {
+    /// Returns the phase of a newer state of the Job, if it is another one.
+    async fn update(&mut self, job: Arc<Job>) -> Option<PhaseResult> {
         let job = match &self.seen {
-            // The pods may be news all the same.
-            Some(seen) if self.is_old(&job) => Arc::clone(seen),
+            // The pods may have changed all the same.
+            Some(seen) if self.is_outdated(&job) => Arc::clone(seen),
             _ => job,
         };
-        // Another Job under the same name: the one that was watched has gone unseen.
+        // Another Job of this name: the deletion of the followed one was missed.
         if !self.is_same(&job) {
-            return Some(self.gone().await);
+            return Some(self.end_of_deleted().await);
         }
         self.seen = Some(Arc::clone(&job));
-        if let Err(error) = self.hear_pods(&job).await {
+        if let Err(error) = self.wait_for_pod_status(&job).await {
             return Some(Err(error));
         }
-        self.observer.observe(&job, &self.evidence.pods, &self.evidence.events).map(Ok)
+        self.observer.observe(&job, &self.related.pods, &self.related.events).map(Ok)
     }
 
-    /// Waits a moment for what the pods of a failed Job have to say, and then asks for it: they are told on another way than
-    /// the Job, which may be slower.
+    /// Waits for the last status of the pods of a failed Job, and requests the pods when the watch does not report it in time:
+    /// pods are watched separately from Jobs, and that watch may be slower.
     ///
     /// # Errors
-    /// If the server does not answer. If it answers that it will not say, the cause is told without the pods.
-    async fn hear_pods(&mut self, job: &Job) -> Result<(), BackendError> {
-        let able = self.by.shared.hub.sight.borrow().abilities;
-        let until = Instant::now() + SETTLE;
-        while able.is_none_or(|able| able.pods) && phase::pods_are_behind(job, &self.evidence.pods) {
-            if !matches!(timeout_at(until, self.by.told.changed()).await, Ok(Ok(()))) {
-                return self.ask_for_pods().await;
+    /// If the server does not respond. If it refuses, the cause is read from the Job alone.
+    async fn wait_for_pod_status(&mut self, job: &Job) -> Result<(), BackendError> {
+        let may_read_pods = self.subscription.may_read_pods();
+        let until = Instant::now() + POD_STATUS_DELAY;
+        while may_read_pods && phase::pods_are_behind(job, &self.related.pods) {
+            if !matches!(timeout_at(until, self.subscription.snapshots.changed()).await, Ok(Ok(()))) {
+                return self.fetch_pods().await;
             }
-            self.evidence = Arc::clone(&self.by.told.borrow_and_update().evidence);
+            self.related = Arc::clone(&self.subscription.snapshots.borrow_and_update().related);
         }
         Ok(())
     }
 
-    async fn ask_for_pods(&mut self) -> Result<(), BackendError> {
-        let pods = match self.by.shared.requests.pods_of(&self.by.shared.pods, &self.by.name).await {
+    async fn fetch_pods(&mut self) -> Result<(), BackendError> {
+        let Shared { requests, pods, .. } = &*self.shared;
+        let pods = match requests.pods_of(pods, &self.subscription.name).await {
             Err(error) if error.kind == ErrorKind::Unavailable => return Err(error),
-            answer => answer.unwrap_or_default(),
+            response => response.unwrap_or_default(),
         };
-        let evidence = Arc::make_mut(&mut self.evidence);
+        let related = Arc::make_mut(&mut self.related);
         for pod in pods {
-            evidence.add_pod(keep::pod(pod));
+            related.add_pod(keep::pod(pod));
         }
         Ok(())
     }
 
-    /// Tells whether this is the Job that was seen before, if one was.
+    fn is_watched(&self, job: &Job) -> bool {
+        let (key, value) = &self.shared.options.watch_label;
+        job.metadata.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
+    }
+
+    /// Returns whether this is the Job that was seen before, if one was.
     fn is_same(&self, job: &Job) -> bool {
         self.seen.as_ref().is_none_or(|seen| seen.metadata.uid == job.metadata.uid)
     }
 
-    /// Tells whether something newer was seen: the watch may be behind what the server said to a question.
-    fn is_old(&self, job: &Job) -> bool {
+    /// Returns whether a newer state was seen: the watch may be behind the response to a request.
+    fn is_outdated(&self, job: &Job) -> bool {
         let version = |job: &Job| job.metadata.resource_version.as_ref()?.parse::<u64>().ok();
         let seen = self.seen.as_ref().and_then(|seen| version(seen));
-        seen.zip(version(job)).is_some_and(|(seen, told)| told < seen)
+        seen.zip(version(job)).is_some_and(|(seen, version)| version < seen)
     }
 
-    async fn gone(&mut self) -> News {
+    /// Returns how a Job that no longer exists has ended.
+    async fn end_of_deleted(&mut self) -> PhaseResult {
         let Some(seen) = self.seen.clone() else {
             return Err(self.error(ErrorKind::NotFound, "the cluster has no Job of this name"));
         };
         if phase::of(&seen).is_terminal() {
-            self.hear_pods(&seen).await?;
-            return Ok(phase::observe(&seen, &self.evidence.pods, &self.evidence.events));
+            self.wait_for_pod_status(&seen).await?;
+            return Ok(phase::observe(&seen, &self.related.pods, &self.related.events));
         }
         if phase::waits_for_its_pod(&seen) {
             return Ok(JobPhase::Ended(Cause::Deleted));
         }
-        let text = "the Job was deleted without waiting for its pod, which may still run for its grace period or longer";
+        let text = "the Job was deleted without waiting for its pod, which may run on for its grace period or longer";
         Err(self.error(ErrorKind::NotFound, text))
     }
 
-    fn is_ours(&self, job: &Job) -> bool {
-        let (key, value) = &self.by.shared.options.watch_label;
-        job.metadata.labels.as_ref().and_then(|labels| labels.get(key)) == Some(value)
-    }
-
     fn error(&self, kind: ErrorKind, source: impl Into<crate::BoxError>) -> BackendError {
-        BackendError::new(kind, Action::Watch, self.by.name.as_str(), source)
+        BackendError::new(kind, Action::Watch, self.subscription.name.as_str(), source)
     }
 }
 
-#[cfg(test)]
-mod stories;
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
+mod recordings;
+#[cfg(all(test, feature = "testing"))]
 mod tests;

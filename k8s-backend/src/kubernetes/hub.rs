@@ -1,6 +1,6 @@
-//! What the watches have told, and those who are to hear of it.
+//! What the watches have reported, and the followers that are notified of it.
 //!
-//! The watches write, the subscriptions read; neither lives here.
+//! The watches write, the subscriptions read; neither is here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,82 +19,86 @@ use tokio::sync::watch;
 
 use super::{
     convert_error::convert_watch,
-    evidence::{Archive, Evidence},
+    related_objects::{RelatedIndex, RelatedObjects},
 };
 use crate::{
     abilities::Abilities,
     error::{BackendError, ErrorKind},
 };
 
+/// How long the server keeps one watch open, in seconds. It is also the time after which a silently broken connection is
+/// noticed.
+pub(super) const WATCH_SECONDS: u32 = 120;
+
 /// What the task of the watches and the followers share; it does not keep the task alive.
 #[derive(Default)]
 pub(super) struct Hub {
     state: Mutex<State>,
     pub(super) health: watch::Sender<Health>,
-    pub(super) sight: watch::Sender<Sight>,
+    pub(super) optional_watches: watch::Sender<OptionalWatches>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
     pub(super) store: Option<Store<Job>>,
-    pub(super) archive: Archive,
-    pub(super) followed: BTreeMap<String, watch::Sender<Told>>,
+    pub(super) related: RelatedIndex,
+    pub(super) followed: BTreeMap<String, watch::Sender<JobSnapshot>>,
 }
 
-/// How the watch fares.
+/// Health of the watch over Jobs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Health {
     /// A whole list was read.
     pub(super) ready: bool,
-    /// The last thing heard was an error, so the store may be old.
+    /// The last event was an error, so the store may be outdated.
     pub(super) broken: bool,
-    /// How often the server could not be asked.
+    /// How many requests failed.
     pub(super) failures: u64,
-    pub(super) last: Option<Failure>,
+    pub(super) last_failure: Option<Failure>,
 }
 
-/// Why the server could not be asked; every follower is told.
+/// Why a request of the watch failed; every follower gets it.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) kind: ErrorKind,
     pub(super) source: Arc<dyn std::error::Error + Send + Sync>,
 }
 
-/// What can be seen besides Jobs.
+/// State of the watches that a role need not allow: over pods and over events.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Sight {
-    /// What the role allows; `None` while that is not known.
+pub(super) struct OptionalWatches {
+    /// What the role allows; `None` while that is unknown.
     pub(super) abilities: Option<Abilities>,
-    /// The pods that there are were read once, or could not be.
+    /// The list of pods was read once, or could not be read.
     pub(super) has_pods: bool,
     /// The same for events.
     pub(super) has_events: bool,
 }
 
-impl Sight {
-    /// Tells whether nothing more is to be expected than what happens anew.
-    pub(super) fn is_whole(self) -> bool {
+impl OptionalWatches {
+    /// Returns whether everything that exists was read as far as the role allows.
+    pub(super) fn are_complete(self) -> bool {
         self.abilities.is_some_and(|able| (self.has_pods || !able.pods) && (self.has_events || !able.events))
     }
 }
 
-/// What the watch has told of one name last.
+/// The last state of one name in the watches.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Told {
+pub(super) struct JobSnapshot {
     pub(super) job: Option<Arc<Job>>,
-    pub(super) fate: Fate,
-    pub(super) evidence: Arc<Evidence>,
+    pub(super) presence: Presence,
+    pub(super) related: Arc<RelatedObjects>,
 }
 
-/// What became of the Job that was told last.
+/// Whether the last seen Job still exists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is there.
+pub(super) enum Presence {
+    /// It exists.
     #[default]
-    There,
-    /// The watch has seen it go.
+    Present,
+    /// The watch has seen its deletion.
     Deleted,
-    /// A new list does not hold it. The list may be older than the Job.
+    /// A new list does not contain it. The list may be older than the Job.
     NotListed,
 }
 
@@ -103,8 +107,13 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an event of the watch into the store, and tells those whom it concerns.
-    pub(super) fn take(&self, event: watcher::Result<Event<Job>>, writer: &mut Writer<Job>, namespace: &str) {
+    /// Applies an event of the watch to the store, and notifies the followers of the Job.
+    pub(super) fn apply(
+        &self,
+        event: watcher::Result<Event<Job>>,
+        writer: &mut Writer<Job>,
+        namespace: &str,
+    ) {
         let event = match event {
             Ok(event) => event.modify(prune),
             Err(error) => return self.fail(error),
@@ -112,115 +121,117 @@ impl Hub {
         let mut state = self.state();
         writer.apply_watcher_event(&event);
         match event {
-            Event::Apply(job) => state.tell_job(&job, Fate::There),
-            Event::Delete(job) => state.tell_job(&job, Fate::Deleted),
-            Event::InitDone => state.tell_all(namespace),
+            Event::Apply(job) => state.publish_job(&job, Presence::Present),
+            Event::Delete(job) => state.publish_job(&job, Presence::Deleted),
+            Event::InitDone => state.publish_list(namespace),
             Event::Init | Event::InitApply(_) => return,
         }
         drop(state);
         self.health.send_if_modified(|health| {
-            let news = !health.ready || health.broken;
+            let changes = !health.ready || health.broken;
             (health.ready, health.broken) = (true, false);
-            news
+            changes
         });
     }
 
     fn fail(&self, error: watcher::Error) {
-        // Names no Job: every follower puts in its own.
+        // The error names no Job: every follower adds its own.
         let Some(BackendError { kind, source, .. }) = convert_watch("", error) else { return };
-        tracing::debug!(error = %source, "the watch over all Jobs failed and will be tried again");
+        tracing::debug!(error = %source, "the watch over Jobs failed, retrying");
         self.health.send_modify(|health| {
             health.broken = true;
             health.failures += 1;
-            health.last = Some(Failure { kind, source: Arc::from(source) });
+            health.last_failure = Some(Failure { kind, source: Arc::from(source) });
         });
     }
 
-    /// Takes in how a pod stands, or stood last.
-    pub(super) fn take_pod(&self, pod: Pod, is_there: bool) {
+    /// Records the state of a pod, or the last one of a deleted pod.
+    pub(super) fn apply_pod(&self, pod: Pod, exists: bool) {
         let mut state = self.state();
-        let job = state.archive.pod(pod, is_there);
-        state.tell_evidence(job.as_deref());
+        let job = state.related.add_pod(pod, exists);
+        state.publish_related(job.as_deref());
     }
 
-    /// Takes in which pods there are.
-    pub(super) fn pods_are(&self, names: &BTreeSet<String>) {
-        self.state().archive.pods_are(names);
-        self.sight.send_modify(|sight| sight.has_pods = true);
+    /// Records which pods exist.
+    pub(super) fn set_pods(&self, names: &BTreeSet<String>) {
+        self.state().related.set_pods(names);
+        self.optional_watches.send_modify(|watches| watches.has_pods = true);
     }
 
-    /// Takes an event in.
-    pub(super) fn take_event(&self, event: v1::Event) {
+    /// Records an event.
+    pub(super) fn apply_event(&self, event: v1::Event) {
         let mut state = self.state();
-        let job = state.archive.event(event);
-        state.tell_evidence(job.as_deref());
+        let job = state.related.add_event(event);
+        state.publish_related(job.as_deref());
     }
 }
 
 impl State {
-    /// Begins a store for a new watch.
-    pub(super) fn begin(&mut self, writer: &Writer<Job>) {
+    /// Forgets everything, for new watches.
+    pub(super) fn reset(&mut self, writer: &Writer<Job>) {
         self.store = Some(writer.as_reader());
-        self.archive = Archive::default();
+        self.related = RelatedIndex::default();
     }
 
     pub(super) fn get(&self, name: &str, namespace: &str) -> Option<Arc<Job>> {
         self.store.as_ref()?.get(&ObjectRef::new(name).within(namespace))
     }
 
-    /// Tells what is known of a name to someone who begins to follow it.
-    pub(super) fn follow(&mut self, name: &str, namespace: &str) -> watch::Receiver<Told> {
+    /// Returns a receiver of the snapshots of a name; the current one is in it.
+    pub(super) fn follow(&mut self, name: &str, namespace: &str) -> watch::Receiver<JobSnapshot> {
         let job = self.get(name, namespace);
-        let evidence = self.archive.of(name);
-        let begin = || watch::Sender::new(Told { job, fate: Fate::There, evidence });
-        self.followed.entry(name.to_owned()).or_insert_with(begin).subscribe()
+        let related = self.related.of(name);
+        let first = || watch::Sender::new(JobSnapshot { job, presence: Presence::Present, related });
+        self.followed.entry(name.to_owned()).or_insert_with(first).subscribe()
     }
 
-    fn tell_job(&mut self, job: &Job, fate: Fate) {
+    fn publish_job(&mut self, job: &Job, presence: Presence) {
         let Some(name) = job.metadata.name.as_deref() else { return };
-        if fate == Fate::There {
-            self.archive.job_is_there(name);
+        if presence == Presence::Present {
+            self.related.add_job(name);
         }
-        if let Some(told) = self.followed.get(name) {
-            let evidence = self.archive.of(name);
-            told.send_replace(Told { job: Some(Arc::new(job.clone())), fate, evidence });
+        if let Some(snapshots) = self.followed.get(name) {
+            let related = self.related.of(name);
+            snapshots.send_replace(JobSnapshot { job: Some(Arc::new(job.clone())), presence, related });
         }
-        if fate == Fate::Deleted {
-            self.archive.job_is_gone(name);
+        if presence == Presence::Deleted {
+            self.related.remove_job(name);
         }
     }
 
-    fn tell_evidence(&self, job: Option<&str>) {
+    fn publish_related(&self, job: Option<&str>) {
         let Some(job) = job else { return };
-        if let Some(told) = self.followed.get(job) {
-            told.send_modify(|told| told.evidence = self.archive.of(job));
+        if let Some(snapshots) = self.followed.get(job) {
+            snapshots.send_modify(|snapshot| snapshot.related = self.related.of(job));
         }
     }
 
-    /// After a whole list: everything that is followed is in it or not.
-    fn tell_all(&mut self, namespace: &str) {
+    /// Compares everything that is followed with a whole list.
+    fn publish_list(&mut self, namespace: &str) {
         let Some(store) = self.store.clone() else { return };
         for job in store.state() {
-            self.archive.job_is_there(job.metadata.name.as_deref().unwrap_or_default());
+            self.related.add_job(job.metadata.name.as_deref().unwrap_or_default());
         }
-        for (name, told) in &self.followed {
+        for (name, snapshots) in &self.followed {
             match self.get(name, namespace) {
                 Some(job) => {
-                    let evidence = self.archive.of(name);
-                    told.send_replace(Told { job: Some(job), fate: Fate::There, evidence });
+                    let related = self.related.of(name);
+                    let presence = Presence::Present;
+                    snapshots.send_replace(JobSnapshot { job: Some(job), presence, related });
                 }
-                None => told.send_modify(|told| {
-                    if told.fate == Fate::There {
-                        told.fate = Fate::NotListed;
+                None => snapshots.send_modify(|snapshot| {
+                    if snapshot.presence == Presence::Present {
+                        snapshot.presence = Presence::NotListed;
                     }
                 }),
             }
         }
-        self.archive.jobs_are(|name| store.get(&ObjectRef::new(name).within(namespace)).is_some());
+        self.related.retain_jobs(|name| store.get(&ObjectRef::new(name).within(namespace)).is_some());
     }
 }
 
-/// Drops what no phase is made of and what may be secret: the pod, with a payload of up to 128 KiB, would be kept for every Job.
+/// Removes what no phase is read from and what may be secret: the pod template, with a payload of up to 128 KiB, would be kept
+/// for every Job.
 pub(super) fn prune(job: &mut Job) {
     job.metadata.managed_fields = None;
     if let Some(spec) = &mut job.spec {

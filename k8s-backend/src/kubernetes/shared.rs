@@ -1,8 +1,8 @@
-//! One watch over all our Jobs, from which every watcher is served; and one of their pods and one of events, if the role
-//! allows.
+//! The watches that all watchers of a backend share: one over its Jobs, and one over their pods and one over events where the
+//! role allows.
 //!
-//! kube's watcher keeps them going: it lists again when its version has expired, takes bookmarks, and backs off. The watches
-//! begin with the first watcher and end with the backend and its last watcher.
+//! kube's watcher keeps them open: it lists again when its version has expired, reads bookmarks, and backs off. The watches
+//! start with the first watcher and stop with the backend and its last watcher.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,18 +19,14 @@ use kube::{
 use tokio::task::JoinHandle;
 
 use super::{
-    beside,
-    hub::{Health, Hub, Sight},
+    hub::{Health, Hub, OptionalWatches, WATCH_SECONDS},
     options::KubeOptions,
+    related_watches,
     requests::Requests,
     subscription::Subscription,
 };
 
-/// How long the server lets one watch last, in seconds. It is also the time after which a connection that died without a
-/// word is noticed.
-pub(super) const WATCH_SECONDS: u32 = 120;
-
-/// The shared watches and everyone who follows a Job by them.
+/// What the clones of a backend and its watchers share.
 pub(super) struct Shared {
     pub(super) jobs: Api<Job>,
     pub(super) pods: Api<Pod>,
@@ -51,40 +47,34 @@ impl Shared {
         Self { jobs, pods, hub: Arc::default(), namespace, options, requests, client, task: Mutex::default() }
     }
 
-    /// Follows a name: what is known of it now, and everything that comes.
-    pub(super) fn subscribe(self: &Arc<Self>, name: &str) -> Subscription {
-        self.run();
-        let told = self.hub.state().follow(name, &self.namespace);
-        Subscription::new(Arc::clone(self), name.to_owned(), told)
+    /// Subscribes to a name: what is known of it now, and every later change.
+    pub(super) fn subscribe(&self, name: &str) -> Subscription {
+        self.start();
+        Subscription::new(Arc::clone(&self.hub), name.to_owned(), &self.namespace)
     }
 
     /// Starts the watches unless they run.
-    pub(super) fn run(&self) {
+    pub(super) fn start(&self) {
         let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        // They never end by themselves, but a runtime that they ran on may have.
+        // They never end by themselves, but the runtime that they ran on may have.
         if task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         let writer = Writer::default();
-        self.hub.state().begin(&writer);
+        self.hub.state().reset(&writer);
         self.hub.health.send_replace(Health::default());
-        self.hub.sight.send_replace(Sight::default());
+        self.hub.optional_watches.send_replace(OptionalWatches::default());
         let selector = self.options.label_selector();
-        let jobs = watch_jobs(
-            self.jobs.clone(),
-            self.namespace.clone(),
-            selector.clone(),
-            writer,
-            Arc::clone(&self.hub),
-        );
-        let beside = beside::watch(beside::Source {
+        let (jobs, namespace) = (self.jobs.clone(), self.namespace.clone());
+        let jobs = watch_jobs(jobs, namespace, selector.clone(), writer, Arc::clone(&self.hub));
+        let related = related_watches::watch(related_watches::Source {
             client: self.client.clone(),
             namespace: self.namespace.clone(),
             selector,
             requests: self.requests,
             hub: Arc::clone(&self.hub),
         });
-        *task = Some(tokio::spawn(async { _ = tokio::join!(jobs, beside) }));
+        *task = Some(tokio::spawn(async { _ = tokio::join!(jobs, related) }));
     }
 }
 
@@ -104,9 +94,9 @@ async fn watch_jobs(
     mut writer: Writer<Job>,
     hub: Arc<Hub>,
 ) {
-    let ours = watcher::Config::default().labels(&selector).timeout(WATCH_SECONDS);
-    let mut events = std::pin::pin!(watcher(jobs, ours).default_backoff());
+    let config = watcher::Config::default().labels(&selector).timeout(WATCH_SECONDS);
+    let mut events = std::pin::pin!(watcher(jobs, config).default_backoff());
     while let Some(event) = events.next().await {
-        hub.take(event, &mut writer, &namespace);
+        hub.apply(event, &mut writer, &namespace);
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
             }
         };
         if let Some(cause) = settled(&record, &folder)? {
-            record.stage = Stage::Ended { cause, at: Timestamp::now() };
+            record.stage = Stage::Ended { cause: cause.into(), at: Timestamp::now() };
             folder.remove_scratch();
             folder.save(&record)?;
         } else if matches!(record.stage, Stage::Ended { .. }) {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{mounts::secret_mounts, secrets::OwnSecret};
-use crate::{identity::Problems, rules::JobRules, submission::Submission};
+use crate::{identity::InvalidJob, rules::JobRules, submission::Submission};
 
 /// How long Kubernetes waits between TERM and KILL when a pod does not say.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
@@ -85,7 +85,7 @@ impl Plan {
         submission: &Submission,
         rules: &JobRules,
         has_entry_point: bool,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, InvalidJob> {
         let job = &submission.job;
         let spec = job.spec.clone().unwrap_or_default();
         let pod = spec.template.spec.clone().unwrap_or_default();
@@ -93,7 +93,7 @@ impl Plan {
         problems.extend(container_problems(&pod, has_entry_point));
         problems.extend(number_problems(&spec, &pod));
         if !problems.is_empty() {
-            return Err(Problems(problems));
+            return Err(InvalidJob::new(problems));
         }
         let mut container = pod.containers[0].clone();
         if spec.completion_mode.as_deref() == Some("Indexed") {
@@ -242,7 +242,7 @@ mod tests {
         serde_json::from_value::<Job>(job).unwrap().into()
     }
 
-    fn plan_of(spec: &Value) -> Result<Plan, Problems> {
+    fn plan_of(spec: &Value) -> Result<Plan, InvalidJob> {
         Plan::new(&job(spec), &JobRules::new(), true)
     }
 

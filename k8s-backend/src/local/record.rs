@@ -1,7 +1,7 @@
-//! What the local backend remembers of a Job on disk, so that a later program can go on with it.
+//! The record of a Job on disk, so that a later program can continue with it.
 //!
-//! One small JSON file per Job, replaced as a whole. It never holds the environment or the arguments of the container:
-//! those carry secrets.
+//! One small JSON file per Job, replaced as a whole. It never contains the environment or the arguments of the container,
+//! which carry secrets.
 
 use std::{
     collections::BTreeMap,
@@ -17,49 +17,91 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Cause;
 
-/// How far a Job has come. The stages exist for one question: what may have happened if this is the last thing written?
+/// Stage of a Job. The stages answer one question: what may have happened if this is the last one on disk?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "camelCase")]
 pub(crate) enum Stage {
-    /// Nobody was told yet that the Job is taken, and nothing was started: it may be forgotten.
+    /// The submit has not returned yet, and nothing was started: the Job may be forgotten.
     Accepted,
-    /// It is taken; nothing was started.
+    /// The submit has returned; nothing was started.
     Waiting,
-    /// A process may run; which one is not known.
+    /// A process may run; which one is unknown.
     Starting,
     /// A process was started.
     Running,
-    /// Nothing of it runs any more.
+    /// Nothing of the Job runs any more.
     Ended {
         /// Why.
-        cause: Cause,
+        cause: RecordedCause,
         /// When that was seen.
         at: Timestamp,
     },
+}
+
+/// A [`Cause`] in a record: those that the local backend has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "detail", rename_all = "camelCase")]
+pub(crate) enum RecordedCause {
+    Completed,
+    ExitCode(Option<i32>),
+    Signal(i32),
+    DeadlineExceeded,
+    Deleted,
+    NotStarted { message: String },
+    Lost { message: String },
+}
+
+impl From<Cause> for RecordedCause {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Completed => Self::Completed,
+            Cause::ExitCode(code) => Self::ExitCode(code),
+            Cause::Signal(signal) => Self::Signal(signal),
+            Cause::DeadlineExceeded => Self::DeadlineExceeded,
+            Cause::Deleted => Self::Deleted,
+            Cause::NotStarted { message } => Self::NotStarted { message },
+            Cause::Lost { message } => Self::Lost { message },
+            other => Self::Lost { message: other.to_string() },
+        }
+    }
+}
+
+impl From<RecordedCause> for Cause {
+    fn from(cause: RecordedCause) -> Self {
+        match cause {
+            RecordedCause::Completed => Self::Completed,
+            RecordedCause::ExitCode(code) => Self::ExitCode(code),
+            RecordedCause::Signal(signal) => Self::Signal(signal),
+            RecordedCause::DeadlineExceeded => Self::DeadlineExceeded,
+            RecordedCause::Deleted => Self::Deleted,
+            RecordedCause::NotStarted { message } => Self::NotStarted { message },
+            RecordedCause::Lost { message } => Self::Lost { message },
+        }
+    }
 }
 
 /// The main process of a Job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Process {
-    /// Its id, and that of its process group, which it leads.
+    /// Its process ID, which is also the ID of its process group.
     pub(crate) pid: i32,
-    /// Its start in ticks since boot, where the system tells: with it a reused id is known for what it is.
+    /// Its start in ticks since boot, where the system reports it: a reused process ID has another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start_ticks: Option<u64>,
 }
 
-/// Why a Job is being ended before its time.
+/// Why a Job is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum StopReason {
-    /// Somebody cancelled it.
+    /// It was cancelled.
     Cancelled,
     /// Its deadline passed.
     DeadlineExceeded,
 }
 
-/// Everything that is remembered of a Job.
+/// The record of a Job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Record {
@@ -80,14 +122,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Returns the point in time that lies `after` this one, if there is a deadline.
+    /// Returns the time of the deadline, if there is one.
     pub(crate) fn deadline(submitted_at: Timestamp, after: Option<Duration>) -> Option<Timestamp> {
         let after = SignedDuration::try_from(after?).ok()?;
-        // A deadline that no clock can say never comes.
+        // A deadline beyond the last timestamp never passes.
         submitted_at.checked_add(after).ok()
     }
 
-    /// Stands in for a record that cannot be read: the name stays taken, by no known Job.
+    /// Replaces a record that cannot be read: the name stays taken, by an unknown Job.
     pub(crate) fn unreadable(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -116,12 +158,12 @@ impl Folder {
         self.0.join("pod.log")
     }
 
-    /// The working folder of the process. Like the file system of a pod it ends with the Job.
+    /// The working folder of the process. Like the file system of a pod, it is removed after the Job.
     pub(crate) fn work(&self) -> PathBuf {
         self.0.join("work")
     }
 
-    /// Where mounted Secrets lie while the process may read them.
+    /// The folder of mounted Secrets while the process may read them.
     pub(crate) fn mounts(&self) -> PathBuf {
         self.0.join("mounts")
     }
@@ -134,7 +176,7 @@ impl Folder {
         self.0.join("cancelled")
     }
 
-    /// Makes the folder and its working folder, both for this user alone.
+    /// Creates the folder and its working folder, both accessible to this user alone.
     pub(crate) fn create(&self) -> io::Result<()> {
         let mut builder = DirBuilder::new();
         builder.mode(0o700).recursive(true).create(&self.0)?;
@@ -145,7 +187,7 @@ impl Folder {
         fs::remove_dir_all(&self.0)
     }
 
-    /// Removes what ends with the Job: its working folder and its mounted Secrets.
+    /// Removes the working folder and the mounted Secrets of an ended Job.
     pub(crate) fn remove_scratch(&self) {
         for folder in [self.mounts(), self.work()] {
             if let Err(error) = fs::remove_dir_all(&folder)
@@ -165,7 +207,7 @@ impl Folder {
         }
     }
 
-    /// Replaces the record; it is old or new, never half, also after the power failed.
+    /// Replaces the record: on disk is always a whole record, also after a power failure.
     pub(crate) fn save(&self, record: &Record) -> io::Result<()> {
         let next = self.0.join("record.json.new");
         let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&next)?;
@@ -175,7 +217,7 @@ impl Folder {
         File::open(&self.0)?.sync_all()
     }
 
-    /// Notes that the Job is to end, so that it is not forgotten if this program ends first.
+    /// Records that the Job was cancelled, for the case that this program ends first.
     pub(crate) fn mark_cancelled(&self) -> io::Result<()> {
         private(OpenOptions::new().write(true).create(true).truncate(true)).open(self.cancelled())?.sync_all()
     }
@@ -185,7 +227,7 @@ impl Folder {
     }
 }
 
-/// Makes new files readable for this user alone.
+/// Makes new files accessible to this user alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
@@ -195,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_comes_back_as_it_was_saved() {
+    fn loads_record_as_it_was_saved() {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::new(directory.path(), "job-1");
         folder.create().unwrap();
@@ -212,14 +254,30 @@ mod tests {
             let mut record = Record::unreadable("job-1");
             record.process = Some(Process { pid: 17, start_ticks: Some(18) });
             record.stopping = Some(StopReason::Cancelled);
-            record.stage = Stage::Ended { cause, at: Timestamp::UNIX_EPOCH };
+            record.stage = Stage::Ended { cause: cause.clone().into(), at: Timestamp::UNIX_EPOCH };
             folder.save(&record).unwrap();
             assert_eq!(folder.load().unwrap(), Some(record));
+            assert_eq!(Cause::from(RecordedCause::from(cause.clone())), cause);
         }
     }
 
     #[test]
-    fn a_damaged_record_is_an_error_not_an_absence() {
+    fn loads_record_of_an_earlier_version() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::new(directory.path(), "job-1");
+        folder.create().unwrap();
+        let old = r#"{"name": "job-1", "specHash": "abc", "labels": {}, "submittedAt": "2026-11-23T19:08:51Z",
+            "graceSeconds": 30, "stage": {"is": "ended", "at": "2026-11-23T19:09:51Z",
+                "cause": {"type": "exitCode", "detail": 7}}}"#;
+        fs::write(folder.record(), old).unwrap();
+        let record = folder.load().unwrap().unwrap();
+        assert_eq!(record.identity, "abc");
+        let Stage::Ended { cause, .. } = record.stage else { unreachable!("it has ended") };
+        assert_eq!(Cause::from(cause), Cause::ExitCode(Some(7)));
+    }
+
+    #[test]
+    fn damaged_record_is_an_error() {
         let directory = tempfile::tempdir().unwrap();
         let folder = Folder::new(directory.path(), "job-1");
         folder.create().unwrap();

@@ -187,7 +187,7 @@ impl Supervisor {
     }
 
     async fn end(&mut self, cause: Cause) {
-        self.record.stage = Stage::Ended { cause: cause.clone(), at: Timestamp::now() };
+        self.record.stage = Stage::Ended { cause: cause.clone().into(), at: Timestamp::now() };
         let folder = self.folder.clone();
         let _removed = blocking(move || {
             folder.remove_scratch();

@@ -1,6 +1,6 @@
-//! What the events of a Job and of its pod tell and their objects do not.
+//! What only the events of a Job and of its pod show.
 //!
-//! Events are repeated, arrive in any order and are forgotten after an hour, so they are only asked where nothing else knows.
+//! Events are repeated, arrive in any order and are deleted after an hour, so they are read only where no object shows the same.
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -10,19 +10,21 @@ use k8s_openapi::api::{
 
 use super::waiting::{Refuser, Waiting};
 
-/// What a node says that cannot set a pod up.
-const SETUP: [&str; 4] = ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"];
+/// Reasons of events of a node that cannot set up a pod.
+const SETUP_REASONS: [&str; 4] =
+    ["FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume"];
 
-/// Tells whether a phase may be made of an event.
-pub(super) fn tells_something(event: &Event) -> bool {
+/// Returns whether an event can change a phase.
+#[cfg(feature = "kube")]
+pub(super) fn is_relevant(event: &Event) -> bool {
     match event.involved_object.kind.as_deref() {
         Some("Job") => matches!(event.reason.as_deref(), Some("FailedCreate" | "SuccessfulCreate")),
-        Some("Pod") => event.reason.as_deref() == Some("Started") || trouble_of(event).is_some(),
+        Some("Pod") => event.reason.as_deref() == Some("Started") || problem_of(event).is_some(),
         _ => false,
     }
 }
 
-/// Finds why the controller could not make a pod.
+/// Returns why the controller could not create a pod.
 pub(super) fn refusal(job: &Job, events: &[Event]) -> Option<Waiting> {
     let own = of(job.metadata.uid.as_deref(), job.metadata.name.as_deref(), "Job", events);
     let last = newest(
@@ -31,43 +33,44 @@ pub(super) fn refusal(job: &Job, events: &[Event]) -> Option<Waiting> {
     if last.reason.as_deref() != Some("FailedCreate") {
         return None;
     }
-    // `Error creating: pods "NAME" is forbidden: WORDS`; the name is another one at each try.
+    // `Error creating: pods "NAME" is forbidden: REASON`; each try has another name.
     let message = last.message.as_deref().unwrap_or_default();
     let message = message.strip_prefix("Error creating: ").unwrap_or(message);
-    let words = match message.split_once("\" is forbidden: ") {
-        Some((before, words)) if before.starts_with("pods \"") => words,
+    let reason = match message.split_once("\" is forbidden: ") {
+        Some((before, reason)) if before.starts_with("pods \"") => reason,
         _ => message,
     };
-    let by = if words.starts_with("exceeded quota") || words.starts_with("failed quota") {
+    let by = if reason.starts_with("exceeded quota") || reason.starts_with("failed quota") {
         Refuser::Quota
-    } else if words.starts_with("violates PodSecurity") {
+    } else if reason.starts_with("violates PodSecurity") {
         Refuser::PodSecurity
-    } else if words.contains("service account") {
+    } else if reason.contains("service account") {
         Refuser::ServiceAccount
-    } else if words.contains("PriorityClass") {
+    } else if reason.contains("PriorityClass") {
         Refuser::PriorityClass
     } else {
         Refuser::Admission
     };
-    Some(Waiting::NotCreated { by, message: words.to_owned() })
+    Some(Waiting::NotCreated { by, message: reason.to_owned() })
 }
 
-/// Finds what keeps a node from setting a pod up.
-pub(super) fn setup_trouble(pod: &Pod, events: &[Event]) -> Option<Waiting> {
+/// Returns what keeps a node from setting up a pod.
+pub(super) fn setup_problem(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     let own = of(pod.metadata.uid.as_deref(), pod.metadata.name.as_deref(), "Pod", events);
-    let last =
-        newest(own.filter(|event| event.reason.as_deref().is_some_and(|reason| SETUP.contains(&reason))))?;
+    let last = newest(
+        own.filter(|event| event.reason.as_deref().is_some_and(|reason| SETUP_REASONS.contains(&reason))),
+    )?;
     Some(Waiting::Setup { message: text(last) })
 }
 
-/// Finds what a pod waited for that is gone or hides it: for a Job whose deadline passed while nobody looked.
-pub(super) fn past_trouble(pod: &Pod, events: &[Event]) -> Option<Waiting> {
+/// Returns what a pod waited for that no longer shows it: for a Job whose deadline passed while it was not watched.
+pub(super) fn past_problem(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     let own = of(pod.metadata.uid.as_deref(), pod.metadata.name.as_deref(), "Pod", events);
-    let telling = own.filter_map(|event| Some((event, trouble_of(event)?)));
-    telling.max_by_key(|(event, _)| last_seen(event)).map(|(_, waiting)| waiting)
+    let problems = own.filter_map(|event| Some((event, problem_of(event)?)));
+    problems.max_by_key(|(event, _)| last_seen(event)).map(|(_, waiting)| waiting)
 }
 
-fn trouble_of(event: &Event) -> Option<Waiting> {
+fn problem_of(event: &Event) -> Option<Waiting> {
     let message = text(event);
     match event.reason.as_deref()? {
         "Failed" => {
@@ -76,12 +79,12 @@ fn trouble_of(event: &Event) -> Option<Waiting> {
             Some(Waiting::for_image(fault))
         }
         "FailedScheduling" => Some(Waiting::Unschedulable { message }),
-        reason if SETUP.contains(&reason) => Some(Waiting::Setup { message }),
+        reason if SETUP_REASONS.contains(&reason) => Some(Waiting::Setup { message }),
         _ => None,
     }
 }
 
-/// Tells whether the node has started a container of the pod.
+/// Returns whether the node has started a container of the pod.
 pub(super) fn has_started(pod: &Pod, events: &[Event]) -> bool {
     of(pod.metadata.uid.as_deref(), pod.metadata.name.as_deref(), "Pod", events)
         .any(|event| event.reason.as_deref() == Some("Started"))
@@ -97,7 +100,7 @@ fn of<'a>(
         let about = &event.involved_object;
         about.kind.as_deref() == Some(kind)
             && about.name.as_deref() == name
-            // A name can come back; only the id tells the new one from the old.
+            // A name can be used again; only the uid differs.
             && (about.uid.is_none() || uid.is_none() || about.uid.as_deref() == uid)
     })
 }
@@ -106,7 +109,7 @@ fn newest<'a>(events: impl Iterator<Item = &'a Event>) -> Option<&'a Event> {
     events.max_by_key(|event| last_seen(event))
 }
 
-/// Events have their time in one of several places (fixture `events-watched`).
+/// Returns the time of an event, which is in one of several fields (fixture `events-watched`).
 pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series =
         event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);

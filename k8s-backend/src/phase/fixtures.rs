@@ -1,7 +1,7 @@
-//! Stories recorded from a real cluster, each told twice: with pods and events, and with the Job alone.
+//! Recordings of a real cluster, each observed twice: with pods and events, and with the Job alone.
 //!
-//! What is told stands in `fixtures.txt`, as people would read it. The lines of all streams are played in the order in which the
-//! cluster wrote them (`resourceVersion`).
+//! `fixtures.txt` contains the expected phases as text. The lines of all streams are replayed in the order in which the cluster
+//! wrote them (`resourceVersion`).
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
@@ -21,7 +21,7 @@ fn folder() -> PathBuf {
 
 enum Line {
     Job(Box<Job>),
-    JobGone(Box<Job>),
+    JobDeleted(Box<Job>),
     Pod(Box<Pod>),
     Event(Box<Event>),
 }
@@ -30,40 +30,39 @@ fn version(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
 }
 
-/// Something that the cluster wrote down.
-pub(crate) struct Written {
-    /// It took the object away.
-    pub(crate) gone: bool,
+/// A change that the cluster recorded.
+pub(crate) struct Change {
+    pub(crate) deleted: bool,
     pub(crate) object: Value,
 }
 
-/// Reads all streams of a situation in the order of the cluster.
-pub(crate) fn written(situation: &str) -> Vec<Written> {
-    let read = |name: &str| fs::read_to_string(folder().join(situation).join(name)).unwrap();
+/// Reads all streams of a recording in the order of the cluster.
+pub(crate) fn changes(recording: &str) -> Vec<Change> {
+    let read = |name: &str| fs::read_to_string(folder().join(recording).join(name)).unwrap();
     let mut all = Vec::new();
     for stream in ["watch-jobs.ndjson", "watch-pods.ndjson"] {
         for line in read(stream).lines() {
             let mut line = serde_json::from_str::<Value>(line).unwrap()["line"].take();
             if line["type"].is_string() && line["type"] != "BOOKMARK" {
-                all.push(Written { gone: line["type"] == "DELETED", object: line["object"].take() });
+                all.push(Change { deleted: line["type"] == "DELETED", object: line["object"].take() });
             }
         }
     }
     let events: Vec<Value> = serde_json::from_str(&read("events.json")).unwrap();
     for mut event in events {
         event["kind"] = "Event".into();
-        all.push(Written { gone: false, object: event });
+        all.push(Change { deleted: false, object: event });
     }
-    all.sort_by_key(|written| version(&written.object));
+    all.sort_by_key(|change| version(&change.object));
     all
 }
 
-fn recorded(situation: &str) -> Vec<Line> {
-    let parsed = written(situation).into_iter().map(|Written { gone, object }| {
-        match (gone, object["kind"].as_str().unwrap()) {
-            (true, "Job") => Line::JobGone(serde_json::from_value(object).unwrap()),
+fn recorded(recording: &str) -> Vec<Line> {
+    let parsed = changes(recording).into_iter().map(|Change { deleted, object }| {
+        match (deleted, object["kind"].as_str().unwrap()) {
+            (true, "Job") => Line::JobDeleted(serde_json::from_value(object).unwrap()),
             (_, "Job") => Line::Job(serde_json::from_value(object).unwrap()),
-            // A pod that is gone stays as it was seen last.
+            // A deleted pod stays as it was seen last.
             (_, "Pod") => Line::Pod(serde_json::from_value(object).unwrap()),
             (_, "Event") => Line::Event(serde_json::from_value(object).unwrap()),
             other => unreachable!("{other:?}"),
@@ -72,9 +71,9 @@ fn recorded(situation: &str) -> Vec<Line> {
     parsed.collect()
 }
 
-/// Plays a situation to an observer; `sees_pods` is the extended role.
-fn told(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
-    let mut told = Vec::new();
+/// Replays a recording to an observer; `sees_pods` is the extended role.
+fn replay(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
+    let mut phases = Vec::new();
     let mut seen: Option<Job> = None;
     let mut observer = Observer::default();
     let mut pods = BTreeMap::new();
@@ -84,10 +83,10 @@ fn told(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
             Line::Job(job) => {
                 seen = Some(*job);
             }
-            Line::JobGone(job) => {
+            Line::JobDeleted(job) => {
                 let how = if waits_for_its_pod(&job) { "gone with its pod" } else { "gone" };
-                told.push(how.to_owned());
-                // What follows is another Job of the name.
+                phases.push(how.to_owned());
+                // The next one is another Job of this name.
                 (seen, observer) = (None, Observer::default());
                 continue;
             }
@@ -99,42 +98,39 @@ fn told(lines: Vec<Line>, sees_pods: bool) -> Vec<String> {
         if let Some(job) = &seen
             && let Some(phase) = observer.observe(job, &all, &events)
         {
-            told.push(text(&phase));
+            phases.push(text(&phase));
         }
     }
-    told
+    phases
 }
 
 pub(crate) fn text(phase: &JobPhase) -> String {
-    match phase {
-        JobPhase::Pending { waiting } => format!("waits: {waiting}"),
-        JobPhase::Running => "runs".to_owned(),
-        JobPhase::Ended(cause) => {
-            let retry = match cause.retry() {
-                Retry::NotNeeded => "",
-                Retry::Safe => " (retry is safe)",
-                Retry::OnlyIfUnclaimed => " (retry only if unclaimed)",
-            };
-            format!("ended: {cause}{retry}")
-        }
-    }
+    let retry = match phase {
+        JobPhase::Ended(cause) => match cause.retry() {
+            Retry::NotNeeded => "",
+            Retry::Safe => " (retry: safe)",
+            Retry::MayHaveRun => " (retry: may have run)",
+        },
+        _ => "",
+    };
+    format!("{phase}{retry}")
 }
 
-/// Tells a whole situation as it stands in `fixtures.txt`.
-fn story(situation: &str) -> String {
-    let told = |sees_pods| told(recorded(situation), sees_pods);
-    let (all, alone) = (told(true), told(false));
+/// Returns the phases of a recording in the form of `fixtures.txt`.
+fn observed(recording: &str) -> String {
+    let replay = |sees_pods| replay(recorded(recording), sees_pods);
+    let (all, alone) = (replay(true), replay(false));
     let lines = |lines: &[String]| format!("    {}\n", lines.join("\n    "));
     if all == alone {
-        format!("{situation}\n  with and without pods and events\n{}", lines(&all))
+        format!("{recording}\n  with and without pods and events\n{}", lines(&all))
     } else {
-        format!("{situation}\n  with pods and events\n{}  with the Job alone\n{}", lines(&all), lines(&alone))
+        format!("{recording}\n  with pods and events\n{}  with the Job alone\n{}", lines(&all), lines(&alone))
     }
 }
 
-/// Returns the lines of `fixtures.txt` about a situation, as one role sees it.
-pub(crate) fn expected_lines(situation: &str, sees_pods: bool) -> Vec<String> {
-    let whole = expected(situation);
+/// Returns the lines of `fixtures.txt` about a recording, as one role sees it.
+pub(crate) fn expected_lines(recording: &str, sees_pods: bool) -> Vec<String> {
+    let whole = expected(recording);
     let heading = if sees_pods { "  with pods and events" } else { "  with the Job alone" };
     let mut lines = whole
         .lines()
@@ -143,26 +139,26 @@ pub(crate) fn expected_lines(situation: &str, sees_pods: bool) -> Vec<String> {
     lines.take_while(|line| line.starts_with("    ")).map(|line| line.trim_start().to_owned()).collect()
 }
 
-fn expected(situation: &str) -> String {
-    let mut stories = EXPECTED.split("\n\n").map(|story| format!("{}\n", story.trim_end()));
-    stories.find(|story| story.lines().next() == Some(situation)).unwrap_or_default()
+fn expected(recording: &str) -> String {
+    let mut recordings = EXPECTED.split("\n\n").map(|text| format!("{}\n", text.trim_end()));
+    recordings.find(|text| text.lines().next() == Some(recording)).unwrap_or_default()
 }
 
-macro_rules! stories {
+macro_rules! recordings {
     ($($name:ident),* $(,)?) => {
-        pub(crate) const STORIES: &[&str] = &[$(stringify!($name)),*];
+        pub(crate) const RECORDINGS: &[&str] = &[$(stringify!($name)),*];
         $(
             #[test]
             fn $name() {
-                let situation = stringify!($name).replace('_', "-");
-                let told = story(&situation);
-                assert!(told == expected(&situation), "told:\n{told}\nexpected:\n{}", expected(&situation));
+                let recording = stringify!($name).replace('_', "-");
+                let observed = observed(&recording);
+                assert!(observed == expected(&recording), "observed:\n{observed}\nexpected:\n{}", expected(&recording));
             }
         )*
     };
 }
 
-stories! {
+recordings! {
     backoff_limit_1_exhausted,
     backoff_limit_6,
     command_not_found,
@@ -228,46 +224,48 @@ stories! {
     volume_missing_config_map,
 }
 
-/// After a restart of this program nothing is known but what there is now.
+/// After a restart of this program only the current objects are known.
 #[test]
-fn one_look_at_the_end_tells_the_same_end() {
+fn observation_after_the_end_shows_the_same_end() {
     let mut ends = 0;
-    for situation in STORIES.iter().map(|name| name.replace('_', "-")) {
-        let told = told(recorded(&situation), true);
-        let Some(end) = told.iter().find(|line| line.starts_with("ended: ")) else { continue };
+    for recording in RECORDINGS.iter().map(|name| name.replace('_', "-")) {
+        let phases = replay(recorded(&recording), true);
+        let Some(end) = phases.iter().find(|line| line.starts_with("ended: ")) else { continue };
         let (mut last, mut pods, mut events) = (None, BTreeMap::new(), Vec::new());
-        for line in recorded(&situation) {
+        for line in recorded(&recording) {
             match line {
                 Line::Job(job) => last = Some(*job),
                 Line::Pod(pod) => _ = pods.insert(pod.metadata.uid.clone(), *pod),
                 Line::Event(event) => events.push(*event),
-                Line::JobGone(_) => {}
+                Line::JobDeleted(_) => {}
             }
         }
         let pods: Vec<Pod> = pods.into_values().collect();
-        assert_eq!(text(&observe(&last.unwrap(), &pods, &events)), *end, "{situation}");
+        assert_eq!(text(&observe(&last.unwrap(), &pods, &events)), *end, "{recording}");
         ends += 1;
     }
-    assert!(ends > 30, "only {ends} stories have an end");
+    assert!(ends > 30, "only {ends} recordings have an end");
 }
 
 #[test]
-fn what_is_kept_of_pods_and_events_tells_the_same() {
-    for situation in STORIES.iter().map(|name| name.replace('_', "-")) {
-        let kept = recorded(&situation).into_iter().filter_map(|line| match line {
+#[cfg(feature = "kube")]
+fn reduced_pods_and_events_give_the_same_phases() {
+    for recording in RECORDINGS.iter().map(|name| name.replace('_', "-")) {
+        let kept = recorded(&recording).into_iter().filter_map(|line| match line {
             Line::Pod(pod) => Some(Line::Pod(Box::new(keep::pod(*pod)))),
             Line::Event(event) => keep::event(*event).map(|event| Line::Event(Box::new(event))),
             other => Some(other),
         });
-        assert_eq!(told(kept.collect(), true), told(recorded(&situation), true), "{situation}");
+        assert_eq!(replay(kept.collect(), true), replay(recorded(&recording), true), "{recording}");
     }
 }
 
 #[test]
-fn neither_the_environment_nor_the_output_of_a_container_is_kept() {
+#[cfg(feature = "kube")]
+fn reduced_pod_has_neither_environment_nor_output() {
     let mut outputs = 0;
-    for situation in ["exit-code-7", "long-run-with-log", "init-container-fails"] {
-        for line in recorded(situation) {
+    for recording in ["exit-code-7", "long-run-with-log", "init-container-fails"] {
+        for line in recorded(recording) {
             let Line::Pod(pod) = line else { continue };
             let whole = serde_json::to_string(&pod).unwrap();
             let kept = serde_json::to_string(&keep::pod(*pod)).unwrap();
@@ -281,13 +279,13 @@ fn neither_the_environment_nor_the_output_of_a_container_is_kept() {
 }
 
 #[test]
-fn every_recording_is_told() {
+fn every_recording_is_replayed() {
     let folders = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap());
-    let stories = folders.filter(|entry| {
+    let recordings = folders.filter(|entry| {
         entry.path().join("watch-jobs.ndjson").is_file() && entry.path().join("watch-pods.ndjson").is_file()
     });
     let mut names: Vec<_> =
-        stories.map(|entry| entry.file_name().into_string().unwrap().replace('-', "_")).collect();
+        recordings.map(|entry| entry.file_name().into_string().unwrap().replace('-', "_")).collect();
     names.sort();
-    assert_eq!(names, STORIES);
+    assert_eq!(names, RECORDINGS);
 }

@@ -1,7 +1,7 @@
-//! What of pods and events is worth keeping: what a phase is made of, and nothing else.
+//! Reduces pods and events to what a phase is read from.
 //!
-//! Pods carry payloads of up to 128 KiB in their environment, and what a container printed last in their status. A program
-//! that remembers thousands of them, for as long as their Jobs are there, keeps neither.
+//! Pods have payloads of up to 128 KiB in their environment, and the last output of a container in their status. A program
+//! that remembers thousands of them, as long as their Jobs exist, keeps neither.
 
 use k8s_openapi::{
     api::core::v1::{
@@ -13,7 +13,7 @@ use k8s_openapi::{
 
 use super::{events, pod};
 
-/// Strips a pod.
+/// Reduces a pod.
 pub(crate) fn pod(pod: Pod) -> Pod {
     let metadata = ObjectMeta {
         name: pod.metadata.name,
@@ -40,7 +40,7 @@ pub(crate) fn pod(pod: Pod) -> Pod {
     Pod { metadata, spec, status }
 }
 
-/// Only its memory limit is told.
+/// Only the memory limit is part of a cause.
 fn container(container: Container) -> Container {
     let resources = container.resources.map(|resources| ResourceRequirements {
         limits: resources.limits,
@@ -60,16 +60,16 @@ fn statuses(statuses: Vec<ContainerStatus>) -> Vec<ContainerStatus> {
 
 fn state(mut state: ContainerState) -> ContainerState {
     if let Some(ended) = &mut state.terminated
-        && !pod::is_message_of_the_system(ended)
+        && !pod::is_system_message(ended)
     {
         ended.message = None;
     }
     state
 }
 
-/// Strips an event; `None` for one that tells nothing that a phase is made of.
+/// Reduces an event; `None` for one that cannot change a phase.
 pub(crate) fn event(event: Event) -> Option<Event> {
-    if !events::tells_something(&event) {
+    if !events::is_relevant(&event) {
         return None;
     }
     let about = event.involved_object;

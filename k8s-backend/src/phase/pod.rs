@@ -1,4 +1,4 @@
-//! What a pod tells about its Job.
+//! What a pod shows about its Job.
 
 use k8s_openapi::api::{
     batch::v1::Job,
@@ -11,17 +11,31 @@ use super::{
     waiting::{ImageProblem, Waiting},
 };
 
-/// Finds the pod that tells the present of a Job: the newest of its own.
+/// Returns the newest pod of a Job: it shows the current state.
 pub(super) fn current<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
-    let uid = job.metadata.uid.as_deref();
-    let is_own = |pod: &&Pod| {
-        let owners = pod.metadata.owner_references.iter().flatten();
-        uid.is_none() || owners.into_iter().any(|owner| Some(owner.uid.as_str()) == uid)
-    };
-    pods.iter().filter(is_own).max_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0))
+    own(job, pods).max_by_key(|pod| created(pod))
 }
 
-/// Tells whether the main container runs, or has run.
+/// Returns the newest pod of a Job that shows why it failed. The Job controller deletes the pods that still run when another
+/// one has failed, so a deletion is not taken for the cause.
+pub(super) fn failed<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
+    let shows_cause = |pod: &&Pod| !matches!(cause(pod, true), None | Some(Cause::PodDeleted { .. }));
+    own(job, pods).filter(shows_cause).max_by_key(|pod| created(pod))
+}
+
+fn own<'a>(job: &Job, pods: &'a [Pod]) -> impl Iterator<Item = &'a Pod> {
+    let uid = job.metadata.uid.clone();
+    pods.iter().filter(move |pod| {
+        let mut owners = pod.metadata.owner_references.iter().flatten();
+        uid.is_none() || owners.any(|owner| Some(&owner.uid) == uid.as_ref())
+    })
+}
+
+fn created(pod: &Pod) -> Option<jiff::Timestamp> {
+    pod.metadata.creation_timestamp.as_ref().map(|time| time.0)
+}
+
+/// Returns whether the main container runs, or has run.
 pub(super) fn has_run(pod: &Pod) -> bool {
     main_status(pod).and_then(|status| status.state.as_ref()).is_some_and(|state| {
         let ended = state.terminated.as_ref().is_some_and(|ended| !never_ran(ended));
@@ -29,10 +43,10 @@ pub(super) fn has_run(pod: &Pod) -> bool {
     })
 }
 
-/// Tells what a pod waits for that has not run.
+/// Returns what a pod waits for that has not run.
 pub(super) fn waiting(pod: &Pod, events: &[Event]) -> Waiting {
     if pod.metadata.deletion_timestamp.is_some() {
-        return Waiting::BeingEnded;
+        return Waiting::Terminating;
     }
     if let Some(scheduled) = condition(pod, "PodScheduled").filter(|condition| condition.status == "False") {
         let message = scheduled.message.clone().unwrap_or_default();
@@ -41,9 +55,9 @@ pub(super) fn waiting(pod: &Pod, events: &[Event]) -> Waiting {
             _ => Waiting::Unschedulable { message },
         };
     }
-    let held_up = statuses(pod).find_map(|status| waiting_of(status.state.as_ref()?));
-    let setup = || events::setup_trouble(pod, events).filter(|_| !has_any_started(pod));
-    held_up.or_else(setup).unwrap_or(Waiting::Starting)
+    let of_container = statuses(pod).find_map(|status| waiting_of(status.state.as_ref()?));
+    let setup = || events::setup_problem(pod, events).filter(|_| !has_any_started(pod));
+    of_container.or_else(setup).unwrap_or(Waiting::Starting)
 }
 
 fn waiting_of(state: &ContainerState) -> Option<Waiting> {
@@ -60,25 +74,25 @@ fn waiting_of(state: &ContainerState) -> Option<Waiting> {
     })
 }
 
-/// Tells why a pod brought its Job to an end; `None` if it does not say. `ran` is what is known from before.
+/// Returns why a pod ended its Job; `None` if it does not show that. `ran`: its container was seen running before.
 pub(super) fn cause(pod: &Pod, ran: bool) -> Option<Cause> {
     disruption(pod).or_else(|| init_failure(pod)).or_else(|| main_failure(pod, ran))
 }
 
-/// Tells what ended the pod from outside.
+/// Returns what ended the pod from outside.
 fn disruption(pod: &Pod) -> Option<Cause> {
     let status = pod.status.as_ref()?;
-    let words = |text: &Option<String>| text.as_deref().unwrap_or_default().trim_end().to_owned();
+    let message_of = |text: &Option<String>| text.as_deref().unwrap_or_default().trim_end().to_owned();
     match status.reason.as_deref() {
         Some("Evicted") => {
-            let message = words(&status.message);
+            let message = message_of(&status.message);
             return Some(Cause::Evicted { resource: evicted_for(&message), message });
         }
         Some("DeadlineExceeded") => return Some(Cause::DeadlineExceeded),
         _ => {}
     }
     let target = condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")?;
-    let message = words(&target.message);
+    let message = message_of(&target.message);
     Some(match target.reason.as_deref() {
         Some("PreemptionByScheduler") => Cause::Preempted { message },
         Some("DeletionByTaintManager" | "DeletionByPodGC") => Cause::NodeLost { message },
@@ -87,7 +101,7 @@ fn disruption(pod: &Pod) -> Option<Cause> {
     })
 }
 
-/// Reads out of the kubelet's words what there was too little of.
+/// Returns the resource that a message of the kubelet names.
 fn evicted_for(message: &str) -> Option<String> {
     // `The node was low on resource: memory. …`
     let node = message
@@ -135,29 +149,31 @@ fn main_failure(pod: &Pod, ran: bool) -> Option<Cause> {
         Some("ContainerStatusUnknown") if deleted => Cause::PodDeleted { ran },
         Some("ContainerStatusUnknown") => Cause::Lost { message: message.to_owned() },
         _ if deleted => Cause::PodDeleted { ran: true },
-        // The message is the end of the container's output, so it is looked at only for what the runtime itself prints there.
+        // The message is the end of the container's output, so only what the runtime itself prints there is evaluated.
         _ if is_exec_failure(message) => Cause::NotStarted { message: message.to_owned() },
         _ => Cause::ExitCode(Some(ended.exit_code)),
     })
 }
 
-/// Tells whether the message of a container that has ended is that of the system, and not what the container printed.
-pub(super) fn is_message_of_the_system(ended: &ContainerStateTerminated) -> bool {
+/// Returns whether the message of a terminated container is that of the system, not what the container printed.
+#[cfg(feature = "kube")]
+pub(super) fn is_system_message(ended: &ContainerStateTerminated) -> bool {
     never_ran(ended) || ended.message.as_deref().is_some_and(|message| is_exec_failure(message.trim_end()))
 }
 
-/// Tells whether nothing of a pod can run any more.
+/// Returns whether nothing of a pod can run any more.
+#[cfg(feature = "kube")]
 pub(super) fn is_over(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// The only line of a container whose arguments and environment were too long for the system (fixture `env-value-too-long`).
+/// The only line of a container whose arguments and environment exceed the limit of the system (fixture `env-value-too-long`).
 fn is_exec_failure(message: &str) -> bool {
     message.starts_with("exec /") && message.ends_with(": argument list too long") && !message.contains('\n')
 }
 
-/// A container that never ran gets an exit code all the same.
+/// A container that never ran has an exit code all the same.
 fn never_ran(ended: &ContainerStateTerminated) -> bool {
     matches!(ended.reason.as_deref(), Some("StartError" | "ContainerCannotRun" | "ContainerStatusUnknown"))
 }
@@ -175,7 +191,7 @@ fn memory_limit(pod: &Pod, container: &str) -> Option<String> {
     container.resources.as_ref()?.limits.as_ref()?.get("memory").map(|quantity| quantity.0.clone())
 }
 
-/// The main container stands first: that is the one which carries the step.
+/// The status of the main container, which is the first one of the pod, comes first.
 fn main_statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     let first =
         pod.spec.as_ref().and_then(|spec| spec.containers.first()).map(|container| container.name.as_str());

@@ -25,6 +25,7 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the container of a Job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Behaviour {
     /// Does not start, because something that it needs is missing.
     NeverStarts,

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::{
     backend::{Cause, JobBackend, JobPhase, Submitted},
     error::{Action, BackendError, ErrorKind},
-    identity::{NameTaken, Problems, content_hash},
+    identity::{InvalidJob, NameTaken, content_hash},
     phase::Waiting,
     rules::JobRules,
     submission::Submission,
@@ -208,7 +208,7 @@ impl JobBackend for InMemoryBackend {
         let rules = &self.shared.rules;
         let problems = rules.problems(submission);
         if !problems.is_empty() {
-            return Err(error(ErrorKind::Invalid, Problems(problems).into()));
+            return Err(error(ErrorKind::Invalid, InvalidJob::new(problems).into()));
         }
         let secret_hash = secret.as_ref().map(content_hash);
         let mut jobs = self.jobs();

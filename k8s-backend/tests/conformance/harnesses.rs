@@ -5,12 +5,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use async_trait::async_trait;
 use k8s_backend::{
-    Cause, JobBackend, KubeBackend, KubeOptions, LocalBackend, LocalOptions, Patience, Retrying,
+    Cause, JobBackend, KubeBackend, KubeOptions, LocalBackend, LocalOptions,
     testing::{
         ApiServer, InMemoryBackend, PodEnd,
         conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
@@ -27,7 +26,7 @@ fn end_of(behaviour: Behaviour) -> Option<Cause> {
         Behaviour::Exits(0) | Behaviour::Prints(_) | Behaviour::ReadsSecret => Some(Cause::Completed),
         Behaviour::Exits(code) => Some(Cause::ExitCode(Some(code))),
         Behaviour::OverstaysDeadline => Some(Cause::DeadlineExceeded),
-        Behaviour::NeverStarts | Behaviour::RunsUntilCancelled | Behaviour::IgnoresTerm => None,
+        _ => None,
     }
 }
 
@@ -139,7 +138,7 @@ impl Harness for LocalHarness {
                 format!("{wait}; [ \"$TOKEN\" = {SAMPLE_TOKEN} ] && grep -qx {SAMPLE_TOKEN} \"$FILE\"")
             }
             Behaviour::IgnoresTerm => format!("trap '' TERM; {for_ever}"),
-            Behaviour::RunsUntilCancelled | Behaviour::OverstaysDeadline | Behaviour::NeverStarts => for_ever,
+            _ => for_ever,
         };
         let mut job = sample(name, behaviour);
         let spec = job.spec.as_mut().unwrap();
@@ -261,21 +260,20 @@ impl Harness for KubeHarness {
     }
 }
 
-/// The Kubernetes backend in its wrapper: whoever is wrapped keeps the same contract.
-pub(crate) struct RetryingHarness(KubeHarness);
+/// The Kubernetes backend behind pointers, as programs hold it.
+pub(crate) struct SharedHarness(KubeHarness);
 
-impl RetryingHarness {
+impl SharedHarness {
     pub(crate) fn new() -> Self {
         Self(KubeHarness::new())
     }
 }
 
 #[async_trait]
-impl Harness for RetryingHarness {
+impl Harness for SharedHarness {
     fn backend(&self) -> Arc<dyn JobBackend> {
-        let patience =
-            Patience { shortest: Duration::from_millis(5), longest: Duration::from_millis(20), times: 3 };
-        Arc::new(Retrying::new(KubeBackend::new(self.0.server.client(), KubeOptions::new()), patience))
+        let inner: Box<dyn JobBackend> = Box::new(self.0.backend());
+        Arc::new(inner)
     }
 
     fn job(&self, name: &str, behaviour: Behaviour) -> Job {

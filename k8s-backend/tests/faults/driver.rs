@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use k8s_backend::{BackendError, Cause, ErrorKind, JobBackend, JobPhase, testing::conformance::sample_job};
+use k8s_backend::{
+    BackendError, Cause, ErrorKind, JobBackend, JobBackendExt as _, JobPhase, RetryPolicy,
+    testing::conformance::sample_job,
+};
 use tokio::time::Instant;
 
 /// What survives a restart of the program.
@@ -32,9 +35,39 @@ pub(crate) enum Outcome {
     NotFound,
 }
 
-/// Drives one Job on from where the ledger says it is.
-pub(crate) async fn drive(backend: Arc<dyn JobBackend>, ledger: Ledger, name: String) {
+/// How a program drives its Jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// It submits, watches and retries itself.
+    OwnLoop,
+    /// It calls `run_to_end` where it has nothing to remember.
+    RunToEnd,
+}
+
+/// Drives one Job from the state of its record.
+pub(crate) async fn drive(backend: Arc<dyn JobBackend>, ledger: Ledger, name: String, style: Style) {
     let note = |change: &dyn Fn(&mut Record)| change(ledger.lock().unwrap().entry(name.clone()).or_default());
+    let record = ledger.lock().unwrap()[&name].clone();
+    if style == Style::RunToEnd && record.submitted.is_none() && !record.to_cancel {
+        // The first phase follows the answer to the submit.
+        let submitted = |_: &JobPhase| {
+            note(&|record| record.submitted = record.submitted.or_else(|| Some(Instant::now())));
+        };
+        let submission = sample_job(&name).into();
+        match backend.run_to_end_with(&submission, RetryPolicy::new(), submitted).await {
+            Ok(cause) => return note(&|record| record.outcome = Some(Outcome::Ended(cause.clone()))),
+            // Whether the submit was answered is unknown unless there was a phase.
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                note(&|record| record.submitted = record.submitted.or_else(|| Some(Instant::now())));
+                return note(&|record| record.outcome = Some(Outcome::NotFound));
+            }
+            Err(error) => {
+                if let Err(fault) = only_for_now(&error).await {
+                    return note(&|record| record.fault = Some(fault.clone()));
+                }
+            }
+        }
+    }
     let record = ledger.lock().unwrap()[&name].clone();
     if record.submitted.is_none() {
         while let Err(error) = backend.submit(&sample_job(&name).into()).await {

@@ -8,13 +8,13 @@ use std::{
 
 use fastrand::Rng;
 use k8s_backend::{
-    Cause, JobBackend, KubeBackend, KubeOptions, Patience, Retrying,
+    Cause, JobBackend, KubeBackend, KubeOptions,
     testing::{ApiServer, PodEnd, Seen, Trouble, Verb},
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::driver::{Ledger, Outcome, Record, drive};
+use crate::driver::{Ledger, Outcome, Record, Style, drive};
 
 /// Longer than a lost request can be under way: an object that is removed earlier could be made again by it.
 const SETTLED: Duration = Duration::from_mins(3);
@@ -68,16 +68,13 @@ impl World {
     /// Starts the program, or kills it and starts it again.
     fn start_program(&mut self) {
         self.drivers = JoinSet::new();
-        let plain = KubeBackend::new(self.server.client(), KubeOptions::new());
-        let backend: Arc<dyn JobBackend> = if self.dice.bool() {
-            Arc::new(plain)
-        } else {
-            Arc::new(Retrying::new(plain, Patience::default()))
-        };
+        let backend: Arc<dyn JobBackend> =
+            Arc::new(KubeBackend::new(self.server.client(), KubeOptions::new()));
+        let style = if self.dice.bool() { Style::OwnLoop } else { Style::RunToEnd };
         let records = self.ledger.lock().unwrap().clone();
         for (name, record) in records {
             if record.outcome.is_none() && record.fault.is_none() {
-                self.drivers.spawn(drive(Arc::clone(&backend), Arc::clone(&self.ledger), name));
+                self.drivers.spawn(drive(Arc::clone(&backend), Arc::clone(&self.ledger), name, style));
             }
         }
     }
@@ -240,7 +237,7 @@ fn precise(end: &PodEnd) -> Cause {
         PodEnd::IsDisrupted => {
             Cause::Evicted { resource: None, message: "Eviction API: evicting".to_owned() }
         }
-        PodEnd::OverstaysDeadline => Cause::DeadlineExceeded,
+        _ => Cause::DeadlineExceeded,
     }
 }
 
@@ -251,7 +248,7 @@ fn is_cause_of(cause: &Cause, end: &PodEnd) -> bool {
         PodEnd::FailsByPolicy(code) => *cause == Cause::ExitCode(Some(*code)),
         PodEnd::Fails => *cause == Cause::ExitCode(None),
         PodEnd::IsDisrupted => matches!(cause, Cause::Disrupted { .. }),
-        PodEnd::OverstaysDeadline => *cause == Cause::DeadlineExceeded,
+        _ => *cause == Cause::DeadlineExceeded,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables for single decisions, and a model that plays whole jobs with every kind of bad luck.
 
+use jiff::SignedDuration;
 use job_spec::attempt_api::StepResult;
 use k8s_backend::{Refuser, Retry, Waiting};
 use proptest::prelude::*;

@@ -21,7 +21,7 @@ async fn list(client: &Client) -> kube::Result<usize> {
 }
 
 #[tokio::test]
-async fn a_token_that_was_replaced_is_read_again() {
+async fn reads_replaced_token_again() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -37,45 +37,47 @@ async fn a_token_that_was_replaced_is_read_again() {
     fs::write(&token, "second").unwrap();
     assert_eq!(list(&client).await.unwrap(), 0);
 
-    // A token that stays wrong is an answer, not a reason to ask for ever.
+    // A token that stays wrong is an error, not a reason for endless retries.
     server.accept_only_token("third");
-    let kube::Error::Api(status) = list(&client).await.unwrap_err() else { unreachable!("an answer came") };
+    let kube::Error::Api(status) = list(&client).await.unwrap_err() else {
+        unreachable!("the server responded")
+    };
     assert_eq!(status.code, 401);
 }
 
 #[tokio::test]
-async fn a_busy_server_is_asked_again_when_it_says() {
+async fn retries_busy_server_after_retry_after() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
     let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&asked);
+    let requests = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&requests);
     server.trouble(move |_| {
         let times = count.fetch_add(1, Ordering::Relaxed);
         if times == 0 { Trouble::refused(429) } else { Trouble::default() }
     });
     let started = Instant::now();
     assert_eq!(list(&client).await.unwrap(), 0);
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(requests.load(Ordering::Relaxed), 2);
     assert!(started.elapsed() >= Duration::from_secs(1), "Retry-After was 1");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_silent_is_given_up() {
-    let answer = within_head(Duration::from_secs(30), std::future::pending()).await;
-    assert_eq!(answer.unwrap_err().to_string(), "no response within 30 s");
+async fn request_to_silent_server_times_out() {
+    let response = within_head(Duration::from_secs(30), std::future::pending()).await;
+    assert_eq!(response.unwrap_err().to_string(), "no response within 30 s");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_for_hours_is_asked_again_sooner() {
+async fn long_retry_after_is_cut() {
     let mut busy = Response::new(Body::empty());
     busy.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("7200"));
-    let answer = within_head(Duration::from_secs(30), async { Ok(busy) }).await.unwrap();
-    assert_eq!(answer.headers()[header::RETRY_AFTER], "30");
+    let response = within_head(Duration::from_secs(30), async { Ok(busy) }).await.unwrap();
+    assert_eq!(response.headers()[header::RETRY_AFTER], "30");
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_is_no_answer() {
+async fn broken_connection_is_an_error() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
     let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 /// What is wanted of a resource, by the names that rights use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Verb {
     /// Read one object.
     Get,

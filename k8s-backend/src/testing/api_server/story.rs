@@ -9,6 +9,7 @@ use super::{ApiServer, handle, pods, request::Resource, store::Store};
 
 /// How the pod of a Job ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PodEnd {
     /// Its container exits with code 0.
     Succeeds,

@@ -17,6 +17,7 @@ pub struct Request {
 
 /// What the client sees of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Seen {
     /// The answer itself.
     #[default]

@@ -1,4 +1,4 @@
-//! The recorded stories, acted out on a server and told by the backend: with each role the same as by the pure functions.
+//! Recordings of a real cluster, replayed on the API server in memory: the backend reports the same phases as the pure functions.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     KubeBackend, KubeOptions,
     backend::JobBackend as _,
-    phase::fixtures::{STORIES, Written, expected_lines, text, written},
+    phase::fixtures::{Change, RECORDINGS, changes, expected_lines, text},
     testing::{ApiServer, Trouble, Verb},
 };
 
@@ -20,37 +20,38 @@ fn plural(object: &serde_json::Value) -> &'static str {
     }
 }
 
-fn happen(server: &ApiServer, written: &Written) {
-    let mut object = written.object.clone();
+fn apply(server: &ApiServer, change: &Change) {
+    let mut object = change.object.clone();
     if object["kind"] != "Event" {
-        // The recordings were made before Jobs and pods had this label.
+        // The recordings are older than this label.
         object["metadata"]["labels"]["k8s-backend/managed"] = json!("true");
     }
-    // Some have happened in other namespaces.
+    // Some were recorded in other namespaces.
     object["metadata"]["namespace"] = json!("terrakube");
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();
     let plural = plural(&object);
     server.put(plural, object);
-    if written.gone {
+    if change.deleted {
         server.remove(plural, &name);
     }
 }
 
-/// Everything that a watcher is told until it is silent, in the words of the stories.
-async fn hear(phases: &mut BoxStream<'static, News>) -> Vec<String> {
-    let mut told = Vec::new();
+/// Reads all phases until nothing changes any more, in the form of `fixtures.txt`.
+async fn read_all(phases: &mut BoxStream<'static, PhaseResult>) -> Vec<String> {
+    let mut seen = Vec::new();
     while let Ok(Some(phase)) = tokio::time::timeout(Duration::from_secs(10), phases.next()).await {
-        told.push(match phase {
+        seen.push(match phase {
             Ok(JobPhase::Ended(Cause::Deleted)) => "gone with its pod".to_owned(),
             Ok(phase) => text(&phase),
             Err(error) if error.kind == ErrorKind::NotFound => "gone".to_owned(),
             Err(error) => format!("{error}: {}", error.source),
         });
     }
-    told
+    seen
 }
 
-/// What a watch tells: until the Job ends, or goes. The pure functions go on to the next Job of the name.
+/// Returns what one watch reports: the phases until the end or the deletion. The pure functions go on with the next Job of the
+/// name.
 fn until_the_end(lines: Vec<String>) -> Vec<String> {
     let is_end = |line: &String| line.starts_with("ended") || line.starts_with("gone");
     let length = lines.iter().position(is_end).map_or(lines.len(), |last| last + 1);
@@ -68,55 +69,55 @@ fn server(sees_pods: bool) -> ApiServer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_recorded_story_is_told_as_far_as_the_role_can_see() {
-    for (situation, sees_pods) in STORIES.iter().flat_map(|name| [(name, false), (name, true)]) {
-        let situation = situation.replace('_', "-");
+async fn reports_every_recording_as_far_as_the_role_can_read() {
+    for (name, sees_pods) in RECORDINGS.iter().flat_map(|name| [(name, false), (name, true)]) {
+        let name = name.replace('_', "-");
         let server = server(sees_pods);
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&requests);
         server.trouble(move |request| {
             if request.resource != "jobs" {
                 log.lock().unwrap().push((request.resource.clone(), request.verb));
             }
             Trouble::default()
         });
-        let story = written(&situation);
+        let recording = changes(&name);
         let backend = KubeBackend::new(server.client(), KubeOptions::new());
-        happen(&server, &story[0]);
-        let mut phases = backend.watch(story[0].object["metadata"]["name"].as_str().unwrap());
-        let mut told = hear(&mut phases).await;
-        for written in &story[1..] {
-            happen(&server, written);
-            told.extend(hear(&mut phases).await);
+        apply(&server, &recording[0]);
+        let mut phases = backend.watch(recording[0].object["metadata"]["name"].as_str().unwrap());
+        let mut seen = read_all(&mut phases).await;
+        for change in &recording[1..] {
+            apply(&server, change);
+            seen.extend(read_all(&mut phases).await);
         }
-        assert_eq!(told, until_the_end(expected_lines(&situation, sees_pods)), "{situation} {sees_pods}");
-        let lists = asked.lock().unwrap().iter().filter(|(_, verb)| *verb == Verb::List).count();
+        assert_eq!(seen, until_the_end(expected_lines(&name, sees_pods)), "{name} {sees_pods}");
+        let lists = requests.lock().unwrap().iter().filter(|(_, verb)| *verb == Verb::List).count();
         assert_eq!(
             lists,
             if sees_pods { 2 } else { 0 },
-            "{situation}: pods and events are listed once, if at all"
+            "{name}: pods and events are listed once, if at all"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_program_that_starts_after_the_end_tells_the_same_end() {
+async fn program_that_starts_after_the_end_reports_the_same_end() {
     let mut ends = 0;
-    for (situation, sees_pods) in STORIES.iter().flat_map(|name| [(name, false), (name, true)]) {
-        let situation = situation.replace('_', "-");
-        let expected = until_the_end(expected_lines(&situation, sees_pods)).pop().unwrap();
-        // Without events and pods, only who was there saw that it never ran.
+    for (name, sees_pods) in RECORDINGS.iter().flat_map(|name| [(name, false), (name, true)]) {
+        let name = name.replace('_', "-");
+        let expected = until_the_end(expected_lines(&name, sees_pods)).pop().unwrap();
+        // Without events and pods, only a watcher of the start saw that the container never ran.
         if !expected.starts_with("ended") || (!sees_pods && expected.contains("before it started")) {
             continue;
         }
         let server = server(sees_pods);
-        for written in written(&situation).iter().filter(|written| !written.gone) {
-            happen(&server, written);
+        for change in changes(&name).iter().filter(|change| !change.deleted) {
+            apply(&server, change);
         }
         let backend = KubeBackend::new(server.client(), KubeOptions::new());
         let name = server.names("jobs").pop().unwrap();
-        assert_eq!(hear(&mut backend.watch(&name)).await, [expected], "{situation} {sees_pods}");
+        assert_eq!(read_all(&mut backend.watch(&name)).await, [expected], "{name} {sees_pods}");
         ends += 1;
     }
-    assert!(ends > 60, "only {ends} stories have an end");
+    assert!(ends > 60, "only {ends} recordings have an end");
 }
