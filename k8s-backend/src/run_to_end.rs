@@ -174,5 +174,6 @@ fn log_retry(error: &BackendError, delay: Duration) {
     tracing::info!(job = error.job, %error, source = %error.source, ?delay, "retrying");
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -132,7 +132,7 @@ async fn watch_events(events: Api<Event>, hub: Arc<Hub>) {
         match change {
             Ok(watcher::Event::InitApply(event) | watcher::Event::Apply(event)) => hub.apply_event(event),
             Ok(watcher::Event::InitDone) => {
-                hub.optional_watches.send_modify(|watches| watches.has_events = true)
+                hub.optional_watches.send_modify(|watches| watches.has_events = true);
             }
             // An event that expired has happened all the same.
             Ok(watcher::Event::Init | watcher::Event::Delete(_)) => {}
