@@ -191,8 +191,8 @@ fn reports_every_problem_with_its_line() {
             "policy default.maximum.memory: found \"8\", expected a string in quotes; write memory = \"8\" (line 13)",
             "policy default.pod-security: found \"restrict\", expected restricted, baseline or privileged; did you mean \
              \"restricted\"? (line 6)",
-            "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is a text, because patterns say \
-             nothing of YAML; use allow and forbid, or pod-security and maximum (line 10)",
+            "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is not YAML, because \
+             patterns do not match YAML; use allow and forbid, or pod-security and maximum (line 10)",
             "policy default.values.EPHEMERAL_CONFIG_SERVICE_ACOUNT: found \"EPHEMERAL_CONFIG_SERVICE_ACOUNT\", expected the \
              name of a known setting; did you mean \"EPHEMERAL_CONFIG_SERVICE_ACCOUNT\"? (line 8)",
             "policy default.values.EPHEMERAL_CPU_LIMIT_PLAN: found \"EPHEMERAL_CPU_LIMIT_PLAN\", expected the name of a variable \
