@@ -1,4 +1,4 @@
-//! Organizations over HTTP.
+//! Organizations over HTTP: create and list.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Templates over HTTP.
+//! Templates over HTTP: create, after their text is checked, and list.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! Workspaces over HTTP.
+//! Workspaces over HTTP: create, list, read.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;

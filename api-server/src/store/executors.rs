@@ -1,8 +1,13 @@
 //! Changes that executors make to their attempts: claim once, write while live, report once.
 
-use job_spec::attempt_api::{ClaimRequest, StepResult};
+use job_spec::{
+    StepType,
+    attempt_api::{ClaimRequest, StepResult},
+};
 
-use super::{ResultExt as _, Store, StoreError, now};
+use sqlx::AssertSqlSafe;
+
+use super::{ResultExt as _, Store, StoreError, now, rows::sql_list};
 use crate::{
     model::{AttemptStatus, StepStatus},
     token::TokenHash,
@@ -167,6 +172,23 @@ impl Store {
         .await
         .context("record a plan file")?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Returns whether a job has a plan step before the step with this number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_plan_step(&self, job_id: i64, before_step: u32) -> Result<bool, StoreError> {
+        let plans = StepType::ALL.into_iter().filter(|step_type| step_type.is_plan()).map(StepType::as_str);
+        sqlx::query_scalar(AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = ? AND number < ? AND type IN {})",
+            sql_list(plans)
+        )))
+        .bind(job_id)
+        .bind(before_step)
+        .fetch_one(&self.pool)
+        .await
+        .context("look for the plan step of a job")
     }
 
     /// Returns the id of the attempt whose plan file an apply step uses: that of the last completed plan step before it.

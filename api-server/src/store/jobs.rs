@@ -1,11 +1,10 @@
 //! Jobs and steps: reads, and the transitions of the orchestrator.
 
-use job_spec::StepType;
 use sqlx::{Sqlite, Transaction};
 
 use super::{
     ResultExt as _, Store, StoreError, new_id, now,
-    rows::{message_of_attempts, message_of_steps, open_statuses, read_hold, read_job, sql_list},
+    rows::{message_of_attempts, message_of_steps, open_statuses, read_hold, read_job},
 };
 use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
 
@@ -113,23 +112,6 @@ impl Store {
     pub async fn workspace_hold(&self, job: &Job) -> Result<WorkspaceHold, StoreError> {
         let mut tx = self.pool.begin().await.context("read the lock of a workspace")?;
         read_hold(&mut tx, job.id, &job.workspace_id).await
-    }
-
-    /// Returns whether a job has a plan step before the step with this number.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn has_plan_step(&self, job_id: i64, before_step: u32) -> Result<bool, StoreError> {
-        let plans = StepType::ALL.into_iter().filter(|step_type| step_type.is_plan()).map(StepType::as_str);
-        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = ? AND number < ? AND type IN {})",
-            sql_list(plans)
-        )))
-        .bind(job_id)
-        .bind(before_step)
-        .fetch_one(&self.pool)
-        .await
-        .context("look for the plan step of a job")
     }
 
     /// Locks the workspace for a job and starts the job. Does nothing if another job has locked it meanwhile.
