@@ -72,6 +72,8 @@ impl Findings {
             || volume.downward_api.is_some()
             || volume.empty_dir.is_some()
             || volume.ephemeral.is_some()
+            // Since Kubernetes 1.33.
+            || volume.image.is_some()
             || volume.persistent_volume_claim.is_some()
             || volume.projected.is_some()
             || volume.secret.is_some();
@@ -80,7 +82,7 @@ impl Findings {
                 "Volume Types",
                 field,
                 &"another type",
-                "a configMap, csi, downwardAPI, emptyDir, ephemeral, persistentVolumeClaim, projected or secret",
+                "a configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected or secret",
             );
         }
     }

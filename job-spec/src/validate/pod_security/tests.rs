@@ -241,7 +241,7 @@ fn what_the_levels_permit_is_permitted() {
                 {"name": "a", "emptyDir": {}}, {"name": "b", "secret": {"secretName": "s"}},
                 {"name": "c", "configMap": {"name": "c"}}, {"name": "d", "persistentVolumeClaim": {"claimName": "c"}},
                 {"name": "e", "csi": {"driver": "d"}}, {"name": "f", "downwardAPI": {}}, {"name": "g", "projected": {}},
-                {"name": "h", "ephemeral": {}},
+                {"name": "h", "ephemeral": {}}, {"name": "i", "image": {"reference": "mirror:1"}},
             ]),
         ),
         (&format!("{own}/securityContext/capabilities/add"), json!(["NET_BIND_SERVICE"])),
