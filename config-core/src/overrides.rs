@@ -121,6 +121,12 @@ impl WorkspaceOverrides {
         &self.origins
     }
 
+    /// Iterates over the labels of the Kubernetes Job that variables set: label, value, and the name of the variable.
+    pub fn job_labels(&self) -> impl Iterator<Item = (&'static str, String, &'static str)> {
+        let labels = workspace::settings().filter_map(|setting| Some((setting.job_label?, setting.name)));
+        labels.filter_map(|(label, name)| Some((label, self.values.get(name)?.to_string(), name)))
+    }
+
     pub(crate) fn set<T: Value>(&mut self, variable: &Variable<T>, value: T, origin: Origin) {
         self.values.insert(variable.name(), Arc::new(value));
         self.origins.set(variable.name(), origin);

@@ -75,6 +75,8 @@ pub struct Setting {
     pub only_with: Option<&'static str>,
     /// The workspace variable that replaces this platform setting for a workspace.
     pub replaced_by: Option<&'static str>,
+    /// The label of the Kubernetes Job (not of its pod) whose value it is; workspace variables only.
+    pub job_label: Option<&'static str>,
     /// What it does.
     pub summary: &'static str,
 }
@@ -109,6 +111,7 @@ impl Setting {
             if_empty: None,
             only_with: None,
             replaced_by: None,
+            job_label: None,
             summary: "",
         }
     }

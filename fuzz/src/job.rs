@@ -193,7 +193,11 @@ fn metadata(job: &Job, key: &AttemptKey) {
     let of_job = job.metadata.labels.as_ref().expect("a Job has labels");
     assert_eq!(labels::parse(of_job), Some(key.into()));
     let of_pod = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
-    assert_eq!(of_pod.and_then(|pod| pod.labels.as_ref()), Some(of_job), "the pod has the same labels");
+    let labels_of_pod = of_pod.and_then(|pod| pod.labels.as_ref()).expect("a pod has labels");
+    assert!(labels_of_pod.iter().all(|label| of_job.get(label.0) == Some(label.1)), "{of_job:?}");
+    let is_of_job = |label: &str| workspace::settings().any(|setting| setting.job_label == Some(label));
+    let only_on_job = of_job.keys().filter(|label| !labels_of_pod.contains_key(*label));
+    assert_eq!(only_on_job.filter(|label| !is_of_job(label)).count(), 0, "the pod has the same labels");
     for (key, value) in of_job {
         checks::rule(Rule::LabelKey, key);
         checks::rule(Rule::LabelValue, value);

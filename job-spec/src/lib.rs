@@ -68,6 +68,7 @@ mod planner;
 mod redact;
 mod render;
 mod validate;
+mod volumes;
 
 pub use attempt::{AttemptAccess, AttemptKey};
 pub use compatible::{Compatible, Defect};

@@ -14,11 +14,9 @@ use k8s_openapi::api::{
 use crate::{
     AttemptAccess, AttemptKey, Explanation, explain,
     fields::{self, FieldPath},
-    names::{
-        AnnotationKey, ClaimName, ConfigMapName, Image, JobName, LabelKey, LabelValue, MountPath, Namespace,
-        SecretName,
-    },
+    names::{AnnotationKey, Image, JobName, LabelKey, LabelValue, Namespace, SecretName},
     render,
+    volumes::SettingVolume,
 };
 
 /// A valid Job: the result of [`Planner::plan`](crate::Planner::plan), which the operator's policy permits.
@@ -38,8 +36,8 @@ pub struct JobPlan {
     pub(crate) pod_annotations: BTreeMap<AnnotationKey, String>,
     /// Labels of the workspace; none of them is ours.
     pub(crate) labels: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    /// A folder before what is mounted inside it.
-    pub(crate) volumes: Vec<PlannedVolume>,
+    /// The volumes of settings, a folder before what is mounted inside it.
+    pub(crate) volumes: Vec<SettingVolume>,
     /// The variables of the workspace. Those that need no more than rendering are rendered from here.
     pub(crate) overrides: WorkspaceOverrides,
     pub(crate) payload: PlannedPayload,
@@ -78,39 +76,6 @@ pub(crate) struct PodParts {
     pub(crate) init_containers: Vec<Container>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) volume_mounts: Vec<VolumeMount>,
-}
-
-/// A volume and where it is mounted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PlannedVolume {
-    pub(crate) kind: VolumeKind,
-    pub(crate) mount_path: MountPath,
-}
-
-/// What a volume holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum VolumeKind {
-    /// Temporary files, where the root file system is read-only.
-    Temp,
-    /// The entries of a config map.
-    ConfigMap(ConfigMapName),
-    /// A persistent volume claim: terraform's plugins.
-    PluginCache(ClaimName),
-}
-
-impl VolumeKind {
-    /// Names that no volume of a workspace can have.
-    pub(crate) const NAMES: [&str; 3] = ["tmp", "config-volume", "tf-plugin-volume"];
-
-    /// Returns the name of the volume; the names are those that people know from existing Jobs.
-    pub(crate) const fn name(&self) -> &'static str {
-        let [temp, config_map, plugin_cache] = Self::NAMES;
-        match self {
-            Self::Temp => temp,
-            Self::ConfigMap(_) => config_map,
-            Self::PluginCache(_) => plugin_cache,
-        }
-    }
 }
 
 impl PatchedPod {

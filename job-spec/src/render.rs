@@ -33,17 +33,11 @@ pub(crate) fn render(plan: &JobPlan) -> Job {
         ttl_seconds_after_finished: Some(overrides.ttl().get()),
         ..JobSpec::default()
     };
-    Job {
-        metadata: metadata::of_job(
-            key,
-            namespace,
-            labels,
-            annotations,
-            &metadata::spec_hash(&spec, secret_of(plan).as_ref()),
-        ),
-        spec: Some(spec),
-        status: None,
-    }
+    let spec_hash = metadata::spec_hash(&spec, secret_of(plan).as_ref());
+    let mut metadata = metadata::of_job(key, namespace, labels, annotations, &spec_hash);
+    let labels_of_job = overrides.job_labels().map(|(label, value, _)| (label.to_owned(), value));
+    metadata.labels.get_or_insert_default().extend(labels_of_job);
+    Job { metadata, spec: Some(spec), status: None }
 }
 
 /// Renders the pod of a plan.

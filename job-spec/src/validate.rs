@@ -13,16 +13,17 @@ use crate::{
     JobPlan,
     names::{LabelKey, LabelValue},
     planner::Request,
-    render,
+    render, volumes,
 };
 
 mod checks;
 mod culprit;
 mod delivery;
+mod host_namespaces;
 mod maximum;
+mod mounts;
 mod permitted;
 mod pod_security;
-mod volumes;
 mod yaml;
 
 use checks::Checks;
@@ -67,6 +68,7 @@ pub(crate) fn validate(
         pod_security::check(&template, rules, &plan.origins, plan.patched.as_ref(), &mut problems);
     if let Some(spec) = &template.spec {
         permitted::check(spec, &plan, rules, &mut problems);
+        host_namespaces::check(spec, &plan.origins, &mut problems);
     }
     // A container above the maximum is above it together with the others too: said once.
     if let Some(spec) = template.spec.filter(|_| is_limited) {
@@ -102,7 +104,8 @@ fn plan(
     let pod_annotations = checks.annotations(&workspace::POD_ANNOTATIONS, overrides);
     let labels = checks.own_labels_of_workspace(overrides);
     checks.env_vars(overrides);
-    let volumes = checks.volumes(overrides);
+    let volumes = volumes::of_settings(overrides);
+    checks.mounts(&volumes);
     let parts = checks.parts(overrides, &volumes);
 
     // An absent payload has left a problem behind.

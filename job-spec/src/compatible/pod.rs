@@ -10,7 +10,10 @@ use k8s_openapi::api::{
 };
 
 use super::{job_name, reader::Reader};
-use crate::{plan::VolumeKind, planner::Request};
+use crate::{
+    planner::Request,
+    volumes::{CONFIG_MAP, PLUGIN_CACHE},
+};
 
 /// Where a config map is mounted that has no path.
 const CONFIG_MAP_PATH: &str = "/tmp";
@@ -92,7 +95,7 @@ fn config_map(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
             ),
         );
     }
-    let [_, name, _] = VolumeKind::NAMES;
+    let name = CONFIG_MAP;
     let source = ConfigMapVolumeSource { name: config_map.to_owned(), ..ConfigMapVolumeSource::default() };
     let volume = Volume { config_map: Some(source), name: name.to_owned(), ..Volume::default() };
     Some((volume, mount(name, path.unwrap_or(CONFIG_MAP_PATH))))
@@ -117,7 +120,7 @@ fn plugin_cache(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
              is made, and the job stays pending; where the claim is not found, nothing is mounted"
         ),
     );
-    let [_, _, name] = VolumeKind::NAMES;
+    let name = PLUGIN_CACHE;
     let source = PersistentVolumeClaimVolumeSource { claim_name: claim.to_owned(), read_only: None };
     let volume = Volume { name: name.to_owned(), persistent_volume_claim: Some(source), ..Volume::default() };
     Some((volume, mount(name, folder)))

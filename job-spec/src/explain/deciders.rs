@@ -10,7 +10,7 @@ use crate::{
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
     fields::Segment,
     labels,
-    plan::VolumeKind,
+    volumes::{self, SettingVolume},
 };
 
 /// Who decided a field, and why where nobody was asked.
@@ -45,9 +45,6 @@ enum Decider {
 }
 
 use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, Request, Setting, Usually};
-
-const CONFIG_MAP_PATH: Decider =
-    FirstOf(&[workspace::CONFIG_MAP_MOUNT_PATH.name(), workspace::CONFIG_MAP_NAME.name()]);
 
 const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
@@ -183,10 +180,10 @@ fn matches<'p>(pattern: impl Iterator<Item = &'p str>, path: &[Segment]) -> bool
 }
 
 impl Decider {
-    fn of(&self, plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
+    fn of(self, plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
         let by = |origin| Some(Decision { origin, reason: None });
         let last = path.last().map(Segment::text).unwrap_or_default();
-        match *self {
+        match self {
             Setting(key) => by(of_setting(plan, key)),
             FirstOf(settings) => {
                 let set = settings.iter().find(|key| plan.origins.get(key).is_some());
@@ -196,6 +193,12 @@ impl Decider {
             Request => by(Origin::new(SourceName::Request, request_part(path))),
             Always(reason) | Usually(reason) => {
                 Some(Decision { origin: default(last), reason: Some(reason) })
+            }
+            Label
+                if let Some((_, _, name)) =
+                    plan.overrides.job_labels().find(|(label, ..)| *label == last) =>
+            {
+                by(of_setting(plan, name))
             }
             Label => by(match plan.labels.iter().find(|(key, _)| key.as_str() == last) {
                 Some((_, value)) => value.origin.clone(),
@@ -215,16 +218,12 @@ impl Decider {
             }
             Mount => {
                 let mount_path = path.get(OF_CONTAINER.len() + 1)?.text();
-                let mut planned = plan.volumes.iter();
-                match planned
-                    .find(|volume| volume.mount_path.as_str() == mount_path)
-                    .map(|volume| &volume.kind)
-                {
-                    Some(VolumeKind::Temp) => Always(FOR_TEMPORARY_FILES).of(plan, path),
-                    Some(VolumeKind::ConfigMap(_)) => CONFIG_MAP_PATH.of(plan, path),
-                    Some(VolumeKind::PluginCache(_)) => {
-                        by(of_setting(plan, workspace::TF_PLUGIN_CACHE_DIR.name()))
+                let at_path = |planned: &&SettingVolume| planned.mount_path.as_str() == mount_path;
+                match plan.volumes.iter().find(at_path) {
+                    Some(planned) if planned.volume.name == volumes::TEMP => {
+                        Always(FOR_TEMPORARY_FILES).of(plan, path)
                     }
+                    Some(planned) => FirstOf(planned.path_set_by).of(plan, path),
                     None => by(of_setting(plan, workspace::VOLUME_MOUNTS.name())),
                 }
             }

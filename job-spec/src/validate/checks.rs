@@ -52,6 +52,15 @@ impl Checks<'_> {
                 let expected = "labels other than those by which attempts and their pods are found";
                 self.push(Problem::new(origin.clone(), expected).with_found(key.as_str()));
             }
+            let mut of_variables = overrides.job_labels();
+            let differs = |(label, of_variable, _): &(&str, String, _)| {
+                *label == key.as_str() && of_variable.as_str() != value.as_str()
+            };
+            if let Some((_, of_variable, name)) = of_variables.find(differs) {
+                let expected = format!("{of_variable:?} as in {name}, or no such label");
+                let found = format!("{}={}", key.as_str(), value.as_str());
+                self.push(Problem::new(origin.clone(), expected).with_found(&found));
+            }
             map.insert(key.clone(), Sourced::new(value.clone(), origin.clone()));
         }
         map

@@ -7,7 +7,7 @@
 use config_core::{Origin, Problem, Rules, SourceName, workspace};
 use k8s_openapi::api::core::v1::{PodSpec, Volume};
 
-use crate::{EXECUTOR_CONTAINER, JobPlan};
+use crate::{EXECUTOR_CONTAINER, JobPlan, volumes::NAMES};
 
 /// Checks a finished pod. What the operator's settings file sets is exempt, as everywhere.
 pub(super) fn check(spec: &PodSpec, plan: &JobPlan, rules: &Rules, problems: &mut Vec<Problem>) {
@@ -21,7 +21,9 @@ pub(super) fn check(spec: &PodSpec, plan: &JobPlan, rules: &Rules, problems: &mu
         let field = format!("[{}].image", container.name);
         refuse(rules, workspace::IMAGE.name(), plan.origins.of(set_by), &field, image, problems);
     }
-    for volume in spec.volumes.iter().flatten() {
+    // The volumes of settings have rules of their own.
+    let is_of_settings = |volume: &&Volume| NAMES.contains(&volume.name.as_str());
+    for volume in spec.volumes.iter().flatten().filter(|volume| !is_of_settings(volume)) {
         let origin = plan.origins.of(workspace::VOLUMES.name());
         check_image_volume(volume, rules, origin.clone(), problems);
         // With a named account the token is in the pod anyway.

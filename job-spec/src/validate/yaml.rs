@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use config_core::{Origin, Problem, Variable, WorkspaceOverrides, kubernetes::Rule, value::Yaml, workspace};
 
 use super::checks::Checks;
-use crate::plan::{PlannedVolume, PodParts};
+use crate::{plan::PodParts, volumes::SettingVolume};
 pub(super) use patch::patch;
 use volumes::volume_names;
 
@@ -62,7 +62,7 @@ impl Faults {
 
 impl Checks<'_> {
     /// Checks the parts of a pod beside which `planned` holds the volumes of other settings.
-    pub(super) fn parts(&mut self, overrides: &WorkspaceOverrides, planned: &[PlannedVolume]) -> PodParts {
+    pub(super) fn parts(&mut self, overrides: &WorkspaceOverrides, planned: &[SettingVolume]) -> PodParts {
         let get = |variable| overrides.get(variable);
         let volumes = get(&workspace::VOLUMES).map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
         let names = volume_names(&volumes, planned);

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
 use super::{Checks, Faults, resources, secrets, shown, strict};
 use crate::{
-    plan::{PlannedVolume, VolumeKind},
-    validate::volumes::Mounted,
+    validate::mounts::Mounted,
+    volumes::{NAMES, SettingVolume},
 };
 
 impl Checks<'_> {
@@ -19,7 +19,7 @@ impl Checks<'_> {
             let mut names = BTreeSet::new();
             for (index, volume) in &list {
                 check_volume(faults, &format!("[{index}]"), volume);
-                if VolumeKind::NAMES.contains(&volume.name.as_str()) {
+                if NAMES.contains(&volume.name.as_str()) {
                     faults.push(
                         &format!("[{index}].name"),
                         &volume.name,
@@ -42,7 +42,7 @@ impl Checks<'_> {
         &mut self,
         yaml: &Yaml,
         volumes: &[Volume],
-        planned: &[PlannedVolume],
+        planned: &[SettingVolume],
     ) -> Vec<VolumeMount> {
         let names = volume_names(volumes, planned);
         let mounts: Vec<VolumeMount> = self.of_variable(workspace::VOLUME_MOUNTS.name(), |faults| {
@@ -55,7 +55,7 @@ impl Checks<'_> {
         let is_read_only = |mount: &VolumeMount| {
             let mut of_workspace = volumes.iter().filter(|volume| volume.name == mount.name);
             mount.read_only == Some(true)
-                || mount.name == VolumeKind::NAMES[1]
+                || planned.iter().any(|volume| volume.is_read_only && volume.volume.name == mount.name)
                 || of_workspace.any(|volume| {
                     let Volume { config_map, secret, projected, downward_api, image, .. } = volume;
                     config_map.is_some()
@@ -82,8 +82,8 @@ impl Checks<'_> {
 }
 
 /// The names of the volumes that the pod has.
-pub(super) fn volume_names(volumes: &[Volume], planned: &[PlannedVolume]) -> BTreeSet<String> {
-    let ours = planned.iter().map(|volume| volume.kind.name().to_owned());
+pub(super) fn volume_names(volumes: &[Volume], planned: &[SettingVolume]) -> BTreeSet<String> {
+    let ours = planned.iter().map(|volume| volume.volume.name.clone());
     volumes.iter().map(|volume| volume.name.clone()).chain(ours).collect()
 }
 
