@@ -3,7 +3,7 @@
 use crate::{
     names::ServiceAccountName,
     setting::{Items, Setting, trimmed, value, variables},
-    value::{ContainerSecurity, PodSecurity},
+    value::{ContainerSecurity, EntryError, ListError, PodSecurity},
 };
 
 variables! {
@@ -20,6 +20,17 @@ variables! {
             "spec.template.spec.automountServiceAccountToken",
         ],
         ..Setting::workspace("EPHEMERAL_CONFIG_SERVICE_ACCOUNT")
+    };
+
+    /// Whether the pod uses the user IDs of its node. With `false` it gets a user namespace of its own: root in a container is
+    /// then an unprivileged user of the node. Needs Kubernetes 1.33 and a container runtime with support for user namespaces.
+    /// `true` is the default of Kubernetes. The Pod Security level is checked in either case.
+    HOST_USERS: bool = boolean, Setting {
+        grammar: "`true` or `false`",
+        example: "false",
+        if_empty: Some("remove it to use the default of Kubernetes"),
+        sets: &["spec.template.spec.hostUsers"],
+        ..Setting::workspace("EPHEMERAL_CONFIG_HOST_USERS")
     };
 
     /// User and group IDs and the seccomp profile of the pod. `runAsUser=0` alone implies `runAsNonRoot=false`.
@@ -43,4 +54,8 @@ variables! {
         items: Items::SeparatedBy(';'),
         ..Setting::workspace("EPHEMERAL_CONFIG_SECURITY_CONTEXT")
     };
+}
+
+fn boolean(text: &str) -> Result<bool, ListError> {
+    text.trim().parse().map_err(|_| EntryError::new(text, "true or false").into())
 }

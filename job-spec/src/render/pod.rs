@@ -37,6 +37,7 @@ pub(super) fn render(plan: &JobPlan, container: Container) -> PodSpec {
         containers: vec![container],
         enable_service_links: Some(false),
         host_aliases: host_aliases.map(aliases),
+        host_users: overrides.get(&workspace::HOST_USERS).copied(),
         image_pull_secrets: overrides.get(&workspace::IMAGE_PULL_SECRETS).map(references),
         init_containers: (!init_containers.is_empty()).then_some(init_containers),
         node_selector: (!node_selector.is_empty()).then_some(node_selector),
