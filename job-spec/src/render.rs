@@ -29,6 +29,7 @@ pub(crate) fn render(plan: &JobPlan) -> Job {
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
+        suspend: overrides.get(&workspace::QUEUE_NAME).map(|_| true),
         template: template(plan),
         ttl_seconds_after_finished: Some(overrides.ttl().get()),
         ..JobSpec::default()

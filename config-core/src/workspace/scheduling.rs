@@ -1,9 +1,10 @@
 //! Variables that decide on which node the pod runs, and how its container is run there.
 
 use crate::{
-    names::{PriorityClassName, RuntimeClassName},
+    kubernetes::Rule,
+    names::{LabelValue, PriorityClassName, RuntimeClassName},
     setting::{Items, Setting, trimmed, value, variables},
-    value::{Labels, Tolerations, Yaml},
+    value::{EntryError, Labels, ListError, Tolerations, Yaml},
 };
 
 use super::containers::{list, object};
@@ -69,4 +70,27 @@ variables! {
         sets: &["spec.template.spec.runtimeClassName"],
         ..Setting::workspace("EPHEMERAL_CONFIG_RUNTIME_CLASS")
     };
+
+    /// The Kueue queue of the Kubernetes Job: a `LocalQueue` of its namespace. The Job has the label
+    /// `kueue.x-k8s.io/queue-name` and is created suspended; its pod starts when Kueue admits the Job. The deadline counts
+    /// from then on, because Kubernetes resets the start time of a Job that is resumed. In a cluster without Kueue the Job
+    /// stays suspended.
+    QUEUE_NAME: LabelValue = queue_name, Setting {
+        grammar: "DNS subdomain of at most 63 characters",
+        example: "team-platform",
+        permission: true,
+        if_empty: Some("remove it to start the Kubernetes Job without a queue"),
+        sets: &["spec.suspend"],
+        job_label: Some("kueue.x-k8s.io/queue-name"),
+        ..Setting::workspace("EPHEMERAL_CONFIG_QUEUE_NAME")
+    };
+}
+
+/// The name of an object that is also the value of a label.
+fn queue_name(text: &str) -> Result<LabelValue, ListError> {
+    let text = text.trim();
+    if !Rule::DnsSubdomain.holds(text) {
+        return Err(EntryError::new(text, Rule::DnsSubdomain.expected()).into());
+    }
+    LabelValue::new(text).map_err(Into::into)
 }
