@@ -5,7 +5,8 @@
 
 use config_core::{ConfigMapMount, PluginCache, WorkspaceOverrides, workspace};
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaimVolumeSource, Volume, VolumeMount,
+    ConfigMapVolumeSource, EmptyDirVolumeSource, ImageVolumeSource, PersistentVolumeClaimVolumeSource,
+    Volume, VolumeMount,
 };
 
 use crate::names::{MountPath, folders};
@@ -17,11 +18,16 @@ pub(crate) const CONFIG_MAP: &str = "config-volume";
 /// Terraform's plugin cache on a persistent volume claim.
 pub(crate) const PLUGIN_CACHE: &str = "tf-plugin-volume";
 
+/// A provider mirror in an image.
+const PROVIDER_MIRROR: &str = "provider-mirror";
+
 /// Names of volumes that a workspace cannot use for its own; users know them from existing Jobs.
-pub(crate) const NAMES: [&str; 3] = [TEMP, CONFIG_MAP, PLUGIN_CACHE];
+pub(crate) const NAMES: [&str; 4] = [TEMP, CONFIG_MAP, PLUGIN_CACHE, PROVIDER_MIRROR];
 
 /// Where programs write temporary files.
 const TEMP_PATH: &str = "/tmp";
+/// One of the folders in which terraform looks for provider mirrors without being configured.
+const PROVIDER_MIRROR_PATH: &str = "/usr/local/share/terraform/plugins";
 
 /// A volume that a setting adds to the pod.
 #[derive(Debug, Clone)]
@@ -35,8 +41,9 @@ pub(crate) struct SettingVolume {
 
 /// Returns the volumes of the settings, a folder before what is mounted inside it.
 pub(crate) fn of_settings(overrides: &WorkspaceOverrides) -> Vec<SettingVolume> {
-    let mut volumes: Vec<SettingVolume> =
-        [temp(overrides), config_map(overrides), plugin_cache(overrides)].into_iter().flatten().collect();
+    let planned =
+        [temp(overrides), config_map(overrides), plugin_cache(overrides), provider_mirror(overrides)];
+    let mut volumes: Vec<SettingVolume> = planned.into_iter().flatten().collect();
     volumes.sort_by(|left, right| folders(left.mount_path.as_str()).cmp(folders(right.mount_path.as_str())));
     volumes
 }
@@ -70,6 +77,17 @@ fn plugin_cache(overrides: &WorkspaceOverrides) -> Option<SettingVolume> {
         mount_path,
         is_read_only: false,
         path_set_by: const { &[workspace::TF_PLUGIN_CACHE_DIR.name()] },
+    })
+}
+
+fn provider_mirror(overrides: &WorkspaceOverrides) -> Option<SettingVolume> {
+    let image = overrides.get(&workspace::PROVIDER_MIRROR_IMAGE)?;
+    let source = ImageVolumeSource { reference: Some(image.to_string()), pull_policy: None };
+    Some(SettingVolume {
+        volume: Volume { image: Some(source), ..named(PROVIDER_MIRROR) },
+        mount_path: MountPath::new(PROVIDER_MIRROR_PATH).expect("an absolute path"),
+        is_read_only: true,
+        path_set_by: const { &[workspace::PROVIDER_MIRROR_IMAGE.name()] },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Problem, WorkspaceOverrides,
-    names::{ClaimName, ConfigMapName, MountPath},
+    names::{ClaimName, ConfigMapName, Image, MountPath},
     setting::{Items, Setting, trimmed, value, variables},
     value::Yaml,
 };
@@ -51,6 +51,20 @@ variables! {
         only_with: Some("TF_PLUGIN_CACHE_DIR"),
         sets: &["spec.template.spec.volumes.tf-plugin-volume.**"],
         ..Setting::workspace("PVC_CLAIM_NAME")
+    };
+
+    /// The image with a provider mirror, in the layout that `terraform providers mirror` writes. It is mounted read-only at
+    /// `/usr/local/share/terraform/plugins`, one of the folders in which terraform looks for mirrors. Providers of the mirror
+    /// are installed from there alone, other providers from their registries. A `provider_installation` block in a CLI
+    /// configuration file replaces this search. Needs image volumes: Kubernetes 1.35, or 1.33 with the feature gate
+    /// `ImageVolume`.
+    PROVIDER_MIRROR_IMAGE: Image = trimmed, Setting {
+        grammar: "`[registry/]path[:tag][@digest]`",
+        example: "registry.example.com/team/provider-mirror:1",
+        permission: true,
+        if_empty: Some("remove it to mount no provider mirror"),
+        sets: &["spec.template.spec.volumes.provider-mirror.**"],
+        ..Setting::workspace("EPHEMERAL_CONFIG_PROVIDER_MIRROR_IMAGE")
     };
 
     /// More volumes of the pod, with names of their own. `EPHEMERAL_CONFIG_VOLUME_MOUNTS` mounts them into the executor, init
