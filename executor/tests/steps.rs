@@ -180,14 +180,19 @@ resource "terraform_data" "leak" {
     let password = "first \"line\" $x\nsecond-line-of-it";
     bench.payload.variables.insert("password".into(), password.into());
     bench.payload.environment_variables.insert("API_KEY".into(), "key-9f1c0d2e".into());
+    bench.payload.environment_variables.insert("PIN".into(), "7".into());
     bench.payload.access_token = Some("token-of-git".into());
     bench.extra_env.insert("InternalSecret".into(), "internal-secret-value".into());
-    bench.server.with(|memory| memory.sensitive = vec!["password".into(), "API_KEY".into()]);
+    bench.server.with(|memory| memory.sensitive = vec!["password".into(), "API_KEY".into(), "PIN".into()]);
     let exit = bench.run(StepType::TerraformApply).await;
     assert_eq!(exit.code, Some(0), "{exit:#?}");
     let log = bench.server.log();
     assert!(log.contains("(local-exec): ***\n"), "{log}");
     assert!(log.contains("(local-exec): end\n"), "{log}");
+    assert!(
+        log.starts_with("(not masked in this log, because their values are shorter than 3 bytes: PIN)\n"),
+        "{log}"
+    );
     // The command line of terraform, which every user of the machine can read, contains no variable.
     assert!(log.contains("terraform apply -input=false -auto-approve -no-color\n"), "{log}");
     let outputs = [&log, &exit.stdout, &exit.stderr];

@@ -31,7 +31,8 @@ pub(super) fn show(format: Format, preview: &Preview, colours: Colours) -> anyho
     let explanation = preview.explanation.as_ref();
     let out = match (format, explanation) {
         (Format::Json, _) => {
-            let json = serde_json::to_string_pretty(preview).context("the answer is no JSON")?;
+            let json = serde_json::to_value(preview).context("the answer is no JSON")?;
+            let json = serde_json::to_string_pretty(&json).context("the answer is no JSON")?;
             return Ok(Shown { out: json + "\n", err: String::new() });
         }
         (_, None) => String::new(),

@@ -7,7 +7,7 @@
 //! Masking works on complete lines, before a line is cut or uploaded, so that neither a read nor a chunk
 //! splits a secret. Every occurrence is replaced, overlapping ones together, so that no rest of a secret
 //! remains. Limits: a secret that terraform itself wraps over two lines of an error message is not found, and
-//! texts shorter than [`MIN_BYTES`] are not masked: they occur everywhere, and a log full of stars would tell
+//! texts shorter than [`MIN_BYTES`] are not masked: they occur everywhere, and a log full of stars would show
 //! their length and place without hiding them.
 
 mod spellings;
