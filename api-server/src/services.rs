@@ -1,4 +1,4 @@
-//! What the parts of the server share: store, files, backend and settings.
+//! What routes and orchestrator share: store, files, backend and settings.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use k8s_backend::JobBackend;
 
 use crate::{blobs::Blobs, logs::Logs, store::Store};
 
-/// The parts that routes and the orchestrator work with; handed around in an `Arc`.
+/// The services that routes and orchestrator use, shared in an `Arc`.
 #[derive(Debug)]
 pub struct Services {
     /// Records.
@@ -20,13 +20,13 @@ pub struct Services {
     pub backend: Arc<dyn JobBackend>,
     /// The operator's settings for executors.
     pub settings: EphemeralSettings,
-    /// What the operator permits workspaces.
+    /// The operator's rules for workspaces.
     pub policy: Policy,
     /// This server's address as executors reach it, without a slash at the end.
     pub api_url: String,
-    /// How long a Kubernetes Job may wait for one and the same thing before its container starts.
+    /// How long a Kubernetes Job may wait for the same condition before its container starts.
     pub pod_start_timeout: Duration,
-    /// Workspaces may name a folder of this machine as their source: only where executors run here too.
+    /// Whether workspaces may use a folder of this machine as source, because executors run on this machine.
     pub local_sources: bool,
 }
 
@@ -44,7 +44,7 @@ impl Services {
     }
 }
 
-/// Writes an error with its sources: `a: b: c`.
+/// Formats an error with its sources: `a: b: c`.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,7 +1,7 @@
 //! The store: organizations, workspaces, variables, templates, jobs, steps, attempts and states in one SQLite file.
 //!
-//! It keeps records and guards their transitions; it decides nothing about jobs and talks to no backend. Every change is one
-//! transaction. Large bytes (logs, plans, states) live beside it, in [`crate::blobs`] and [`crate::logs`].
+//! It stores records and guards their transitions. It makes no decision about jobs and uses no backend. Every change is one
+//! transaction. Large data (logs, plans, states) is in [`crate::blobs`] and [`crate::logs`].
 
 use std::{path::Path, time::Duration};
 
@@ -23,9 +23,11 @@ mod decisions;
 mod executors;
 mod jobs;
 mod migrations;
+mod observations;
 mod prepared;
 mod rows;
 mod states;
+mod stored_messages;
 mod tokens;
 mod upgrade;
 mod variables;
@@ -40,45 +42,45 @@ pub use variables::{NewVariable, VariableChange, VariableView};
 
 const KEY_CHECK: &str = "key check";
 
-/// What the store cannot do.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database refused or is away.
+    /// The database failed or is unavailable.
     #[error("could not {action}")]
     Database {
-        /// What was tried.
+        /// What failed.
         action: &'static str,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: sqlx::Error,
     },
-    /// A stored value does not open.
+    /// A stored value cannot be decrypted.
     #[error(transparent)]
     Sealed(#[from] OpenError),
-    /// The store was made with another key.
-    #[error("the encryption key is not the one this store was made with")]
+    /// The store was created with another key.
+    #[error("this store was created with another encryption key")]
     WrongKey,
-    /// There is no such thing.
+    /// The record does not exist.
     #[error("there is no {kind} {id:?}")]
     NotFound {
-        /// What was looked for.
+        /// The kind of record.
         kind: &'static str,
-        /// Its id, as it was given.
+        /// Its id, as the caller gave it.
         id: String,
     },
-    /// The name is taken.
+    /// The name exists.
     #[error("{kind} {name:?} exists already")]
     Exists {
-        /// What was to be made.
+        /// The kind of record.
         kind: &'static str,
         /// Its name.
         name: String,
     },
-    /// The state of things does not allow it.
+    /// The state of the record does not allow it.
     #[error("{0}")]
     Conflict(String),
-    /// A stored value has no meaning: the file was made by a newer version or was damaged.
-    #[error("the store holds a value that has no meaning here: {0}")]
+    /// A stored value is invalid: a newer version wrote it, or the file is damaged.
+    #[error("the store holds an invalid value: {0}")]
     Corrupt(String),
 }
 
@@ -101,17 +103,17 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the file, makes it if there is none, and brings its tables to the current version.
+    /// Opens the file or creates it, and migrates it to the current version.
     ///
     /// # Errors
-    /// [`StoreError::WrongKey`] when the key is not the one the store was made with; otherwise what the database said.
+    /// [`StoreError::WrongKey`] when the store was created with another key; otherwise the database failed.
     pub async fn open(path: &Path, secrets: EncryptionKey) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: what was acknowledged survives a power failure too.
+            // FULL: acknowledged writes survive a power failure.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(30));
         let pool = SqlitePoolOptions::new()
@@ -119,21 +121,17 @@ impl Store {
             .connect_with(options)
             .await
             .context("open the store")?;
-        migrations::migrator()
-            .run(&pool)
-            .await
-            .map_err(sqlx::Error::from)
-            .context("bring the store to the current version")?;
+        migrations::migrator().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
         let store = Self { pool, secrets };
         store.check_key().await?;
         store.separate_claim_data().await?;
         Ok(store)
     }
 
-    /// Tells whether the database answers.
+    /// Checks that the database is available.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await.context("reach the store")?;
         Ok(())
@@ -144,8 +142,7 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Begins a transaction that will write. Taking the write lock at once avoids a failure when a read would be
-    /// upgraded later.
+    /// Begins a transaction that will write. It takes the write lock at once, because upgrading a read lock can fail.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.context("begin a transaction")
     }
@@ -169,12 +166,12 @@ impl Store {
     }
 }
 
-/// Makes the id of a new record; ids sort by the time they were made.
+/// Returns the id of a new record; ids sort by creation time.
 fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
-/// The current time, as it is stored.
+/// Returns the current time in the format of the store.
 fn now() -> String {
     jiff::Timestamp::now().to_string()
 }

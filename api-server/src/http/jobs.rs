@@ -33,8 +33,7 @@ pub(super) struct NewJob {
     template_id: String,
 }
 
-/// Makes a job, after every Kubernetes Job it will need has been planned once: a fault in the settings is told now, and
-/// nothing is started.
+/// Creates a job. Plans every Kubernetes Job that it needs first, so that an invalid setting is refused before anything starts.
 pub(super) async fn create(
     State(app): State<AppState>,
     Path(workspace): Path<String>,
@@ -61,7 +60,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(JobView { warnings, ..job.into() })))
 }
 
-/// Reads what the Kubernetes Jobs of a workspace are made from.
+/// Reads what the Kubernetes Jobs of a workspace are planned from.
 pub(super) async fn input_of(store: &Store, workspace: Workspace) -> Result<WorkspaceInput, StoreError> {
     Ok(WorkspaceInput {
         organization_name: store.organization(&workspace.organization_id).await?.name,
@@ -70,7 +69,7 @@ pub(super) async fn input_of(store: &Store, workspace: Workspace) -> Result<Work
     })
 }
 
-/// Plans every step once, and returns what that warns of.
+/// Plans every step once and returns the warnings.
 fn check_steps(
     services: &Services,
     input: &WorkspaceInput,
@@ -131,7 +130,7 @@ pub(super) async fn cancel(
     Ok(Json(job.into()))
 }
 
-/// Shows the Kubernetes Job of an attempt, as YAML and without its secrets.
+/// Shows the Kubernetes Job of an attempt as YAML, without secrets.
 pub(super) async fn kubernetes_job(
     State(services): State<Arc<Services>>,
     Path(attempt): Path<String>,
@@ -143,7 +142,7 @@ pub(super) async fn kubernetes_job(
     Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
 }
 
-/// A job as it is shown.
+/// A job in the API.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct JobView {
@@ -157,7 +156,7 @@ pub(super) struct JobView {
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     steps: Vec<StepView>,
-    /// Told once, to whoever creates the job.
+    /// Only in the response to the request that created the job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
 }
@@ -185,11 +184,11 @@ struct AttemptView {
     number: u32,
     kubernetes_job: String,
     status: AttemptStatus,
-    /// Why its Kubernetes Job ended, in words and as a type, and what to change about it.
+    /// Why its Kubernetes Job ended, as text and as data, and what to change.
     cause: Option<String>,
     cause_detail: Option<CauseRecord>,
     advice: Option<&'static str>,
-    /// What the executor itself said; it may come late, after the attempt was given up as lost.
+    /// The outcome that the executor reported, possibly after the attempt was considered lost.
     reported: Option<StepOutcome>,
     message: Option<String>,
     created_at: Timestamp,

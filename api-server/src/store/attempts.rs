@@ -1,24 +1,20 @@
-//! What the orchestrator does to attempts: written before their Kubernetes Job exists, fenced when they are over.
+//! Changes that the orchestrator makes to attempts: stored before their Kubernetes Job exists, fenced when they end.
 
 use jiff::Timestamp;
-use k8s_backend::{Cause, Waiting};
 use sqlx::Sqlite;
 
 use super::{
-    ClaimData, Prepared, ResultExt as _, Store, StoreError,
-    cause_record::{CauseRecord, WaitingRecord},
-    now,
-    rows::{reported_message, waiting_of},
+    ClaimData, Prepared, ResultExt as _, Store, StoreError, now, prepared, stored_messages::reported_message,
 };
 use crate::{
-    model::{Attempt, AttemptPhase, AttemptStatus, StepStatus, WaitingSince},
+    model::{Attempt, AttemptPhase, AttemptStatus, StepStatus},
     token::TokenHash,
 };
 
-/// What an attempt is made of.
+/// The fields of a new attempt.
 #[derive(Debug)]
 pub struct NewAttempt {
-    /// Id (UUID), made by the caller because the Kubernetes Job holds it.
+    /// Id (UUID), chosen by the caller because the Kubernetes Job contains it.
     pub id: String,
     /// The job.
     pub job_id: i64,
@@ -34,15 +30,15 @@ pub struct NewAttempt {
     pub prepared: Prepared,
     /// What its executor gets with the claim.
     pub claim: ClaimData,
-    /// The submit is not tried before this time.
+    /// The Kubernetes Job is not submitted before this time.
     pub not_before: Option<Timestamp>,
 }
 
 impl Store {
-    /// Stores an attempt before its Kubernetes Job is made, and starts its step.
+    /// Stores an attempt before its Kubernetes Job is created, and starts its step.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn create_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
         let NewAttempt {
             id,
@@ -68,7 +64,7 @@ impl Store {
         .bind(number)
         .bind(&kubernetes_job)
         .bind(token_hash.0)
-        .bind(self.secrets.seal(&job_context(&id), &prepared))
+        .bind(self.secrets.seal(&prepared::job_context(&id), &prepared))
         .bind(self.seal_claim(&id, &claim))
         .bind(AttemptPhase::Prepared.as_str())
         .bind(not_before.map(|time| time.to_string()))
@@ -87,54 +83,13 @@ impl Store {
         tx.commit().await.context("store an attempt")
     }
 
-    /// Reads what was made of an attempt.
+    /// Records that the backend accepted the Kubernetes Job.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it does not open,
-    /// [`StoreError::Corrupt`] when it cannot be read.
-    pub async fn prepared(&self, attempt_id: &str) -> Result<Prepared, StoreError> {
-        let sealed: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT job_object_sealed FROM attempts WHERE id = ?")
-                .bind(attempt_id)
-                .fetch_optional(&self.pool)
-                .await
-                .context("read a Kubernetes Job")?;
-        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?;
-        let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
-        serde_json::from_slice(&prepared)
-            .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {attempt_id}")))
-    }
-
-    /// Reads what the response to a claim of an attempt needs.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be decrypted,
-    /// [`StoreError::Corrupt`] when it is missing or cannot be parsed.
-    pub async fn claim_data(&self, attempt_id: &str) -> Result<ClaimData, StoreError> {
-        let sealed: Option<Option<Vec<u8>>> =
-            sqlx::query_scalar("SELECT claim_sealed FROM attempts WHERE id = ?")
-                .bind(attempt_id)
-                .fetch_optional(&self.pool)
-                .await
-                .context("read the claim data of an attempt")?;
-        let corrupt = || StoreError::Corrupt(format!("claim data of attempt {attempt_id}"));
-        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?.ok_or_else(corrupt)?;
-        let data = self.secrets.open(&claim_context(attempt_id), &sealed)?;
-        serde_json::from_slice(&data).map_err(|_| corrupt())
-    }
-
-    pub(super) fn seal_claim(&self, attempt_id: &str, claim: &ClaimData) -> Vec<u8> {
-        let data = serde_json::to_vec(claim).expect("claim data is plain data");
-        self.secrets.seal(&claim_context(attempt_id), &data)
-    }
-
-    /// Notes that the backend has the Kubernetes Job.
-    ///
-    /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn attempt_submitted(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
-            "note a submit",
+            "record a submit",
             sqlx::query("UPDATE attempts SET phase = ?, retry_at = NULL WHERE id = ? AND phase = ?")
                 .bind(AttemptPhase::Submitted.as_str())
                 .bind(attempt_id.to_owned())
@@ -143,13 +98,13 @@ impl Store {
         .await
     }
 
-    /// Notes that the backend could not be reached, and when to try again.
+    /// Records that the backend was unavailable, and when to retry.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn backend_away(&self, attempt_id: &str, retry_at: Timestamp) -> Result<(), StoreError> {
         self.change(
-            "note a failed submit",
+            "record a failed submit",
             sqlx::query(
                 "UPDATE attempts SET submit_failures = submit_failures + 1, retry_at = ? WHERE id = ?",
             )
@@ -159,13 +114,13 @@ impl Store {
         .await
     }
 
-    /// Notes that the backend will never take the Kubernetes Job.
+    /// Records that the backend rejected the Kubernetes Job for good.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn attempt_refused(&self, attempt_id: &str, refusal: &str) -> Result<(), StoreError> {
         self.change(
-            "note a refusal",
+            "record a refusal",
             sqlx::query("UPDATE attempts SET refusal = ? WHERE id = ?")
                 .bind(refusal.to_owned())
                 .bind(attempt_id.to_owned()),
@@ -173,10 +128,10 @@ impl Store {
         .await
     }
 
-    /// Fences an attempt that nobody has claimed, so that nobody can.
+    /// Fences an unclaimed attempt, so that no executor can claim it.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn fence_unclaimed(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "fence an attempt",
@@ -186,94 +141,24 @@ impl Store {
         .await
     }
 
-    /// Notes that the backend was asked to end the Kubernetes Job.
+    /// Records that the backend accepted the cancellation of the Kubernetes Job.
     ///
     /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn cancel_sent(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
-            "note a cancel",
+            "record a cancellation",
             sqlx::query("UPDATE attempts SET cancel_sent = TRUE, retry_at = NULL WHERE id = ?")
                 .bind(attempt_id.to_owned()),
         )
         .await
     }
 
-    /// Notes why the Kubernetes Job ended, as the backend saw it. The first word stands.
+    /// Closes an attempt, unless it was claimed or reported after `seen` was read. With `fence` its executor cannot write any
+    /// more.
     ///
     /// # Errors
-    /// What the database said.
-    pub async fn record_cause(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
-        let (kind, detail) = CauseRecord::from(cause).to_columns();
-        self.change(
-            "note the end of a Kubernetes Job",
-            sqlx::query(
-                "UPDATE attempts SET cause_kind = ?, cause_detail = ? WHERE id = ? AND cause_kind IS NULL",
-            )
-            .bind(kind)
-            .bind(detail)
-            .bind(attempt_id.to_owned()),
-        )
-        .await
-    }
-
-    /// Notes what the Kubernetes Job waits for, or that it waits no more. As long as it is a thing of one kind, the time stands
-    /// at which that was first seen.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn record_waiting(
-        &self,
-        attempt_id: &str,
-        waiting: Option<&Waiting>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.write().await?;
-        let before: Option<(Option<String>, Option<String>)> =
-            sqlx::query_as("SELECT waiting, waiting_since FROM attempts WHERE id = ?")
-                .bind(attempt_id)
-                .fetch_optional(&mut *tx)
-                .await
-                .context("read what an attempt waits for")?;
-        let (text, since) = before.ok_or_else(|| not_found(attempt_id))?;
-        let before = waiting_of(text.as_deref(), since.as_deref())?;
-        let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
-        sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")
-            .bind(next.as_ref().map(|next| WaitingRecord::from(&next.waiting).to_column()))
-            .bind(next.as_ref().map(|next| next.since.to_string()))
-            .bind(attempt_id)
-            .execute(&mut *tx)
-            .await
-            .context("note what an attempt waits for")?;
-        tx.commit().await.context("note what an attempt waits for")
-    }
-
-    /// Gives an attempt up that nobody has claimed: from now on nobody can, and this is why it ends.
-    ///
-    /// # Errors
-    /// What the database said.
-    pub async fn give_up(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
-        let (kind, detail) = CauseRecord::from(cause).to_columns();
-        self.change(
-            "give an attempt up",
-            sqlx::query(
-                // What is right of a SET reads the old row: a cause that is there stays as it is.
-                "UPDATE attempts SET live = FALSE, cause_kind = coalesce(cause_kind, ?),
-                        cause_detail = CASE WHEN cause_kind IS NULL THEN ? ELSE cause_detail END
-                 WHERE id = ? AND claimed_at IS NULL",
-            )
-            .bind(kind)
-            .bind(detail)
-            .bind(attempt_id.to_owned()),
-        )
-        .await
-    }
-
-    /// Closes an attempt as it was seen: if it was claimed or reported since, nothing happens. With `fence` its executor cannot
-    /// write any more.
-    ///
-    /// # Errors
-    /// What the database said.
+    /// The database failed.
     pub async fn end_attempt(
         &self,
         seen: &Attempt,
@@ -299,7 +184,7 @@ impl Store {
         .execute(&mut *tx)
         .await
         .context("end an attempt")?;
-        // A lock of a run that reported, or that never was, protects nothing any more.
+        // A run that reported or never started does not need its lock any more.
         if done.rows_affected() == 1 && status != AttemptStatus::Lost {
             sqlx::query("DELETE FROM state_locks WHERE attempt_id = ?")
                 .bind(&seen.id)
@@ -310,7 +195,7 @@ impl Store {
         tx.commit().await.context("end an attempt")
     }
 
-    /// Finds the job of an attempt and the name of its Kubernetes Job, and whether it is over.
+    /// Reads the name of an attempt's Kubernetes Job, and whether the attempt has ended.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such attempt.
@@ -324,7 +209,7 @@ impl Store {
             .ok_or_else(|| not_found(attempt_id))
     }
 
-    async fn change(
+    pub(super) async fn change(
         &self,
         action: &'static str,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
@@ -334,14 +219,6 @@ impl Store {
     }
 }
 
-pub(super) fn job_context(attempt_id: &str) -> String {
-    format!("Kubernetes Job of attempt {attempt_id}")
-}
-
-fn claim_context(attempt_id: &str) -> String {
-    format!("claim data of attempt {attempt_id}")
-}
-
-fn not_found(attempt_id: &str) -> StoreError {
+pub(super) fn not_found(attempt_id: &str) -> StoreError {
     StoreError::NotFound { kind: "attempt", id: attempt_id.to_owned() }
 }

@@ -4,7 +4,8 @@ use sqlx::{Sqlite, Transaction};
 
 use super::{
     ResultExt as _, Store, StoreError, new_id, now,
-    rows::{message_of_attempts, message_of_steps, open_statuses, read_hold, read_job},
+    rows::{open_statuses, read_hold, read_job},
+    stored_messages::{message_of_attempts, message_of_steps},
 };
 use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
 

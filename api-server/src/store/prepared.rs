@@ -7,6 +7,8 @@ use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
 
+use super::{ResultExt as _, Store, StoreError, attempts::not_found};
+
 /// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name only.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,4 +68,55 @@ impl fmt::Debug for ClaimData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClaimData").field("sensitive", &self.sensitive).finish_non_exhaustive()
     }
+}
+
+impl Store {
+    /// Reads the Kubernetes objects of an attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when they cannot be decrypted,
+    /// [`StoreError::Corrupt`] when they cannot be parsed.
+    pub async fn prepared(&self, attempt_id: &str) -> Result<Prepared, StoreError> {
+        let sealed: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT job_object_sealed FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_optional(&self.pool)
+                .await
+                .context("read a Kubernetes Job")?;
+        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?;
+        let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
+        serde_json::from_slice(&prepared)
+            .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {attempt_id}")))
+    }
+
+    /// Reads what the response to a claim of an attempt needs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be decrypted,
+    /// [`StoreError::Corrupt`] when it is missing or cannot be parsed.
+    pub async fn claim_data(&self, attempt_id: &str) -> Result<ClaimData, StoreError> {
+        let sealed: Option<Option<Vec<u8>>> =
+            sqlx::query_scalar("SELECT claim_sealed FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_optional(&self.pool)
+                .await
+                .context("read the claim data of an attempt")?;
+        let corrupt = || StoreError::Corrupt(format!("claim data of attempt {attempt_id}"));
+        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?.ok_or_else(corrupt)?;
+        let data = self.secrets.open(&claim_context(attempt_id), &sealed)?;
+        serde_json::from_slice(&data).map_err(|_| corrupt())
+    }
+
+    pub(super) fn seal_claim(&self, attempt_id: &str, claim: &ClaimData) -> Vec<u8> {
+        let data = serde_json::to_vec(claim).expect("claim data is plain data");
+        self.secrets.seal(&claim_context(attempt_id), &data)
+    }
+}
+
+pub(super) fn job_context(attempt_id: &str) -> String {
+    format!("Kubernetes Job of attempt {attempt_id}")
+}
+
+fn claim_context(attempt_id: &str) -> String {
+    format!("claim data of attempt {attempt_id}")
 }

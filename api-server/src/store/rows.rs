@@ -1,7 +1,4 @@
 //! Reads a job, its steps and its attempts from their tables.
-//!
-//! A message is stored once, where it arises: in the report or the refusal of an attempt, else in the attempt, the step or
-//! the job. Steps take the message of their last attempt and jobs that of the step that ended them when they are read.
 
 use std::collections::HashMap;
 
@@ -13,12 +10,13 @@ use super::{
     ResultExt as _, StoreError,
     cause_record::{CauseRecord, WaitingRecord},
     parse_time, parse_time_opt,
+    stored_messages::{message_of_attempts, message_of_steps, reported_message},
 };
 use crate::model::{
     Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
 };
 
-/// Writes texts of enums as a list for SQL: `('a', 'b')`.
+/// Returns the texts of enums as a list for SQL: `('a', 'b')`.
 pub(super) fn sql_list(texts: impl IntoIterator<Item = &'static str>) -> String {
     let quoted: Vec<String> = texts.into_iter().map(|text| format!("'{text}'")).collect();
     format!("({})", quoted.join(", "))
@@ -179,45 +177,7 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
     })
 }
 
-/// Returns the message that the executor or the backend gave for the end of an attempt.
-pub(super) fn reported_message<'a>(
-    result: Option<&'a StepResult>,
-    refusal: Option<&'a str>,
-) -> Option<&'a str> {
-    match result {
-        Some(result) => result.message.as_deref(),
-        None => refusal,
-    }
-}
-
-/// Returns the message that a step which has ended takes from its last attempt.
-pub(super) fn message_of_attempts(status: StepStatus, attempts: &[Attempt]) -> Option<&str> {
-    match status {
-        StepStatus::Pending | StepStatus::Running | StepStatus::WaitingApproval | StepStatus::NotExecuted => {
-            None
-        }
-        StepStatus::Completed
-        | StepStatus::Failed
-        | StepStatus::Rejected
-        | StepStatus::Cancelled
-        | StepStatus::Unknown => attempts.last()?.message.as_deref(),
-    }
-}
-
-/// Returns the message that a job which has ended takes from the step that ended it.
-pub(super) fn message_of_steps(status: JobStatus, steps: &[Step]) -> Option<&str> {
-    let ended_job = |step: &&Step| match step.status {
-        StepStatus::Failed | StepStatus::Rejected | StepStatus::Cancelled | StepStatus::Unknown => true,
-        StepStatus::Completed => status == JobStatus::NoChanges && step.has_changes == Some(false),
-        StepStatus::Pending | StepStatus::Running | StepStatus::WaitingApproval | StepStatus::NotExecuted => {
-            false
-        }
-    };
-    let ended = status.is_final().then(|| steps.iter().rfind(ended_job))?;
-    ended?.message.as_deref()
-}
-
-/// A workspace is free for a job when no job holds it and no earlier job waits for it.
+/// Reads who holds a workspace. It is free for a job when no job holds it and no earlier job waits for it.
 pub(super) async fn read_hold(
     tx: &mut Transaction<'_, Sqlite>,
     job_id: i64,
@@ -227,7 +187,7 @@ pub(super) async fn read_hold(
         .bind(workspace_id)
         .fetch_one(&mut **tx)
         .await
-        .context("read who holds a workspace")?;
+        .context("read the lock of a workspace")?;
     match holder {
         Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
         Some(_) => return Ok(WorkspaceHold::Other),
@@ -271,7 +231,7 @@ fn cause_of(kind: &str, detail: Option<&str>) -> Result<Cause, StoreError> {
     record.map(Cause::from).map_err(|_| StoreError::Corrupt(format!("cause {kind:?} with {detail:?}")))
 }
 
-/// Reads what an attempt waits for. What a newer version may have stored is only asked for again, so it is no error.
+/// Parses what an attempt waits for. A value of a newer version is ignored: the backend reports it again.
 pub(super) fn waiting_of(
     waiting: Option<&str>,
     since: Option<&str>,

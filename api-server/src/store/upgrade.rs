@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    ClaimData, ResultExt as _, Store, StoreError, VariableView, attempts, catalog::WorkspaceRow,
+    ClaimData, ResultExt as _, Store, StoreError, VariableView, catalog::WorkspaceRow, prepared,
     variables::read_layers,
 };
 use crate::model::Workspace;
@@ -44,7 +44,7 @@ impl Store {
                 sensitive.insert(workspace_id.clone(), layers.sensitive_keys());
             }
             let old: OldPrepared =
-                serde_json::from_slice(&self.secrets.open(&attempts::job_context(&id), &sealed)?)
+                serde_json::from_slice(&self.secrets.open(&prepared::job_context(&id), &sealed)?)
                     .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {id}")))?;
             let claim = ClaimData { job_data: old.job_data, sensitive: sensitive[&workspace_id].clone() };
             sqlx::query("UPDATE attempts SET claim_sealed = ? WHERE id = ?")

@@ -9,7 +9,7 @@ use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 use crate::{
     encryption::EncryptionKey,
     model::VariableOwner,
-    store::{Store, StoreError, attempts::job_context, migrations},
+    store::{Store, StoreError, migrations, prepared::job_context},
 };
 
 /// The last migration of version 0.1.0.

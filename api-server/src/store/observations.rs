@@ -1,0 +1,84 @@
+//! Records what the backend reports about the Kubernetes Job of an attempt.
+
+use jiff::Timestamp;
+use k8s_backend::{Cause, Waiting};
+
+use super::{
+    ResultExt as _, Store, StoreError,
+    attempts::not_found,
+    cause_record::{CauseRecord, WaitingRecord},
+    rows::waiting_of,
+};
+use crate::model::WaitingSince;
+
+impl Store {
+    /// Records why the Kubernetes Job ended, as the backend reported. The first cause is kept.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn record_cause(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
+        let (kind, detail) = CauseRecord::from(cause).to_columns();
+        self.change(
+            "record the end of a Kubernetes Job",
+            sqlx::query(
+                "UPDATE attempts SET cause_kind = ?, cause_detail = ? WHERE id = ? AND cause_kind IS NULL",
+            )
+            .bind(kind)
+            .bind(detail)
+            .bind(attempt_id.to_owned()),
+        )
+        .await
+    }
+
+    /// Records what the Kubernetes Job waits for, or that it no longer waits. The time of the first report is kept while the kind
+    /// of waiting is the same.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn record_waiting(
+        &self,
+        attempt_id: &str,
+        waiting: Option<&Waiting>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.write().await?;
+        let before: Option<(Option<String>, Option<String>)> =
+            sqlx::query_as("SELECT waiting, waiting_since FROM attempts WHERE id = ?")
+                .bind(attempt_id)
+                .fetch_optional(&mut *tx)
+                .await
+                .context("read what an attempt waits for")?;
+        let (text, since) = before.ok_or_else(|| not_found(attempt_id))?;
+        let before = waiting_of(text.as_deref(), since.as_deref())?;
+        let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
+        sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")
+            .bind(next.as_ref().map(|next| WaitingRecord::from(&next.waiting).to_column()))
+            .bind(next.as_ref().map(|next| next.since.to_string()))
+            .bind(attempt_id)
+            .execute(&mut *tx)
+            .await
+            .context("record what an attempt waits for")?;
+        tx.commit().await.context("record what an attempt waits for")
+    }
+
+    /// Gives up an unclaimed attempt with this cause, so that no executor can claim it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn give_up(&self, attempt_id: &str, cause: &Cause) -> Result<(), StoreError> {
+        let (kind, detail) = CauseRecord::from(cause).to_columns();
+        self.change(
+            "give up an attempt",
+            sqlx::query(
+                // What is right of a SET reads the old row: a cause that is there stays as it is.
+                "UPDATE attempts SET live = FALSE, cause_kind = coalesce(cause_kind, ?),
+                        cause_detail = CASE WHEN cause_kind IS NULL THEN ? ELSE cause_detail END
+                 WHERE id = ? AND claimed_at IS NULL",
+            )
+            .bind(kind)
+            .bind(detail)
+            .bind(attempt_id.to_owned()),
+        )
+        .await
+    }
+}
