@@ -5,7 +5,6 @@
 //! said by [`crate::manifests`] alone. Reading order: [`run`], [`secrets`], [`rollout`] (with [`diagnosis`]), [`undeploy`].
 
 pub(crate) mod cluster;
-mod diagnosis;
 pub(crate) mod kubectl;
 pub(crate) mod rollout;
 mod secrets;
@@ -18,9 +17,8 @@ use serde_json::Value;
 
 use self::{cluster::Target, kubectl::Kubectl};
 use crate::{
-    environment::Environment,
     manifests::{self, SERVER, Settings, yaml},
-    ui::Ui,
+    shell::{self, Shell},
 };
 
 const HEAD: &str = "\
@@ -55,28 +53,28 @@ pub(crate) struct Args {
 }
 
 /// Applies everything, and waits until the api-server is ready.
-pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
     let settings = &args.settings;
     settings.check()?;
     let objects = manifests::objects(settings);
     if args.dry_run {
-        environment.ui.line(yaml::documents(HEAD, &objects)?.trim_end());
+        shell::line(yaml::documents(HEAD, &objects)?.trim_end());
         return Ok(());
     }
-    let kubectl = cluster::reach(environment, &args.target)?;
-    if !args.diff && !args.yes && !args.target.is_chosen() && Ui::can_ask() {
+    let kubectl = cluster::reach(shell, &args.target)?;
+    if !args.diff && !args.yes && !args.target.is_chosen() && Shell::can_ask() {
         let question = format!("deploy to the current context, {:?}?", kubectl.context());
-        ensure!(environment.ui.confirm(&question, &environment.interrupt)?, "nothing was deployed");
+        ensure!(Shell::confirm(&question), "nothing was deployed");
     }
     if args.diff {
         return diff(&kubectl, settings, &apart(objects).others);
     }
     install(&kubectl, settings, args.force_conflicts)?;
     if args.no_wait {
-        environment.ui.note("not waiting for the api-server (--no-wait)");
+        shell::note("not waiting for the api-server (--no-wait)");
         return Ok(());
     }
-    environment.ui.title("Waiting for the api-server");
+    shell::title("Waiting for the api-server");
     rollout::wait(&kubectl, &settings.namespace, Duration::from_secs(args.timeout))?;
     say_how_to_reach(&kubectl, settings);
     Ok(())
@@ -103,7 +101,7 @@ fn apart(objects: Vec<Value>) -> Apart {
 pub(crate) fn install(kubectl: &Kubectl<'_>, settings: &Settings, force: bool) -> anyhow::Result<()> {
     let Apart { namespace, secrets, others } = apart(manifests::objects(settings));
     let is_new = !cluster::has_namespace(kubectl, &settings.namespace)?;
-    kubectl.environment.ui.title(&format!("Applying to namespace {:?}", settings.namespace));
+    shell::title(&format!("Applying to namespace {:?}", settings.namespace));
     // A namespace that somebody made is theirs: its labels are left alone, and undeploy leaves it.
     if is_new || cluster::is_ours(kubectl, &format!("namespace/{}", settings.namespace), None)? {
         apply(kubectl, &namespace, force)?;
@@ -122,27 +120,27 @@ fn apply(kubectl: &Kubectl<'_>, objects: &[Value], force: bool) -> anyhow::Resul
     if force {
         arguments.push("--force-conflicts");
     }
-    let answer = kubectl.said(&arguments, Some(text))?;
-    for line in answer.output.lines() {
-        kubectl.environment.ui.good(line.trim_end_matches(" serverside-applied"));
+    let answer = kubectl.output_logged(&arguments, Some(text))?;
+    for line in answer.stdout.lines() {
+        shell::success(line.trim_end_matches(" serverside-applied"));
     }
     if answer.status.success() {
         return Ok(());
     }
-    let hint = if answer.errors.contains("--force-conflicts") {
+    let hint = if answer.stderr.contains("--force-conflicts") {
         "; somebody else has changed these fields since: --diff shows how, --force-conflicts takes them over"
     } else {
         ""
     };
-    bail!("kubectl could not apply everything: {}{hint}", answer.errors.trim());
+    bail!("kubectl could not apply everything: {}{hint}", answer.stderr.trim());
 }
 
 /// Removes the rights that an earlier deployment with `--extended-role` has given.
 fn take_away(kubectl: &Kubectl<'_>, settings: &Settings) -> anyhow::Result<()> {
     for reference in manifests::optional_objects(settings).iter().map(manifests::reference) {
         if cluster::is_ours(kubectl, &reference, Some(&settings.namespace))? {
-            kubectl.tell(&["delete", &reference, "--namespace", &settings.namespace], None)?;
-            kubectl.environment.ui.good(&format!("{reference} removed"));
+            kubectl.run(&["delete", &reference, "--namespace", &settings.namespace], None)?;
+            shell::success(&format!("{reference} removed"));
         }
     }
     Ok(())
@@ -150,38 +148,37 @@ fn take_away(kubectl: &Kubectl<'_>, settings: &Settings) -> anyhow::Result<()> {
 
 /// Shows the difference; Secrets are left out, whose values stay as they are.
 fn diff(kubectl: &Kubectl<'_>, settings: &Settings, objects: &[Value]) -> anyhow::Result<()> {
-    let ui = &kubectl.environment.ui;
     if !cluster::has_namespace(kubectl, &settings.namespace)? {
-        ui.note(&format!("namespace {:?} is not there; everything would be made", settings.namespace));
+        shell::note(&format!("namespace {:?} is not there; everything would be made", settings.namespace));
         for object in objects {
-            ui.line(&format!("+ {}", manifests::reference(object)));
+            shell::line(&format!("+ {}", manifests::reference(object)));
         }
         return Ok(());
     }
     let text = yaml::documents("", objects)?;
-    let answer = kubectl.said(&["diff", "--server-side", kubectl::FIELD_MANAGER, "-f", "-"], Some(text))?;
+    let answer =
+        kubectl.output_logged(&["diff", "--server-side", kubectl::FIELD_MANAGER, "-f", "-"], Some(text))?;
     match answer.status.code() {
-        Some(0) => ui.good("nothing would change"),
-        Some(1) => answer.output.lines().for_each(|line| ui.line(line)),
-        _ => bail!("kubectl could not compare: {}", answer.errors.trim()),
+        Some(0) => shell::success("nothing would change"),
+        Some(1) => answer.stdout.lines().for_each(shell::line),
+        _ => bail!("kubectl could not compare: {}", answer.stderr.trim()),
     }
     Ok(())
 }
 
 fn say_how_to_reach(kubectl: &Kubectl<'_>, settings: &Settings) {
-    let ui = &kubectl.environment.ui;
     let namespace = &settings.namespace;
-    ui.good("the api-server is ready");
-    ui.note("to reach it from here, and for the token of `Authorization: Bearer`:");
-    ui.line(&format!(
+    shell::success("the api-server is ready");
+    shell::note("to reach it from here, and for the token of `Authorization: Bearer`:");
+    shell::line(&format!(
         "  {}",
-        kubectl.typed(&["-n", namespace, "port-forward", &format!("service/{SERVER}"), "8080:8080"])
+        kubectl.command_line(&["-n", namespace, "port-forward", &format!("service/{SERVER}"), "8080:8080"])
     ));
     let token =
         format!("go-template='{{{{index .data \"{}\" | base64decode}}}}'", manifests::secrets::ADMIN_TOKEN);
-    ui.line(&format!(
+    shell::line(&format!(
         "  {}",
-        kubectl.typed(&["-n", namespace, "get", &format!("secret/{SERVER}"), "-o", &token])
+        kubectl.command_line(&["-n", namespace, "get", &format!("secret/{SERVER}"), "-o", &token])
     ));
 }
 

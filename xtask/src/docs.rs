@@ -1,17 +1,21 @@
-//! `cargo xtask docs`: writes `docs/reference/` and `deploy/kustomize/` anew.
+//! `cargo xtask docs`: updates `docs/reference/` and `deploy/kustomize/`.
 //!
-//! Tests of the api-server compare each page with the code, and write it when the variable below is set.
+//! Each page belongs to the crate whose facts it contains. A test of that crate compares page and code, and writes the page if the
+//! variable below is set.
 
-use crate::{cmd::Cmd, environment::Environment, manifests};
+use crate::{
+    manifests,
+    shell::{self, Cmd, Shell},
+};
 
 const UPDATE: &str = "UPDATE_REFERENCE";
 
-/// Runs the tests that write the pages.
-pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
-    let tests = ["-p", "api-server", "--test", "api", "reference::"];
-    Cmd::cargo(["test", "--quiet"]).args(tests).env(UPDATE, "1").run(environment)?;
-    environment.ui.good("docs/reference is up to date");
-    manifests::write_kustomize(&environment.root)?;
-    environment.ui.good("deploy/kustomize is up to date");
+/// Writes all generated files.
+pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
+    let owners = ["-p", "config-core", "-p", "job-spec"];
+    Cmd::cargo(["test", "--quiet"]).args(owners).env(UPDATE, "1").run(shell)?;
+    shell::success("docs/reference is up to date");
+    manifests::write_kustomize(&shell.root)?;
+    shell::success("deploy/kustomize is up to date");
     Ok(())
 }

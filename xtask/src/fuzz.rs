@@ -10,7 +10,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 
-use crate::{cmd::Cmd, environment::Environment, test::find_program};
+use crate::{
+    shell::{self, Cmd, Shell},
+    test::find_program,
+};
 use report::Report;
 
 #[derive(Debug, clap::Args)]
@@ -40,12 +43,12 @@ struct Target<'a> {
 }
 
 /// Lists the targets, or searches in one of them.
-pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
-    let list = Cmd::cargo(["run", "--quiet", "-p", "fuzz"]).read(environment)?;
+pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
+    let list = Cmd::cargo(["run", "--quiet", "-p", "fuzz"]).read(shell)?;
     let targets: Vec<Target<'_>> = list.lines().filter_map(target).collect();
     let Some(wanted) = &args.target else {
         for Target { name, longest: _, about } in targets {
-            environment.ui.line(&format!("{name:<20} {about}"));
+            shell::line(&format!("{name:<20} {about}"));
         }
         return Ok(());
     };
@@ -53,8 +56,8 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
         let names: Vec<&str> = targets.iter().map(|target| target.name).collect();
         bail!("there is no target {wanted:?}; there are {}", names.join(", "));
     };
-    let engine = build(environment)?;
-    search(environment, args, target, &engine)
+    let engine = build(shell)?;
+    search(shell, args, target, &engine)
 }
 
 fn target(line: &str) -> Option<Target<'_>> {
@@ -64,30 +67,25 @@ fn target(line: &str) -> Option<Target<'_>> {
 
 /// Builds the engine, apart from all other builds. The target is named, because only then are crates that macros use too
 /// compiled twice, once without the flags.
-fn build(environment: &Environment) -> anyhow::Result<PathBuf> {
+fn build(shell: &Shell) -> anyhow::Result<PathBuf> {
     let messages = Cmd::cargo(["build", "-p", "fuzz", "--bin", "engine", "--features", "engine"])
         .args(["--profile", "fuzz", "--target", "host-tuple", "--target-dir", FOLDER])
         .args(["--message-format=json-render-diagnostics"])
-        .env("RUSTC_WRAPPER", environment.root.join(COMPILER))
-        .read(environment)?;
+        .env("RUSTC_WRAPPER", shell.root.join(COMPILER))
+        .read(shell)?;
     find_program(&messages, "engine").context("cargo built no program \"engine\"")
 }
 
-fn search(
-    environment: &Environment,
-    args: &Args,
-    target: &Target<'_>,
-    engine: &std::path::Path,
-) -> anyhow::Result<()> {
+fn search(shell: &Shell, args: &Args, target: &Target<'_>, engine: &std::path::Path) -> anyhow::Result<()> {
     let Target { name, longest, about } = *target;
     let [seeds, corpus] = ["seeds", "corpus"].map(|folder| format!("{FOLDER}/{folder}/{name}"));
-    Cmd::cargo(["run", "--quiet", "-p", "fuzz", "--", name, &seeds]).run(environment)?;
-    let finds = environment.root.join(FOLDER).join("finds");
-    for folder in [&environment.root.join(&corpus), &finds] {
+    Cmd::cargo(["run", "--quiet", "-p", "fuzz", "--", name, &seeds]).run(shell)?;
+    let finds = shell.root.join(FOLDER).join("finds");
+    for folder in [&shell.root.join(&corpus), &finds] {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
     }
-    environment.ui.note(&format!("{name}: {about}"));
-    environment.ui.phase(&format!("{name} for up to {} s", args.seconds));
+    shell::note(&format!("{name}: {about}"));
+    shell::note(&format!("searching for up to {} s", args.seconds));
     let runs = args.runs.map(|runs| format!("-runs={runs}"));
     let answer = Cmd::new(&engine.display().to_string(), [corpus.as_str(), &seeds])
         .args([format!("-max_len={longest}").as_str(), &format!("-max_total_time={}", args.seconds)])
@@ -95,17 +93,16 @@ fn search(
         .args(["-timeout=10", &format!("-artifact_prefix={}/{name}-", finds.display())])
         // What follows is for the target, not for the engine.
         .args(["-ignore_remaining_args=1", name])
-        .ask(environment);
-    environment.ui.quiet();
+        .output(shell);
     let answer = answer?;
     if !answer.status.success() {
-        for line in report::of_a_find(&answer.errors) {
-            environment.ui.log(line);
+        for line in report::of_a_find(&answer.stderr) {
+            shell::line(line);
         }
         bail!("an input was found for which something does not hold; it lies in {}", finds.display());
     }
-    let report = Report::read(&answer.errors).context("the engine has printed no result")?;
-    environment.ui.good(&format!("{name}: {report}"));
+    let report = Report::read(&answer.stderr).context("the engine has printed no result")?;
+    shell::success(&format!("{name}: {report}"));
     Ok(())
 }
 

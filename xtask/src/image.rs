@@ -1,22 +1,7 @@
-//! `cargo xtask image`: container images of the api-server and the executor, made from files, without a container daemon.
-//!
-//! Reading order: [`contents`] (what is in them), [`programs`] and [`packages`] (where that comes from), [`tree`] and
-//! [`layer`] (files to layers), [`archive`] and [`spec`] (layers to an image). The same inputs give the same bytes.
+//! `cargo xtask image`: builds the container images of `deploy/images/Containerfile` with podman, buildah or docker.
 
-mod architecture;
-mod archive;
-mod check;
-mod contents;
-mod engine;
-mod layer;
-mod name;
-mod packages;
+mod builder;
 mod programs;
-mod push;
-mod spec;
-#[cfg(test)]
-mod stand_in;
-mod tree;
 
 use std::{
     fs,
@@ -24,84 +9,77 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use jiff::Timestamp;
-
-use crate::{cmd::Cmd, environment::Environment};
 
 use self::{
-    architecture::Architecture,
-    archive::Image,
-    contents::About,
-    engine::Engine,
-    layer::Layer,
-    name::{Name, Repository, Tag},
-    packages::PackageName,
-    tree::Tree,
+    builder::{Build, Builder},
+    programs::Architecture,
 };
+use crate::shell::{self, Cmd, Shell};
 
+const FILES: &str = "deploy/images";
 const AFTER_HELP: &str = "\
 Examples:
-  Both images, as files in target/images/:
+  Both images, in the storage of the builder and as files in target/images/:
       cargo xtask image
-  An executor that brings its terraform, for a cluster without internet:
+  An executor with terraform, for a cluster without internet access:
       cargo xtask image executor --with-engine $(command -v terraform)
-  Start the programs of each image in it, and see that they work:
-      cargo xtask image --check
-  Load them:
-      docker load --input target/images/executor-amd64.tar
-      podman load --input target/images/executor-amd64.tar
-      ctr --namespace k8s.io images import target/images/executor-amd64.tar    (on a node)
-  Push them as registry.example.com/team/api-server:v1 and registry.example.com/team/executor:v1:
+  Push as registry.example.com/team/api-server:v1 and registry.example.com/team/executor:v1:
       cargo xtask image --repository registry.example.com/team --tag v1 --push
 
-The programs are static: built for musl where that target is installed, else with a static glibc.
-The other files come from Debian's packages, as this machine's apt finds them. Details: docs/images.md";
+The programs are static: built for musl if that target is installed, else with the static glibc of this machine.
+Details: docs/images.md";
 
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = AFTER_HELP, after_help = "More, with examples: cargo xtask image --help")]
 pub(crate) struct Args {
-    /// Which images to make [default: both]
+    /// The images to build [default: both]
     #[arg(value_enum, value_name = "IMAGE")]
     images: Vec<Program>,
-    /// Put this terraform or tofu binary into the executor's image
+    /// Program that builds the images [default: the first of podman, buildah and docker on the PATH]
+    #[arg(long, value_enum)]
+    builder: Option<Builder>,
+    /// Debian image whose apt downloads the packages, for instance from a mirror of Docker Hub
+    #[arg(long, value_name = "IMAGE")]
+    base: Option<String>,
+    /// Add this terraform or tofu binary to the executor's image
     #[arg(long, value_name = "FILE")]
     with_engine: Option<PathBuf>,
-    /// Put one more Debian package into the executor's image (may be repeated)
+    /// Add a Debian package to the executor's image (repeatable)
     #[arg(long = "package", value_name = "NAME")]
-    packages: Vec<PackageName>,
-    /// Trust the certificates of this file (PEM) beside the public ones
+    packages: Vec<String>,
+    /// Trust the certificates in this PEM file besides the public ones
     #[arg(long, value_name = "FILE")]
     extra_ca: Option<PathBuf>,
-    /// What stands before the names of the images: folders, with or without a registry
+    /// Prefix of the image names, with or without a registry
     #[arg(long, value_name = "NAME", default_value = "ephemeral-agents")]
-    repository: Repository,
-    /// The tag of the images [default: the version of this repository]
-    #[arg(long)]
-    tag: Option<Tag>,
-    /// The processor that the images are for [default: this machine's]
+    repository: String,
+    /// Tag of the images
+    #[arg(long, default_value = env!("CARGO_PKG_VERSION"))]
+    tag: String,
+    /// Architecture of the images [default: that of this machine]
     #[arg(long, value_enum)]
     arch: Option<Architecture>,
-    /// Take the programs from this folder instead of building them
+    /// Use the programs in this folder instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
-    /// Where to write the images
-    #[arg(long, value_name = "DIR", default_value = "target/images")]
-    out: PathBuf,
-    /// Start the programs of each image in it, without a container runtime (needs unshare)
+    /// Folder for the image archives [default: images in the target folder of cargo]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Start the programs of each image in a container with a read-only root
     #[arg(long)]
     check: bool,
-    /// Push the images to the registry of --repository, with skopeo or crane
+    /// Push the images to the registry of --repository
     #[arg(long)]
     push: bool,
-    /// The registry speaks plain HTTP, or has a certificate that nobody knows
+    /// The registry has no certificate that this machine trusts, or uses plain HTTP
     #[arg(long, requires = "push")]
     insecure_registry: bool,
-    /// The time of everything in the images, in seconds since 1970 [default: that of the last commit]
+    /// Time of the files in the images, in seconds since 1970 [default: that of the last commit]
     #[arg(long, value_name = "SECONDS", env = "SOURCE_DATE_EPOCH")]
     source_date_epoch: Option<u64>,
 }
 
-/// A program that has an image.
+/// A program with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 enum Program {
     ApiServer,
@@ -117,165 +95,180 @@ impl Program {
     }
 }
 
-/// Everything that was decided and looked at before the first file is written.
-#[derive(Debug)]
-struct Order {
-    architecture: Architecture,
-    time: u64,
-    about: About,
-    engine: Option<Engine>,
-    extra_certificates: String,
-}
-
-/// Makes the images, and pushes them if asked.
-pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
-    let mut wanted = args.images.clone();
-    if wanted.is_empty() {
-        wanted = vec![Program::ApiServer, Program::Executor];
+/// Builds the images, and pushes them if asked.
+pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
+    let mut images = args.images.clone();
+    if images.is_empty() {
+        images = vec![Program::ApiServer, Program::Executor];
     }
-    wanted.sort_unstable();
-    wanted.dedup();
-    // What can be refused is refused before a build of many minutes.
-    let pusher = if args.push {
-        let registry = args.repository.registry();
-        ensure!(registry.is_some(), "--push needs a registry in --repository (registry.example.com/team)");
-        Some(push::find(environment)?)
-    } else {
-        None
-    };
-    let order = order(environment, args, &wanted)?;
-    let out = environment.root.join(&args.out);
-    fs::create_dir_all(&out).with_context(|| format!("could not make folder {out:?}"))?;
+    images.sort_unstable();
+    images.dedup();
+    check_options(args, &images)?;
+    let builder = builder::find(shell, args.builder)?;
+    let architecture = args.arch.map_or_else(Architecture::of_this_machine, Ok)?;
+    let target = shell.target_folder()?;
+    let out = args.out.as_ref().map_or_else(|| target.join("images"), |out| shell.root.join(out));
+    fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
 
-    let names: Vec<_> = wanted.iter().map(|program| program.name()).collect();
-    environment.ui.title(&format!("Programs for {}", order.architecture));
+    shell::title(&format!("Programs for {}", architecture.name()));
+    let names: Vec<_> = images.iter().map(|image| image.name()).collect();
     let files = match &args.programs {
-        Some(folder) => programs::given(folder, &names)?,
-        None => programs::build(environment, order.architecture, &names)?,
+        Some(folder) => names.iter().map(|name| folder.join(name)).collect(),
+        None => programs::build(shell, architecture, &names)?,
     };
-    for file in &files {
-        programs::expect_static(file, order.architecture)?;
-    }
-    for (program, file) in wanted.into_iter().zip(files) {
-        environment.ui.title(&format!("Image of the {}", program.name()));
-        let system = system(environment, args, &order, program)?;
-        let tag = match &args.tag {
-            Some(tag) => tag.clone(),
-            None => order.about.version.parse()?,
-        };
-        let name = Name::new(args.repository.clone(), program.name(), tag);
-        let layers = layers(environment, &order, program, system, &file, &out)?;
-        let path = out.join(format!("{}-{}.tar", program.name(), order.architecture));
-        let image = image(&order, program, name, layers);
-        let written = archive::write(&image, &path)?;
-        environment.ui.good(&format!("{}: {} in {}", image.name, size(written.size), path.display()));
-        environment.ui.note(&format!("manifest {}", written.digest));
-        if args.check {
-            check::run(environment, &image, &contents::trials(program.name(), order.engine.as_ref()), &out)?;
+    // Of a fixed name, so that an interrupted build leaves nothing that the next one does not replace.
+    let context = out.join("context");
+    let _ = fs::remove_dir_all(&context);
+    fs::create_dir_all(&context).context("cannot create the build context")?;
+    let engine = fill_context(shell, args, &context, architecture, &names, &files)?;
+    let time = source_date_epoch(shell, args)?;
+    for name in names {
+        shell::title(&format!("Image of the {name}"));
+        let image = image_name(args, name);
+        let mut options = labels(shell, name, engine.as_deref());
+        options.extend(args.base.iter().map(|base| format!("--build-arg=BASE={base}")));
+        if name == "executor" && !args.packages.is_empty() {
+            options.push(format!("--build-arg=MORE_PACKAGES={}", args.packages.join(" ")));
         }
-        if let Some(tool) = pusher {
-            push::push(environment, tool, &path, &image.name, args.insecure_registry)?;
+        let build =
+            Build { context: &context, stage: name, image: &image, architecture, time, options: &options };
+        builder.build(shell, &build)?;
+        if args.check {
+            builder.check(shell, &image, &trials(name, args.with_engine.as_deref()))?;
+        }
+        let archive = out.join(format!("{name}-{}.tar", architecture.name()));
+        builder.save(shell, &image, &archive)?;
+        let size = fs::metadata(&archive).map_or(0, |file| file.len() >> 20);
+        shell::success(&format!("{image}: {size} MiB in {}", archive.display()));
+        if args.push {
+            builder.push(shell, &image, args.insecure_registry)?;
         }
     }
     Ok(())
 }
 
-fn order(environment: &Environment, args: &Args, wanted: &[Program]) -> anyhow::Result<Order> {
+/// Returns the full name: without a registry a kubelet adds docker.io, podman and buildah add localhost.
+fn image_name(args: &Args, program: &str) -> String {
+    let registry = if has_registry(&args.repository) { "" } else { "docker.io/" };
+    format!("{registry}{}/{program}:{}", args.repository, args.tag)
+}
+
+fn has_registry(repository: &str) -> bool {
+    let first = repository.split('/').next().unwrap_or_default();
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+/// Rejects options before a build of many minutes.
+fn check_options(args: &Args, images: &[Program]) -> anyhow::Result<()> {
+    let registry = args.repository.split('/').next().unwrap_or_default();
+    let has_registry = registry.contains(['.', ':']) || registry == "localhost";
+    ensure!(
+        !args.push || has_registry,
+        "--push needs a registry in --repository (registry.example.com/team)"
+    );
+    let is_valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-/:".contains(c);
+    ensure!(
+        args.repository.chars().all(is_valid),
+        "--repository is {:?}, expected lower case letters, digits and . _ - /",
+        args.repository
+    );
     let for_executor = args.with_engine.is_some() || !args.packages.is_empty();
     ensure!(
-        !for_executor || wanted.contains(&Program::Executor),
-        "--with-engine and --package are for the image of the executor, which is not asked for"
+        !for_executor || images.contains(&Program::Executor),
+        "--with-engine and --package apply to the executor's image, which is not selected"
     );
-    let architecture = match args.arch {
-        Some(architecture) => architecture,
-        None => Architecture::of_this_machine()?,
+    let is_package = |name: &String| {
+        name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "+.-".contains(c))
+            && !name.starts_with('-')
     };
-    let engine = args.with_engine.as_deref().map(|path| engine::look(path, architecture)).transpose()?;
-    let extra_certificates = match &args.extra_ca {
-        Some(path) => {
-            let text = fs::read_to_string(path).with_context(|| format!("could not read {path:?}"))?;
-            ensure!(text.contains("-----BEGIN CERTIFICATE-----"), "{path:?} holds no certificate in PEM");
-            format!("{}\n", text.trim_end())
-        }
+    let invalid = args.packages.iter().find(|name| !is_package(name));
+    ensure!(invalid.is_none(), "--package is {invalid:?}, expected the name of a Debian package");
+    Ok(())
+}
+
+/// Copies everything that the Containerfile reads into the build context, and returns the name of the engine.
+fn fill_context(
+    shell: &Shell,
+    args: &Args,
+    context: &Path,
+    architecture: Architecture,
+    names: &[&str],
+    files: &[PathBuf],
+) -> anyhow::Result<Option<String>> {
+    let copy = |from: &Path, to: &Path| {
+        fs::copy(from, to).map(drop).with_context(|| format!("cannot copy {}", from.display()))
+    };
+    for folder in ["programs", "engine"] {
+        fs::create_dir(context.join(folder)).context("cannot create the build context")?;
+    }
+    for name in ["Containerfile", "packages.sh"] {
+        copy(&shell.root.join(FILES).join(name), &context.join(name))?;
+    }
+    for (name, file) in names.iter().zip(files) {
+        programs::check(file, architecture, true)?;
+        copy(file, &context.join("programs").join(name))?;
+    }
+    let certificates = match &args.extra_ca {
+        Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
         None => String::new(),
     };
-    let git = |arguments: &[&str]| Cmd::new("git", arguments.iter().copied()).read(environment);
-    let time = match args.source_date_epoch {
-        Some(time) => time,
-        None => git(&["log", "-1", "--format=%ct"])
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .context("there is no commit whose time could be taken; give one with --source-date-epoch")?,
-    };
-    let created = i64::try_from(time).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    let created = created.with_context(|| format!("{time} seconds since 1970 is no time"))?.to_string();
-    let revision = git(&["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]).ok();
-    let about = About {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: revision.map(|text| text.trim().to_owned()),
-        created,
-    };
-    Ok(Order { architecture, time, about, engine, extra_certificates })
+    ensure!(
+        args.extra_ca.is_none() || certificates.contains("-----BEGIN CERTIFICATE-----"),
+        "--extra-ca contains no certificate in PEM"
+    );
+    fs::write(context.join("certificates.pem"), certificates).context("cannot write the certificates")?;
+    let Some(engine) = &args.with_engine else { return Ok(None) };
+    let name =
+        engine.file_name().and_then(|name| name.to_str()).filter(|name| ["terraform", "tofu"].contains(name));
+    let name = name.with_context(|| format!("{engine:?} must be named terraform or tofu"))?;
+    programs::check(engine, architecture, false)?;
+    copy(engine, &context.join("engine").join(name))?;
+    Ok(Some(name.to_owned()))
 }
 
-/// The lower layer of an image: all but our programs.
-fn system(environment: &Environment, args: &Args, order: &Order, program: Program) -> anyhow::Result<Tree> {
-    let names: Vec<&str> = match program {
-        Program::ApiServer => contents::API_SERVER_PACKAGES.to_vec(),
-        Program::Executor => {
-            let more = args.packages.iter().map(PackageName::as_str);
-            contents::EXECUTOR_PACKAGES.iter().copied().chain(more).collect()
-        }
-    };
-    let packages = packages::fetch(environment, order.architecture, &names)?;
-    let mut tree = Tree::default();
-    packages.unpack(&mut tree)?;
-    environment.ui.note(&format!("{} Debian packages", packages.len()));
-    match program {
-        Program::ApiServer => contents::api_server_system(tree, &order.extra_certificates),
-        Program::Executor => contents::executor_system(tree, &order.extra_certificates),
+fn source_date_epoch(shell: &Shell, args: &Args) -> anyhow::Result<u64> {
+    if let Some(time) = args.source_date_epoch {
+        return Ok(time);
     }
+    let time = Cmd::new("git", ["log", "-1", "--format=%ct"]).output(shell)?.stdout;
+    time.trim().parse().context("git knows no commit; set the time with --source-date-epoch")
 }
 
-/// Writes the layers, those that change seldom first: a node that has them fetches only the others.
-fn layers(
-    environment: &Environment,
-    order: &Order,
-    program: Program,
-    system: Tree,
-    file: &Path,
-    folder: &Path,
-) -> anyhow::Result<Vec<Layer>> {
-    let mut trees = vec![("system".to_owned(), system)];
-    if let (Program::Executor, Some(engine)) = (program, &order.engine) {
-        let title = format!("{} {}", engine.name, engine.version.as_deref().unwrap_or_default());
-        trees.push((title.trim_end().to_owned(), contents::program(engine.name, &engine.path)?));
+fn labels(shell: &Shell, name: &str, engine: Option<&str>) -> Vec<String> {
+    let label = |key: &str, value: &str| format!("--label=org.opencontainers.image.{key}={value}");
+    let revision =
+        Cmd::new("git", ["describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]).output(shell);
+    let mut labels = vec![
+        label("title", name),
+        label("version", env!("CARGO_PKG_VERSION")),
+        label("licenses", env!("CARGO_PKG_LICENSE")),
+        label("revision", revision.map(|git| git.stdout).unwrap_or_default().trim()),
+    ];
+    if let Some(engine) = engine.filter(|_| name == "executor") {
+        labels.push(format!("--label=ephemeral-agents.dev/engine={engine}"));
     }
-    trees.push((program.name().to_owned(), contents::program(program.name(), file)?));
-    trees
-        .iter()
-        .map(|(title, tree)| {
-            environment.interrupt.check()?;
-            let layer = layer::write(title, tree, order.time, folder)?;
-            let (packed, unpacked) = (size(layer.size), size(layer.unpacked));
-            environment.ui.note(&format!("layer {title:?}: {unpacked}, {packed} compressed"));
-            Ok(layer)
-        })
-        .collect()
+    labels
 }
 
-fn image(order: &Order, program: Program, name: Name, layers: Vec<Layer>) -> Image {
-    let settings = match program {
-        Program::ApiServer => contents::api_server_settings(&order.about),
-        Program::Executor => contents::executor_settings(&order.about, order.engine.as_ref()),
+/// Commands that `--check` runs in an image, with their exit codes.
+fn trials(name: &str, engine: Option<&Path>) -> Vec<(i32, Vec<String>)> {
+    let mut trials: Vec<(i32, &str)> = match name {
+        "api-server" => vec![(0, "/usr/local/bin/api-server --version")],
+        // Without a payload (docs/reference/exit-codes.md).
+        _ => vec![
+            (11, "/usr/local/bin/executor"),
+            (0, "git --version"),
+            (0, "ssh -V"),
+            (0, "curl --version"),
+            (0, "jq --version"),
+            (0, "sh -c mktemp"),
+            (0, "bash -c id"),
+        ],
     };
-    Image { name, architecture: order.architecture, settings, layers, time: order.time }
-}
-
-/// A number of bytes for people.
-fn size(bytes: u64) -> String {
-    let tenths = bytes * 10 / (1 << 20);
-    format!("{}.{} MiB", tenths / 10, tenths % 10)
+    let engine = engine.filter(|_| name == "executor").and_then(|path| path.file_name()?.to_str());
+    let version = engine.map(|engine| format!("{engine} version"));
+    trials.extend(version.as_deref().map(|command| (0, command)));
+    trials.into_iter().map(|(code, line)| (code, line.split(' ').map(str::to_owned).collect())).collect()
 }
 
 #[cfg(test)]

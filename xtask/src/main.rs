@@ -1,28 +1,24 @@
 //! The commands of this repository (`cargo xtask …`), one file each.
 //!
-//! Nothing of the product is linked in here: the commands run the built programs, as a user would.
-//! The list below is all there is to see; every command starts in the file of its name.
+//! No crate of the product is linked: the commands build its programs and run them. That keeps the first step of every command short.
 
 mod bench;
 mod ci;
-mod cmd;
-mod demo;
 mod deploy;
 mod docs;
-mod environment;
 mod fuzz;
 mod image;
-mod interrupt;
 mod manifests;
+mod programs;
+mod shell;
 mod test;
 mod tidy;
-mod ui;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{environment::Environment, interrupt::Interrupted};
+use crate::shell::Shell;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The commands of this repository")]
@@ -33,59 +29,57 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a Terraform configuration from plan to destroy with throwaway executors, on this machine alone
-    Demo(demo::Args),
+    /// Runs a Terraform configuration from plan to destroy with ephemeral executors, on this machine
+    Demo(programs::DemoArgs),
     /// Builds the programs that tests start, then runs all tests, doc tests included
     Test(test::Args),
-    /// Builds container images of the api-server and the executor, without a container daemon
+    /// Builds container images of the api-server and the executor with podman, buildah or docker
     Image(image::Args),
-    /// Searches for inputs of the parsers that break what must hold for all inputs
+    /// Searches for inputs that violate the invariants of the parsers
     Fuzz(fuzz::Args),
-    /// Measures how long things take
+    /// Runs a benchmark
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Brings the api-server into a cluster, or up to date there: roles, Secrets, storage, Deployment, Service
+    /// Deploys the api-server to a cluster, or updates it: roles, Secrets, storage, Deployment, Service
     Deploy(deploy::Args),
-    /// Removes from a cluster what `deploy` has made
+    /// Removes what `deploy` has created from a cluster
     Undeploy(deploy::undeploy::Args),
-    /// Runs scenarios on a real cluster, with the documented role and with the extended one
-    E2e(demo::E2eArgs),
+    /// Runs scenarios on a real cluster; `cargo xtask e2e --help` builds the program and lists its options
+    E2e(programs::E2eArgs),
     /// Prints the objects that `deploy` applies, as YAML
     Manifests(manifests::Settings),
-    /// Runs every check: format, lints, tests, documentation, house rules, demo
+    /// Runs every check: format, house rules, lints, tests, documentation, packages, demo
     Ci,
-    /// Checks the house rules: who may depend on whom, how files look
+    /// Checks dependencies, links, file lengths and spelling
     Tidy,
-    /// Writes docs/reference/ and deploy/kustomize/ anew from the code
+    /// Updates docs/reference/ and deploy/kustomize/ from the code
     Docs,
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
-    let environment = match Environment::of_this_process() {
-        Ok(environment) => environment,
-        Err(error) => return ui::Ui::plain().failure(&error),
-    };
-    let result = match command {
-        Command::Demo(args) => demo::run(&environment, &args),
-        Command::Test(args) => test::run(&environment, &args),
-        Command::Image(args) => image::run(&environment, &args),
-        Command::Fuzz(args) => fuzz::run(&environment, &args),
-        Command::Bench(bench) => bench::run(&environment, &bench),
-        Command::Deploy(args) => deploy::run(&environment, &args),
-        Command::Undeploy(args) => deploy::undeploy::run(&environment, &args),
-        Command::E2e(args) => demo::run_e2e(&environment, &args),
-        Command::Manifests(settings) => manifests::run(&environment, &settings),
-        Command::Ci => ci::run(&environment),
-        Command::Tidy => tidy::run(&environment),
-        Command::Docs => docs::run(&environment),
-    };
-    match result {
+    match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<Interrupted>() => {
-            environment.ui.note("interrupted");
-            ExitCode::from(130)
+        Err(error) => {
+            shell::error(&error);
+            ExitCode::FAILURE
         }
-        Err(error) => environment.ui.failure(&error),
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let shell = Shell::new()?;
+    match command {
+        Command::Demo(args) => programs::run_demo(&shell, &args),
+        Command::Test(args) => test::run(&shell, &args),
+        Command::Image(args) => image::run(&shell, &args),
+        Command::Fuzz(args) => fuzz::run(&shell, &args),
+        Command::Bench(bench) => bench::run(&shell, &bench),
+        Command::Deploy(args) => deploy::run(&shell, &args),
+        Command::Undeploy(args) => deploy::undeploy::run(&shell, &args),
+        Command::E2e(args) => programs::run_e2e(&shell, &args),
+        Command::Manifests(settings) => manifests::run(&settings),
+        Command::Ci => ci::run(&shell),
+        Command::Tidy => tidy::run(&shell),
+        Command::Docs => docs::run(&shell),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) mod yaml;
 use serde_json::{Value, json};
 
 pub(crate) use self::{kustomize::write as write_kustomize, settings::Settings};
-use crate::environment::Environment;
+use crate::shell;
 
 /// Name of the Deployment and of everything else that belongs to the api-server alone.
 pub(crate) const SERVER: &str = "ephemeral-agents-api";
@@ -61,9 +61,9 @@ fn labels() -> Value {
 }
 
 /// Prints the objects.
-pub(crate) fn run(environment: &Environment, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
     settings.check()?;
-    environment.ui.line(yaml::documents(HEAD, &objects(settings))?.trim_end());
+    shell::line(yaml::documents(HEAD, &objects(settings))?.trim_end());
     Ok(())
 }
 

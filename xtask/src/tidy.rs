@@ -1,109 +1,157 @@
-//! `cargo xtask tidy`: the house rules as code.
+//! `cargo xtask tidy`: the house rules that no compiler checks.
 //!
-//! Reads the files of the repository into [`Repository`], and hands that to the rules, which are pure functions from
-//! what is there to what is wrong with it. It changes nothing. One file per family of rules:
-//! [`graph`] (who may depend on whom), [`manifests`], [`sources`], [`pure`] (who does no I/O), [`links`].
+//! Dependencies, licences and sources: `cargo deny` with `deny.toml`. Spelling, and words that this project avoids: `typos` with
+//! `typos.toml`. Here: files, links, and which crates may do I/O. `.ci/run` installs the two programs; without them, outside of CI,
+//! their part is skipped with a message.
 
-mod code;
-mod collect;
-mod graph;
-mod links;
-mod manifests;
-mod pure;
-mod sources;
+use std::{fs, path::Path};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
-use crate::environment::Environment;
+use crate::shell::{self, Cmd, Shell};
 
-/// What the rules look at.
-#[derive(Debug, Default)]
-pub(crate) struct Repository {
-    /// The root manifest.
-    root_manifest: toml::Table,
-    /// The crates of the workspace.
-    crates: Vec<Crate>,
-    /// The pages at the root and below `docs/`: path and text.
-    pages: Vec<(String, String)>,
-    /// Every file and folder, relative to the root.
-    paths: std::collections::BTreeSet<String>,
-}
+const MAX_FILE_LINES: usize = 500;
+/// Crates that are pure functions of their input, and libraries that do I/O.
+const PURE_CRATES: [&str; 2] = ["config-core", "job-spec"];
+const IO_LIBRARIES: [&str; 8] = ["tokio", "mio", "hyper", "kube", "reqwest", "rustix", "socket2", "sqlx"];
 
-/// One crate of the workspace.
-#[derive(Debug, Default)]
-struct Crate {
-    name: String,
-    manifest: toml::Table,
-    /// The Rust files: path relative to the root, and text.
-    files: Vec<(String, String)>,
-}
-
-/// Something that breaks a rule.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Finding {
-    severity: Severity,
-    /// A path, with a line where that says more.
-    place: String,
-    text: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Severity {
-    Warning,
-    Error,
-}
-
-impl Finding {
-    fn error(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, place: place.into(), text: text.into() }
-    }
-
-    fn warning(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, place: place.into(), text: text.into() }
-    }
-}
-
-/// Checks all rules, prints what is wrong, and fails if anything is more than a warning.
-pub(crate) fn run(environment: &Environment) -> anyhow::Result<()> {
-    let mut findings = check(&collect::repository(&environment.root)?);
-    findings.extend(pure::check_libraries(environment)?);
-    let mut errors = 0;
-    for finding in &findings {
-        let line = format!("{}: {}", finding.place, finding.text);
-        match finding.severity {
-            Severity::Warning => environment.ui.warning(&line),
-            Severity::Error => {
-                errors += 1;
-                environment.ui.line(&format!("error: {line}"));
-            }
+/// Checks the house rules.
+pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
+    let mut problems = Vec::new();
+    for path in tracked_files(shell)? {
+        let Ok(text) = fs::read_to_string(shell.root.join(&path)) else { continue };
+        let extension = Path::new(&path).extension().and_then(|extension| extension.to_str());
+        if extension == Some("rs") {
+            problems.extend(check_source(&path, &text));
+        } else if path.ends_with("/Cargo.toml") && !text.contains("[lints]\nworkspace = true\n") {
+            problems.push(format!("{path}: `[lints] workspace = true` is missing"));
+        } else if extension == Some("md") {
+            problems.extend(check_links(&shell.root, &path, &text));
         }
     }
-    if errors > 0 {
-        bail!("{errors} house rules are broken");
+    problems.extend(check_pure_crates(shell)?);
+    for problem in &problems {
+        shell::line(&format!("error: {problem}"));
     }
-    environment.ui.good("the house rules hold");
+    let denied = run_tool(shell, "cargo-deny", &["--log-level=error", "check"], &deny_checks(shell));
+    let spelled = run_tool(shell, "typos", &[], &[]);
+    denied.and(spelled)?;
+    if !problems.is_empty() {
+        bail!("{} house rules are violated", problems.len());
+    }
+    shell::success("the house rules are satisfied");
     Ok(())
 }
 
-fn check(repository: &Repository) -> Vec<Finding> {
-    let rules = [graph::check, manifests::check, sources::check, pure::check, links::check];
-    let mut findings: Vec<_> = rules.iter().flat_map(|rule| rule(repository)).collect();
-    findings.sort();
-    findings
+fn tracked_files(shell: &Shell) -> anyhow::Result<Vec<String>> {
+    let list =
+        Cmd::new("git", ["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).output(shell)?;
+    if !list.status.success() {
+        bail!("git cannot list the files: {}", list.stderr.trim());
+    }
+    Ok(list.stdout.split_terminator('\0').map(str::to_owned).collect())
+}
+
+fn check_source(path: &str, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    if !text.starts_with("//! ") {
+        problems.push(format!("{path}: the first line is no `//!` comment that describes the file"));
+    }
+    let lines = text.lines().count();
+    if lines > MAX_FILE_LINES {
+        problems.push(format!("{path}: {lines} lines, at most {MAX_FILE_LINES} are allowed"));
+    }
+    if path.ends_with("/mod.rs") {
+        problems.push(format!("{path}: use `name.rs` beside a folder `name`, not `mod.rs`"));
+    }
+    problems
+}
+
+/// Checks that the inline links of a page to files of the repository lead to a file.
+fn check_links(root: &Path, page: &str, text: &str) -> Vec<String> {
+    let folder = root.join(page).parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut problems = Vec::new();
+    for (line, content) in text.lines().enumerate() {
+        let targets = content.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        for (target, _) in targets {
+            let file = target.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !target.contains(':') && !folder.join(file).exists() {
+                problems.push(format!("{page}:{}: the link target {target:?} does not exist", line + 1));
+            }
+        }
+    }
+    problems
+}
+
+/// Checks that no library with I/O is compiled into the pure crates. Their own code is checked by their `clippy.toml`.
+fn check_pure_crates(shell: &Shell) -> anyhow::Result<Vec<String>> {
+    let packages = PURE_CRATES.iter().flat_map(|name| ["-p", name]);
+    let tree = Cmd::cargo(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}"])
+        .args(packages)
+        .output(shell)?;
+    if !tree.status.success() {
+        bail!("cargo cannot list the dependencies: {}", tree.stderr.trim());
+    }
+    let compiled =
+        |library: &&&str| tree.stdout.lines().any(|line| line.starts_with(&format!("{library} v")));
+    let found = IO_LIBRARIES.iter().filter(compiled);
+    Ok(found
+        .map(|library| format!("{} do no I/O, but depend on {library}", PURE_CRATES.join(" and ")))
+        .collect())
+}
+
+/// Returns the checks of `cargo deny`. Advisories need the database, which is a Git repository.
+fn deny_checks(shell: &Shell) -> Vec<&'static str> {
+    let mut checks = vec!["bans", "licenses", "sources"];
+    if shell.root.join("target/advisory-db").is_dir() {
+        checks.push("advisories");
+    } else {
+        shell::warning("no security advisories are checked: there is no database in target/advisory-db");
+    }
+    checks
+}
+
+fn run_tool(shell: &Shell, name: &str, arguments: &[&str], checks: &[&str]) -> anyhow::Result<()> {
+    let installed = shell.root.join("target/tools/bin").join(name);
+    let program = if installed.is_file() { Some(installed) } else { shell.find_program(name) };
+    match program {
+        Some(program) => {
+            let program = program.to_str().context("the path of the repository is not UTF-8")?.to_owned();
+            Cmd::new(&program, arguments.iter().chain(checks).copied()).run(shell)
+        }
+        None if shell.is_ci => bail!("{name} is missing; .ci/run installs it"),
+        None => {
+            shell::warning(&format!(
+                "{name} is neither in target/tools nor on the PATH, so its checks are skipped"
+            ));
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
-    fn this_repository_keeps_its_rules() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let mut findings = check(&collect::repository(root).unwrap());
-        findings.extend(pure::check_libraries(&Environment::of_a_test()).unwrap());
-        findings.retain(|finding| finding.severity == Severity::Error);
-        assert!(findings.is_empty(), "{findings:#?}");
+    fn reports_files_without_description_and_long_files() {
+        assert_eq!(check_source("a/src/b.rs", "//! Describes the file.\nfn f() {}\n"), Vec::<String>::new());
+        assert!(check_source("a/src/b.rs", "fn f() {}\n")[0].contains("no `//!` comment"));
+        assert!(
+            check_source("a/src/b.rs", &format!("//! x\n{}", "let x = 1;\n".repeat(500)))[0]
+                .contains("501 lines")
+        );
+        assert!(check_source("a/src/b/mod.rs", "//! x\n")[0].contains("not `mod.rs`"));
+    }
+
+    #[test]
+    fn reports_links_to_files_that_do_not_exist() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("docs")).unwrap();
+        fs::write(folder.path().join("README.md"), "").unwrap();
+        let text = "[a](../README.md) [b](#heading) [c](https://example.com)\n[d](missing.md#x) `[e](f)`";
+        let problems = check_links(folder.path(), "docs/page.md", text);
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].starts_with("docs/page.md:2: ") && problems[0].contains("\"missing.md#x\""));
     }
 }

@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::kubectl::Kubectl;
-use crate::environment::Environment;
+use crate::shell::{self, Shell};
 
 /// The cluster to speak to.
 #[derive(Debug, clap::Args)]
@@ -22,19 +22,19 @@ impl Target {
 }
 
 /// Finds `kubectl` and the cluster, and says which cluster that is.
-pub(crate) fn reach<'a>(environment: &'a Environment, target: &Target) -> anyhow::Result<Kubectl<'a>> {
-    if environment.find_program("kubectl").is_none() {
+pub(crate) fn reach<'a>(shell: &'a Shell, target: &Target) -> anyhow::Result<Kubectl<'a>> {
+    if shell.find_program("kubectl").is_none() {
         bail!(
             "kubectl is not on the PATH: https://kubernetes.io/docs/tasks/tools/; \
              without it, `cargo xtask manifests` prints what another tool can apply"
         );
     }
-    let mut kubectl = Kubectl { environment, options: Vec::new() };
-    let contexts = kubectl.ask(&["config", "get-contexts", "-o", "name"])?;
+    let mut kubectl = Kubectl { shell, options: Vec::new() };
+    let contexts = kubectl.output(&["config", "get-contexts", "-o", "name"])?;
     if !contexts.status.success() {
-        bail!("the kubeconfig cannot be read: {}", contexts.errors.trim());
+        bail!("the kubeconfig cannot be read: {}", contexts.stderr.trim());
     }
-    let known: Vec<_> = contexts.output.lines().collect();
+    let known: Vec<_> = contexts.stdout.lines().collect();
     let name = match &target.context {
         Some(name) if known.contains(&name.as_str()) => name.clone(),
         Some(name) => bail!("there is no context {name:?} in the kubeconfig, only {}", list(&known)),
@@ -42,20 +42,20 @@ pub(crate) fn reach<'a>(environment: &'a Environment, target: &Target) -> anyhow
     };
     // Always named, so that nobody's `kubectl config use-context` meanwhile leads to another cluster.
     kubectl.options = vec!["--context".to_owned(), name.clone()];
-    let version = kubectl.ask(&["version", "-o", "json", "--request-timeout=15s"])?;
+    let version = kubectl.output(&["version", "-o", "json", "--request-timeout=15s"])?;
     if !version.status.success() {
-        bail!("the cluster of context {name:?} does not answer: {}", version.errors.trim());
+        bail!("the cluster of context {name:?} does not answer: {}", version.stderr.trim());
     }
-    let version = super::json(&version.output)?;
+    let version = super::json(&version.stdout)?;
     let server = version.pointer("/serverVersion/gitVersion").and_then(Value::as_str);
     let server = server.with_context(|| format!("the cluster of context {name:?} tells no version"))?;
-    environment.ui.note(&format!("cluster: context {name:?}, Kubernetes {server}"));
+    shell::note(&format!("cluster: context {name:?}, Kubernetes {server}"));
     Ok(kubectl)
 }
 
 fn current(kubectl: &Kubectl<'_>, known: &[&str]) -> anyhow::Result<String> {
-    let answer = kubectl.ask(&["config", "current-context"])?;
-    let name = answer.output.trim();
+    let answer = kubectl.output(&["config", "current-context"])?;
+    let name = answer.stdout.trim();
     if answer.status.success() && !name.is_empty() {
         return Ok(name.to_owned());
     }
@@ -74,14 +74,14 @@ fn list(names: &[&str]) -> String {
 ///
 /// Who may work in a namespace may not always look at it; that it is there is known then, because somebody gave that right.
 pub(crate) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result<bool> {
-    let answer = kubectl.ask(&["get", "namespace", name, "--ignore-not-found", "-o", "name"])?;
+    let answer = kubectl.output(&["get", "namespace", name, "--ignore-not-found", "-o", "name"])?;
     if answer.status.success() {
-        return Ok(!answer.output.trim().is_empty());
+        return Ok(!answer.stdout.trim().is_empty());
     }
-    if answer.errors.contains("Forbidden") {
+    if answer.stderr.contains("Forbidden") {
         return Ok(true);
     }
-    bail!("could not look for namespace {name:?}: {}", answer.errors.trim());
+    bail!("could not look for namespace {name:?}: {}", answer.stderr.trim());
 }
 
 /// Tells whether an object is there and was made by a deployment of ours.

@@ -2,10 +2,7 @@
 
 use anyhow::bail;
 
-use crate::{
-    cmd::{Answer, Cmd},
-    environment::Environment,
-};
+use crate::shell::{self, Cmd, CmdOutput, Shell};
 
 /// The name under which the cluster notes what we wrote; `undeploy` removes what carries it.
 pub(crate) const FIELD_MANAGER: &str = "--field-manager=ephemeral-agents";
@@ -13,7 +10,7 @@ pub(crate) const FIELD_MANAGER: &str = "--field-manager=ephemeral-agents";
 /// A `kubectl` that speaks to one cluster.
 #[derive(Debug)]
 pub(crate) struct Kubectl<'a> {
-    pub(crate) environment: &'a Environment,
+    pub(crate) shell: &'a Shell,
     /// Stand before every argument.
     pub(crate) options: Vec<String>,
 }
@@ -30,32 +27,36 @@ impl Kubectl<'_> {
     }
 
     /// Returns a command as somebody would type it.
-    pub(crate) fn typed(&self, arguments: &[&str]) -> String {
+    pub(crate) fn command_line(&self, arguments: &[&str]) -> String {
         self.command(arguments).to_string()
     }
 
     /// Asks without a word; what the answer means is the caller's business.
-    pub(crate) fn ask(&self, arguments: &[&str]) -> anyhow::Result<Answer> {
-        self.command(arguments).ask(self.environment)
+    pub(crate) fn output(&self, arguments: &[&str]) -> anyhow::Result<CmdOutput> {
+        self.command(arguments).output(self.shell)
     }
 
     /// Says what it runs, runs it, and returns the answer, whatever it is.
-    pub(crate) fn said(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<Answer> {
+    pub(crate) fn output_logged(
+        &self,
+        arguments: &[&str],
+        input: Option<String>,
+    ) -> anyhow::Result<CmdOutput> {
         let command = self.command(arguments);
-        self.environment.ui.command(&command.to_string());
+        shell::line(&format!("$ {command}"));
         match input {
-            Some(text) => command.input(text).ask(self.environment),
-            None => command.ask(self.environment),
+            Some(text) => command.input(text).output(self.shell),
+            None => command.output(self.shell),
         }
     }
 
     /// Says what it runs, and fails if that fails.
-    pub(crate) fn tell(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<String> {
-        let answer = self.said(arguments, input)?;
+    pub(crate) fn run(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<String> {
+        let answer = self.output_logged(arguments, input)?;
         if !answer.status.success() {
-            bail!("`{}` failed: {}", self.typed(arguments), answer.errors.trim());
+            bail!("`{}` failed: {}", self.command_line(arguments), answer.stderr.trim());
         }
-        Ok(answer.output)
+        Ok(answer.stdout)
     }
 
     /// Reads one object; `None` if it is not there.
@@ -67,10 +68,10 @@ impl Kubectl<'_> {
         let mut arguments =
             vec!["get", reference, "--ignore-not-found", "--show-managed-fields", "-o", "json"];
         arguments.extend(namespace.iter().flat_map(|name| ["--namespace", name]));
-        let answer = self.ask(&arguments)?;
+        let answer = self.output(&arguments)?;
         if !answer.status.success() {
-            bail!("`{}` failed: {}", self.typed(&arguments), answer.errors.trim());
+            bail!("`{}` failed: {}", self.command_line(&arguments), answer.stderr.trim());
         }
-        if answer.output.trim().is_empty() { Ok(None) } else { super::json(&answer.output).map(Some) }
+        if answer.stdout.trim().is_empty() { Ok(None) } else { super::json(&answer.stdout).map(Some) }
     }
 }

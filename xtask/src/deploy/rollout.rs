@@ -1,4 +1,4 @@
-//! Waits until the api-server is ready, and says meanwhile what it waits for.
+//! Waits for the roll-out with `kubectl rollout status`, and prints meanwhile what the pods and their events report.
 
 use std::{
     collections::BTreeSet,
@@ -8,102 +8,134 @@ use std::{
 use anyhow::bail;
 use serde_json::Value;
 
-use super::{
-    diagnosis::{self, Reason, Rollout},
-    kubectl::Kubectl,
-};
-use crate::manifests::SERVER;
+use super::kubectl::Kubectl;
+use crate::{manifests::SERVER, shell};
 
-/// Between two looks at the cluster.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Lines of the log that are shown when the server does not stay up.
-const LOG_LINES: &str = "--tail=20";
+/// Between two reports.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Waits for the roll-out, up to a bound.
-pub(crate) fn wait(kubectl: &Kubectl<'_>, namespace: &str, bound: Duration) -> anyhow::Result<()> {
-    let ui = &kubectl.environment.ui;
-    let end = Instant::now() + bound;
-    let mut told = BTreeSet::new();
+/// Waits for the roll-out.
+///
+/// # Errors
+/// The api-server was not ready in time; the message contains the last problem that the cluster reported.
+pub(super) fn wait(kubectl: &Kubectl<'_>, namespace: &str, timeout: Duration) -> anyhow::Result<()> {
+    let deadline = Instant::now() + timeout;
+    let deployment = format!("deployment/{SERVER}");
+    let mut reported = BTreeSet::new();
     loop {
-        ui.phase("waiting until the api-server is ready");
-        let (deployment, pods, events) = observe(kubectl, namespace)?;
-        let reasons = match diagnosis::look(&deployment, &pods, &events) {
-            Rollout::Done => {
-                ui.quiet();
-                return Ok(());
-            }
-            Rollout::Waiting(reasons) => reasons,
-        };
-        for reason in &reasons {
-            // A pod that fails again and again says its reason in ever other numbers; the hint comes once all the same.
-            if told.insert(reason.words.clone()) {
-                tell(kubectl, reason, told.len());
+        let left = deadline.saturating_duration_since(Instant::now()).min(INTERVAL);
+        // kubectl takes 0 for no timeout.
+        let limit = format!("--timeout={}s", left.as_secs().max(1));
+        let status = kubectl.output(&["rollout", "status", &deployment, "-n", namespace, &limit])?;
+        if status.status.success() {
+            return Ok(());
+        }
+        let problems = problems(kubectl, namespace)?;
+        for problem in &problems {
+            if reported.insert(problem.clone()) {
+                shell::note(problem);
+                if let Some(hint) = hint(problem) {
+                    shell::note(&format!("  hint: {hint}"));
+                }
             }
         }
-        if Instant::now() >= end {
-            ui.quiet();
-            if reasons.iter().any(|reason| reason.see_log) {
-                show_log(kubectl, namespace)?;
-            }
-            let last = reasons.last().map_or("the cluster does not say why", |reason| reason.words.as_str());
+        if Instant::now() >= deadline {
+            print_log(kubectl, namespace)?;
+            let last = problems.last().map_or(status.stderr.trim(), String::as_str);
             bail!(
-                "the api-server was not ready within {} s: {last}; it is left as it is, and the roll-out may still go on",
-                bound.as_secs()
+                "the api-server was not ready within {} s: {last}; the roll-out may still go on",
+                timeout.as_secs()
             );
         }
-        pause(kubectl)?;
     }
 }
 
-fn tell(kubectl: &Kubectl<'_>, reason: &Reason, number: usize) {
-    // Twenty different reasons are enough to understand; a message may hold a counter.
-    if number > 20 {
-        return;
-    }
-    kubectl.environment.ui.note(&reason.words);
-    if let Some(hint) = reason.hint {
-        kubectl.environment.ui.note(&format!("  hint: {hint}"));
-    }
-}
-
-fn pause(kubectl: &Kubectl<'_>) -> anyhow::Result<()> {
-    let end = Instant::now() + PAUSE;
-    while Instant::now() < end {
-        kubectl.environment.interrupt.check()?;
-        std::thread::park_timeout(Duration::from_millis(50));
-    }
-    Ok(())
-}
-
-/// Looks at everything that can say something. A look that fails for a moment is taken again.
-fn observe(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<(Value, Vec<Value>, Vec<Value>)> {
-    let deployment = kubectl.get(&format!("deployment/{SERVER}"), Some(namespace))?.unwrap_or_default();
+/// Lists the problems of the pods, the most specific last. Without the right to read pods or events there are none.
+fn problems(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<Vec<String>> {
     let selector = format!("app.kubernetes.io/name={SERVER}");
     let pods = list(kubectl, &["get", "pods", "-n", namespace, "-l", &selector, "-o", "json"])?;
-    let events = list(kubectl, &["get", "events", "-n", namespace, "-o", "json"])?;
-    Ok((deployment, pods, events))
+    let warnings = ["get", "events", "-n", namespace, "--field-selector=type=Warning", "-o", "json"];
+    let mut problems: Vec<_> = list(kubectl, &warnings)?
+        .iter()
+        // Other objects of the namespace have warnings too, and a starting server is unhealthy.
+        .filter(|event| event["involvedObject"]["name"].as_str().is_some_and(|name| name.starts_with(SERVER)))
+        .filter(|event| event["reason"] != "Unhealthy")
+        .filter_map(|event| Some(format!("{}: {}", event["reason"].as_str()?, event["message"].as_str()?)))
+        .collect();
+    problems.extend(pods.iter().flat_map(waiting));
+    Ok(problems)
 }
 
-/// Lists what may be listed; who may not see pods or events waits all the same, with fewer words.
+/// Returns why the containers of a pod are not running.
+fn waiting(pod: &Value) -> Vec<String> {
+    let statuses = pod["status"]["containerStatuses"].as_array();
+    let waiting = statuses.into_iter().flatten().map(|status| &status["state"]["waiting"]);
+    waiting
+        .filter(|waiting| waiting["reason"] != "ContainerCreating")
+        .filter_map(|waiting| {
+            let message = waiting["message"].as_str().unwrap_or("no message");
+            Some(format!("{}: {message}", waiting["reason"].as_str()?))
+        })
+        .collect()
+}
+
+fn hint(problem: &str) -> Option<&'static str> {
+    let hints = [
+        ("ersistent", "choose a --storage-class that the cluster has, or --storage empty-dir for a trial"),
+        ("ErrImageNeverPull", "load the image into the node, or choose another one with --image"),
+        (
+            "ImagePull",
+            "choose an image that the node can pull with --image, its login with --image-pull-secret, or load it into the node",
+        ),
+        ("InvalidImageName", "choose the image with --image"),
+        ("exceeded quota", "the quota of the namespace is too small"),
+        ("secret", "a Secret is missing; deploy again to create it"),
+    ];
+    hints.iter().find(|(part, _)| problem.contains(part)).map(|(_, hint)| *hint)
+}
+
 fn list(kubectl: &Kubectl<'_>, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
-    let answer = kubectl.ask(arguments)?;
-    if !answer.status.success() {
+    let output = kubectl.output(arguments)?;
+    if !output.status.success() {
         return Ok(Vec::new());
     }
-    Ok(super::json(&answer.output)?["items"].as_array().cloned().unwrap_or_default())
+    Ok(super::json(&output.stdout)?["items"].as_array().cloned().unwrap_or_default())
 }
 
-fn show_log(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
+fn print_log(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
     let deployment = format!("deployment/{SERVER}");
-    let now = ["logs", &deployment, "-n", namespace, LOG_LINES];
-    let before = ["logs", &deployment, "-n", namespace, LOG_LINES, "--previous"];
-    for arguments in [&before[..], &now] {
-        let answer = kubectl.ask(arguments)?;
-        if answer.status.success() && !answer.output.trim().is_empty() {
-            kubectl.environment.ui.note("the last lines of the api-server's log:");
-            answer.output.lines().for_each(|line| kubectl.environment.ui.log(line));
-            break;
-        }
+    let log = kubectl.output(&["logs", &deployment, "-n", namespace, "--tail=20"])?;
+    if log.status.success() && !log.stdout.trim().is_empty() {
+        shell::note("the last lines of the api-server's log:");
+        shell::line(log.stdout.trim_end());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reports_containers_that_wait_for_more_than_their_creation() {
+        let pod = |waiting: Value| json!({ "status": { "containerStatuses": [{ "state": { "waiting": waiting } }] } });
+        assert_eq!(waiting(&pod(json!({ "reason": "ContainerCreating" }))), Vec::<String>::new());
+        let crashed = pod(json!({ "reason": "CrashLoopBackOff", "message": "back-off 10s" }));
+        assert_eq!(waiting(&crashed), ["CrashLoopBackOff: back-off 10s"]);
+        assert_eq!(waiting(&json!({})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn gives_hints_for_known_problems() {
+        for (problem, expected) in [
+            ("FailedScheduling: unbound immediate PersistentVolumeClaims", "--storage-class"),
+            ("FailedMount: MountVolume.SetUp failed: secret \"x\" not found", "deploy again"),
+            ("ImagePullBackOff: Back-off pulling image", "--image"),
+        ] {
+            assert!(hint(problem).unwrap().contains(expected), "{problem}");
+        }
+        assert_eq!(hint("FailedScheduling: 0/1 nodes are available"), None);
+    }
 }

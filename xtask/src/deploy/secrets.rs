@@ -11,9 +11,12 @@ use base64::{
 use serde_json::{Map, Value, json};
 
 use super::kubectl::{FIELD_MANAGER, Kubectl};
-use crate::manifests::{
-    SERVER, reference,
-    secrets::{ADMIN_TOKEN, ENCRYPTION_KEY},
+use crate::{
+    manifests::{
+        SERVER, reference,
+        secrets::{ADMIN_TOKEN, ENCRYPTION_KEY},
+    },
+    shell,
 };
 
 /// Makes the Secrets that are missing, and the entries of ours that are missing in those that are there.
@@ -30,16 +33,16 @@ pub(super) fn ensure(kubectl: &Kubectl<'_>, namespace: &str, secrets: &[Value]) 
         if there.is_none() {
             let mut secret = secret.clone();
             secret["stringData"] = Value::Object(entries);
-            kubectl.tell(&["create", FIELD_MANAGER, "-f", "-"], Some(secret.to_string()))?;
-            kubectl.environment.ui.good(&format!("{reference} made{named}"));
+            kubectl.run(&["create", FIELD_MANAGER, "-f", "-"], Some(secret.to_string()))?;
+            shell::success(&format!("{reference} made{named}"));
         } else if entries.is_empty() {
-            kubectl.environment.ui.good(&format!("{reference} is there and stays as it is"));
+            shell::success(&format!("{reference} is there and stays as it is"));
         } else {
             let patch = json!({ "stringData": entries }).to_string();
             let arguments =
                 ["patch", &reference, "--namespace", namespace, FIELD_MANAGER, "--patch-file=/dev/stdin"];
-            kubectl.tell(&arguments, Some(patch))?;
-            kubectl.environment.ui.good(&format!("{reference} completed{named}"));
+            kubectl.run(&arguments, Some(patch))?;
+            shell::success(&format!("{reference} completed{named}"));
         }
     }
     Ok(())

@@ -7,7 +7,10 @@ use anyhow::bail;
 use serde_json::Value;
 
 use super::{cluster, kubectl::Kubectl};
-use crate::{environment::Environment, manifests, ui::Ui};
+use crate::{
+    manifests,
+    shell::{self, Shell},
+};
 
 /// Longer than the grace period of the pod.
 const TERMINATION_TIMEOUT: &str = "--timeout=60s";
@@ -25,15 +28,14 @@ pub(crate) struct Args {
 }
 
 /// Removes everything of ours.
-pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
-    let kubectl = cluster::reach(environment, &args.target)?;
-    let ui = &environment.ui;
+pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
+    let kubectl = cluster::reach(shell, &args.target)?;
     let namespace = args.namespace.as_str();
     if !cluster::has_namespace(&kubectl, namespace)? {
-        ui.good(&format!("there is no namespace {namespace:?}, so nothing is left"));
+        shell::success(&format!("there is no namespace {namespace:?}, so nothing is left"));
         return Ok(());
     }
-    ui.title(&format!("Removing from namespace {namespace:?}"));
+    shell::title(&format!("Removing from namespace {namespace:?}"));
     let (data, others) = ours(&kubectl, namespace)?;
     warn_of_running_jobs(&kubectl, namespace)?;
     for reference in &others {
@@ -44,22 +46,22 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
     }
     for reference in &data {
         let question = format!("remove {reference} for ever, with what it holds?");
-        if agreed(environment, args, &question)? {
+        if agreed(args, &question) {
             delete(&kubectl, reference, Some(namespace))?;
         } else {
-            ui.note(&format!("{reference} stays"));
+            shell::note(&format!("{reference} stays"));
         }
     }
     let reference = format!("namespace/{namespace}");
     if cluster::is_ours(&kubectl, &reference, None)? {
         let question = format!("remove {reference} with everything in it, also what others have put there?");
-        if agreed(environment, args, &question)? {
+        if agreed(args, &question) {
             delete(&kubectl, &reference, None)?;
         } else {
-            ui.note(&format!("{reference} stays"));
+            shell::note(&format!("{reference} stays"));
         }
     } else {
-        ui.note(&format!("{reference} was not made by deploy and stays"));
+        shell::note(&format!("{reference} was not made by deploy and stays"));
     }
     Ok(())
 }
@@ -68,11 +70,11 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
 fn wait_for_termination(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
     let selector = format!("app.kubernetes.io/name={}", manifests::SERVER);
     let arguments = ["wait", "--for=delete", "pod", "-l", &selector, "-n", namespace, TERMINATION_TIMEOUT];
-    let answer = kubectl.said(&arguments, None)?;
+    let answer = kubectl.output_logged(&arguments, None)?;
     if !answer.status.success() {
-        kubectl.environment.ui.warning(&format!(
+        shell::warning(&format!(
             "the pod of the api-server may still be terminating: {}; a new api-server waits for it at most a minute",
-            answer.errors.trim()
+            answer.stderr.trim()
         ));
     }
     Ok(())
@@ -109,38 +111,32 @@ fn everything(namespace: &str) -> manifests::Settings {
 /// Kubernetes Jobs are not ours to remove here: an apply may be running in one.
 fn warn_of_running_jobs(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
     let selector = "app.kubernetes.io/managed-by=ephemeral-agents";
-    let answer = kubectl.ask(&["get", "jobs", "-n", namespace, "-l", selector, "-o", "json"])?;
+    let answer = kubectl.output(&["get", "jobs", "-n", namespace, "-l", selector, "-o", "json"])?;
     if !answer.status.success() {
         return Ok(());
     }
-    let jobs = super::json(&answer.output)?;
+    let jobs = super::json(&answer.stdout)?;
     let jobs = jobs["items"].as_array().cloned().unwrap_or_default();
     let running = jobs.iter().filter(|job| job["status"]["active"].as_i64().unwrap_or_default() > 0).count();
     if running > 0 {
-        kubectl.environment.ui.warning(&format!(
+        shell::warning(&format!(
             "{running} executors are running; without the api-server they cannot report, and their state stays with them"
         ));
     }
     Ok(())
 }
 
-fn agreed(environment: &Environment, args: &Args, question: &str) -> anyhow::Result<bool> {
-    if args.yes {
-        return Ok(true);
-    }
-    if !Ui::can_ask() {
-        return Ok(false);
-    }
-    Ok(environment.ui.confirm(question, &environment.interrupt)?)
+fn agreed(args: &Args, question: &str) -> bool {
+    args.yes || Shell::can_ask() && Shell::confirm(question)
 }
 
 fn delete(kubectl: &Kubectl<'_>, reference: &str, namespace: Option<&str>) -> anyhow::Result<()> {
     let mut arguments = vec!["delete", reference, "--ignore-not-found"];
     arguments.extend(namespace.iter().flat_map(|name| ["--namespace", name]));
-    let answer = kubectl.said(&arguments, None)?;
+    let answer = kubectl.output_logged(&arguments, None)?;
     if !answer.status.success() {
-        bail!("could not remove {reference}: {}", answer.errors.trim());
+        bail!("could not remove {reference}: {}", answer.stderr.trim());
     }
-    kubectl.environment.ui.good(&format!("{reference} removed"));
+    shell::success(&format!("{reference} removed"));
     Ok(())
 }

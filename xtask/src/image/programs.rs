@@ -1,209 +1,204 @@
-//! Gets the programs of the images: static ones, built here or given.
+//! The static programs of the images: built here, or given.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::{cmd::Cmd, environment::Environment, test::find_program};
-
-use super::architecture::{self, Architecture};
+use crate::{
+    shell::{Cmd, Shell},
+    test::find_program,
+};
 
 /// The profile in the root manifest.
 const PROFILE: &str = "image";
 
-/// One way to build static programs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Toolchain {
-    /// Target of Rust.
-    target: String,
-    /// C compilers, any of which will do; `SQLite` and the TLS library are C.
-    compilers: Vec<String>,
-    /// Whether code for this machine is built for another target than this machine's own; then the C compiler must be named.
-    cross: bool,
-    /// Debian package with such a compiler.
-    package: String,
+/// An architecture, by its name in images and in Debian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Architecture {
+    /// 64-bit Intel and AMD
+    Amd64,
+    /// 64-bit Arm
+    Arm64,
 }
 
-/// The ways for an architecture, the best first. musl is made for static programs. glibc works as well: since version 2.34
-/// it resolves names by `/etc/hosts` and DNS without loading a library.
-fn toolchains(architecture: Architecture, host: Option<Architecture>) -> [Toolchain; 2] {
-    let processor = architecture.of_compilers();
-    let cross = host != Some(architecture);
-    let mut musl = vec![format!("{processor}-linux-musl-gcc")];
-    if !cross {
-        musl.push("musl-gcc".to_owned());
+impl Architecture {
+    /// Returns the architecture of this machine.
+    pub(super) fn of_this_machine() -> anyhow::Result<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Ok(Self::Amd64),
+            "aarch64" => Ok(Self::Arm64),
+            other => bail!(
+                "no image is built for the architecture {other:?} of this machine; choose one with --arch"
+            ),
+        }
     }
-    let gnu = if cross { format!("{processor}-linux-gnu-gcc") } else { "cc".to_owned() };
-    let package =
-        if cross { format!("gcc-{}-linux-gnu", processor.replace('_', "-")) } else { "gcc".to_owned() };
-    [
-        Toolchain {
-            target: format!("{processor}-unknown-linux-musl"),
-            compilers: musl,
-            cross,
-            package: "musl-tools".to_owned(),
-        },
-        Toolchain { target: format!("{processor}-unknown-linux-gnu"), compilers: vec![gnu], cross, package },
-    ]
+
+    /// Returns the name in images and in Debian.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// Returns the name in the targets of Rust and of C compilers.
+    const fn of_compilers(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86_64",
+            Self::Arm64 => "aarch64",
+        }
+    }
+
+    /// Returns the number in the header of programs (`e_machine`).
+    const fn of_elf(self) -> u16 {
+        match self {
+            Self::Amd64 => 62,
+            Self::Arm64 => 183,
+        }
+    }
 }
 
-/// Takes the first toolchain that is complete.
+/// Builds static programs with the profile for images.
 ///
 /// # Errors
-/// None is; the text says what each one lacks.
-fn choose(
-    toolchains: &[Toolchain],
+/// No toolchain for static programs is complete, or the build fails.
+pub(super) fn build(
+    shell: &Shell,
+    architecture: Architecture,
+    names: &[&str],
+) -> anyhow::Result<Vec<PathBuf>> {
+    let has_target = |target: &str| {
+        let folder = Cmd::new("rustc", ["--print", "target-libdir", "--target", target]).output(shell);
+        folder.is_ok_and(|folder| folder.status.success() && Path::new(folder.stdout.trim()).is_dir())
+    };
+    let is_host = Architecture::of_this_machine().ok() == Some(architecture);
+    let (target, compiler) =
+        choose_toolchain(architecture, is_host, has_target, |name| shell.find_program(name).is_some())?;
+    let variable = target.replace('-', "_");
+    let upper = variable.to_uppercase();
+    // The second flag: a static glibc would read random bytes from /dev, the kernel has a call for them.
+    let flags = "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"";
+    let mut command = Cmd::cargo(["build", "--locked", "--message-format=json-render-diagnostics"])
+        .args(["--profile", PROFILE, "--target", &target])
+        .args(names.iter().flat_map(|name| ["-p", name]))
+        .env(&format!("CARGO_TARGET_{upper}_RUSTFLAGS"), flags);
+    if compiler != "cc" {
+        command = command
+            .env(&format!("CC_{variable}"), &compiler)
+            .env(&format!("CARGO_TARGET_{upper}_LINKER"), &compiler);
+    }
+    let messages = command.read(shell)?;
+    let find =
+        |name: &&str| find_program(&messages, name).with_context(|| format!("cargo built no {name:?}"));
+    names.iter().map(find).collect()
+}
+
+/// Returns target and C compiler (SQLite and the TLS library are C): musl if it is complete, else glibc. Since version 2.34 a static
+/// glibc resolves names by `/etc/hosts` and DNS without loading a library.
+fn choose_toolchain(
+    architecture: Architecture,
+    is_host: bool,
     has_target: impl Fn(&str) -> bool,
     has_program: impl Fn(&str) -> bool,
-) -> anyhow::Result<(&Toolchain, &str)> {
-    let mut lacking = Vec::new();
-    for toolchain in toolchains {
-        let compiler = toolchain.compilers.iter().find(|name| has_program(name));
-        match (has_target(&toolchain.target), compiler) {
-            (true, Some(compiler)) => return Ok((toolchain, compiler)),
-            (target, compiler) => {
-                let mut missing = Vec::new();
-                if !target {
-                    missing.push(format!("`rustup target add {}`", toolchain.target));
-                }
-                if compiler.is_none() {
-                    let names = toolchain.compilers.join(" or ");
-                    missing.push(format!("the C compiler {names} (Debian: {})", toolchain.package));
-                }
-                lacking.push(format!("{} needs {}", toolchain.target, missing.join(" and ")));
-            }
+) -> anyhow::Result<(String, String)> {
+    let processor = architecture.of_compilers();
+    let musl = if is_host { "musl-gcc".to_owned() } else { format!("{processor}-linux-musl-gcc") };
+    let gnu = if is_host { "cc".to_owned() } else { format!("{processor}-linux-gnu-gcc") };
+    for (library, compiler) in [("musl", &musl), ("gnu", &gnu)] {
+        let target = format!("{processor}-unknown-linux-{library}");
+        if has_target(&target) && has_program(compiler) {
+            return Ok((target, compiler.clone()));
         }
     }
     bail!(
-        "no toolchain for static programs is complete: {}; or give programs that were built elsewhere with --programs",
-        lacking.join("; ")
+        "no toolchain for static {} programs is complete: either `rustup target add {processor}-unknown-linux-musl` and the \
+         C compiler {musl}, or `rustup target add {processor}-unknown-linux-gnu` and {gnu} (Debian: gcc-{}-linux-gnu); \
+         or use programs that were built elsewhere with --programs",
+        architecture.name(),
+        processor.replace('_', "-"),
     )
 }
 
-/// Builds programs for an architecture, with the profile for images.
+/// Checks that a program is for an architecture, and that it needs no dynamic loader if it must be static.
 ///
 /// # Errors
-/// There is no toolchain for it, or the build fails.
-pub(super) fn build(
-    environment: &Environment,
-    architecture: Architecture,
-    names: &[&'static str],
-) -> anyhow::Result<Vec<PathBuf>> {
-    let candidates = toolchains(architecture, Architecture::of_this_machine().ok());
-    let libraries = |target: &str| {
-        let folder = Cmd::new("rustc", ["--print", "target-libdir", "--target", target]).read(environment);
-        folder.is_ok_and(|folder| Path::new(folder.trim()).is_dir())
-    };
-    let (toolchain, compiler) =
-        choose(&candidates, libraries, |name| environment.find_program(name).is_some())?;
-    let messages = build_command(toolchain, compiler, names).read(environment)?;
-    names
-        .iter()
-        .map(|name| find_program(&messages, name).with_context(|| format!("cargo built no program {name:?}")))
-        .collect()
-}
-
-fn build_command(toolchain: &Toolchain, compiler: &str, names: &[&str]) -> Cmd {
-    let target = &toolchain.target;
-    let variable = target.replace('-', "_");
-    let mut build = Cmd::cargo(["build", "--locked", "--message-format=json-render-diagnostics"])
-        .args(["--profile", PROFILE, "--target", target])
-        .args(names.iter().flat_map(|name| ["-p", name]))
-        // The second flag asks the kernel for random bytes: a static glibc would otherwise read them from /dev.
-        .env(
-            &format!("CARGO_TARGET_{}_RUSTFLAGS", variable.to_uppercase()),
-            "-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"",
-        );
-    if toolchain.cross || compiler != "cc" {
-        build = build
-            .env(&format!("CC_{variable}"), compiler)
-            .env(&format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), compiler);
-    }
-    build
-}
-
-/// Takes programs that were built elsewhere.
-///
-/// # Errors
-/// The folder lacks one.
-pub(super) fn given(folder: &Path, names: &[&'static str]) -> anyhow::Result<Vec<PathBuf>> {
-    names
-        .iter()
-        .map(|name| {
-            let path = folder.join(name);
-            ensure!(path.is_file(), "there is no program {path:?}");
-            Ok(path)
-        })
-        .collect()
-}
-
-/// Checks that a program runs in an image that has no libraries.
-///
-/// # Errors
-/// It is for another processor, or needs a loader.
-pub(super) fn expect_static(path: &Path, architecture: Architecture) -> anyhow::Result<()> {
-    let program = architecture::expect(path, architecture)?;
-    ensure!(program.is_static, "{path:?} needs a loader and libraries, expected a static program");
+/// It is not.
+pub(super) fn check(path: &Path, architecture: Architecture, must_be_static: bool) -> anyhow::Result<()> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (machine, is_static) =
+        parse_elf(&bytes).with_context(|| format!("{} is not a 64-bit Linux program", path.display()))?;
+    ensure!(machine == architecture.of_elf(), "{} is not for {}", path.display(), architecture.name());
+    ensure!(
+        is_static || !must_be_static,
+        "{} is dynamically linked, expected a static program",
+        path.display()
+    );
     Ok(())
+}
+
+/// Returns the machine and whether no segment names a loader (ELF, 64 bit, little endian).
+fn parse_elf(bytes: &[u8]) -> Option<(u16, bool)> {
+    const LOADER: u32 = 3;
+    let u16_at = |at: usize| Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?));
+    let u32_at = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    // The upper half of the offset is zero in every real program.
+    let (start, size, count) = (u32_at(32)?, u16_at(54)?, u16_at(56)?);
+    let segments = (0..count).map(|number| u32_at(start as usize + usize::from(size) * usize::from(number)));
+    let kinds: Vec<_> = segments.collect::<Option<_>>()?;
+    Some((u16_at(18)?, !kinds.contains(&LOADER)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const AMD64: Architecture = Architecture::Amd64;
-
-    fn targets<'a>(list: &'a [&str]) -> impl Fn(&str) -> bool + 'a {
-        move |name| list.contains(&name)
+    fn program(machine: u16, segment: u32) -> Vec<u8> {
+        let mut bytes = vec![0; 64 + 56];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        bytes[32] = 64;
+        bytes[54] = 56;
+        bytes[56] = 1;
+        bytes[64..68].copy_from_slice(&segment.to_le_bytes());
+        bytes
     }
 
     #[test]
-    fn musl_is_taken_where_it_is_complete_and_else_glibc() {
-        let both = ["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"];
-        let ways = toolchains(AMD64, Some(AMD64));
-        let chosen = |has: &[&str]| {
-            let (toolchain, compiler) = choose(&ways, targets(&both), targets(has)).unwrap();
-            (toolchain.target.clone(), compiler.to_owned())
-        };
-        assert_eq!(chosen(&["cc", "musl-gcc"]), (both[0].to_owned(), "musl-gcc".to_owned()));
-        assert_eq!(chosen(&["cc"]), (both[1].to_owned(), "cc".to_owned()));
-    }
-
-    #[test]
-    fn without_a_toolchain_the_text_says_what_is_missing_for_each() {
-        let ways = toolchains(Architecture::Arm64, Some(AMD64));
-        let refused = choose(&ways, targets(&["aarch64-unknown-linux-gnu"]), targets(&["cc", "musl-gcc"]))
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            refused,
-            "no toolchain for static programs is complete: aarch64-unknown-linux-musl needs \
-             `rustup target add aarch64-unknown-linux-musl` and the C compiler aarch64-linux-musl-gcc (Debian: musl-tools); \
-             aarch64-unknown-linux-gnu needs the C compiler aarch64-linux-gnu-gcc (Debian: gcc-aarch64-linux-gnu); \
-             or give programs that were built elsewhere with --programs"
-        );
-    }
-
-    #[test]
-    fn a_build_for_another_processor_names_its_compiler_to_cargo_and_to_c() {
-        let [_, gnu] = toolchains(Architecture::Arm64, Some(AMD64));
-        let shown = build_command(&gnu, "aarch64-linux-gnu-gcc", &["executor"]).to_string();
-        for part in [
-            "CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc ",
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc ",
-            "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-C target-feature=+crt-static ",
-            " --profile image --target aarch64-unknown-linux-gnu -p executor",
-        ] {
-            assert!(shown.contains(part), "{part:?} is not in {shown:?}");
+    fn parses_machine_and_linking_of_a_program() {
+        assert_eq!(parse_elf(&program(62, 1)), Some((62, true)));
+        assert_eq!(parse_elf(&program(183, 3)), Some((183, false)));
+        for other in [&b"#!/bin/sh\n"[..], b"", &program(62, 1)[..60]] {
+            assert_eq!(parse_elf(other), None);
         }
     }
 
     #[test]
-    fn a_program_that_needs_a_loader_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("executor");
-        std::fs::write(&file, super::super::stand_in::program(elf::abi::EM_X86_64, false)).unwrap();
-        let refused = expect_static(&file, AMD64).unwrap_err().to_string();
-        assert!(refused.ends_with("needs a loader and libraries, expected a static program"), "{refused}");
+    fn this_test_is_dynamically_linked_or_static() {
+        let own = fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(parse_elf(&own).unwrap().0, Architecture::of_this_machine().unwrap().of_elf());
+    }
+
+    #[test]
+    fn prefers_musl_and_lists_what_is_missing() {
+        let choose = |is_host, has: &[&str]| {
+            let has = |name: &str| has.contains(&name);
+            choose_toolchain(Architecture::Amd64, is_host, has, has)
+                .map(|(target, compiler)| format!("{target} {compiler}"))
+        };
+        let (musl, gnu) = ("x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu");
+        assert_eq!(choose(true, &[musl, gnu, "musl-gcc", "cc"]).unwrap(), format!("{musl} musl-gcc"));
+        assert_eq!(choose(true, &[musl, gnu, "cc"]).unwrap(), format!("{gnu} cc"));
+        assert_eq!(
+            choose(false, &[gnu, "x86_64-linux-gnu-gcc"]).unwrap(),
+            format!("{gnu} x86_64-linux-gnu-gcc")
+        );
+        let error = choose(false, &[gnu, "cc"]).unwrap_err().to_string();
+        assert!(error.contains("x86_64-linux-musl-gcc") && error.contains("gcc-x86-64-linux-gnu"), "{error}");
     }
 }

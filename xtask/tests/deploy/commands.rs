@@ -1,4 +1,4 @@
-//! What `deploy` and `undeploy` do, step by step, with a `kubectl` that remembers what it is told and answers from files.
+//! The calls of `deploy` and `undeploy`, recorded by a `kubectl` that answers from files.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Output};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::support::{by_name, objects, output_of, variable, xtask};
 
-/// Objects that are there lie in files `KIND-NAME.json`.
+/// Objects of the cluster are files `KIND-NAME.json`.
 const KUBECTL: &str = r#"#!/bin/sh
 cd "$(dirname "$0")" || exit 9
 echo "$*" >> calls
@@ -15,6 +15,7 @@ case " $* " in
   *" config get-contexts "*) cat contexts ;;
   *" config current-context "*) head -n 1 contexts ;;
   *" version "*) echo '{"serverVersion":{"gitVersion":"v1.36.2"}}' ;;
+  *" rollout status "*) [ ! -e rollout-hangs ] ;;
   *" get pods "*) cat pods.json ;;
   *" get events "*|*" get jobs "*) echo '{"items":[]}' ;;
   *" get namespace "*) [ ! -e namespace-terrakube.json ] || echo namespace/terrakube ;;
@@ -25,7 +26,7 @@ case " $* " in
 esac
 "#;
 
-/// A cluster that is nothing but files.
+/// A cluster of files.
 struct Cluster(TempDir);
 
 impl Cluster {
@@ -37,11 +38,6 @@ impl Cluster {
         let cluster = Self(folder);
         cluster.write("contexts", "here\nthere\n");
         cluster.write("pods.json", r#"{"items":[]}"#);
-        let status =
-            json!({ "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1 });
-        let deployment =
-            json!({ "metadata": { "generation": 1 }, "spec": { "replicas": 1 }, "status": status });
-        cluster.write("deployment-ephemeral-agents-api.json", &deployment.to_string());
         cluster
     }
 
@@ -49,7 +45,7 @@ impl Cluster {
         fs::write(self.0.path().join(name), text).unwrap();
     }
 
-    /// Puts an object there, written by somebody.
+    /// Creates an object with this field manager.
     fn put(&self, reference: &str, manager: &str, data: &Value) {
         let object = json!({ "metadata": { "managedFields": [{ "manager": manager }] }, "data": data });
         self.write(&format!("{}.json", reference.replace('/', "-")), &object.to_string());
@@ -72,7 +68,7 @@ impl Cluster {
         calls.lines().filter(is_meant).map(str::to_owned).collect()
     }
 
-    /// The objects that were deleted, in order.
+    /// Returns the deleted objects, in order.
     fn deleted(&self) -> Vec<String> {
         let word = |call: &String| call.split(' ').find(|word| word.contains('/')).map(str::to_owned);
         self.calls("delete").iter().filter_map(word).collect()
@@ -85,7 +81,7 @@ fn errors(output: &Output) -> String {
 }
 
 #[test]
-fn the_first_deployment_makes_secrets_whose_values_stand_on_no_command_line() {
+fn first_deployment_creates_secrets_without_their_values_on_a_command_line() {
     let cluster = Cluster::new();
     let said = output_of(&cluster.run(&["deploy"]));
     let created: Vec<Value> = serde_json::Deserializer::from_str(&cluster.read("created"))
@@ -100,11 +96,11 @@ fn the_first_deployment_makes_secrets_whose_values_stand_on_no_command_line() {
         let value = value.as_str().unwrap();
         assert!(value.len() > 40 && !said.contains(value) && !cluster.read("calls").contains(value));
     }
-    // The namespace must be there before the Secrets, and these before the pod that mounts them.
+    // The namespace must exist before the Secrets, and these before the pod that mounts them.
     let order: Vec<_> = cluster.read("calls").lines().map(str::to_owned).collect();
     let place = |verb: &str| order.iter().position(|call| call.contains(verb)).unwrap();
     assert!(place(" apply ") < place(" create ") && cluster.calls("apply").len() == 2, "{order:#?}");
-    assert!(order.last().unwrap().contains(" get "), "{order:#?}");
+    assert!(order.last().unwrap().contains(" rollout status "), "{order:#?}");
     let applied = by_name(objects(&cluster.read("applied")));
     assert!(
         applied.contains_key("Namespace/terrakube")
@@ -115,7 +111,7 @@ fn the_first_deployment_makes_secrets_whose_values_stand_on_no_command_line() {
 }
 
 #[test]
-fn a_later_deployment_keeps_what_the_secrets_hold() {
+fn later_deployment_keeps_the_values_of_secrets() {
     let cluster = Cluster::new();
     cluster.put("namespace/terrakube", "ephemeral-agents", &json!({}));
     cluster.put(
@@ -123,16 +119,20 @@ fn a_later_deployment_keeps_what_the_secrets_hold() {
         "ephemeral-agents",
         &json!({ "encryption-key": "eA==", "admin-token": "eQ==" }),
     );
-    cluster.put("secret/terrakube-executor-secrets", "somebody", &json!({ "AWS_ACCESS_KEY_ID": "eg==" }));
+    cluster.put(
+        "secret/terrakube-executor-secrets",
+        "another-client",
+        &json!({ "AWS_ACCESS_KEY_ID": "eg==" }),
+    );
     output_of(&cluster.run(&["deploy"]));
     assert_eq!((cluster.read("created"), cluster.read("patched")), (String::new(), String::new()));
 }
 
 #[test]
-fn only_an_entry_that_is_missing_is_added() {
+fn adds_only_missing_entries_to_a_secret() {
     let cluster = Cluster::new();
-    cluster.put("secret/ephemeral-agents-api", "somebody", &json!({ "encryption-key": "eA==" }));
-    cluster.put("secret/terrakube-executor-secrets", "somebody", &json!({}));
+    cluster.put("secret/ephemeral-agents-api", "another-client", &json!({ "encryption-key": "eA==" }));
+    cluster.put("secret/terrakube-executor-secrets", "another-client", &json!({}));
     output_of(&cluster.run(&["deploy"]));
     let patch: Value = serde_json::from_str(&cluster.read("patched")).unwrap();
     assert_eq!(patch["stringData"].as_object().unwrap().keys().collect::<Vec<_>>(), ["admin-token"]);
@@ -140,7 +140,7 @@ fn only_an_entry_that_is_missing_is_added() {
 }
 
 #[test]
-fn a_namespace_of_somebody_else_is_not_touched() {
+fn namespace_of_another_field_manager_is_unchanged() {
     let cluster = Cluster::new();
     cluster.put("namespace/terrakube", "kubectl-create", &json!({}));
     output_of(&cluster.run(&["deploy"]));
@@ -150,11 +150,11 @@ fn a_namespace_of_somebody_else_is_not_touched() {
 }
 
 #[test]
-fn the_extended_role_goes_with_the_option_if_it_was_ours() {
+fn extended_role_is_deleted_without_its_option_if_deploy_created_it() {
     let role = "role/terrakube-api-extended-role";
     for (manager, options, expected) in [
         ("ephemeral-agents", &["deploy"][..], &[role][..]),
-        ("somebody", &["deploy"], &[]),
+        ("another-client", &["deploy"], &[]),
         ("ephemeral-agents", &["deploy", "--extended-role"], &[]),
     ] {
         let cluster = Cluster::new();
@@ -165,7 +165,7 @@ fn the_extended_role_goes_with_the_option_if_it_was_ours() {
 }
 
 #[test]
-fn a_dry_run_asks_no_cluster_and_shows_no_value() {
+fn dry_run_calls_no_cluster_and_prints_no_secret_value() {
     let cluster = Cluster::new();
     let printed = output_of(&cluster.run(&["deploy", "--dry-run", "--context=nowhere"]));
     assert_eq!(cluster.read("calls"), "");
@@ -174,7 +174,7 @@ fn a_dry_run_asks_no_cluster_and_shows_no_value() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_meant_is_told_with_those_that_can() {
+fn error_for_an_unknown_context_lists_the_known_ones() {
     let cluster = Cluster::new();
     let text = errors(&cluster.run(&["deploy", "--context=nowhere"]));
     assert!(text.contains("\"nowhere\"") && text.contains("\"here\", \"there\""), "{text}");
@@ -186,17 +186,16 @@ fn a_cluster_that_cannot_be_meant_is_told_with_those_that_can() {
 }
 
 #[test]
-fn a_rollout_that_hangs_is_explained_with_what_to_do() {
+fn rollout_timeout_is_explained_with_a_hint() {
     let cluster = Cluster::new();
-    let deployment = json!({ "metadata": { "generation": 2 }, "spec": { "replicas": 1 }, "status": { "observedGeneration": 2 } });
-    cluster.write("deployment-ephemeral-agents-api.json", &deployment.to_string());
+    cluster.write("rollout-hangs", "");
     let waiting = json!({ "reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\"" });
     let status = json!({ "containerStatuses": [{ "state": { "waiting": waiting } }] });
     cluster.write("pods.json", &json!({ "items": [{ "metadata": {}, "status": status }] }).to_string());
     let output = cluster.run(&["deploy", "--timeout=0"]);
     let said = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(
-        said.contains("ImagePullBackOff: Back-off pulling image") && said.contains("hint: name an image"),
+        said.contains("ImagePullBackOff: Back-off pulling image") && said.contains("hint: choose an image"),
         "{said}"
     );
     let text = errors(&output);
@@ -204,7 +203,7 @@ fn a_rollout_that_hangs_is_explained_with_what_to_do() {
 }
 
 #[test]
-fn undeploy_removes_data_only_when_that_was_agreed() {
+fn undeploy_deletes_data_only_after_confirmation() {
     let ours = [
         "deployment/ephemeral-agents-api",
         "role/terrakube-api-role",
@@ -216,8 +215,8 @@ fn undeploy_removes_data_only_when_that_was_agreed() {
     for reference in ours {
         cluster.put(reference, "ephemeral-agents", &json!({}));
     }
-    cluster.put("secret/terrakube-executor-secrets", "somebody", &json!({}));
-    // There is no terminal in a test, so nobody can be asked, and the answer is no.
+    cluster.put("secret/terrakube-executor-secrets", "another-client", &json!({}));
+    // A test has no terminal for the question, so the answer is no.
     let said = output_of(&cluster.run(&["undeploy"]));
     assert_eq!(cluster.deleted(), ["deployment/ephemeral-agents-api", "role/terrakube-api-role"]);
     assert!(said.contains("secret/ephemeral-agents-api stays"), "{said}");

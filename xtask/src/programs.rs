@@ -5,13 +5,12 @@ use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 use anyhow::{Context as _, bail};
 
 use crate::{
-    cmd::Cmd,
-    environment::Environment,
+    shell::{self, Cmd, Shell},
     test::{build, build_demo, find_program},
 };
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {
+pub(crate) struct DemoArgs {
     /// Approve the plan without a question
     #[arg(long)]
     yes: bool,
@@ -32,15 +31,15 @@ pub(crate) struct E2eArgs {
 }
 
 /// Builds and runs the demo.
-pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> {
-    if ["terraform", "tofu"].iter().all(|tool| environment.find_program(tool).is_none()) {
+pub(crate) fn run_demo(shell: &Shell, args: &DemoArgs) -> anyhow::Result<()> {
+    if ["terraform", "tofu"].iter().all(|tool| shell.find_program(tool).is_none()) {
         bail!(
             "neither terraform nor tofu is on your PATH: install one of them \
              (https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install)"
         );
     }
-    environment.ui.title("Building the api-server and the executor");
-    let messages = build_demo(environment)?;
+    shell::title("Building the api-server and the executor");
+    let messages = build_demo(shell)?;
     let mut command =
         Command::new(find_program(&messages, "demo").context("cargo built no program \"demo\"")?);
     command.args(args.yes.then_some("--yes")).args(args.keep.then_some("--keep"));
@@ -51,11 +50,11 @@ pub(crate) fn run(environment: &Environment, args: &Args) -> anyhow::Result<()> 
 }
 
 /// Builds and runs the end-to-end scenarios.
-pub(crate) fn run_e2e(environment: &Environment, args: &E2eArgs) -> anyhow::Result<()> {
-    environment.ui.title("Building the api-server, the executor and the scenarios");
+pub(crate) fn run_e2e(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
+    shell::title("Building the api-server, the executor and the scenarios");
     let packages = ["-p", "api-server", "-p", "executor", "-p", "e2e", "-p", "k8s-backend"];
     let what = [&packages[..], &["--bins", "--example", "process_cluster"]].concat();
-    let messages = build(environment, &what)?;
+    let messages = build(shell, &what)?;
     let mut command = Command::new(find_program(&messages, "e2e").context("cargo built no program \"e2e\"")?);
     command.args(&args.arguments);
     replace(command)
@@ -68,12 +67,12 @@ fn replace(mut command: Command) -> anyhow::Result<()> {
 
 /// Runs the built demo and the built main job, as `cargo xtask ci` does.
 pub(crate) fn run_built(
-    environment: &Environment,
+    shell: &Shell,
     messages: &str,
     program: &str,
     arguments: &[&str],
 ) -> anyhow::Result<()> {
     let path =
         find_program(messages, program).with_context(|| format!("cargo built no program {program:?}"))?;
-    Cmd::new(&path.display().to_string(), arguments.iter().copied()).run(environment)
+    Cmd::new(&path.display().to_string(), arguments.iter().copied()).run(shell)
 }
