@@ -21,11 +21,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use futures::{StreamExt as _, stream};
 use job_spec::labels;
-use k8s_backend::{JobRules, KubeBackend, KubeOptions};
-use kube::{
+use k8s_backend::kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use k8s_backend::{JobRules, KubeBackend, KubeOptions};
 
 use self::{
     catalog::{SCENARIOS, Scenario},
