@@ -1,4 +1,4 @@
-//! Tolerations of workspaces.
+//! Tolerations of workspaces: which taints of nodes the pod tolerates.
 //!
 //! One entry is `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`. Start at [`Tolerations`].
 
