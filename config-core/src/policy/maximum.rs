@@ -8,12 +8,6 @@ use crate::{
 };
 
 impl Rules {
-    /// Returns whether there is a maximum of anything.
-    #[must_use]
-    pub fn has_maximum(&self) -> bool {
-        !self.maximum.is_empty() || self.deadline.is_some()
-    }
-
     /// Compares what a workspace requests with the maximum. Where it sets no limit, the maximum becomes the limit; a value above
     /// is a problem, unless the operator's settings file sets it.
     #[must_use]

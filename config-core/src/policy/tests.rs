@@ -311,16 +311,31 @@ fn maximum_above_the_default_deadline_changes_nothing() {
 }
 
 #[test]
-fn has_maximum_of_amounts_or_deadline() {
-    for (text, expected) in [
-        ("", false),
-        ("[default]\npod-security = 'restricted'\n", false),
-        ("[default.maximum]\ncpu = '1'\n", true),
-        ("[default.maximum]\ndeadline = '1h'\n", true),
-        ("[default.maximum]\ncpu = '1'\ndeadline = '1h'\n", true),
-    ] {
-        assert_eq!(rules(text).has_maximum(), expected, "{text:?}");
-    }
+fn validate_reports_every_problem_of_every_step_kind_once() {
+    let text = "[default]\nforbid = ['PVC_CLAIM_NAME']\n[default.maximum]\ncpu = '2'\n";
+    let found = variables(
+        SourceName::Global,
+        &[
+            ("EPHEMERAL_CONFIG_IMAGE", "x"),
+            ("EPHEMERAL_CONFIG_TOLERATIONS", "a:X;b:Y"),
+            ("EPHEMERAL_CPU_LIMIT_APPLY", "3"),
+            ("EPHEMERAL_CPU_LIMT", "1"),
+            ("PVC_CLAIM_NAME", "x"),
+        ],
+    );
+    let problems = rules(text).validate(&found).unwrap_err();
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.origin.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "EPHEMERAL_CONFIG_IMAGE",
+            "EPHEMERAL_CONFIG_TOLERATIONS",
+            "EPHEMERAL_CONFIG_TOLERATIONS",
+            "EPHEMERAL_CPU_LIMIT_APPLY",
+            "EPHEMERAL_CPU_LIMT",
+            "PVC_CLAIM_NAME",
+        ]
+    );
 }
 
 proptest! {

@@ -55,19 +55,6 @@ enum Fault {
 }
 
 impl Seconds {
-    /// Creates a span of that many hours.
-    #[must_use]
-    pub const fn from_hours(hours: u16) -> Self {
-        // 65,535 hours are fewer than 2³¹ seconds, and a `u16` always fits.
-        Self(hours as i32 * 60 * 60)
-    }
-
-    /// Creates a span of that many minutes.
-    #[must_use]
-    pub const fn from_minutes(minutes: u16) -> Self {
-        Self(minutes as i32 * 60)
-    }
-
     /// Returns the number of seconds, which is not negative.
     #[must_use]
     pub const fn get(self) -> i32 {
@@ -236,11 +223,8 @@ mod tests {
     }
 
     #[test]
-    fn creates_spans_from_hours_and_minutes() {
-        assert_eq!(Seconds::from_hours(6), "6h".parse().unwrap());
-        assert_eq!(Seconds::from_hours(u16::MAX), "65535h".parse().unwrap());
-        assert_eq!(Seconds::from_minutes(5), "300".parse().unwrap());
-        assert_eq!(Duration::from(Seconds::from_minutes(5)), Duration::from_mins(5));
+    fn converts_to_duration() {
+        assert_eq!(Duration::from("5m".parse::<Seconds>().unwrap()), Duration::from_mins(5));
     }
 
     proptest! {
