@@ -1,11 +1,9 @@
 //! Repeats requests while the api-server is unavailable: the only retries of this crate.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+use std::{future::Future, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder, Retryable};
+use tokio::time::Instant;
 
 use super::error::{ApiError, ErrorKind};
 use crate::error_chain::chain;
@@ -42,4 +40,61 @@ where
             tracing::warn!(?delay, "{}; retrying", chain(error));
         })
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Retries a request that fails in this way before it succeeds; returns the result and the number of tries.
+    async fn tries(
+        failures: usize,
+        kind: ErrorKind,
+        give_up: impl Fn() -> bool,
+    ) -> (Result<(), ErrorKind>, usize) {
+        let count = Cell::new(0);
+        let request = || {
+            count.set(count.get() + 1);
+            std::future::ready(if count.get() > failures { Ok(()) } else { Err(ApiError::scripted(kind)) })
+        };
+        let result = retry(Duration::from_mins(2), give_up, request).await;
+        (result.map_err(|error| error.kind), count.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_while_server_is_unavailable() {
+        assert_eq!(tries(9, ErrorKind::Unavailable, || false).await, (Ok(()), 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn returns_other_errors_at_once() {
+        for kind in [ErrorKind::Conflict, ErrorKind::Closed, ErrorKind::NotFound, ErrorKind::Refused] {
+            assert_eq!(tries(9, kind, || false).await, (Err(kind), 1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_after_the_timeout_or_on_request() {
+        let started = Instant::now();
+        let (result, count) = tries(usize::MAX, ErrorKind::Unavailable, || false).await;
+        assert_eq!(result, Err(ErrorKind::Unavailable));
+        assert!(count > 10, "{count} tries");
+        let waited = started.elapsed().as_secs();
+        assert!((120..=130).contains(&waited), "{waited} seconds");
+        assert_eq!(tries(9, ErrorKind::Unavailable, || true).await, (Err(ErrorKind::Unavailable), 1));
+    }
+
+    #[test]
+    fn delays_grow_to_a_limit_with_jitter() {
+        let delays: Vec<_> = delays().take(20).collect();
+        assert!(
+            delays[0] >= Duration::from_millis(100) && delays[0] <= Duration::from_millis(200),
+            "{delays:?}"
+        );
+        // Jitter adds up to the delay itself.
+        assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(10)), "{delays:?}");
+        assert!(delays[19] >= Duration::from_secs(5), "{delays:?}");
+    }
 }
