@@ -1,7 +1,8 @@
-//! The sentences that users read about the course of their jobs: in the message of a job, a step or an attempt.
+//! The sentences that users read about the course of their jobs: in the message of a job, a step or an
+//! attempt.
 //!
-//! `k8s-backend` reports causes and waits in the terms of Kubernetes; here they become sentences for users of Terraform, with the
-//! advice of [`advice`]. Nothing else in this server writes such a sentence.
+//! `k8s-backend` reports causes and waits in the terms of Kubernetes; here they become sentences for users of
+//! Terraform, with the advice of [`advice`]. Nothing else in this server writes such a sentence.
 
 use k8s_backend::{Cause, Waiting};
 

@@ -1,7 +1,9 @@
-//! Drives jobs to their end: one task per open job calls [`decide()`], carries out the action, and waits for a change.
+//! Drives jobs to their end: one task per open job calls [`decide()`], carries out the action, and waits for
+//! a change.
 //!
-//! The tasks keep nothing that is not in the store, so that a server that was killed continues by starting them again. They are
-//! woken by the routes (a user or an executor has stored something) and by the phases that the backend reports.
+//! The tasks keep nothing that is not in the store, so that a server that was killed continues by starting
+//! them again. They are woken by the routes (a user or an executor has stored something) and by the phases
+//! that the backend reports.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -27,8 +29,8 @@ pub struct Orchestrator {
 }
 
 impl Orchestrator {
-    /// Starts the orchestrator with all open jobs of the store; it stops when `shutdown` is cancelled. The task never ends
-    /// by itself before that: a server whose orchestrator has ended must end too.
+    /// Starts the orchestrator with all open jobs of the store; it stops when `shutdown` is cancelled. The
+    /// task never ends by itself before that: a server whose orchestrator has ended must end too.
     #[must_use]
     pub fn start(services: Arc<Services>, shutdown: CancellationToken) -> (Self, JoinHandle<()>) {
         let (wakes, woken) = mpsc::unbounded_channel();
@@ -97,7 +99,8 @@ impl Supervisor {
         self.running.insert(job_id, (task.id(), changed));
     }
 
-    /// Continues after the task of a job: wakes the jobs that wait for its workspace, or starts a task again that panicked.
+    /// Continues after the task of a job: wakes the jobs that wait for its workspace, or starts a task again
+    /// that panicked.
     async fn after(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match &ended {
             Ok((id, ())) => *id,

@@ -1,8 +1,9 @@
-//! Measures how fast Jobs are handed to a cluster: `cargo run --release -p k8s-backend --example dispatch -- [JOBS] [CONTEXT]`.
+//! Measures how fast Jobs are handed to a cluster: `cargo run --release -p k8s-backend --example dispatch --
+//! [JOBS] [CONTEXT]`.
 //!
-//! The same Jobs are sent through the backend and, in the same run and over the same client, by a bare loop of POSTs. Without a
-//! context they go to the API server in memory, which then is a process of its own, so that its memory is not counted.
-//! `cargo xtask bench dispatch` starts this.
+//! The same Jobs are sent through the backend and, in the same run and over the same client, by a bare loop
+//! of POSTs. Without a context they go to the API server in memory, which then is a process of its own, so
+//! that its memory is not counted. `cargo xtask bench dispatch` starts this.
 
 #![expect(clippy::print_stdout, reason = "a program prints its result")]
 
@@ -46,14 +47,14 @@ async fn main() -> Outcome<()> {
         let namespace = config.default_namespace.clone();
         return measure(Client::try_from(config)?, &namespace, jobs).await;
     }
-    let (_double, url) = start_double()?;
+    let (_server, url) = start_server()?;
     measure(Client::try_from(Config::new(url.parse()?))?, "terrakube", jobs).await
 }
 
 /// A process that ends with its owner.
-struct Double(Child);
+struct Server(Child);
 
-impl Drop for Double {
+impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
         let _ = self.0.kill();
@@ -61,15 +62,15 @@ impl Drop for Double {
     }
 }
 
-fn start_double() -> Outcome<(Double, String)> {
+fn start_server() -> Outcome<(Server, String)> {
     let program = std::env::current_exe()?;
     let mut child =
         Command::new(program).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-    let output = child.stdout.take().ok_or("the double has no output")?;
-    let double = Double(child);
+    let output = child.stdout.take().ok_or("the server in memory has no output")?;
+    let server = Server(child);
     let mut url = String::new();
     BufReader::new(output).read_line(&mut url)?;
-    Ok((double, url.trim().to_owned()))
+    Ok((server, url.trim().to_owned()))
 }
 
 /// Serves the API server in memory until standard input ends.
@@ -84,7 +85,8 @@ async fn serve() -> Outcome<()> {
 async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
     let api: Api<Job> = Api::namespaced(client.clone(), namespace);
     let backend = KubeBackend::new(client, KubeOptions::new().namespace(namespace).managed_by(MANAGED_BY.1));
-    // Both sides in turn, and the median of many short rounds: on a busy machine a single pause decides a mean.
+    // Both sides in turn, and the median of many short rounds: on a busy machine a single pause decides a
+    // mean.
     let rounds = 20;
     let share = (jobs / rounds).max(1);
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
@@ -102,10 +104,10 @@ async fn measure(client: Client, namespace: &str, jobs: usize) -> Outcome<()> {
     );
 
     let before = resident();
-    // A program begins when it starts. A name that nobody has is answered when all that is there was read.
+    // An unknown name is reported as not found when the list was read.
     let started = Instant::now();
     backend.start_watches();
-    backend.watch("nobody").next().await;
+    backend.watch("unknown").next().await;
     println!("first list                   {} Jobs in {:.1?}", jobs * 2, started.elapsed());
     let mut seen = observe(&backend, jobs).await?;
     seen.sort();
@@ -164,9 +166,9 @@ async fn posts(api: &Api<Job>, jobs: impl Iterator<Item = Job>) -> Outcome<Durat
     let jobs: Vec<_> = jobs.collect();
     let started = Instant::now();
     let params = PostParams { field_manager: Some("k8s-backend".to_owned()), ..PostParams::default() };
-    let mut answers = stream::iter(&jobs).map(|job| api.create(&params, job)).buffer_unordered(AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        answer?;
+    let mut responses = stream::iter(&jobs).map(|job| api.create(&params, job)).buffer_unordered(AT_ONCE);
+    while let Some(response) = responses.next().await {
+        response?;
     }
     Ok(started.elapsed())
 }
@@ -174,9 +176,9 @@ async fn posts(api: &Api<Job>, jobs: impl Iterator<Item = Job>) -> Outcome<Durat
 async fn submits(backend: &KubeBackend, jobs: impl Iterator<Item = Job>) -> Outcome<Duration> {
     let jobs: Vec<_> = jobs.map(k8s_backend::Submission::from).collect();
     let started = Instant::now();
-    let mut answers = stream::iter(&jobs).map(|job| backend.submit(job)).buffer_unordered(AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        answer?;
+    let mut responses = stream::iter(&jobs).map(|job| backend.submit(job)).buffer_unordered(AT_ONCE);
+    while let Some(response) = responses.next().await {
+        response?;
     }
     Ok(started.elapsed())
 }
@@ -199,10 +201,10 @@ async fn clean_up(api: &Api<Job>) -> Outcome<()> {
     let names = api.list_metadata(&ours).await.map(|list| list.items).unwrap_or_default();
     let background = DeleteParams::background();
     let names: Vec<_> = names.into_iter().filter_map(|job| job.metadata.name).collect();
-    let mut answers =
+    let mut responses =
         stream::iter(&names).map(|name| api.delete(name, &background)).buffer_unordered(AT_ONCE);
-    while let Some(answer) = answers.next().await {
-        answer?;
+    while let Some(response) = responses.next().await {
+        response?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! A cluster for trying things out on one machine: an API server in memory whose Jobs run as processes.
 //!
-//! Clients speak to it as to a real API server; there is no scheduler, no node and no image, and its pods are not to be seen.
-//! `cargo xtask e2e --full --local` plays the main job with it.
+//! Clients speak to it as to a real API server; there is no scheduler, no node and no image, and its pods are
+//! not to be seen. `cargo xtask e2e --full --local` runs the main job on it.
 
 use std::{collections::BTreeMap, io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,15 +14,15 @@ use k8s_backend::{
 };
 use k8s_openapi::api::batch::v1::Job;
 
-/// How often it looks for what its clients have made and deleted, as a controller with a slow watch would.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often it checks for created and deleted Jobs.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The one namespace
     #[arg(long)]
     namespace: String,
-    /// The one bearer token that is accepted; whoever knows it can run programs here
+    /// The only accepted bearer token; its owner can run programs on this machine
     #[arg(env = "PROCESS_CLUSTER_TOKEN", hide_env_values = true)]
     token: String,
     /// The program that is run in place of every image's entry point
@@ -34,7 +34,10 @@ struct Arguments {
 }
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "this program stands for a node, whose processes inherit this")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this program acts as a node, whose processes inherit the environment"
+)]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let options = LocalOptions::new(arguments.folder.join("jobs"))
@@ -62,7 +65,7 @@ async fn control(server: &ApiServer, local: &Arc<LocalBackend>) {
                 tokio::spawn(run(server.clone(), Arc::clone(local), name.clone()));
                 false
             });
-            if !*is_cancelled && server.is_being_deleted(&name) {
+            if !*is_cancelled && server.is_terminating(&name) {
                 *is_cancelled = true;
                 server.terminate_pod(&name);
                 if let Err(error) = local.cancel(&name).await {
@@ -70,13 +73,13 @@ async fn control(server: &ApiServer, local: &Arc<LocalBackend>) {
                 }
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Runs one Job to its end.
 async fn run(server: ApiServer, local: Arc<LocalBackend>, name: String) {
-    server.take_up(&name);
+    server.create_pod(&name);
     let end = match follow(&server, &local, &name).await {
         Ok(end) => end,
         Err(error) => {
@@ -87,8 +90,8 @@ async fn run(server: ApiServer, local: Arc<LocalBackend>, name: String) {
     if server.object("jobs", &name).is_none() {
         return;
     }
-    // A deletion in the foreground has waited for this, and nobody is told any more how it ended.
-    if server.is_being_deleted(&name) {
+    // A foreground deletion has waited for this; the end itself is no longer visible.
+    if server.is_terminating(&name) {
         server.collect(&name);
     } else {
         server.end_pod(&name, &end);
@@ -115,7 +118,7 @@ fn end_of(cause: &Cause) -> PodEnd {
         Cause::Completed => PodEnd::Succeeds,
         Cause::ExitCode(Some(code)) => PodEnd::FailsByPolicy(*code),
         Cause::Signal(signal) => PodEnd::FailsByPolicy(128 + signal),
-        Cause::DeadlineExceeded => PodEnd::OverstaysDeadline,
+        Cause::DeadlineExceeded => PodEnd::ExceedsDeadline,
         _ => PodEnd::Fails,
     }
 }

@@ -1,4 +1,5 @@
-//! Runs a Job that no other crate made as a process of this machine: `cargo run -p k8s-backend --example run_locally`.
+//! Runs a Job that no other crate made as a process of this machine: `cargo run -p k8s-backend --example
+//! run_locally`.
 
 #![expect(clippy::print_stdout, reason = "a program prints its result")]
 

@@ -1,6 +1,6 @@
-//! What a role lets a backend do besides Jobs, as the API server itself says.
+//! What a role allows besides Jobs, from access reviews of the API server.
 //!
-//! Pure: questions out, answers in. The documented Role allows Jobs alone; everything else is a gain, not a need.
+//! Pure: reviews out, responses in. Only Jobs are required; everything else makes causes more precise.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 
-/// Everything that is asked: resource and verb, all of the core API group.
-const QUESTIONS: [(&str, &str); 8] = [
+/// The reviewed rights: resource and verb, all of the core API group.
+const RIGHTS: [(&str, &str); 8] = [
     ("pods", "get"),
     ("pods", "list"),
     ("pods", "watch"),
@@ -20,21 +20,21 @@ const QUESTIONS: [(&str, &str); 8] = [
     ("secrets", "create"),
 ];
 
-/// What a role lets a backend do besides Jobs.
+/// What a role allows besides Jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities {
-    /// It may read pods: exit codes, images, scheduling, memory, eviction, lost nodes.
+    /// To read pods: exit codes, images, scheduling, memory, eviction, lost nodes.
     pub pods: bool,
-    /// It may read events: why a pod was not made, or not set up.
+    /// To read events: why a pod was not created, or not set up.
     pub events: bool,
-    /// It may make Secrets, and see whose one is that is there already.
+    /// To create Secrets, and to read the owner of an existing one.
     pub secrets: bool,
 }
 
-/// Returns what to ask the API server (`selfsubjectaccessreviews`), one request each.
+/// Returns the access reviews to create (`selfsubjectaccessreviews`).
 #[must_use]
-pub fn questions(namespace: &str) -> Vec<SelfSubjectAccessReview> {
-    let ask = |(resource, verb): (&str, &str)| SelfSubjectAccessReview {
+pub fn access_reviews(namespace: &str) -> Vec<SelfSubjectAccessReview> {
+    let review = |(resource, verb): (&str, &str)| SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 namespace: Some(namespace.to_owned()),
@@ -46,36 +46,42 @@ pub fn questions(namespace: &str) -> Vec<SelfSubjectAccessReview> {
         },
         ..SelfSubjectAccessReview::default()
     };
-    QUESTIONS.map(ask).into()
+    RIGHTS.map(review).into()
 }
 
 impl Abilities {
-    /// Reads the answers; one that is missing or does not say yes is a no.
+    /// Reads the reviews with their responses. A missing response means that the right is missing.
     #[must_use]
-    pub fn of(answers: &[SelfSubjectAccessReview]) -> Self {
+    pub fn from_reviews(reviews: &[SelfSubjectAccessReview]) -> Self {
         let may = |resource: &str, verb: &str| {
-            answers.iter().any(|answer| {
-                let asked = answer.spec.resource_attributes.as_ref();
-                let is_it = asked.is_some_and(|asked| {
-                    asked.resource.as_deref() == Some(resource) && asked.verb.as_deref() == Some(verb)
+            reviews.iter().any(|review| {
+                let attributes = review.spec.resource_attributes.as_ref();
+                let is_it = attributes.is_some_and(|attributes| {
+                    attributes.resource.as_deref() == Some(resource)
+                        && attributes.verb.as_deref() == Some(verb)
                 });
-                is_it && answer.status.as_ref().is_some_and(|status| status.allowed)
+                is_it && review.status.as_ref().is_some_and(|status| status.allowed)
             })
         };
         let all = |resource: &str| {
-            let mut verbs = QUESTIONS.iter().filter(|(of, _)| *of == resource);
+            let mut verbs = RIGHTS.iter().filter(|(of, _)| *of == resource);
             verbs.all(|(_, verb)| may(resource, verb))
         };
         Self { pods: all("pods"), events: all("events"), secrets: all("secrets") }
     }
 
-    /// Says what is missed and which rules would give it, for people; `None` if nothing is missed.
+    /// Returns a text for the operator: what is missing, and the rules that would allow it; `None` if nothing
+    /// is missing.
     #[must_use]
     pub fn report(self) -> Option<String> {
         let missing: Vec<_> = [
-            (self.pods, "pods", "pods are not readable: causes will be coarse"),
-            (self.events, "events", "events are not readable: why a pod was not made stays unknown"),
-            (self.secrets, "secrets", "Secrets cannot be made: payloads travel in the Kubernetes Job itself"),
+            (self.pods, "pods", "pods are not readable: causes are imprecise"),
+            (
+                self.events,
+                "events",
+                "events are not readable: the reason why a pod was not created is unknown",
+            ),
+            (self.secrets, "secrets", "Secrets cannot be created: Jobs with a Secret are refused"),
         ]
         .into_iter()
         .filter(|(able, ..)| !able)
@@ -83,14 +89,11 @@ impl Abilities {
         if missing.is_empty() {
             return None;
         }
-        let losses: Vec<_> = missing.iter().map(|(_, _, loss)| *loss).collect();
-        let mut text = format!("{}; to change that, add to the Role:\n", losses.join("; "));
+        let effects: Vec<_> = missing.iter().map(|(_, _, effect)| *effect).collect();
+        let mut text = format!("{}; to change that, add to the Role:\n", effects.join("; "));
         for (_, resource, _) in &missing {
-            let verbs: Vec<_> = QUESTIONS
-                .iter()
-                .filter(|(of, _)| of == resource)
-                .map(|(_, verb)| format!("{verb:?}"))
-                .collect();
+            let verbs: Vec<_> =
+                RIGHTS.iter().filter(|(of, _)| of == resource).map(|(_, verb)| format!("{verb:?}")).collect();
             let verbs = verbs.join(", ");
             writeln!(text, "- apiGroups: [\"\"]\n  resources: [{resource:?}]\n  verbs: [{verbs}]")
                 .expect("writing to a String cannot fail");
@@ -107,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// The answers that a real server gave to a role.
+    /// The recorded responses of a real server to a role.
     fn recorded(role: &str) -> Vec<SelfSubjectAccessReview> {
         let folder =
             PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kubernetes/server-and-rights");
@@ -115,48 +118,48 @@ mod tests {
         let of_role = files.filter(|path| path.to_str().unwrap().contains(&format!("-review-{role}-")));
         of_role
             .map(|path| {
-                let mut answer: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-                serde_json::from_value(answer["body"].take()).unwrap()
+                let mut review: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+                serde_json::from_value(review["body"].take()).unwrap()
             })
             .collect()
     }
 
-    /// Answers yes to what is recorded as allowed, whatever the verb: only one verb of each resource was asked there.
-    fn spread(recorded: &[SelfSubjectAccessReview]) -> Vec<SelfSubjectAccessReview> {
-        let mut all = questions("terrakube");
-        for question in &mut all {
+    /// Allows every verb of the recorded resources: only one verb of each was reviewed there.
+    fn for_all_verbs(recorded: &[SelfSubjectAccessReview]) -> Vec<SelfSubjectAccessReview> {
+        let mut all = access_reviews("terrakube");
+        for review in &mut all {
             let resource =
                 |review: &SelfSubjectAccessReview| review.spec.resource_attributes.clone().unwrap().resource;
-            let found = recorded.iter().find(|answer| resource(answer) == resource(question));
-            question.status = found.and_then(|answer| answer.status.clone());
+            let found = recorded.iter().find(|recorded| resource(recorded) == resource(review));
+            review.status = found.and_then(|review| review.status.clone());
         }
         all
     }
 
     #[test]
-    fn the_recorded_roles_are_told_apart() {
+    fn reads_recorded_reviews_of_both_roles() {
         let (seed, extended) = (recorded("seed"), recorded("extended"));
         assert_eq!((seed.len(), extended.len()), (3, 3));
-        assert_eq!(Abilities::of(&spread(&seed)), Abilities::default());
-        let able = Abilities::of(&spread(&extended));
+        assert_eq!(Abilities::from_reviews(&for_all_verbs(&seed)), Abilities::default());
+        let able = Abilities::from_reviews(&for_all_verbs(&extended));
         assert_eq!(able, Abilities { pods: true, events: true, secrets: false });
     }
 
     #[test]
-    fn an_answer_that_is_missing_is_a_no() {
-        let mut answers = spread(&recorded("extended"));
-        answers.retain(|answer| {
-            answer.spec.resource_attributes.as_ref().unwrap().verb.as_deref() != Some("watch")
+    fn missing_response_is_a_missing_right() {
+        let mut reviews = for_all_verbs(&recorded("extended"));
+        reviews.retain(|review| {
+            review.spec.resource_attributes.as_ref().unwrap().verb.as_deref() != Some("watch")
         });
-        assert_eq!(Abilities::of(&answers), Abilities::default());
+        assert_eq!(Abilities::from_reviews(&reviews), Abilities::default());
     }
 
     #[test]
-    fn the_report_holds_a_rule_for_everything_that_is_missed() {
+    fn report_has_a_rule_for_every_missing_right() {
         let report = Abilities { pods: false, events: true, secrets: true }.report().unwrap();
         assert_eq!(
             report,
-            "pods are not readable: causes will be coarse; to change that, add to the Role:\n\
+            "pods are not readable: causes are imprecise; to change that, add to the Role:\n\
              - apiGroups: [\"\"]\n  resources: [\"pods\"]\n  verbs: [\"get\", \"list\", \"watch\"]\n"
         );
         assert!(

@@ -24,46 +24,52 @@ pub enum Submitted {
 /// Jobs are identified by `metadata.name`; a name is never used for two different Jobs.
 ///
 /// # Contract
-/// - Every valid `batch/v1` Job is accepted, whichever program made it. A backend that cannot run one as a whole refuses it with
-///   [`Invalid`](crate::ErrorKind::Invalid) and never runs a part of it. [`JobRules`](crate::JobRules) make a backend stricter.
-/// - `submit` is idempotent: the same Job (by its [identity annotation](crate::JobRules::identity_annotation), or by its
-///   whole content where it has none) under the same name again is [`Submitted::AlreadyThere`], also after it has ended, after
-///   a restart of the program, and after another client has changed the Job (a queue that sets resources of a suspended Job,
-///   say); another Job under that name is a [`Conflict`](crate::ErrorKind::Conflict). A submit that returns
-///   [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again.
-///   A backend may forget a Job that was deleted (Kubernetes does, after `cancel` and after `ttlSecondsAfterFinished`): from
-///   then on the name is unknown to `watch`, and free. So never submit a name again once its Job was seen ending or cancelled.
-/// - A [`Secret`](Submission::secret) belongs to its Job: it exists before the container starts, it is deleted with the Job (at
-///   the latest when a backend forgets the Job), and a submit that fails leaves none behind, or removes it before the
-///   name is used again. It never appears in logs, errors or what is kept of an ended Job. Its content is not compared: the
-///   identity annotation of a Job with a Secret should cover both, because a role that may create Secrets need not be allowed
-///   to read them. The Secret of the first submit stays. A Secret without a name or in another namespace than its Job is
+/// - Every valid `batch/v1` Job is accepted, whichever program made it. A backend that cannot run one as a
+///   whole refuses it with [`Invalid`](crate::ErrorKind::Invalid) and never runs a part of it.
+///   [`JobRules`](crate::JobRules) make a backend stricter.
+/// - `submit` is idempotent: the same Job (by its [identity
+///   annotation](crate::JobRules::identity_annotation), or by its whole content where it has none) under the
+///   same name again is [`Submitted::AlreadyThere`], also after it has ended, after a restart of the program,
+///   and after another client has changed the Job (a queue that sets resources of a suspended Job, say);
+///   another Job under that name is a [`Conflict`](crate::ErrorKind::Conflict). A submit that returns
+///   [`Unavailable`](crate::ErrorKind::Unavailable) may have been carried out; submit again. A backend may
+///   forget a Job that was deleted (Kubernetes does, after `cancel` and after `ttlSecondsAfterFinished`):
+///   from then on the name is unknown to `watch`, and free. So never submit a name again once its Job was
+///   seen ending or cancelled.
+/// - A [`Secret`](Submission::secret) belongs to its Job: it exists before the container starts, it is
+///   deleted with the Job (at the latest when a backend forgets the Job), and a submit that fails leaves none
+///   behind, or removes it before the name is used again. It never appears in logs, errors or what is kept of
+///   an ended Job. Its content is not compared: the identity annotation of a Job with a Secret should cover
+///   both, because a role that may create Secrets need not be allowed to read them. The Secret of the first
+///   submit stays. A Secret without a name or in another namespace than its Job is
 ///   [`Invalid`](crate::ErrorKind::Invalid), as is any Secret for a backend that supports none.
-/// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier one, and ends
-///   after a terminal phase. A phase may be skipped (a short Job may go from pending to ended). A name that the backend
-///   does not know yields an error of kind [`NotFound`](crate::ErrorKind::NotFound) and ends. After any error the stream ends;
-///   watching again is safe. Dropping the stream stops watching, not the Job.
-/// - [`JobPhase::Ended`] is yielded only when nothing of the Job can still run: with several pods, when the last one is over.
-///   Where that cannot be known (another client deleted a Kubernetes Job without waiting for its pods), the watch ends with
-///   [`NotFound`](crate::ErrorKind::NotFound) instead: the Job is gone, and how its containers ended is unknown.
+/// - `watch` yields first the current phase, then every later one that the backend sees, never an earlier
+///   one, and ends after a terminal phase. A phase may be skipped (a short Job may go from pending to ended).
+///   A name that the backend does not know yields an error of kind [`NotFound`](crate::ErrorKind::NotFound)
+///   and ends. After any error the stream ends; watching again is safe. Dropping the stream stops watching,
+///   not the Job.
+/// - [`JobPhase::Ended`] is yielded only when nothing of the Job can still run: with several pods, when the
+///   last one is over. Where that cannot be known (another client deleted a Kubernetes Job without waiting
+///   for its pods), the watch ends with [`NotFound`](crate::ErrorKind::NotFound) instead: the Job is gone,
+///   and how its containers ended is unknown.
 /// - `cancel` requests the end and returns without waiting for it: the container gets TERM, and after its
-///   `terminationGracePeriodSeconds` KILL. Cancelling a Job that has ended, is being cancelled or is unknown is `Ok`: the
-///   requested state holds or is on its way.
-/// - Where an answer depends on a server or a disk, [`Unavailable`](crate::ErrorKind::Unavailable) means that the same call may
-///   succeed later.
+///   `terminationGracePeriodSeconds` KILL. Cancelling a Job that has ended, is being cancelled or is unknown
+///   is `Ok`: the requested state holds or is on its way.
+/// - Where an answer depends on a server or a disk, [`Unavailable`](crate::ErrorKind::Unavailable) means that
+///   the same call may succeed later.
 ///
 /// # Stability
-/// The trait is open: anyone may implement it, and `testing::conformance` checks the contract. A method that is added later has
-/// a default body, so that implementations keep compiling. Conveniences are in [`JobBackendExt`](crate::JobBackendExt), which
-/// no backend can override.
+/// The trait is open: anyone may implement it, and `testing::conformance` checks the contract. A method that
+/// is added later has a default body, so that implementations keep compiling. Conveniences are in
+/// [`JobBackendExt`](crate::JobBackendExt), which no backend can override.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait JobBackend: fmt::Debug + Send + Sync + 'static {
     /// Creates the Kubernetes Job and the Secret that it owns, once.
     ///
     /// # Errors
-    /// `Conflict`: the name belongs to another Job. `Invalid`: the Job or its Secret breaks a rule; the error lists every problem.
-    /// `Forbidden`: the backend may not create it. `Unavailable`: try again.
+    /// `Conflict`: the name belongs to another Job. `Invalid`: the Job or its Secret breaks a rule; the error
+    /// lists every problem. `Forbidden`: the backend may not create it. `Unavailable`: try again.
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError>;
 
     /// Follows the Kubernetes Job of this name to its end.

@@ -8,8 +8,8 @@ use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-/// Everything that is wrong with a Job. The source of an error of kind [`Invalid`](crate::ErrorKind::Invalid) that a backend
-/// found itself.
+/// Everything that is wrong with a Job. The source of an error of kind [`Invalid`](crate::ErrorKind::Invalid)
+/// that a backend found itself.
 #[derive(Debug)]
 pub struct InvalidJob {
     problems: Vec<String>,
@@ -37,7 +37,8 @@ impl fmt::Display for InvalidJob {
 
 impl std::error::Error for InvalidJob {}
 
-/// The name belongs to a Job with another identity. The source of an error of kind [`Conflict`](crate::ErrorKind::Conflict).
+/// The name belongs to a Job with another identity. The source of an error of kind
+/// [`Conflict`](crate::ErrorKind::Conflict).
 #[derive(Debug, thiserror::Error)]
 #[error("the name belongs to another Kubernetes Job: found identity {found}, submitted {submitted}")]
 pub struct NameTaken {
@@ -46,7 +47,8 @@ pub struct NameTaken {
 }
 
 impl NameTaken {
-    /// Creates the error. Long identities are cut: a hash can be compared with an annotation by its first characters.
+    /// Creates the error. Long identities are cut: a hash can be compared with an annotation by its first
+    /// characters.
     #[must_use]
     pub fn new(found: &str, submitted: &str) -> Self {
         let shorten = |identity: &str| match identity.char_indices().nth(12) {
@@ -59,8 +61,9 @@ impl NameTaken {
 
 /// Returns the name of a Job, or what is wrong with it.
 ///
-/// Kubernetes accepts DNS subdomains, and no more than 63 characters because the name becomes a label value of the pods.
-/// Such a name is also a safe name of a folder: it contains no slash and starts with a letter or digit.
+/// Kubernetes accepts DNS subdomains, and no more than 63 characters because the name becomes a label value
+/// of the pods. Such a name is also a safe name of a folder: it contains no slash and starts with a letter or
+/// digit.
 pub(crate) fn name_of(job: &Job) -> Result<&str, String> {
     let Some(name) = job.metadata.name.as_deref().filter(|name| !name.is_empty()) else {
         let generated = job.metadata.generate_name.as_ref();

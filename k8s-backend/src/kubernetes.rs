@@ -1,13 +1,15 @@
 //! Runs Jobs on a Kubernetes cluster.
 //!
-//! Requires the verbs get, list, watch, create and delete on `jobs` of the API group `batch` in one namespace, and nothing
-//! else; to submit Secrets with Jobs also create on `secrets`. With get, list and watch on `pods` and `events` every cause is
-//! precise; without, most failures have no exit code, unless the Job has a pod failure policy. The backend asks the API server
-//! what its role allows, and logs once what it does not, with the rule that would allow it.
+//! Requires the verbs get, list, watch, create and delete on `jobs` of the API group `batch` in one
+//! namespace, and nothing else; to submit Secrets with Jobs also create on `secrets`. With get, list and
+//! watch on `pods` and `events` every cause is precise; without, most failures have no exit code, unless the
+//! Job has a pod failure policy. The backend asks the API server what its role allows, and logs once what it
+//! does not, with the rule that would allow it.
 //!
-//! The cluster is the memory of this backend: a Job that was deleted (by [`cancel`](crate::JobBackend::cancel), by its
-//! `ttlSecondsAfterFinished`, by another client) is unknown afterwards. All watchers share one watch over the Jobs with the
-//! [label](KubeOptions::watch_label) of this backend; a submitted Job gets that label.
+//! The cluster is the memory of this backend: a Job that was deleted (by
+//! [`cancel`](crate::JobBackend::cancel), by its `ttlSecondsAfterFinished`, by another client) is unknown
+//! afterwards. All watchers share one watch over the Jobs with the [label](KubeOptions::watch_label) of this
+//! backend; a submitted Job gets that label.
 
 use std::sync::Arc;
 
@@ -71,8 +73,8 @@ impl std::fmt::Debug for KubeBackend {
 }
 
 impl KubeBackend {
-    /// Finds the cluster as `kubectl` does: by the kubeconfig, or by the service account of the pod that this program runs in.
-    /// Sends no request.
+    /// Finds the cluster as `kubectl` does: by the kubeconfig, or by the service account of the pod that this
+    /// program runs in. Sends no request.
     ///
     /// # Errors
     /// [`ConnectError`] when there is no usable configuration.
@@ -84,7 +86,8 @@ impl KubeBackend {
         Ok(Self::new(client, options))
     }
 
-    /// Creates a backend with a client of the caller, whose timeouts and retries are the caller's choice. Sends no request.
+    /// Creates a backend with a client of the caller, whose timeouts and retries are the caller's choice.
+    /// Sends no request.
     #[must_use]
     pub fn new(client: Client, options: KubeOptions) -> Self {
         let shared = Arc::new(Shared::new(client.clone(), options));
@@ -98,8 +101,8 @@ impl KubeBackend {
         &self.shared.namespace
     }
 
-    /// Starts the watches before the first [`watch`](JobBackend::watch), so that the log shows early what the role does not
-    /// allow. They run on the Tokio runtime of the caller.
+    /// Starts the watches before the first [`watch`](JobBackend::watch), so that the log shows early what the
+    /// role does not allow. They run on the Tokio runtime of the caller.
     pub fn start_watches(&self) {
         self.shared.start();
     }
@@ -119,7 +122,7 @@ impl KubeBackend {
     /// Creates the Job, or finds that it exists.
     async fn create(&self, job: &Job, name: &str, identity: &str) -> Result<(Submitted, Job), BackendError> {
         match self.requests().bounded(self.jobs.create(&self.post_params(), job)).await {
-            Ok(made) => Ok((Submitted::Created, made)),
+            Ok(created) => Ok((Submitted::Created, created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 Ok((Submitted::AlreadyThere, self.find_same(name, identity).await?))
             }
@@ -129,8 +132,8 @@ impl KubeBackend {
 
     /// Returns the Job of a name, if it is the one that was submitted.
     ///
-    /// The annotation decides, not the content: the API server fills in defaults, and a queue changes resources and node
-    /// selectors of a suspended Job.
+    /// The annotation decides, not the content: the API server fills in defaults, and a queue changes
+    /// resources and node selectors of a suspended Job.
     async fn find_same(&self, name: &str, submitted: &str) -> Result<Job, BackendError> {
         let error = |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, name, source);
         let Some(found) = self.requests().find(&self.jobs, Action::Submit, name).await? else {
@@ -232,8 +235,8 @@ impl JobBackend for KubeBackend {
 
     /// Deletes the Job in the foreground: it stays visible until its pod is gone.
     ///
-    /// A Job that has ended is not deleted, so that its end can still be read. Therefore the Job is read first, and deleted
-    /// only if it has not changed since.
+    /// A Job that has ended is not deleted, so that its end can still be read. Therefore the Job is read
+    /// first, and deleted only if it has not changed since.
     async fn cancel(&self, name: &str) -> Result<(), BackendError> {
         let failed = |error| convert(Action::Cancel, name, error);
         let mut last = None;

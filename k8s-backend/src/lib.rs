@@ -1,7 +1,8 @@
 //! Submits, watches and cancels `batch/v1` Jobs: as local processes, on Kubernetes, in memory.
 //!
-//! This crate takes the finished object, whichever program made it. One small trait, [`JobBackend`], is the whole interface;
-//! its documentation is the contract that every backend keeps and that a conformance suite (`testing::conformance`) checks.
+//! This crate takes the finished object, whichever program made it. One small trait, [`JobBackend`], is the
+//! whole interface; its documentation is the contract that every backend keeps and that a conformance suite
+//! (`testing::conformance`) checks.
 //!
 //! | | `LocalBackend` | `KubeBackend` | `testing::InMemoryBackend` |
 //! |---|---|---|---|
@@ -19,12 +20,13 @@
 //! | remembers a cancelled Job | yes | no: the object is deleted | yes |
 //! | remembers an ended Job | as long as its folder exists | until its `ttlSecondsAfterFinished` | yes |
 //!
-//! With the feature `testing` there are also a mock (`testing::MockJobBackend`) for single answers, and a Kubernetes API server
-//! in memory (`testing::ApiServer`, with the feature `kube`).
+//! With the feature `testing` there are also a mock (`testing::MockJobBackend`) for single answers, and a
+//! Kubernetes API server in memory (`testing::ApiServer`, with the feature `kube`).
 //!
 //! # Cargo features
-//! `kube` and `local` are on by default. Without `kube`, neither a Kubernetes client nor a TLS library is compiled. The crate
-//! `kube` is re-exported, so that programs that bring their own client use the same version.
+//! `kube` and `local` are on by default. Without `kube`, neither a Kubernetes client nor a TLS library is
+//! compiled. The crate `kube` is re-exported, so that programs that bring their own client use the same
+//! version.
 //!
 //! # Examples
 #![cfg_attr(feature = "local", doc = "```")]
@@ -63,7 +65,7 @@ pub use kube;
 pub use self::local::{LocalBackend, LocalOptions, OpenError};
 #[cfg(feature = "kube")]
 pub use self::{
-    abilities::{Abilities, questions},
+    abilities::{Abilities, access_reviews},
     kubernetes::{ConnectError, KubeBackend, KubeOptions, Timeouts},
 };
 pub use self::{

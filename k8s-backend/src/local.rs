@@ -1,34 +1,45 @@
-//! Runs Jobs as processes of this machine: for laptops, single servers and the demo.
+//! Runs Jobs as processes of this machine: for laptops, single servers and demos.
 //!
-//! It differs from a cluster in this: the image is not used (without a `command` the configured entry point is run), nothing
-//! is isolated, and whatever a process alone cannot honour (node selectors, volumes, resources, service accounts…) is named
-//! once per Job in its output and otherwise left aside.
+//! The differences from a cluster: the image is not used (a container without `command` runs the configured
+//! entry point), nothing is isolated, and fields that one process cannot honour (node selectors, volumes,
+//! resources, service accounts…) are listed once per Job in its output and otherwise ignored.
+//!
+//! A Job of which only a part could run is refused as invalid: several containers, init containers, or
+//! several pods. A failed process is not repeated (`backoffLimit`, `restartPolicy`); that is listed too.
+//!
+//! # Suspended Jobs
+//!
+//! A Job with `spec.suspend` runs at once, and its output says so. On a cluster a queue or a client resumes
+//! it; here there is neither, so waiting would only mean that a Job made for a queue never runs on a laptop.
 //!
 //! # Processes outlive the program
 //!
-//! Like pods, processes are not ended when the backend is dropped or the program killed. The next [`LocalBackend::open`] on
-//! the same directory finds them again, goes on with their deadlines, and can cancel them; only the exit code of a process that
-//! ended without a parent is lost ([`Cause::Lost`](crate::Cause::Lost)).
+//! Like pods, processes are not ended when the backend is dropped or the program killed. The next
+//! [`LocalBackend::open`] on the same directory finds them again, continues their deadlines, and can cancel
+//! them; only the exit code of a process that ended while no backend ran is lost
+//! ([`Cause::Lost`](crate::Cause::Lost)).
 //!
-//! # What "ended" is worth
+//! # The end of a Job
 //!
-//! [`JobPhase::Ended`] is told when the main process has been reaped and no process of the machine holds the Job's output
-//! any more; what the main process leaves behind gets TERM, the grace period, and KILL. A process that has redirected both its
-//! standard output and its standard error is seen only as long as it stays in the process group and something else holds the
-//! output, so whoever starts a long-running child in a group of its own should let it inherit one of the two.
+//! [`JobPhase::Ended`] is reported when the main process has been reaped and no process of the machine has
+//! the output of the Job open; processes that the main process leaves behind get TERM, the grace period, and
+//! KILL. A process that has redirected both its standard output and its standard error is found only as long
+//! as it is in the process group and another process has the output open. So a long-running child in its own
+//! process group should inherit one of the two.
 //!
 //! # Secrets
 //!
-//! A Secret is looked for among what was submitted with the Job, then in the folder of Secrets. What goes into the environment
-//! is never on disk. A mounted Secret is: its files lie in the Job's folder until the Job has ended, and since nothing can stand at the mount path
-//! itself, values of `env`, `command` and `args` that are the mount path, or a path below it, are given to the process as
-//! the path where the files are.
+//! A Secret is either the one that was submitted with the Job, or in the folder of Secrets. Values in the
+//! environment are never written to disk. The files of a mounted Secret are in the folder of the Job until it
+//! has ended. A process has no mount path of its own, so values of `env`, `command` and `args` that are the
+//! mount path, or a path below it, are replaced by the path of the files.
 //!
 //! # Files
 //!
-//! One folder per Job, readable for this user alone: `record.json` (never environment or arguments), `pod.log` (output),
-//! `work` (working folder) and `mounts` (mounted Secrets), both removed at the end. They stay, so that a name is never used twice; `ttlSecondsAfterFinished` is
-//! not honoured. To make the backend forget an ended Job, remove its folder while no program uses the directory.
+//! One folder per Job, accessible to this user alone: `record.json` (never environment or arguments),
+//! `pod.log` (output), `work` (working folder) and `mounts` (mounted Secrets); the last two are removed at
+//! the end. The others stay, so that a name is never used twice; `ttlSecondsAfterFinished` is not honoured.
+//! To make the backend forget an ended Job, delete its folder while no program uses the directory.
 
 use std::{
     collections::BTreeMap,
@@ -47,7 +58,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     blocking::blocking,
-    environment::Surroundings,
+    environment::HostEnvironment,
     plan::Plan,
     progress::{Closed, Progress},
     record::{Folder, Record, Stage},
@@ -82,23 +93,23 @@ pub use self::{open_error::OpenError, options::LocalOptions};
 
 /// Runs Jobs as processes of this machine.
 ///
-/// Its processes outlive it: neither dropping it nor killing the program ends them, and the next [`open`](Self::open) on the
-/// same directory goes on with them. Only a process that ends while no program watches loses its exit code.
-/// A Job that still waited for its Secret when the program ended is [not started](crate::Cause::NotStarted), because what it would
-/// have been started with was never written to disk.
+/// Its processes outlive it: neither dropping it nor killing the program ends them, and the next
+/// [`open`](Self::open) on the same directory continues with them. Only the exit code of a process that ends
+/// while no backend runs is lost. A Job that still waited for its Secret when the program ended is [not
+/// started](crate::Cause::NotStarted), because its environment was never written to disk.
 #[derive(Debug)]
 pub struct LocalBackend {
     directory: PathBuf,
     rules: JobRules,
-    surroundings: Arc<Surroundings>,
+    host: Arc<HostEnvironment>,
     jobs: Mutex<BTreeMap<String, Entry>>,
     tasks: Mutex<JoinSet<()>>,
     closed: Closed,
-    /// Held as long as this backend lives.
+    /// Locked as long as this backend exists.
     _lock: File,
 }
 
-/// What is known of a Job besides its supervisor.
+/// A Job, as far as its supervisor shares it.
 #[derive(Debug, Clone)]
 struct Entry {
     identity: String,
@@ -107,16 +118,17 @@ struct Entry {
 }
 
 impl LocalBackend {
-    /// Opens the directory and goes on with every Job that an earlier program left there.
+    /// Opens the directory and continues with every Job that an earlier program left there.
     ///
-    /// Must be called inside a Tokio runtime with its I/O and time drivers on; the Jobs are supervised by tasks of that runtime.
+    /// Must be called inside a Tokio runtime with I/O and time enabled; the Jobs are supervised by tasks of
+    /// that runtime.
     ///
     /// # Errors
-    /// [`OpenError::InUse`] if another program has the directory; [`OpenError::Unusable`] if a file cannot be made or read.
-    /// A damaged record of a single Job is no error: its name stays taken.
+    /// [`OpenError::InUse`] if another program uses the directory; [`OpenError::Unusable`] if a file cannot
+    /// be created or read. A damaged record of a single Job is not an error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
         let LocalOptions { directory, secrets, entry_point, environment, rules } = options;
-        // Processes start in a folder of their own, where relative paths would mean something else.
+        // Processes have another working folder, so relative paths would differ.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let directory = absolute(directory);
         let secrets = secrets.map_or_else(|| directory.join(".secrets"), absolute);
@@ -125,11 +137,11 @@ impl LocalBackend {
         let at = directory.clone();
         let found = blocking(move || directory::load(&at)).await;
         let found = found.map_err(|source| directory::unusable(&directory, source))?;
-        let surroundings = Arc::new(Surroundings { secrets, entry_point, environment });
+        let host = Arc::new(HostEnvironment { secrets, entry_point, environment });
         let backend = Self {
             directory,
             rules,
-            surroundings,
+            host,
             jobs: Mutex::default(),
             tasks: Mutex::default(),
             closed: Closed::default(),
@@ -141,17 +153,17 @@ impl LocalBackend {
         Ok(backend)
     }
 
-    /// Stops supervising, and returns when nothing of this backend touches its directory any more.
+    /// Stops supervising, and returns when this backend no longer uses its directory.
     ///
-    /// Processes go on. Watchers get an error of kind [`Unavailable`](ErrorKind::Unavailable), as does every later call.
-    /// Dropping the backend does the same without waiting.
+    /// Processes run on. Watchers get an error of kind [`Unavailable`](ErrorKind::Unavailable), as does every
+    /// later call. Dropping the backend does the same without waiting.
     pub async fn close(&self) {
         self.closed.set();
         let mut tasks = std::mem::take(&mut *locked(&self.tasks));
         tasks.shutdown().await;
     }
 
-    /// Returns the file that holds what the processes of a Job print, if the name can be one.
+    /// Returns the file with the output of a Job, if the name is a valid one.
     #[must_use]
     pub fn output_of(&self, name: &str) -> Option<PathBuf> {
         identity::is_job_name(name).then(|| Folder::new(&self.directory, name).output())
@@ -163,7 +175,7 @@ impl LocalBackend {
             Stage::Accepted | Stage::Waiting => JobPhase::Pending { waiting: Waiting::Accepted },
             Stage::Starting | Stage::Running => JobPhase::Running,
         };
-        tracing::info!(job = %record.name, ?phase, "found");
+        tracing::info!(job = %record.name, ?phase, "found a Job of an earlier program");
         let (supervisor, entry) = entry(record, folder, Progress::In(phase.clone()));
         if supervisor.folder.is_cancelled() {
             entry.cancel.send_replace(true);
@@ -174,8 +186,8 @@ impl LocalBackend {
         }
     }
 
-    /// Finds the Job of a plan, or takes it in.
-    fn find_or_take(&self, submission: &Submission, plan: Plan) -> (Entry, Submitted) {
+    /// Finds the Job of a plan, or accepts it.
+    fn find_or_accept(&self, submission: &Submission, plan: Plan) -> (Entry, Submitted) {
         let mut jobs = locked(&self.jobs);
         if let Some(entry) = jobs.get(&plan.name) {
             return (entry.clone(), Submitted::AlreadyThere);
@@ -197,7 +209,7 @@ impl LocalBackend {
         jobs.insert(plan.name.clone(), entry.clone());
         let mut tasks = locked(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(supervisor.run(plan, Arc::clone(&self.surroundings)));
+        tasks.spawn(supervisor.run(plan, Arc::clone(&self.host)));
         (entry, Submitted::Created)
     }
 }
@@ -205,15 +217,15 @@ impl LocalBackend {
 #[async_trait]
 impl JobBackend for LocalBackend {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
-        let given = submission.name().to_owned();
+        let name = submission.name().to_owned();
         let error =
-            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
-        let plan = Plan::new(submission, &self.rules, self.surroundings.entry_point.is_some());
+            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, name.as_str(), source);
+        let plan = Plan::new(submission, &self.rules, self.host.entry_point.is_some());
         let plan = plan.map_err(|problems| error(ErrorKind::Invalid, problems.into()))?;
         if self.closed.is_set() {
-            return Err(self.closed.error(Action::Submit, &given));
+            return Err(self.closed.error(Action::Submit, &name));
         }
-        let (mut entry, submitted) = self.find_or_take(submission, plan);
+        let (mut entry, submitted) = self.find_or_accept(submission, plan);
         let submitted_identity = self.rules.identity(&submission.job);
         if entry.identity != submitted_identity {
             return Err(error(
@@ -221,20 +233,20 @@ impl JobBackend for LocalBackend {
                 NameTaken::new(&entry.identity, &submitted_identity).into(),
             ));
         }
-        // Not before it is on disk.
+        // Return only when the record is on disk.
         let settled =
             entry.progress.wait_for(|progress| *progress != Progress::Accepting).await.map(|it| it.clone());
         match settled {
             Ok(Progress::Refused(reason)) => {
-                // A name that was refused is free again, unless somebody has taken it meanwhile.
+                // The name of a refused Job is free again, unless another submit has used it meanwhile.
                 let mut jobs = locked(&self.jobs);
-                if jobs.get(&given).is_some_and(|there| there.progress.same_channel(&entry.progress)) {
-                    jobs.remove(&given);
+                if jobs.get(&name).is_some_and(|found| found.progress.same_channel(&entry.progress)) {
+                    jobs.remove(&name);
                 }
                 Err(error(ErrorKind::Unavailable, reason.into()))
             }
             Ok(_) => Ok(submitted),
-            Err(_) => Err(self.closed.error(Action::Submit, &given)),
+            Err(_) => Err(self.closed.error(Action::Submit, &name)),
         }
     }
 
@@ -242,7 +254,7 @@ impl JobBackend for LocalBackend {
         if let Some(entry) = locked(&self.jobs).get(name) {
             return progress::follow(name.to_owned(), entry.progress.clone(), self.closed.clone());
         }
-        let text = "no Job of this name was submitted here";
+        let text = "no Job of this name was submitted";
         let error = BackendError::new(ErrorKind::NotFound, Action::Watch, name, text);
         stream::once(async { Err(error) }).boxed()
     }
@@ -281,7 +293,7 @@ fn entry(record: Record, folder: Folder, progress: Progress) -> (Supervisor, Ent
     (Supervisor { folder, record, progress: sender, cancel: cancelled }, entry)
 }
 
-/// Nothing that is done under these locks can leave the data half changed.
+/// No change under these locks can be left incomplete by a panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
-//! Reads the phase of a Job from what the API server shows: the Job, and its pods and events where they may be read.
+//! Reads the phase of a Job from what the API server shows: the Job, and its pods and events where they may
+//! be read.
 //!
-//! Pure. The Job alone shows little: most failures look the same there, except for the deadline and for what a pod failure
-//! policy has recorded. With pods and events every cause is precise.
+//! Pure. The Job alone shows little: most failures look the same there, except for the deadline and for what
+//! a pod failure policy has recorded. With pods and events every cause is precise.
 
 use std::fmt;
 
@@ -29,8 +30,9 @@ const QUEUE_LABEL: &str = "kueue.x-k8s.io/queue-name";
 
 /// State of a Kubernetes Job.
 ///
-/// A Job with several pods is `Running` from the first container that runs to the end of the last pod. A phase never goes
-/// back: a Job whose failed pod is replaced, or that is suspended after it ran, stays `Running`.
+/// A Job with several pods is `Running` from the first container that runs to the end of the last pod. A
+/// phase never goes back: a Job whose failed pod is replaced, or that is suspended after it ran, stays
+/// `Running`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum JobPhase {
@@ -65,11 +67,13 @@ impl fmt::Display for JobPhase {
 
 /// Returns the phase of a Job from its current objects alone.
 ///
-/// `pods` and `events` may contain those of other Jobs, and may be empty. Deleted pods belong to them as they were seen last:
-/// a Job ends after its pod is gone, and only that pod shows why. An [`Observer`] sees more, because it remembers.
+/// `pods` and `events` may contain those of other Jobs, and may be empty. Deleted pods belong to them as they
+/// were seen last: a Job ends after its pod is gone, and only that pod shows why. An [`Observer`] sees more,
+/// because it remembers.
 ///
-/// Only the conditions `Complete` and `Failed` are an end: the Job controller sets them when every pod is over.
-/// `SuccessCriteriaMet` and `FailureTarget` come earlier, when the outcome is decided but pods may still run.
+/// Only the conditions `Complete` and `Failed` are an end: the Job controller sets them when every pod is
+/// over. `SuccessCriteriaMet` and `FailureTarget` come earlier, when the outcome is decided but pods may
+/// still run.
 #[must_use]
 pub fn observe(job: &Job, pods: &[Pod], events: &[Event]) -> JobPhase {
     phase_of(job, pods, events, &Past::default())
@@ -237,7 +241,8 @@ fn exit_code_in(message: &str) -> Option<i32> {
 
 /// Returns the next phase to report after `last`; `None` if nothing has changed.
 ///
-/// Between the end of the container and the end of the Job the pod is neither ready nor counted: that is still `Running`.
+/// Between the end of the container and the end of the Job the pod is neither ready nor counted: that is
+/// still `Running`.
 pub(crate) fn next_phase(last: Option<&JobPhase>, next: JobPhase) -> Option<JobPhase> {
     let goes_back = matches!((last, &next), (Some(JobPhase::Running), JobPhase::Pending { .. }));
     (!goes_back && last != Some(&next)).then_some(next)

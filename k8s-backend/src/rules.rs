@@ -1,7 +1,8 @@
 //! Rules that a program adds to those of Kubernetes.
 //!
-//! Without any, every backend accepts every valid Job. A program that relies on certain labels or on an annotation of its
-//! own switches the rules on in the options of its backend; a Job that breaks one is refused before anything is created.
+//! Without any, every backend accepts every valid Job. A program that relies on certain labels or on an
+//! annotation of its own switches the rules on in the options of its backend; a Job that breaks one is
+//! refused before anything is created.
 
 use k8s_openapi::api::{batch::v1::Job, core::v1::PodSpec};
 
@@ -12,7 +13,8 @@ use crate::{
 
 /// Annotation that identifies a Job, unless [`JobRules::identity_annotation`] names another one.
 ///
-/// A Job without it is identified by a hash over its whole content, which the Kubernetes backend stores in this annotation.
+/// A Job without it is identified by a hash over its whole content, which the Kubernetes backend stores in
+/// this annotation.
 pub const IDENTITY_ANNOTATION: &str = "k8s-backend/identity";
 
 /// Rules of a program for its Jobs, beyond those of Kubernetes.
@@ -30,7 +32,8 @@ pub const IDENTITY_ANNOTATION: &str = "k8s-backend/identity";
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JobRules {
-    /// Key of the annotation that identifies a Job: two Jobs of one name are the same Job if its values are equal.
+    /// Key of the annotation that identifies a Job: two Jobs of one name are the same Job if its values are
+    /// equal.
     pub identity_annotation: String,
     /// Whether a Job without that annotation is refused.
     pub identity_required: bool,
@@ -109,8 +112,8 @@ impl JobRules {
         self.annotated_identity(job).map_or_else(|| content_hash(job), str::to_owned)
     }
 
-    /// Checks a submission as far as that does not depend on the backend. For authors of backends: those of this crate call it in
-    /// [`submit`](crate::JobBackend::submit).
+    /// Checks a submission as far as that does not depend on the backend. For authors of backends: those of
+    /// this crate call it in [`submit`](crate::JobBackend::submit).
     ///
     /// # Errors
     /// Every problem of the Job and its Secret.

@@ -1,7 +1,8 @@
 //! Runs a Job from its submission to its end.
 //!
-//! For programs that keep no record of their own: one call submits, follows, and returns the outcome. A program that must
-//! survive a restart calls [`submit`](JobBackend::submit) and [`watch`](JobBackend::watch) itself and stores what they report.
+//! For programs that keep no record of their own: one call submits, follows, and returns the outcome. A
+//! program that must survive a restart calls [`submit`](JobBackend::submit) and [`watch`](JobBackend::watch)
+//! itself and stores what they report.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::{
 
 /// How often and how soon a call is repeated that failed with [`Unavailable`](ErrorKind::Unavailable).
 ///
-/// The delay doubles with each retry, and a random part is added, so that many callers do not retry at the same time.
+/// The delay doubles with each retry, and a random part is added, so that many callers do not retry at the
+/// same time.
 ///
 /// # Examples
 /// ```
@@ -82,15 +84,18 @@ impl RetryPolicy {
     }
 }
 
-/// Conveniences of every [`JobBackend`]. Implemented for all of them, so a backend cannot and need not implement it.
+/// Conveniences of every [`JobBackend`]. Implemented for all of them, so a backend cannot and need not
+/// implement it.
 pub trait JobBackendExt: JobBackend {
     /// Submits a Job and follows it to its end with the default [`RetryPolicy`].
     ///
-    /// The Job outlives the returned future: dropping it neither cancels nor deletes the Job, and the same call goes on with it.
+    /// The Job outlives the returned future: dropping it neither cancels nor deletes the Job, and the same
+    /// call continues with it.
     ///
     /// # Errors
-    /// Those of [`submit`](JobBackend::submit) and [`watch`](JobBackend::watch). Errors of kind `Unavailable` are returned only
-    /// when all retries failed; `NotFound` means that the Job was deleted and that it is unknown whether its container ended.
+    /// Those of [`submit`](JobBackend::submit) and [`watch`](JobBackend::watch). Errors of kind `Unavailable`
+    /// are returned only when all retries failed; `NotFound` means that the Job was deleted and that it is
+    /// unknown whether its container ended.
     ///
     /// # Examples
     /// ```
@@ -108,7 +113,8 @@ pub trait JobBackendExt: JobBackend {
         self.run_to_end_with(submission, RetryPolicy::default(), |_| {})
     }
 
-    /// Submits a Job and follows it to its end with this policy. Calls `on_phase` for every new phase, also for the last one.
+    /// Submits a Job and follows it to its end with this policy. Calls `on_phase` for every new phase, also
+    /// for the last one.
     ///
     /// # Errors
     /// As [`run_to_end`](Self::run_to_end).

@@ -28,8 +28,9 @@ use crate::identity;
 pub struct Submission {
     /// The Job.
     pub job: Job,
-    /// The Secret that the Job owns. `metadata.name` is required and by convention that of the Job; `metadata.namespace` is
-    /// either not set or that of the Job. The Job refers to it by name, as to any other Secret.
+    /// The Secret that the Job owns. `metadata.name` is required and by convention that of the Job;
+    /// `metadata.namespace` is either not set or that of the Job. The Job refers to it by name, as to any
+    /// other Secret.
     pub secret: Option<Secret>,
 }
 

@@ -1,51 +1,51 @@
-//! The API server in memory answers as a real one did: recorded requests are sent to it, and what matters is compared.
+//! The API server in memory compared with recorded responses of a real one.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 #[path = "fidelity/replay.rs"]
 mod replay;
 
-use k8s_backend::testing::{PodEnd, Trouble, Verb};
+use k8s_backend::testing::{Fault, PodEnd, Verb};
 use serde_json::json;
 
 use replay::Replay;
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_made_once() {
+async fn job_is_created_once() {
     let mut replay = Replay::open("create-twice-409");
     replay.requests(&["01-create", "02-create-same", "03-create-other-spec"]).await;
-    replay.server.take_up("job-1201-100-1");
+    replay.server.create_pod("job-1201-100-1");
     replay.requests(&["04-get", "05-create-with-resource-version", "06-create-with-generate-name"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreground_deletion_waits_for_the_pod() {
+async fn foreground_deletion_waits_for_the_pod() {
     const JOB: &str = "job-1104-100-1";
     let mut replay = Replay::open("delete-foreground-traps-term");
-    replay.learn("resourceVersion=1356", "resourceVersion=1");
+    replay.replace("resourceVersion=1356", "resourceVersion=1");
     let watching = replay.watch("watch-jobs").await;
     replay.request("01-create").await;
-    replay.server.take_up(JOB);
+    replay.server.create_pod(JOB);
     replay.server.start_pod(JOB);
     replay.requests(&["02-delete", "03-get-job-just-after", "04-delete-again-at-once"]).await;
     replay.requests(&["05-create-same-name-while-deleting", "06-patch-while-deleting"]).await;
     replay.server.terminate_pod(JOB);
     replay.server.collect(JOB);
     replay.requests(&["07-get-job-after", "08-create-same-name-after"]).await;
-    replay.server.take_up(JOB);
+    replay.server.create_pod(JOB);
     replay.server.start_pod(JOB);
     replay.request("09-get-job-at-the-end").await;
     watching.compare().await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_background_deletion_waits_for_nobody() {
+async fn background_deletion_does_not_wait() {
     const JOB: &str = "job-1101-100-1";
     let mut replay = Replay::open("delete-background-traps-term");
-    replay.learn("resourceVersion=4692", "resourceVersion=1");
+    replay.replace("resourceVersion=4692", "resourceVersion=1");
     let watching = replay.watch("watch-jobs").await;
     replay.request("01-create").await;
-    replay.server.take_up(JOB);
+    replay.server.create_pod(JOB);
     replay.server.start_pod(JOB);
     replay.requests(&["02-delete", "03-get-job-just-after", "04-delete-again-at-once"]).await;
     replay.request("05-get-job-at-the-end").await;
@@ -53,13 +53,13 @@ async fn a_background_deletion_waits_for_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_without_options_orphans_the_pod_and_warns() {
+async fn deletion_without_options_orphans_the_pod_and_warns() {
     const JOB: &str = "job-1107-100-1";
     let mut replay = Replay::open("delete-default-propagation");
-    replay.learn("resourceVersion=3299", "resourceVersion=1");
+    replay.replace("resourceVersion=3299", "resourceVersion=1");
     let watching = replay.watch("watch-jobs").await;
     replay.request("01-create").await;
-    replay.server.take_up(JOB);
+    replay.server.create_pod(JOB);
     replay.server.start_pod(JOB);
     replay.requests(&["02-delete", "03-get-job-just-after", "04-delete-again-at-once"]).await;
     replay.server.collect(JOB);
@@ -68,13 +68,13 @@ async fn a_deletion_without_options_orphans_the_pod_and_warns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ended_job_can_be_deleted() {
+async fn ended_job_can_be_deleted() {
     const JOB: &str = "job-1108-100-1";
     let mut replay = Replay::open("delete-finished");
-    replay.learn("resourceVersion=1356", "resourceVersion=1");
+    replay.replace("resourceVersion=1356", "resourceVersion=1");
     let watching = replay.watch("watch-jobs").await;
     replay.request("01-create").await;
-    replay.server.take_up(JOB);
+    replay.server.create_pod(JOB);
     replay.server.start_pod(JOB);
     replay.server.end_pod(JOB, &PodEnd::Succeeds);
     replay.requests(&["02-delete", "03-delete-again", "04-get-job-at-the-end"]).await;
@@ -82,19 +82,19 @@ async fn an_ended_job_can_be_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_holds_to_its_preconditions() {
+async fn deletion_respects_preconditions() {
     let mut replay = Replay::open("delete-preconditions");
     replay.request("01-create").await;
-    replay.server.take_up("job-1212-100-1");
+    replay.server.create_pod("job-1212-100-1");
     replay.requests(&["02-wrong-uid", "03-stale-resource-version"]).await;
     replay.requests(&["04-orphan-dependents-and-policy-422", "05-right-uid", "06-again", "07-get"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_from_before_the_compaction_is_gone() {
+async fn compacted_version_has_expired() {
     let mut replay = Replay::open("expired-410");
     for number in 1400..1406 {
-        replay.make(&format!("job-{number}-100-1"), &json!({"page": "old"})).await;
+        replay.create(&format!("job-{number}-100-1"), &json!({"page": "old"})).await;
     }
     replay.request("01-page-1").await;
     replay.server.compact();
@@ -106,7 +106,7 @@ async fn a_version_from_before_the_compaction_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_is_not_found() {
+async fn missing_object_is_not_found() {
     let mut replay = Replay::open("not-found-404");
     replay.requests(&["01-get-job", "02-delete-job", "03-patch-job", "04-put-job"]).await;
     replay.request("05-create-in-missing-namespace-as-admin").await;
@@ -116,11 +116,11 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_comes_in_pages() {
+async fn list_has_pages() {
     let mut replay = Replay::open("list-paging");
     for number in [1104, 1105, 1109, 1110, 1220, 1221, 1222, 1223, 1224, 1230] {
         let labels = if (1220..1225).contains(&number) { json!({"page": "yes"}) } else { json!({}) };
-        replay.make(&format!("job-{number}-100-1"), &labels).await;
+        replay.create(&format!("job-{number}-100-1"), &labels).await;
     }
     replay.requests(&["01-page-1", "02-page-2", "03-page-3", "04-without-selector-page-1"]).await;
     replay.requests(&["05-cache-resource-version-0", "07-continue-with-resource-version-400"]).await;
@@ -128,22 +128,22 @@ async fn a_list_comes_in_pages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_says_when_to_come_again() {
+async fn busy_server_returns_retry_after() {
     let mut replay = Replay::open("rate-limited-429");
-    replay.server.trouble(|_| Trouble::refused(429));
+    replay.server.inject_faults(|_| Fault::refused(429));
     replay.requests(&["04-list", "05-create", "06-delete", "07-get", "08-patch"]).await;
     replay.watch("watch-jobs").await.compare().await;
     assert_eq!(replay.server.names("jobs"), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_breaks_a_rule_is_refused_with_its_fields() {
+async fn invalid_job_is_refused_with_its_fields() {
     let mut replay = Replay::open("invalid-spec-422");
     replay.requests(&["02-no-containers", "03-bad-name", "04-name-of-64-characters", "09-numbers"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_not_is_told_what_he_may_not() {
+async fn missing_right_is_refused_with_its_name() {
     let mut replay = Replay::open("forbidden-403");
     for (verb, resource) in
         [(Verb::List, "pods"), (Verb::Get, "pods"), (Verb::Watch, "pods"), (Verb::List, "events")]
@@ -157,18 +157,18 @@ async fn who_may_not_is_told_what_he_may_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_not_there_yet_is_a_timeout() {
+async fn future_version_is_a_timeout() {
     let mut replay = Replay::open("resource-version-in-the-future");
     replay.requests(&["01-list-not-older-than", "02-list-exact"]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn watches_begin_where_they_are_asked_to() {
+async fn watch_starts_at_its_version() {
     let mut replay = Replay::open("watch-variants");
     for number in [1320, 1321] {
         let name = format!("job-{number}-100-1");
-        replay.make(&name, &json!({"jobId": number.to_string(), "watched": "yes"})).await;
-        replay.server.take_up(&name);
+        replay.create(&name, &json!({"jobId": number.to_string(), "watched": "yes"})).await;
+        replay.server.create_pod(&name);
     }
     replay.request("01-list").await;
     let mut watches = Vec::new();
@@ -187,17 +187,17 @@ async fn watches_begin_where_they_are_asked_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_ends_in_the_steps_of_the_job_controller() {
-    for (situation, job, before, end) in [
+async fn job_ends_in_the_steps_of_the_job_controller() {
+    for (recording, job, before, end) in [
         ("success", "job-1001-100-1", "579", PodEnd::Succeeds),
         ("exit-code-7", "job-1003-100-1", "579", PodEnd::Fails),
         ("pod-failure-policy-fail-job", "job-1120-100-1", "1962", PodEnd::FailsByPolicy(42)),
     ] {
-        let mut replay = Replay::open(situation);
-        replay.learn(&format!("resourceVersion={before}"), "resourceVersion=1");
+        let mut replay = Replay::open(recording);
+        replay.replace(&format!("resourceVersion={before}"), "resourceVersion=1");
         let watching = replay.watch("watch-jobs").await;
         replay.request("01-create").await;
-        replay.server.take_up(job);
+        replay.server.create_pod(job);
         replay.server.start_pod(job);
         replay.server.end_pod(job, &end);
         watching.compare().await;

@@ -1,4 +1,4 @@
-//! What is special about the Kubernetes backend: lost answers, Secrets with an owner, labels.
+//! Behavior of the Kubernetes backend alone: lost responses, owned Secrets, labels and annotations.
 
 use std::error::Error as _;
 
@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use k8s_backend::{
     ErrorKind, IDENTITY_ANNOTATION, JobBackend as _, JobRules, KubeBackend, KubeOptions, Submitted,
     testing::{
-        ApiServer, Trouble, Verb,
+        ApiServer, Fault, Verb,
         conformance::{sample_job, sample_submission},
     },
 };
@@ -21,30 +21,30 @@ fn cluster() -> (ApiServer, KubeBackend) {
     (server, backend)
 }
 
-/// Lets every request of one kind fail.
-fn break_only(server: &ApiServer, verb: Verb, resource: &'static str, trouble: Trouble) {
-    server.trouble(move |request| {
-        if request.verb == verb && request.resource == resource { trouble } else { Trouble::default() }
+/// Injects a fault into every request of one kind.
+fn break_only(server: &ApiServer, verb: Verb, resource: &'static str, fault: Fault) {
+    server.inject_faults(move |request| {
+        if request.verb == verb && request.resource == resource { fault } else { Fault::default() }
     });
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_submit_whose_answer_was_lost_is_found_again() {
+async fn repeated_submit_finds_job_whose_response_was_lost() {
     let (server, backend) = cluster();
-    break_only(&server, Verb::Create, "jobs", Trouble::CUT_AFTER);
+    break_only(&server, Verb::Create, "jobs", Fault::BROKEN_AFTER);
     let submission = sample_job(NAME).into();
     assert_eq!(backend.submit(&submission).await.unwrap_err().kind, ErrorKind::Unavailable);
-    server.no_trouble();
+    server.clear_faults();
     assert_eq!(backend.submit(&submission).await.unwrap(), Submitted::AlreadyThere);
-    assert_eq!(server.times_made("jobs", NAME), 1);
+    assert_eq!(server.times_created("jobs", NAME), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_arrives_twice_makes_one_job() {
+async fn duplicated_request_creates_one_job() {
     let (server, backend) = cluster();
-    server.trouble(|_| Trouble { twice: true, ..Trouble::default() });
+    server.inject_faults(|_| Fault::new().duplicated());
     assert_eq!(backend.submit(&sample_submission(NAME)).await.unwrap(), Submitted::AlreadyThere);
-    assert_eq!((server.times_made("jobs", NAME), server.times_made("secrets", NAME)), (1, 1));
+    assert_eq!((server.times_created("jobs", NAME), server.times_created("secrets", NAME)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,11 +53,11 @@ async fn labels_job_and_pod_so_that_they_are_watched() {
     let options = KubeOptions::new().managed_by("report-server").field_manager("reports");
     let backend = KubeBackend::new(server.client(), options);
     backend.submit(&sample_job(NAME).into()).await.unwrap();
-    let there = server.object("jobs", NAME).unwrap();
-    for labels in [&there["metadata"]["labels"], &there["spec"]["template"]["metadata"]["labels"]] {
+    let found = server.object("jobs", NAME).unwrap();
+    for labels in [&found["metadata"]["labels"], &found["spec"]["template"]["metadata"]["labels"]] {
         assert_eq!(labels["app.kubernetes.io/managed-by"], "report-server");
     }
-    assert_eq!(there["metadata"]["annotations"][IDENTITY_ANNOTATION], format!("hash-of-{NAME}"));
+    assert_eq!(found["metadata"]["annotations"][IDENTITY_ANNOTATION], format!("hash-of-{NAME}"));
 
     let mut of_helm = sample_job("job-1002-100-1");
     let labels = of_helm.metadata.labels.get_or_insert_default();
@@ -101,7 +101,7 @@ async fn accepts_job_of_any_program() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_belongs_to_its_job_from_the_first_moment() {
+async fn secret_is_created_with_its_job_as_owner() {
     let (server, backend) = cluster();
     backend.submit(&sample_submission(NAME)).await.unwrap();
     let job = server.object("jobs", NAME).unwrap();
@@ -114,26 +114,26 @@ async fn a_secret_belongs_to_its_job_from_the_first_moment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delivery_that_broke_half_way_goes_on_with_the_next_submit() {
-    for trouble in [Trouble::CUT_BEFORE, Trouble::CUT_AFTER, Trouble::refused(500)] {
+async fn repeated_submit_creates_secret_that_is_missing() {
+    for fault in [Fault::BROKEN_BEFORE, Fault::BROKEN_AFTER, Fault::refused(500)] {
         let (server, backend) = cluster();
-        break_only(&server, Verb::Create, "secrets", trouble);
+        break_only(&server, Verb::Create, "secrets", fault);
         let error = backend.submit(&sample_submission(NAME)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
-        server.no_trouble();
-        // The right to read Secrets is not needed for it.
+        server.clear_faults();
+        // This does not require the right to read Secrets.
         server.forbid(Verb::Get, "secrets");
         assert_eq!(backend.submit(&sample_submission(NAME)).await.unwrap(), Submitted::AlreadyThere);
         assert_eq!(
-            (server.times_made("jobs", NAME), server.times_made("secrets", NAME)),
+            (server.times_created("jobs", NAME), server.times_created("secrets", NAME)),
             (1, 1),
-            "{trouble:?}"
+            "{fault:?}"
         );
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_may_not_be_made_leaves_no_job() {
+async fn forbidden_secret_leaves_no_job() {
     let (server, backend) = cluster();
     server.forbid(Verb::Create, "secrets");
     let error = backend.submit(&sample_submission(NAME)).await.unwrap_err();
@@ -146,7 +146,7 @@ async fn a_secret_that_may_not_be_made_leaves_no_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_secret_of_somebody_else_is_neither_used_nor_changed() {
+async fn secret_of_another_owner_is_neither_used_nor_changed() {
     let (server, backend) = cluster();
     let other = json!({"metadata": {"name": NAME}, "data": {"token": "b3RoZXI="}});
     server.put("secrets", other.clone());
@@ -157,12 +157,12 @@ async fn the_secret_of_somebody_else_is_neither_used_nor_changed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_without_the_right_to_watch_is_told_the_rule() {
+async fn error_names_the_rule_when_the_role_cannot_watch() {
     let (server, backend) = cluster();
     server.forbid(Verb::Watch, "jobs");
     backend.submit(&sample_job(NAME).into()).await.unwrap();
-    let told: Vec<_> = backend.watch(NAME).collect().await;
-    let error = told.last().unwrap().as_ref().unwrap_err();
+    let seen: Vec<_> = backend.watch(NAME).collect().await;
+    let error = seen.last().unwrap().as_ref().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Forbidden);
     assert!(error.source.to_string().contains("verbs: [\"watch\"]"), "{}", error.source);
 }

@@ -1,4 +1,4 @@
-//! What only the local backend promises: its processes outlive it, and nothing of a Job runs after its end.
+//! Behavior of the local backend alone: its processes outlive it, and nothing of a Job runs after its end.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -7,7 +7,7 @@ use futures::{StreamExt as _, stream::BoxStream};
 use k8s_backend::{
     BackendError, Cause, ConfigProblem, ErrorKind, JobBackend as _, JobPhase, LocalBackend, LocalOptions,
     OpenError, Submission, Submitted, Waiting,
-    testing::conformance::{PATIENCE, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
+    testing::conformance::{SAMPLE_MOUNT, SAMPLE_TOKEN, STATE_TIMEOUT, sample_job, sample_submission},
 };
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ impl Machine {
         serde_json::from_slice(&fs::read(self.path(&format!("jobs/{NAME}/record.json"))).unwrap()).unwrap()
     }
 
-    /// Waits until a process of a Job has made a file.
+    /// Waits until a process of a Job has written a file.
     async fn until_file(&self, name: &str) -> String {
         let found = async {
             loop {
@@ -56,10 +56,11 @@ impl Machine {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap()
+        tokio::time::timeout(STATE_TIMEOUT, found).await.unwrap()
     }
 
-    /// A Job that runs a shell script, in which `$T` is a folder of the test. As everywhere in a Job, `$$` is one `$`.
+    /// A Job that runs a shell script, in which `$T` is a folder of the test. As everywhere in a Job, `$$` is
+    /// one `$`.
     fn script(&self, text: &str) -> Job {
         let mut job = sample_job(NAME);
         let pod = pod_of(&mut job);
@@ -80,7 +81,7 @@ type Phases = BoxStream<'static, Result<JobPhase, BackendError>>;
 
 async fn until(phases: &mut Phases, wanted: impl Fn(&JobPhase) -> bool) -> JobPhase {
     loop {
-        let phase = tokio::time::timeout(PATIENCE, phases.next()).await.unwrap().unwrap().unwrap();
+        let phase = tokio::time::timeout(STATE_TIMEOUT, phases.next()).await.unwrap().unwrap().unwrap();
         if wanted(&phase) {
             return phase;
         }
@@ -90,7 +91,7 @@ async fn until(phases: &mut Phases, wanted: impl Fn(&JobPhase) -> bool) -> JobPh
 async fn end(backend: &LocalBackend) -> Cause {
     match until(&mut backend.watch(NAME), JobPhase::is_terminal).await {
         JobPhase::Ended(cause) => cause,
-        other => unreachable!("{other:?} is no end"),
+        other => unreachable!("{other:?} is not an end"),
     }
 }
 
@@ -98,19 +99,19 @@ async fn running(backend: &LocalBackend) {
     until(&mut backend.watch(NAME), |phase| *phase == JobPhase::Running).await;
 }
 
-/// Tells whether a process is there and not just waiting to be reaped.
+/// Returns whether a process exists and does not only wait to be reaped.
 fn is_alive(pid: &str) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
 }
 
-/// As long as the test: no process may outlive one that failed.
-const FOR_EVER: &str = "while [ -d $T ]; do sleep 0.1; done";
+/// Runs as long as the folder of the test exists: no process may outlive a failed test.
+const UNTIL_TEST_ENDS: &str = "while [ -d $T ]; do sleep 0.1; done";
 
 #[tokio::test]
-async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
+async fn process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
     let machine = Machine::new();
-    let job = machine.script(&format!("echo $$$$ > $T/pid; {FOR_EVER}"));
+    let job = machine.script(&format!("echo $$$$ > $T/pid; {UNTIL_TEST_ENDS}"));
     let first = machine.open().await;
     first.submit(&job.clone().into()).await.unwrap();
     let pid = machine.until_file("pid").await;
@@ -134,9 +135,9 @@ async fn a_process_that_outlived_its_backend_is_found_and_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_deadline_goes_on_while_nobody_watches() {
+async fn deadline_passes_while_no_backend_runs() {
     let machine = Machine::new();
-    let mut job = machine.script(FOR_EVER);
+    let mut job = machine.script(UNTIL_TEST_ENDS);
     job.spec.as_mut().unwrap().active_deadline_seconds = Some(2);
     let first = machine.open().await;
     first.submit(&job.clone().into()).await.unwrap();
@@ -147,7 +148,7 @@ async fn a_deadline_goes_on_while_nobody_watches() {
 }
 
 #[tokio::test]
-async fn a_process_that_ended_unseen_is_lost() {
+async fn process_that_ended_while_no_backend_ran_is_lost() {
     let machine = Machine::new();
     let first = machine.open().await;
     first
@@ -169,10 +170,10 @@ async fn a_process_that_ended_unseen_is_lost() {
 }
 
 #[tokio::test]
-async fn what_the_main_process_leaves_behind_is_ended_first() {
+async fn children_of_the_main_process_are_ended_before_the_job() {
     let machine = Machine::new();
     let backend = machine.open().await;
-    let left = format!("trap '' TERM; {FOR_EVER}");
+    let left = format!("trap '' TERM; {UNTIL_TEST_ENDS}");
     let script = format!("sh -c \"{left}\" & echo $! > $T/pid; exit 3");
     backend.submit(&machine.script(&script).into()).await.unwrap();
     assert_eq!(end(&backend).await, Cause::ExitCode(Some(3)));
@@ -181,10 +182,10 @@ async fn what_the_main_process_leaves_behind_is_ended_first() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn a_process_in_a_session_of_its_own_is_ended_too() {
+async fn process_in_its_own_session_is_ended() {
     let machine = Machine::new();
     let backend = machine.open().await;
-    let script = format!("setsid sh -c 'echo $$$$ > $T/pid; {FOR_EVER}' & {FOR_EVER}");
+    let script = format!("setsid sh -c 'echo $$$$ > $T/pid; {UNTIL_TEST_ENDS}' & {UNTIL_TEST_ENDS}");
     backend.submit(&machine.script(&script).into()).await.unwrap();
     let pid = machine.until_file("pid").await;
     backend.cancel(NAME).await.unwrap();
@@ -193,18 +194,20 @@ async fn a_process_in_a_session_of_its_own_is_ended_too() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_not_started() {
+async fn missing_program_is_not_started() {
     let machine = Machine::new();
     let backend = machine.open().await;
     let mut job = sample_job(NAME);
     pod_of(&mut job).containers[0].command = None;
     backend.submit(&job.clone().into()).await.unwrap();
-    let Cause::NotStarted { message } = end(&backend).await else { unreachable!("nothing can have started") };
+    let Cause::NotStarted { message } = end(&backend).await else {
+        unreachable!("no process can have started")
+    };
     assert!(message.contains("no-such-program"), "{message}");
 }
 
 #[tokio::test]
-async fn a_signal_is_told() {
+async fn signal_is_the_cause() {
     let machine = Machine::new();
     let backend = machine.open().await;
     backend.submit(&machine.script("kill -9 $$$$").into()).await.unwrap();
@@ -212,7 +215,7 @@ async fn a_signal_is_told() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_waited_for() {
+async fn job_waits_for_missing_secret() {
     let machine = Machine::new();
     let backend = machine.open().await;
     let mut job = machine.script("echo \"$TOKEN\"");
@@ -223,7 +226,7 @@ async fn a_missing_secret_is_waited_for() {
     let message = "secret \"executor-secrets\" not found".to_owned();
     let waiting = Waiting::ConfigError { problem: ConfigProblem::MissingSecret, message };
     assert_eq!(first, JobPhase::Pending { waiting });
-    // As one step: a half-written Secret would be taken as it is.
+    // In one step: an incomplete Secret would be used as it is.
     fs::create_dir_all(machine.path("new")).unwrap();
     fs::write(machine.path("new/TOKEN"), "s3cr3t").unwrap();
     fs::create_dir_all(machine.path("secrets")).unwrap();
@@ -235,7 +238,7 @@ async fn a_missing_secret_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_job_that_still_waited_is_not_started_after_a_restart() {
+async fn waiting_job_is_not_started_after_a_restart() {
     let machine = Machine::new();
     let first = machine.open().await;
     let mut job = machine.script("exit 0");
@@ -248,7 +251,7 @@ async fn a_job_that_still_waited_is_not_started_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_mounted_secret_lasts_as_long_as_its_process_also_across_a_restart() {
+async fn mounted_secret_exists_until_its_process_ends_also_across_a_restart() {
     let machine = Machine::new();
     let script = machine.script(
         "while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; cat $FILE > $T/read; echo >> $T/read",
@@ -275,7 +278,7 @@ async fn a_mounted_secret_lasts_as_long_as_its_process_also_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_mounted_secret_whose_process_ended_unseen_is_removed_at_the_next_start() {
+async fn mounted_secret_of_ended_process_is_removed_at_the_next_start() {
     let machine = Machine::new();
     let first = machine.open().await;
     first.submit(&machine.script("exit 0").into()).await.unwrap();
@@ -290,7 +293,7 @@ async fn a_mounted_secret_whose_process_ended_unseen_is_removed_at_the_next_star
 }
 
 #[tokio::test]
-async fn the_child_sees_the_jobs_environment_and_nothing_of_the_servers() {
+async fn process_has_the_environment_of_the_job_and_not_of_the_program() {
     let machine = Machine::new();
     let backend = machine.open().await;
     let mut job = machine.script("env; pwd");
@@ -299,14 +302,17 @@ async fn the_child_sees_the_jobs_environment_and_nothing_of_the_servers() {
     assert_eq!(end(&backend).await, Cause::Completed);
     let output = machine.output();
     assert!(output.contains("\nT=") && !output.contains("SERVER_SECRET"), "{output}");
-    let said: Vec<_> = output.lines().filter(|line| line.starts_with("[local backend]")).collect();
-    assert_eq!(said.len(), 1, "{output}");
-    assert!(said[0].contains("spec.template.spec.nodeSelector"), "{output}");
-    assert!(!machine.path(&format!("jobs/{NAME}/work")).exists(), "the working folder ends with the Job");
+    let notes: Vec<_> = output.lines().filter(|line| line.starts_with("[local backend]")).collect();
+    assert_eq!(notes.len(), 1, "{output}");
+    assert!(notes[0].contains("spec.template.spec.nodeSelector"), "{output}");
+    assert!(
+        !machine.path(&format!("jobs/{NAME}/work")).exists(),
+        "the working folder is removed after the Job"
+    );
 }
 
 #[tokio::test]
-async fn a_damaged_record_keeps_its_name_taken() {
+async fn damaged_record_keeps_its_name_taken() {
     let machine = Machine::new();
     let first = machine.open().await;
     let job = machine.script("exit 0");
@@ -320,14 +326,14 @@ async fn a_damaged_record_keeps_its_name_taken() {
 }
 
 #[tokio::test]
-async fn a_directory_serves_one_backend_at_a_time() {
+async fn directory_is_used_by_one_backend_at_a_time() {
     let machine = Machine::new();
     let _first = machine.open().await;
     assert!(matches!(LocalBackend::open(machine.options()).await, Err(OpenError::InUse(_))));
 }
 
 #[tokio::test]
-async fn folders_are_for_this_user_alone() {
+async fn folders_are_accessible_to_this_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = Machine::new();
     let backend = machine.open().await;
@@ -337,4 +343,44 @@ async fn folders_are_for_this_user_alone() {
         let found = fs::metadata(machine.path(&format!("jobs/{NAME}{path}"))).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode, "{path:?}");
     }
+}
+
+#[tokio::test]
+async fn job_named_like_the_old_lock_file_runs() {
+    let machine = Machine::new();
+    fs::create_dir_all(machine.path("jobs")).unwrap();
+    fs::write(machine.path("jobs/lock"), "").unwrap();
+    let backend = machine.open().await;
+    let mut job = machine.script("exit 0");
+    job.metadata.name = Some("lock".to_owned());
+    backend.submit(&job.into()).await.unwrap();
+    let end = until(&mut backend.watch("lock"), JobPhase::is_terminal).await;
+    assert_eq!(end, JobPhase::Ended(Cause::Completed));
+}
+
+#[tokio::test]
+async fn job_that_could_run_only_in_part_is_refused_as_a_whole() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let mut job = machine.script("touch $T/ran");
+    let sidecar = pod_of(&mut job).containers[0].clone();
+    pod_of(&mut job).containers.push(sidecar);
+    let error = backend.submit(&job.into()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Invalid);
+    let error = backend.watch(NAME).next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(!machine.path("ran").exists() && !machine.path(&format!("jobs/{NAME}")).exists());
+}
+
+#[tokio::test]
+async fn job_of_a_queue_runs_at_once_and_its_output_says_so() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let mut job = machine.script("exit 0");
+    job.spec.as_mut().unwrap().suspend = Some(true);
+    let labels = job.metadata.labels.get_or_insert_default();
+    labels.insert("kueue.x-k8s.io/queue-name".to_owned(), "team-a".to_owned());
+    backend.submit(&job.into()).await.unwrap();
+    assert_eq!(end(&backend).await, Cause::Completed);
+    assert!(machine.output().contains("spec.suspend"), "{}", machine.output());
 }

@@ -1,4 +1,4 @@
-//! What the role allows decides how precisely causes are told, and nothing else.
+//! What the role allows decides how precise causes are, and nothing else.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -13,7 +13,7 @@ use std::{
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_backend::{
     BackendError, Cause, ErrorKind, JobBackend as _, JobPhase, KubeBackend, KubeOptions,
-    testing::{ApiServer, PodEnd, Trouble, Verb, conformance::sample_job},
+    testing::{ApiServer, Fault, PodEnd, Verb, conformance::sample_job},
 };
 use serde_json::json;
 
@@ -24,10 +24,10 @@ type Phases = BoxStream<'static, Result<JobPhase, BackendError>>;
 
 async fn next(phases: &mut Phases) -> JobPhase {
     let next = tokio::time::timeout(Duration::from_mins(20), phases.next()).await;
-    next.expect("the watch is silent").expect("the watch has ended").unwrap()
+    next.expect("timeout: no next phase").expect("the watch has ended").unwrap()
 }
 
-/// Submits a Job, lets it run and fail, and returns what its watcher is told of the end.
+/// Runs a Job that fails, and returns its last phase.
 async fn end_of_a_failing_job(server: &ApiServer) -> JobPhase {
     let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
@@ -39,66 +39,64 @@ async fn end_of_a_failing_job(server: &ApiServer) -> JobPhase {
     next(&mut phases).await
 }
 
-const COARSE: JobPhase = JobPhase::Ended(Cause::ExitCode(None));
+const IMPRECISE: JobPhase = JobPhase::Ended(Cause::ExitCode(None));
 const PRECISE: JobPhase = JobPhase::Ended(Cause::ExitCode(Some(1)));
 
 #[tokio::test(start_paused = true)]
-async fn the_documented_role_tells_less_and_the_extended_one_all() {
+async fn documented_role_gives_imprecise_causes_and_extended_role_precise_ones() {
     let server = ApiServer::new("terrakube");
     server.documented_role();
-    assert_eq!(end_of_a_failing_job(&server).await, COARSE);
+    assert_eq!(end_of_a_failing_job(&server).await, IMPRECISE);
     let server = ApiServer::new("terrakube");
     server.extended_role();
     assert_eq!(end_of_a_failing_job(&server).await, PRECISE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_say_what_is_allowed_tells_less() {
+async fn server_without_access_reviews_gives_imprecise_causes() {
     for code in [403, 404, 405] {
         let server = ApiServer::new("terrakube");
-        server.trouble(
-            move |request| {
-                if request.resource == REVIEWS { Trouble::refused(code) } else { Trouble::default() }
-            },
-        );
-        assert_eq!(end_of_a_failing_job(&server).await, COARSE, "{code}");
+        server.inject_faults(move |request| {
+            if request.resource == REVIEWS { Fault::refused(code) } else { Fault::default() }
+        });
+        assert_eq!(end_of_a_failing_job(&server).await, IMPRECISE, "{code}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_allowed_is_asked_again_while_the_server_is_in_trouble() {
+async fn access_review_is_retried_while_the_server_fails() {
     let server = ApiServer::new("terrakube");
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    server.trouble(move |request| {
+    let reviews = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&reviews);
+    server.inject_faults(move |request| {
         if request.resource != REVIEWS {
-            return Trouble::default();
+            return Fault::default();
         }
         match count.fetch_add(1, Ordering::Relaxed) {
-            0..10 => Trouble::refused(503),
-            10..20 => Trouble::CUT_BEFORE,
-            _ => Trouble::default(),
+            0..10 => Fault::refused(503),
+            10..20 => Fault::BROKEN_BEFORE,
+            _ => Fault::default(),
         }
     });
     assert_eq!(end_of_a_failing_job(&server).await, PRECISE);
-    assert!(asked.load(Ordering::Relaxed) > 20);
+    assert!(reviews.load(Ordering::Relaxed) > 20);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_role_that_lies_or_changes_is_no_fault() {
+async fn rights_that_differ_from_the_review_are_no_error() {
     for verb in [Verb::List, Verb::Watch] {
         let server = ApiServer::new("terrakube");
-        server.trouble(move |request| {
+        server.inject_faults(move |request| {
             let is_it = request.verb == verb && ["pods", "events"].contains(&request.resource.as_str());
-            if is_it { Trouble::refused(403) } else { Trouble::default() }
+            if is_it { Fault::refused(403) } else { Fault::default() }
         });
         let end = end_of_a_failing_job(&server).await;
-        assert!([COARSE, PRECISE].contains(&end), "{verb}: {end:?}");
+        assert!([IMPRECISE, PRECISE].contains(&end), "{verb}: {end:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_that_is_added_later_is_noticed() {
+async fn added_rule_is_noticed_without_restart() {
     let server = ApiServer::new("terrakube");
     server.documented_role();
     let backend = KubeBackend::new(server.client(), KubeOptions::new());
@@ -107,77 +105,77 @@ async fn a_rule_that_is_added_later_is_noticed() {
     let mut phases = backend.watch(NAME);
     assert_eq!(next(&mut phases).await, JobPhase::Running);
     server.extended_role();
-    assert!(tokio::time::timeout(Duration::from_mins(15), phases.next()).await.is_err(), "nothing is new");
+    assert!(tokio::time::timeout(Duration::from_mins(15), phases.next()).await.is_err(), "no phase follows");
     server.end_pod(NAME, &PodEnd::Fails);
     assert_eq!(next(&mut phases).await, PRECISE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pod_that_is_told_later_than_its_job_is_waited_for() {
-    // Shortly, and longer than anybody waits: then it is asked for.
-    for late in [Duration::from_millis(500), Duration::from_mins(30)] {
+async fn end_of_pod_that_is_reported_after_its_job_is_awaited() {
+    // Once shorter and once longer than the wait, after which the pod is requested.
+    for delay in [Duration::from_millis(500), Duration::from_mins(30)] {
         let server = ApiServer::new("terrakube");
-        server.delay_events_of("pods", late);
+        server.delay_events_of("pods", delay);
         let backend = KubeBackend::new(server.client(), KubeOptions::new());
         backend.submit(&sample_job(NAME).into()).await.unwrap();
         let mut phases = backend.watch(NAME);
         assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
         server.end_pod(NAME, &PodEnd::FailsByPolicy(42));
-        let mut told = next(&mut phases).await;
-        while !told.is_terminal() {
-            told = next(&mut phases).await;
+        let mut phase = next(&mut phases).await;
+        while !phase.is_terminal() {
+            phase = next(&mut phases).await;
         }
-        assert_eq!(told, JobPhase::Ended(Cause::ExitCode(Some(42))), "{late:?}");
+        assert_eq!(phase, JobPhase::Ended(Cause::ExitCode(Some(42))), "{delay:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_cannot_say_how_a_pod_ended_is_unavailable() {
+async fn failing_request_for_the_end_of_a_pod_is_unavailable() {
     let server = ApiServer::new("terrakube");
     let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let mut phases = backend.watch(NAME);
     assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
     server.delay_events_of("pods", Duration::from_mins(30));
-    server.trouble(
+    server.inject_faults(
         |request| {
-            if request.resource == "pods" { Trouble::refused(500) } else { Trouble::default() }
+            if request.resource == "pods" { Fault::refused(500) } else { Fault::default() }
         },
     );
     server.start_pod(NAME);
     assert_eq!(next(&mut phases).await, JobPhase::Running);
     server.end_pod(NAME, &PodEnd::Fails);
     assert_eq!(phases.next().await.unwrap().unwrap_err().kind, ErrorKind::Unavailable);
-    server.no_trouble();
+    server.clear_faults();
     assert_eq!(next(&mut backend.watch(NAME)).await, PRECISE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_words_of_the_cluster_are_told_as_they_come() {
+async fn messages_of_the_cluster_are_reported() {
     let server = ApiServer::new("terrakube");
     server.extended_role();
     let backend = KubeBackend::new(server.client(), KubeOptions::new());
     backend.submit(&sample_job(NAME).into()).await.unwrap();
     let mut phases = backend.watch(NAME);
     assert!(matches!(next(&mut phases).await, JobPhase::Pending { .. }));
-    server.take_up(NAME);
+    server.create_pod(NAME);
     let mut pod = server.object("pods", &format!("{NAME}-x7k2p")).unwrap();
     pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/1 nodes are available: 1 Insufficient cpu."}]);
     server.put("pods", pod);
-    let told = next(&mut phases).await;
-    let told = if matches!(&told, JobPhase::Pending { waiting } if waiting.to_string().contains("Insufficient cpu"))
+    let phase = next(&mut phases).await;
+    let phase = if matches!(&phase, JobPhase::Pending { waiting } if waiting.to_string().contains("Insufficient cpu"))
     {
-        told
+        phase
     } else {
         next(&mut phases).await
     };
-    let JobPhase::Pending { waiting } = told else { panic!("{told:?}") };
+    let JobPhase::Pending { waiting } = phase else { panic!("{phase:?}") };
     assert_eq!(waiting.to_string(), "the pod is unschedulable: 0/1 nodes are available: 1 Insufficient cpu.");
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_that_are_there_at_the_start_are_followed_to_their_end() {
+async fn jobs_that_exist_at_the_start_are_followed_to_their_end() {
     let server = ApiServer::new("terrakube");
     let names: Vec<_> = (0..20).map(|number| format!("job-{number}-100-1")).collect();
     {

@@ -1,8 +1,8 @@
 //! What to do next about a job: a pure function of what is stored and of the time.
 //!
-//! No clock, no store, no backend. What the backend or an executor reports is stored first and read here, so that a server
-//! that was killed at any instruction decides the same as one that ran on. One action at a time: the driver carries it out
-//! and decides again.
+//! No clock, no store, no backend. What the backend or an executor reports is stored first and read here, so
+//! that a server that was killed at any instruction decides the same as one that ran on. One action at a
+//! time: the driver carries it out and decides again.
 
 use std::time::Duration;
 
@@ -55,8 +55,8 @@ pub enum Action {
         /// Id of the attempt.
         attempt: String,
     },
-    /// Give up the attempt, because its Kubernetes Job did not start in time: no executor can claim it any more. Does nothing if
-    /// one has claimed it.
+    /// Give up the attempt, because its Kubernetes Job did not start in time: no executor can claim it any
+    /// more. Does nothing if one has claimed it.
     GiveUp {
         /// Id of the attempt.
         attempt: String,
@@ -71,8 +71,8 @@ pub enum Action {
         status: AttemptStatus,
         /// The message for users.
         message: Option<String>,
-        /// Whether later writes of its executor are refused. Not where the outcome is unknown: then a late state or report is
-        /// valuable, and no other attempt can write, because the workspace stays locked.
+        /// Whether later writes of its executor are refused. Not where the outcome is unknown: then a late
+        /// state or report is valuable, and no other attempt can write, because the workspace stays locked.
         fence: bool,
     },
     /// Close the step.
@@ -84,7 +84,8 @@ pub enum Action {
         /// The message for users.
         message: Option<String>,
     },
-    /// Close the job; steps that never started become `notExecuted`. The workspace is unlocked unless the status is unknown.
+    /// Close the job; steps that never started become `notExecuted`. The workspace is unlocked unless the
+    /// status is unknown.
     EndJob {
         /// Where it ends.
         status: JobStatus,
@@ -104,7 +105,8 @@ pub enum Next {
     Done,
 }
 
-/// Decides what to do next about a job. `start_timeout` is how long a Kubernetes Job may wait for one thing before it starts.
+/// Decides what to do next about a job. `start_timeout` is how long a Kubernetes Job may wait for one thing
+/// before it starts.
 #[must_use]
 pub fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, start_timeout: Duration) -> Next {
     if job.status.is_final() {
@@ -182,9 +184,9 @@ fn after_attempt(step: &Step, attempt: &Attempt, now: Timestamp) -> Next {
     }
 }
 
-/// Returns whether an attempt that no executor claimed is repeated. Without a claim an executor has done nothing, whether its
-/// container ran or not. A container that completed without a claim was not one of our executors: what it did is unknown, and
-/// it would do it again.
+/// Returns whether an attempt that no executor claimed is repeated. Without a claim an executor has done
+/// nothing, whether its container ran or not. A container that completed without a claim was not one of our
+/// executors: what it did is unknown, and it would do it again.
 fn may_retry(attempt: &Attempt) -> bool {
     let retry = attempt.cause.as_ref().map_or(Retry::MayHaveRun, Cause::retry);
     retry != Retry::NotNeeded && attempt.number < MAX_UNCLAIMED_ATTEMPTS

@@ -83,8 +83,8 @@ impl JobDriver {
         }
     }
 
-    /// Removes the waits that an earlier program has stored: what the Kubernetes Job waited for may exist by now. A wait counts
-    /// again when the current watch has yielded something.
+    /// Removes the waits that an earlier program has stored: what the Kubernetes Job waited for may exist by
+    /// now. A wait counts again when the current watch has yielded something.
     fn forget_earlier_waits(&self, job: &mut Job) {
         let watched = self.watching.as_ref().filter(|watching| watching.has_yielded);
         let watched = watched.map(|watching| &watching.attempt_id);
@@ -172,7 +172,8 @@ impl JobDriver {
     }
 }
 
-/// Stores what a Kubernetes Job waits for: in the attempt for [`decide()`], and in the message of the job for users.
+/// Stores what a Kubernetes Job waits for: in the attempt for [`decide()`], and in the message of the job for
+/// users.
 async fn store_waiting(
     store: &Store,
     (job_id, attempt_id): (i64, &str),

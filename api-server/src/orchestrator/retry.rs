@@ -1,7 +1,7 @@
 //! The retries of the orchestrator: when a call of the backend that failed is repeated.
 //!
-//! This is the only retry above the client of the backend. It is driven by the store, so that it goes on after a restart: an
-//! attempt counts its failures, and the delay follows from that number alone.
+//! This is the only retry above the client of the backend. It is driven by the store, so that it goes on
+//! after a restart: an attempt counts its failures, and the delay follows from that number alone.
 
 use std::time::Duration;
 

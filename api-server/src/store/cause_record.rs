@@ -1,7 +1,8 @@
 //! Causes and waits as they are stored, and as the API shows them.
 //!
-//! A form of its own: the names here are those of the database, and they stay when the types of the backend change.
-//! `cause_kind` has the type, `cause_detail` the rest as JSON (`NULL` where there is none); `waiting` is JSON as a whole.
+//! A form of its own: the names here are those of the database, and they stay when the types of the backend
+//! change. `cause_kind` has the type, `cause_detail` the rest as JSON (`NULL` where there is none); `waiting`
+//! is JSON as a whole.
 
 use k8s_backend::{Cause, ConfigProblem, ImageProblem, Refuser, Waiting};
 use serde::{Deserialize, Serialize};
@@ -107,8 +108,8 @@ pub enum WaitingRecord {
     },
 }
 
-/// Defines a record of an enumeration of the backend without fields. A variant that this version does not know becomes
-/// `$other`.
+/// Defines a record of an enumeration of the backend without fields. A variant that this version does not
+/// know becomes `$other`.
 macro_rules! unit_record {
     ($record:ident of $origin:ident { $($variant:ident),+ } or $other:ident) => {
         #[doc = concat!("A [`", stringify!($origin), "`] in the form of the database.")]

@@ -165,11 +165,11 @@ async fn job_cancelled_before_the_claim_never_runs() {
 #[tokio::test]
 async fn job_waits_for_unavailable_backend_with_a_message() {
     let world = World::new().await;
-    world.backend.go_away();
+    world.backend.set_unavailable();
     let job = world.job(&["terraformPlan"]).await;
     let waiting = world.wait_for(job, "a message", |job| job["message"].is_string()).await;
     assert!(waiting["message"].as_str().unwrap().starts_with("waiting"), "{waiting:#}");
-    world.backend.come_back();
+    world.backend.set_available();
     let executor = world.executor(&name(job, 100, 1)).await;
     executor.claim("e").await;
     executor.report("completed", Some(false)).await;

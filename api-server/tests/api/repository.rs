@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use k8s_backend::questions;
+use k8s_backend::access_reviews;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
@@ -81,9 +81,9 @@ fn deployed_extended_role_allows_exactly_what_the_backend_asks_for() {
             .flat_map(|resource| verbs.iter().map(move |verb| ((*resource).to_owned(), (*verb).to_owned())));
         allowed.extend(pairs);
     }
-    let asked = questions("terrakube").into_iter().map(|question| {
-        let attributes = question.spec.resource_attributes.unwrap();
+    let reviewed = access_reviews("terrakube").into_iter().map(|review| {
+        let attributes = review.spec.resource_attributes.unwrap();
         (attributes.resource.unwrap(), attributes.verb.unwrap())
     });
-    assert_eq!(allowed, asked.collect::<Vec<_>>());
+    assert_eq!(allowed, reviewed.collect::<Vec<_>>());
 }

@@ -18,8 +18,8 @@ const CASES: [(&str, PodEnd, &str); 11] = [
     ("out-of-memory", PodEnd::FailsByPolicy(137), "exit code 137 (killed)"),
     ("disk-full", PodEnd::FailsByPolicy(137), "exit code 137 (killed)"),
     ("init-container", PodEnd::Fails, "failed, exit code not readable"),
-    ("image-unreachable", PodEnd::OverstaysDeadline, "deadline exceeded"),
-    ("unschedulable", PodEnd::OverstaysDeadline, "deadline exceeded"),
+    ("image-unreachable", PodEnd::ExceedsDeadline, "deadline exceeded"),
+    ("unschedulable", PodEnd::ExceedsDeadline, "deadline exceeded"),
     ("conflict", PodEnd::Succeeds, "conflict; the first one completed"),
     ("cancel-after-end", PodEnd::Succeeds, "completed"),
 ];
@@ -51,7 +51,7 @@ async fn end_pods(server: &ApiServer, ends: &[(String, PodEnd)]) {
             if !done.contains(&name)
                 && let Some((_, end)) = ends.iter().find(|(of, _)| *of == name)
             {
-                server.take_up(&name);
+                server.create_pod(&name);
                 server.end_pod(&name, end);
                 done.push(name);
             }

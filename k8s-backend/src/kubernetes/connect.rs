@@ -6,7 +6,8 @@
 //! | 429, 503, 504 | up to 4 retries, when `Retry-After` says so (at most 30 s later) |
 //! | 401 | the token is read again, and the request repeated once: tokens in files are replaced while the program runs |
 //!
-//! This is the only place of the crate that repeats a request. Every other failure is returned to the caller as an error.
+//! This is the only place of the crate that repeats a request. Every other failure is returned to the caller
+//! as an error.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -1,6 +1,7 @@
 //! Converts errors of the Kubernetes client.
 //!
-//! The client's errors contain the text of their source and expose it as source too; converted errors say everything once.
+//! The client's errors contain the text of their source and expose it as source too; converted errors say
+//! everything once.
 
 use kube::{
     core::{Status, response::StatusCause},
@@ -32,7 +33,8 @@ pub(super) fn convert(action: Action, job: &str, error: kube::Error) -> BackendE
         kube::Error::ReadEvents(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
         kube::Error::SerdeError(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
         kube::Error::FromUtf8(error) => (ErrorKind::Unavailable, Box::new(NoResponse(error.into()))),
-        // The rest are faults of the configuration. They become plain text, because it contains their sources.
+        // The rest are faults of the configuration. They become plain text, because it contains their
+        // sources.
         error @ kube::Error::Auth(_) => (ErrorKind::Forbidden, error.to_string().into()),
         error => (ErrorKind::Internal, error.to_string().into()),
     };
@@ -64,8 +66,8 @@ fn refused(action: Action, job: &str, status: Status) -> BackendError {
         // An exceeded quota may be free again in a moment.
         403 if message.contains("exceeded quota") => ErrorKind::Unavailable,
         401 | 403 => ErrorKind::Forbidden,
-        // A missing namespace may be created, a conflict with another client passes, a failing server recovers. A 404 about the
-        // Job itself does not come here.
+        // A missing namespace may be created, a conflict with another client passes, a failing server
+        // recovers. A 404 about the Job itself does not come here.
         404 | 408 | 409 | 410 | 429 | 500..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };

@@ -66,7 +66,8 @@ impl Follower {
         Self { subscription, shared, seen: None, related: Arc::default(), observer: Observer::default() }
     }
 
-    /// Returns the current phase: as the watch knows it or, where the watch does not know the name, as the server does.
+    /// Returns the current phase: as the watch knows it or, where the watch does not know the name, as the
+    /// server does.
     async fn first(&mut self) -> PhaseResult {
         let health = self.subscription.ready().await.map_err(|(kind, source)| self.error(kind, source))?;
         self.subscription.wait_for_optional_watches().await;
@@ -136,7 +137,8 @@ impl Follower {
         }
     }
 
-    /// A Job that the watch no longer sees was deleted, unless the list was outdated, or another client removed its label.
+    /// A Job that the watch no longer sees was deleted, unless the list was outdated, or another client
+    /// removed its label.
     async fn confirm_deletion(&mut self) -> Option<PhaseResult> {
         if self.seen.as_ref().is_some_and(|seen| phase::of(seen).is_terminal()) {
             return Some(self.end_of_deleted().await);
@@ -182,8 +184,8 @@ impl Follower {
         self.observer.observe(&job, &self.related.pods, &self.related.events).map(Ok)
     }
 
-    /// Waits for the last status of the pods of a failed Job, and requests the pods when the watch does not report it in time:
-    /// pods are watched separately from Jobs, and that watch may be slower.
+    /// Waits for the last status of the pods of a failed Job, and requests the pods when the watch does not
+    /// report it in time: pods are watched separately from Jobs, and that watch may be slower.
     ///
     /// # Errors
     /// If the server does not respond. If it refuses, the cause is read from the Job alone.

@@ -26,8 +26,8 @@ use crate::{
     error::{BackendError, ErrorKind},
 };
 
-/// How long the server keeps one watch open, in seconds. It is also the time after which a silently broken connection is
-/// noticed.
+/// How long the server keeps one watch open, in seconds. It is also the time after which a silently broken
+/// connection is noticed.
 pub(super) const WATCH_SECONDS: u32 = 120;
 
 /// What the task of the watches and the followers share; it does not keep the task alive.
@@ -230,8 +230,8 @@ impl State {
     }
 }
 
-/// Removes what no phase is read from and what may be secret: the pod template, with a payload of up to 128 KiB, would be kept
-/// for every Job.
+/// Removes what no phase is read from and what may be secret: the pod template, with a payload of up to 128
+/// KiB, would be kept for every Job.
 pub(super) fn prune(job: &mut Job) {
     job.metadata.managed_fields = None;
     if let Some(spec) = &mut job.spec {

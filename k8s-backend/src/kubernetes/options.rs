@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::rules::JobRules;
 
-/// Label by which Jobs are watched, unless [`KubeOptions::watch_label`] or [`KubeOptions::managed_by`] names another one.
+/// Label by which Jobs are watched, unless [`KubeOptions::watch_label`] or [`KubeOptions::managed_by`] names
+/// another one.
 const DEFAULT_LABEL: (&str, &str) = ("k8s-backend/managed", "true");
 
 /// The recommended label of Kubernetes for the program that manages an object.
@@ -22,10 +23,11 @@ const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KubeOptions {
-    /// Namespace of the Jobs; `None` for the default namespace of the client (that of the kubeconfig or of the pod).
+    /// Namespace of the Jobs; `None` for the default namespace of the client (that of the kubeconfig or of
+    /// the pod).
     pub namespace: Option<String>,
-    /// Label that submitted Jobs and their pods get, and by which they are watched: key and value. A Job that has another
-    /// value for this key is refused.
+    /// Label that submitted Jobs and their pods get, and by which they are watched: key and value. A Job that
+    /// has another value for this key is refused.
     pub watch_label: (String, String),
     /// Name under which the API server records changes (`metadata.managedFields`).
     pub field_manager: String,
@@ -43,7 +45,8 @@ pub struct KubeOptions {
 pub struct Timeouts {
     /// To connect. Used only by [`KubeBackend::connect`](crate::KubeBackend::connect).
     pub connect: Duration,
-    /// From a request to the head of its response. Used only by [`KubeBackend::connect`](crate::KubeBackend::connect).
+    /// From a request to the head of its response. Used only by
+    /// [`KubeBackend::connect`](crate::KubeBackend::connect).
     pub response: Duration,
     /// For a whole request with its retries; watches are not limited.
     pub request: Duration,

@@ -1,7 +1,7 @@
 //! Pods and events by the Job that they belong to.
 //!
-//! Pure. Pods and events stay as they were seen last until their Job is deleted, because a Job ends after its pod, and only that
-//! pod shows why. They and their Jobs are watched separately, so they arrive in any order.
+//! Pure. Pods and events stay as they were seen last until their Job is deleted, because a Job ends after its
+//! pod, and only that pod shows why. They and their Jobs are watched separately, so they arrive in any order.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -15,7 +15,8 @@ use crate::phase::{events::last_seen, keep};
 /// How many pods of a Job are kept, the newest ones.
 const MAX_PODS: usize = 4;
 
-/// How many events are kept whose object is unknown (yet): those of other programs in the namespace are among them.
+/// How many events are kept whose object is unknown (yet): those of other programs in the namespace are among
+/// them.
 const MAX_UNMATCHED_EVENTS: usize = 1000;
 
 /// The pods and events of one Job.

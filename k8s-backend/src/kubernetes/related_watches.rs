@@ -1,8 +1,8 @@
 //! Watches over pods and events, where the role allows them: they show causes that the Job itself does not.
 //!
-//! The API server is asked what the role allows when the watches start, and every ten minutes as long as something is
-//! missing, so that a rule which is added later needs no restart. Nothing here fails: what cannot be read is only missing
-//! from causes.
+//! The API server is asked what the role allows when the watches start, and every ten minutes as long as
+//! something is missing, so that a rule which is added later needs no restart. Nothing here fails: what
+//! cannot be read is only missing from causes.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -73,7 +73,8 @@ pub(super) async fn watch(source: Source) {
     while watches.join_next().await.is_some() {}
 }
 
-/// Reviews what the role allows, until the server responds. A server that does not know reviews allows nothing.
+/// Reviews what the role allows, until the server responds. A server that does not know reviews allows
+/// nothing.
 async fn review_access(client: &Client, namespace: &str, requests: Requests) -> Abilities {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let params = PostParams::default();
@@ -84,10 +85,10 @@ async fn review_access(client: &Client, namespace: &str, requests: Requests) -> 
         .with_jitter()
         .build();
     loop {
-        let questions = abilities::questions(namespace);
-        let answers = questions.iter().map(|question| requests.bounded(reviews.create(&params, question)));
-        match try_join_all(answers).await {
-            Ok(answers) => return Abilities::of(&answers),
+        let pending = abilities::access_reviews(namespace);
+        let responses = pending.iter().map(|review| requests.bounded(reviews.create(&params, review)));
+        match try_join_all(responses).await {
+            Ok(responses) => return Abilities::from_reviews(&responses),
             Err(error) if is_final(&error) => {
                 tracing::info!(%error, "the API server does not say what the role allows");
                 return Abilities::default();

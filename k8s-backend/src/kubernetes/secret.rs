@@ -1,10 +1,10 @@
 //! The Secret that a Job owns.
 //!
-//! The Job is created first, then the Secret with the Job as its owner. So no Secret is ever without an owner: whatever fails,
-//! the cluster deletes it with its Job. The other order would require the right to change Secrets, and a program that was
-//! killed in between would leave a Secret behind. The container waits for its Secret meanwhile (fixture
-//! `config-error-recovers`). The right to create Secrets suffices; the right to read them is used only to find out who owns a
-//! Secret that existed before.
+//! The Job is created first, then the Secret with the Job as its owner. So no Secret is ever without an
+//! owner: whatever fails, the cluster deletes it with its Job. The other order would require the right to
+//! change Secrets, and a program that was killed in between would leave a Secret behind. The container waits
+//! for its Secret meanwhile (fixture `config-error-recovers`). The right to create Secrets suffices; the
+//! right to read them is used only to find out who owns a Secret that existed before.
 
 use k8s_openapi::{
     api::{batch::v1::Job, core::v1::Secret},
@@ -65,7 +65,8 @@ async fn check_owner(
                 ),
             )
         }
-        // The owner cannot be read. Names are used once, so the Secret is most likely that of an earlier submit.
+        // The owner cannot be read. Names are used once, so the Secret is most likely that of an earlier
+        // submit.
         Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(()),
         Err(kube::Error::Api(status)) if is_not_found(&status, name) => {
             error(ErrorKind::Unavailable, format!("Secret {name:?} of an earlier Job was deleted just now"))
@@ -74,7 +75,8 @@ async fn check_owner(
     }
 }
 
-/// Deletes a Job whose Secret was refused: its container never starts. A Job that cannot be deleted ends with its deadline.
+/// Deletes a Job whose Secret was refused: its container never starts. A Job that cannot be deleted ends with
+/// its deadline.
 pub(super) async fn delete_orphaned_job(jobs: &Api<Job>, job: &Job, requests: Requests) {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let this_one = Preconditions { uid: job.metadata.uid.clone(), resource_version: None };

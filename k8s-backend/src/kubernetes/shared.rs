@@ -1,8 +1,8 @@
-//! The watches that all watchers of a backend share: one over its Jobs, and one over their pods and one over events where the
-//! role allows.
+//! The watches that all watchers of a backend share: one over its Jobs, and one over their pods and one over
+//! events where the role allows.
 //!
-//! kube's watcher keeps them open: it lists again when its version has expired, reads bookmarks, and backs off. The watches
-//! start with the first watcher and stop with the backend and its last watcher.
+//! kube's watcher keeps them open: it lists again when its version has expired, reads bookmarks, and backs
+//! off. The watches start with the first watcher and stop with the backend and its last watcher.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use super::hub::{Health, Hub, JobSnapshot};
 use crate::{BoxError, error::ErrorKind};
 
-/// How long the first phase of a Job waits for its pods and events. They make a cause precise, but are not required.
+/// How long the first phase of a Job waits for its pods and events. They make a cause precise, but are not
+/// required.
 const OPTIONAL_WATCHES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A subscription to the changes of one name.
@@ -43,11 +44,13 @@ impl Subscription {
         }
     }
 
-    /// Waits until the existing pods and events were read, where the role allows it, but not longer than the timeout.
+    /// Waits until the existing pods and events were read, where the role allows it, but not longer than the
+    /// timeout.
     pub(super) async fn wait_for_optional_watches(&self) {
         let mut watches = self.hub.optional_watches.subscribe();
         let complete = watches.wait_for(|watches| watches.are_complete());
-        // After the timeout the phase is read from what is known. The hub that sends lives as long as this subscription.
+        // After the timeout the phase is read from what is known. The hub that sends lives as long as this
+        // subscription.
         let _ = tokio::time::timeout(OPTIONAL_WATCHES_TIMEOUT, complete).await;
     }
 

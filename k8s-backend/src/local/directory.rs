@@ -1,4 +1,4 @@
-//! The directory of the local backend: taken by one program, and read for what an earlier one has left.
+//! The directory of the local backend: locked by one program, and read for the Jobs of an earlier one.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,12 +18,12 @@ use super::{
 };
 use crate::{backend::Cause, identity};
 
-/// Makes the error of a file or folder that cannot be used.
+/// Returns the error of a file or folder that cannot be used.
 pub(super) fn unusable(path: &Path, source: io::Error) -> OpenError {
     OpenError::Unusable { path: path.to_owned(), source }
 }
 
-/// Takes the directory for this backend alone.
+/// Locks the directory for this backend alone.
 pub(super) async fn lock(directory: &Path) -> Result<File, OpenError> {
     // The name of a Job cannot start with a dot.
     let path = directory.join(".lock");
@@ -38,7 +38,8 @@ pub(super) async fn lock(directory: &Path) -> Result<File, OpenError> {
         private(OpenOptions::new().write(true).create(true).truncate(false)).open(at)
     });
     let file = file.await.map_err(|source| unusable(&path, source))?;
-    // A program that was killed while it started a process lets go of its files only when that process runs.
+    // The files of a program that was killed while it started a process are closed only when that process
+    // runs.
     for _ in 0..40 {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
@@ -49,7 +50,7 @@ pub(super) async fn lock(directory: &Path) -> Result<File, OpenError> {
     Err(OpenError::InUse(directory.to_owned()))
 }
 
-/// Reads what an earlier program left, and settles every Job of which nothing can run.
+/// Reads the Jobs of an earlier program, and ends those of which no process runs.
 pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
     let mut found = Vec::new();
     for item in fs::read_dir(directory)? {
@@ -62,22 +63,22 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
         let folder = Folder::new(directory, name);
         let mut record = match folder.load() {
             Ok(Some(record)) if record.stage != Stage::Accepted => record,
-            // Nobody was told that it is taken, and nothing was started.
+            // Its submit did not return, and nothing was started.
             Ok(_) => {
                 folder.remove()?;
                 continue;
             }
             Err(error) => {
-                tracing::warn!(job = name, %error, "a record cannot be read; the name stays taken");
+                tracing::warn!(job = name, %error, "the record cannot be read; the name stays taken");
                 Record::unreadable(name)
             }
         };
-        if let Some(cause) = settled(&record, &folder)? {
+        if let Some(cause) = missed_end(&record, &folder)? {
             record.stage = Stage::Ended { cause: cause.into(), at: Timestamp::now() };
             folder.remove_scratch();
             folder.save(&record)?;
         } else if matches!(record.stage, Stage::Ended { .. }) {
-            // What could not be removed then may be removable now.
+            // Folders that could not be removed before may be removable now.
             folder.remove_scratch();
         }
         found.push((record, folder));
@@ -85,8 +86,8 @@ pub(super) fn load(directory: &Path) -> io::Result<Vec<(Record, Folder)>> {
     Ok(found)
 }
 
-/// Tells how a Job ended that nobody saw ending; `None` if it runs, or if its end is known.
-fn settled(record: &Record, folder: &Folder) -> io::Result<Option<Cause>> {
+/// Returns the cause of an end that no program saw; `None` if the Job runs, or if its end is known.
+fn missed_end(record: &Record, folder: &Folder) -> io::Result<Option<Cause>> {
     let message = match record.stage {
         Stage::Ended { .. } => return Ok(None),
         Stage::Starting | Stage::Running if !output::is_free(&folder.output())? => return Ok(None),

@@ -1,7 +1,8 @@
-//! Makes the environment and the command line of a child from a Job's container.
+//! Creates the environment and the command line of a process from the container of a Job.
 //!
-//! Reads Secrets; starts nothing. The order is that of the kubelet: what the machine gives (in a cluster: the
-//! image), then `envFrom`, then `env`; later ones win, and `$(NAME)` sees what the Job itself has defined so far.
+//! Reads Secrets; starts nothing. The order is that of the kubelet: variables of this machine (in a cluster:
+//! of the image), then `envFrom`, then `env`; later ones replace earlier ones, and `$(NAME)` refers to
+//! variables that the Job has defined before.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,7 @@ use super::{
     secrets::{Secrets, no_key, no_secret},
 };
 
-/// The only variables of this program's own environment that a child gets: a pod would not see the others either.
+/// The only variables of this program that a process inherits: a pod would not have the others either.
 const INHERITED: [&str; 10] = [
     "PATH",
     "HOME",
@@ -33,51 +34,51 @@ const INHERITED: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
-/// What a child is started with. It has no `Debug`, because it is full of secrets.
+/// The arguments to start a process. It has no `Debug`, because it contains secrets.
 pub(crate) struct CommandLine {
     pub(crate) program: OsString,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: BTreeMap<OsString, OsString>,
-    /// Files that must be there before it starts.
+    /// Files that must exist before the start.
     pub(crate) mounts: Vec<Mount>,
 }
 
-/// Where the parts come from that a Job only names.
+/// The parts that a Job only refers to.
 #[derive(Debug)]
-pub(crate) struct Surroundings {
+pub(crate) struct HostEnvironment {
     pub(crate) secrets: PathBuf,
     pub(crate) entry_point: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-/// Values may be any bytes, as in a Secret.
+/// Values are bytes, as in a Secret.
 type Values = BTreeMap<String, Vec<u8>>;
 
-impl Surroundings {
-    /// Makes the command line of a Job, or says what it has to wait for. Mounted Secrets are to lie below `mounted`.
+impl HostEnvironment {
+    /// Returns the command line of a Job. Mounted Secrets are in `mounted`.
     ///
     /// # Errors
-    /// The reason to wait, in the kubelet's kind of words.
+    /// What the Job has to wait for, as a message of the kubelet.
     pub(crate) fn command_line(&self, plan: &Plan, mounted: &Path) -> Result<CommandLine, String> {
         let secrets = self.secrets_of(plan);
         let mounts = mounts::collect(&plan.container, &plan.volumes, &secrets, mounted, &plan.namespace)?;
         let mut values = Values::new();
         for source in plan.container.env_from.iter().flatten() {
-            self.take_all(source, plan, &mut values)?;
+            self.add_all(source, plan, &mut values)?;
         }
         for variable in plan.container.env.iter().flatten() {
             if let Some(value) = self.value_of(variable, &values, plan, &mounts)? {
                 values.insert(variable.name.clone(), value);
             }
         }
-        let words = |words: &Option<Vec<String>>| -> Vec<OsString> {
-            let expanded = |word: &String| OsString::from_vec(expand_with(word.as_bytes(), &values, &mounts));
-            words.iter().flatten().map(expanded).collect()
+        let expand_all = |texts: &Option<Vec<String>>| -> Vec<OsString> {
+            let expanded = |text: &String| OsString::from_vec(expand_with(text.as_bytes(), &values, &mounts));
+            texts.iter().flatten().map(expanded).collect()
         };
-        let mut command = words(&plan.container.command).into_iter();
+        let mut command = expand_all(&plan.container.command).into_iter();
         let entry_point = || self.entry_point.clone().map(PathBuf::into_os_string);
         let program = command.next().or_else(entry_point).ok_or("the container has no command")?;
-        let arguments = command.chain(words(&plan.container.args)).collect();
+        let arguments = command.chain(expand_all(&plan.container.args)).collect();
 
         let inherited = INHERITED.iter().filter_map(|name| {
             let value = self.environment.get(*name)?;
@@ -88,7 +89,7 @@ impl Surroundings {
         Ok(CommandLine { program, arguments, environment: inherited.chain(own).collect(), mounts })
     }
 
-    fn take_all(&self, source: &EnvFromSource, plan: &Plan, values: &mut Values) -> Result<(), String> {
+    fn add_all(&self, source: &EnvFromSource, plan: &Plan, values: &mut Values) -> Result<(), String> {
         let prefix = source.prefix.as_deref().unwrap_or_default();
         if let Some(map) = &source.config_map_ref
             && map.optional != Some(true)
@@ -99,7 +100,7 @@ impl Surroundings {
         let Some(found) = self.secrets_of(plan).find(&secret.name) else {
             return if secret.optional == Some(true) { Ok(()) } else { Err(no_secret(&secret.name)) };
         };
-        // What cannot be a variable is left out, as the kubelet does.
+        // Keys that are no valid names are left out, as by the kubelet.
         for key in found.keys()?.into_iter().filter(|key| is_variable_name(key)) {
             if let Some(value) = found.get(&key)? {
                 values.insert(format!("{prefix}{key}"), value);
@@ -136,7 +137,7 @@ impl Surroundings {
         if let Some(wanted) = &source.config_map_key_ref {
             return if wanted.optional == Some(true) { Ok(None) } else { Err(no_config_map(&wanted.name)) };
         }
-        Err("a variable takes its value from a field of the pod, and a local process has no pod".to_owned())
+        Err("a variable refers to a field of the pod, and a local process has no pod".to_owned())
     }
 
     fn secrets_of<'a>(&'a self, plan: &'a Plan) -> Secrets<'a> {

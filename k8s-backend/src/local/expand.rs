@@ -1,9 +1,9 @@
 //! Expands `$(NAME)` as the kubelet does.
 //!
-//! `$$` is one `$`, so `$$(NAME)` stays literal; a reference that nothing defines stays as it was written; a `$` before
-//! anything else is just a `$`. What was expanded is not expanded again.
+//! `$$` is one `$`, so `$$(NAME)` stays literal; an undefined reference stays as it is; a `$` before anything
+//! else is a `$`. The result is not expanded again.
 
-/// Expands every reference of a text with what `lookup` knows.
+/// Expands every reference of a text that `lookup` knows.
 pub(crate) fn expand(text: &[u8], lookup: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_expanded_like_the_kubelet_does() {
+    fn expands_references_like_the_kubelet() {
         let lookup = |name: &[u8]| match name {
             b"A" => Some(b"alpha".to_vec()),
             b"EMPTY" => Some(Vec::new()),

@@ -1,4 +1,4 @@
-//! Waits for the end of a main process, and of everything that holds the output of its Job.
+//! Waits for the end of a main process, and of every process that has the output of its Job open.
 
 use std::{process::ExitStatus, time::Duration};
 
@@ -6,10 +6,10 @@ use tokio::{process::Child, time::sleep};
 
 use super::{blocking::blocking, output, record::Folder};
 
-/// How often a lock is tried at first, and at last. There is no way to be told that a lock is free without blocking a thread,
-/// and such a thread would hold up the end of the program.
+/// First and longest interval between two checks of a lock. Waiting for a lock would block a thread, which
+/// would delay the end of the program.
 const LOCK_POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
-/// The main process: ours to reap, or found running.
+/// The main process: a child of this program, or of an earlier one.
 #[derive(Debug)]
 pub(super) enum Leader {
     /// A child of this program.
@@ -19,13 +19,14 @@ pub(super) enum Leader {
 }
 
 impl Leader {
-    /// Returns when the main process has ended, with its status where it can be known. May be dropped and called again.
+    /// Returns when the main process has ended, with its status where it can be known. May be dropped and
+    /// called again.
     pub(super) async fn ended(&mut self, folder: &Folder) -> Option<ExitStatus> {
         match self {
             Self::Own(child) => match child.wait().await {
                 Ok(status) => Some(status),
                 Err(error) => {
-                    tracing::warn!(%error, "a process could not be awaited");
+                    tracing::warn!(%error, "could not wait for a process");
                     until_free(folder).await;
                     None
                 }
@@ -38,13 +39,13 @@ impl Leader {
     }
 }
 
-/// Tells whether nothing holds the output. Where that cannot be found out, something may.
+/// Returns whether no process has the output open; `false` where that is unknown.
 pub(super) async fn is_free(folder: &Folder) -> bool {
     let path = folder.output();
     match blocking(move || output::is_free(&path)).await {
         Ok(free) => free,
         Err(error) => {
-            tracing::warn!(output = %folder.output().display(), %error, "a lock could not be tried");
+            tracing::warn!(output = %folder.output().display(), %error, "could not check a lock");
             false
         }
     }

@@ -1,8 +1,9 @@
 //! Secrets that a container mounts as files.
 //!
-//! A process has no file system of its own, so nothing can stand at the mount path. The files are written below the folder
-//! of the Job, readable for this user alone, and where a value of `env`, `command` or `args` is the mount path or lies below it, the process
-//! gets the path of the file instead. They are removed when the Job has ended.
+//! A process has no file system of its own, so there is nothing at the mount path. The files are in the
+//! folder of the Job, accessible to this user alone, and values of `env`, `command` and `args` that are the
+//! mount path or a path below it are replaced by the path of the files. They are removed when the Job has
+//! ended.
 
 use std::{
     collections::BTreeMap,
@@ -22,9 +23,9 @@ use super::{
 
 /// A mounted Secret.
 pub(crate) struct Mount {
-    /// Where the container would see it, without a slash at the end.
+    /// The mount path, without a slash at the end.
     at: String,
-    /// Where its files are put.
+    /// The folder of its files.
     folder: PathBuf,
     files: BTreeMap<String, Vec<u8>>,
 }
@@ -35,7 +36,7 @@ impl fmt::Debug for Mount {
     }
 }
 
-/// What a container mounts and where: the volume mounts whose volume is a Secret, whole. Volume, mount path, source.
+/// Returns the volume mounts of a container whose volume is a whole Secret: volume, mount path, source.
 pub(crate) fn secret_mounts<'a>(
     container: &'a Container,
     volumes: &'a [Volume],
@@ -51,7 +52,7 @@ pub(crate) fn secret_mounts<'a>(
 /// Collects the files of every mounted Secret.
 ///
 /// # Errors
-/// The reason to wait, in the kubelet's kind of words.
+/// What the Job has to wait for, as a message of the kubelet.
 pub(crate) fn collect(
     container: &Container,
     volumes: &[Volume],
@@ -88,9 +89,9 @@ fn files_of(
     let mut files = BTreeMap::new();
     for (key, path) in wanted {
         match found.get(&key)? {
-            // A path that leads elsewhere is refused by an API server, too.
+            // An API server refuses such a path, too.
             Some(_) if !is_plain(&path) => {
-                return Err(format!("path {path:?} of key {key:?} leads out of its volume"));
+                return Err(format!("path {path:?} of key {key:?} leaves its volume"));
             }
             Some(value) => _ = files.insert(path, value),
             None if optional => {}
@@ -105,7 +106,7 @@ fn is_plain(path: &str) -> bool {
 }
 
 impl Mount {
-    /// Returns what a value becomes that names this mount or something in it.
+    /// Returns the replacement of a value that is the mount path or a path below it.
     pub(crate) fn translate(&self, value: &[u8]) -> Option<Vec<u8>> {
         let rest = value.strip_prefix(self.at.as_bytes())?;
         let inside = rest.is_empty() || rest.starts_with(b"/");

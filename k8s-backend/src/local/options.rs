@@ -18,14 +18,15 @@ use crate::rules::JobRules;
 pub struct LocalOptions {
     /// Folder of the backend, created if it does not exist. One program at a time can use it.
     pub directory: PathBuf,
-    /// Folder of the Secrets that are not submitted with a Job: `<secrets>/<name of the Secret>/<key>`, one file per key. It
-    /// need not exist: a Job that reads a missing Secret waits for it. `None` for the folder `.secrets` in the directory.
+    /// Folder of the Secrets that are not submitted with a Job: `<secrets>/<name of the Secret>/<key>`, one
+    /// file per key. It need not exist: a Job that reads a missing Secret waits for it. `None` for the folder
+    /// `.secrets` in the directory.
     pub secrets: Option<PathBuf>,
-    /// The program of containers without a `command`, in place of the entry point of an image. `None`: a Job with such a
-    /// container is refused.
+    /// The program of containers without a `command`, in place of the entry point of an image. `None`: a Job
+    /// with such a container is refused.
     pub entry_point: Option<PathBuf>,
-    /// A snapshot of the environment. Processes get only `PATH`, `HOME`, `USER`, `TMPDIR`, `LANG`, `LC_ALL`, `TZ`,
-    /// `SSH_AUTH_SOCK`, `SSL_CERT_FILE` and `SSL_CERT_DIR` of it.
+    /// A snapshot of the environment. Processes get only `PATH`, `HOME`, `USER`, `TMPDIR`, `LANG`, `LC_ALL`,
+    /// `TZ`, `SSH_AUTH_SOCK`, `SSL_CERT_FILE` and `SSL_CERT_DIR` of it.
     pub environment: BTreeMap<String, String>,
     /// Rules for submitted Jobs.
     pub rules: JobRules,

@@ -1,6 +1,6 @@
-//! What the local backend takes out of a Job, and what it leaves aside.
+//! What the local backend reads from a Job, and what it does not honour.
 //!
-//! Pure: object in, plan or every problem out. Nothing is looked up here.
+//! Pure: a Job in, a plan or every problem out. Nothing is read from disk.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::{mounts::secret_mounts, secrets::OwnSecret};
 use crate::{identity::InvalidJob, rules::JobRules, submission::Submission};
 
-/// How long Kubernetes waits between TERM and KILL when a pod does not say.
+/// The grace period of Kubernetes for a pod without one.
 const DEFAULT_GRACE_SECONDS: i64 = 30;
 
-/// Fields that mean here what they mean in a cluster, or that cannot matter for one process on one machine.
+/// Fields that have the same effect as in a cluster, or none for one process on one machine.
 const HONOURED: [(&str, &[&str]); 3] = [
     (
         "spec",
@@ -55,7 +55,7 @@ const HONOURED: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// A Job as the local backend can run it.
+/// A Job in the form that the local backend runs.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) name: String,
@@ -65,19 +65,20 @@ pub(crate) struct Plan {
     pub(crate) secret: Option<OwnSecret>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) grace: Duration,
-    /// Fields that are set and that nothing here can honour.
+    /// Fields that are set and not honoured.
     pub(crate) not_honoured: Vec<String>,
 }
 
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The environment of a container is full of secrets.
+        // The environment of a container contains secrets.
         f.debug_struct("Plan").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl Plan {
-    /// Reads what one local process needs out of a Job. `has_entry_point`: there is a program for a container without command.
+    /// Reads what one local process needs out of a Job. `has_entry_point`: there is a program for a container
+    /// without command.
     ///
     /// # Errors
     /// Every reason why this Job cannot be one local process.
@@ -114,7 +115,8 @@ impl Plan {
     }
 }
 
-/// Returns why the containers of a pod cannot be one process. A Job of which only a part could run is refused as a whole.
+/// Returns why the containers of a pod cannot be one process. A Job of which only a part could run is refused
+/// as a whole.
 fn container_problems(pod: &PodSpec, has_entry_point: bool) -> Vec<String> {
     let mut problems = Vec::new();
     let names = |containers: &[Container]| {
@@ -174,7 +176,7 @@ fn add_completion_index(container: &mut Container) {
     }
 }
 
-/// Takes away the mounts of Secrets, which are honoured. A mount of a single file of a volume is not.
+/// Removes the mounts of Secrets, which are honoured. A mount of a single file of a volume is not.
 fn without_secret_mounts(mut pod: PodSpec) -> PodSpec {
     let volumes = pod.volumes.take().unwrap_or_default();
     for container in &mut pod.containers {
@@ -192,7 +194,7 @@ fn without_secret_mounts(mut pod: PodSpec) -> PodSpec {
 }
 
 fn seconds(count: i64) -> Duration {
-    // A century is for ever, and keeps the sum with any point in time inside what a clock can say.
+    // At most a century, so that the sum with any timestamp is valid.
     Duration::from_secs(u64::try_from(count).unwrap_or_default().min(100 * 365 * 24 * 3600))
 }
 
@@ -200,13 +202,13 @@ fn to_object(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("a part of a Job has only text keys, so it is always JSON")
 }
 
-/// Lists the set fields that are not honoured. Going over the object as JSON, a field that is added to Kubernetes later
-/// cannot be forgotten here.
+/// Lists the set fields that are not honoured. The object is read as JSON, so that fields of later Kubernetes
+/// versions are listed too.
 fn not_honoured(objects: &[Value; 3]) -> Vec<String> {
     let mut fields = BTreeSet::new();
     for ((path, honoured), object) in HONOURED.iter().zip(objects) {
         for (key, value) in object.as_object().into_iter().flatten() {
-            if !honoured.contains(&key.as_str()) && !means_nothing(key, value) {
+            if !honoured.contains(&key.as_str()) && !has_no_effect(key, value) {
                 fields.insert(format!("{path}.{key}"));
             }
         }
@@ -214,8 +216,8 @@ fn not_honoured(objects: &[Value; 3]) -> Vec<String> {
     fields.into_iter().collect()
 }
 
-/// Tells whether a value asks for nothing that one process does not have anyway.
-fn means_nothing(key: &str, value: &Value) -> bool {
+/// Returns whether a value has no effect beyond what one process has anyway.
+fn has_no_effect(key: &str, value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Array(items) => items.is_empty(),
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn times_come_from_the_job_or_are_those_of_kubernetes() {
+    fn deadline_and_grace_period_have_the_defaults_of_kubernetes() {
         let plan = plan_of(&json!({"template": {"spec": {"containers": [{"name": "executor"}]}}})).unwrap();
         assert_eq!((plan.deadline, plan.grace), (None, Duration::from_secs(30)));
         let plan = plan_of(&json!({"activeDeadlineSeconds": 60, "template": {"spec": {
@@ -307,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_honoured_is_listed_and_nothing_else() {
+    fn lists_exactly_the_fields_that_are_not_honoured() {
         let plan = plan_of(
             &json!({"backoffLimit": 0, "ttlSecondsAfterFinished": 60, "podReplacementPolicy": "Failed",
             "template": {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": false,

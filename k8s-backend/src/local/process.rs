@@ -1,4 +1,4 @@
-//! Starts the process of a Job and sends signals to all of it.
+//! Starts the process of a Job and sends signals to all its processes.
 //!
 //! When to do either is decided in [`supervise`](super::supervise).
 
@@ -18,23 +18,24 @@ use super::{
     record::{Folder, Process},
 };
 
-/// Starts a process as leader of its own group, with the locked output of its Job.
+/// Starts a process as leader of its own process group, with the locked output of its Job.
 ///
 /// It is not killed when the handle is dropped: it outlives this program, like a pod.
 ///
 /// # Errors
-/// Why it could not be started, for people.
+/// Why it could not be started.
 pub(crate) fn spawn(
     line: CommandLine,
     folder: &Folder,
     notes: &[String],
 ) -> Result<(Child, Process), String> {
     let output = output::open_locked(&folder.output())
-        .map_err(|error| format!("its output cannot be opened: {error}"))?;
-    let copy = output.try_clone().map_err(|error| format!("its output cannot be shared: {error}"))?;
+        .map_err(|error| format!("the output file cannot be opened: {error}"))?;
+    let copy =
+        output.try_clone().map_err(|error| format!("the output file cannot be duplicated: {error}"))?;
     for text in notes {
         if let Err(error) = output::note(&output, text) {
-            tracing::debug!(%error, "a note could not be written");
+            tracing::debug!(%error, "could not write a note");
         }
     }
     let program = line.program.to_string_lossy().into_owned();
@@ -48,16 +49,16 @@ pub(crate) fn spawn(
         .stderr(output)
         .process_group(0)
         .spawn();
-    // The command, and with it our own copies of the output, is gone here: from now on only the child holds the lock.
+    // The command was dropped, and with it our copies of the output: from now on only the child has the lock.
     let child = spawned.map_err(|error| format!("program {program:?} cannot be started: {error}"))?;
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or("the system gave it no id")?;
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).ok_or("the process has no ID")?;
     Ok((child, Process { pid, start_ticks: start_ticks(pid) }))
 }
 
-/// Everything that runs for one Job, as far as signals can reach it.
+/// All processes of one Job, as far as signals reach them.
 ///
-/// Only to be used while the output is held: then the group has a member, or its leader is still to be reaped, and the id
-/// cannot belong to somebody else.
+/// Only valid while the output is locked: then the process group has a member, or its leader was not reaped,
+/// and its ID cannot belong to another one.
 #[derive(Debug)]
 pub(crate) struct ProcessTree {
     leader: Option<Process>,
@@ -69,25 +70,25 @@ impl ProcessTree {
         Self { leader, output }
     }
 
-    /// Asks the process group to end.
+    /// Sends TERM to the process group.
     pub(crate) fn terminate(&self) {
         if !self.signal_group(Signal::TERM) {
             self.signal_holders(Signal::TERM);
         }
     }
 
-    /// Ends the process group, and every process that holds the output outside of it.
+    /// Sends KILL to the process group, and to every process outside of it that has the output open.
     pub(crate) fn kill(&self) {
         self.signal_group(Signal::KILL);
         self.signal_holders(Signal::KILL);
     }
 
-    /// Returns whether there was a group to signal.
+    /// Returns whether the group existed.
     fn signal_group(&self, signal: Signal) -> bool {
         let Some(leader) = self.leader else { return false };
         let Some(group) = Pid::from_raw(leader.pid) else { return false };
-        // The group may have emptied while somebody outside of it holds the output. If its id then went to a stranger,
-        // that stranger started at another time.
+        // The group may be empty while another process has the output open. If its ID was reused, the start
+        // time differs.
         if let (Some(then), Some(now)) = (leader.start_ticks, start_ticks(leader.pid))
             && then != now
         {
@@ -98,13 +99,13 @@ impl ProcessTree {
 
     fn signal_holders(&self, signal: Signal) {
         for pid in holders(&self.output).unwrap_or_default() {
-            // It may have ended by itself since it was found.
+            // The process may have ended since it was found.
             let _ended = kill_process(pid, signal);
         }
     }
 }
 
-/// Finds the processes that hold the locked output, wherever they stand. Only Linux can say; elsewhere there are none.
+/// Finds all processes that have the locked output open. Works only on Linux; elsewhere there are none.
 fn holders(output: &Path) -> io::Result<Vec<Pid>> {
     let wanted = fs::metadata(output)?;
     let mut found = Vec::new();
@@ -114,12 +115,12 @@ fn holders(output: &Path) -> io::Result<Vec<Pid>> {
         else {
             continue;
         };
-        // Processes of other users, and those that end meanwhile, cannot be looked into.
+        // Processes of other users, and those that end meanwhile, cannot be read.
         let Ok(files) = fs::read_dir(process.path().join("fd")) else { continue };
         let holds = files.flatten().any(|file| {
             let is_output = fs::metadata(file.path())
                 .is_ok_and(|meta| (meta.dev(), meta.ino()) == (wanted.dev(), wanted.ino()));
-            // Somebody may read the output with `tail -f`; only the file that came from us carries the lock.
+            // A user may read the output with `tail -f`; only the inherited file has the lock.
             is_output
                 && fs::read_to_string(process.path().join("fdinfo").join(file.file_name()))
                     .is_ok_and(|info| info.contains("FLOCK"))
@@ -131,10 +132,10 @@ fn holders(output: &Path) -> io::Result<Vec<Pid>> {
     Ok(found)
 }
 
-/// Reads when a process started, in ticks since boot. Only Linux can say.
+/// Returns when a process started, in ticks since boot. Works only on Linux.
 fn start_ticks(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program stands in brackets and may hold anything; the fields after the last bracket are plain.
-    // The start is field 22 of the line, counted from one, and the third field follows the bracket.
+    // The name of the program is in brackets and may contain anything; the third field follows the last
+    // bracket. The start is field 22, counted from one.
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Where a Job of the local backend stands, for everybody who wants to know.
+//! The progress of a Job of the local backend, for its watchers.
 
 use std::sync::{
     Arc,
@@ -16,18 +16,18 @@ use crate::{
     error::{Action, BackendError, ErrorKind},
 };
 
-/// Where a Job stands.
+/// The progress of a Job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// It is being written down.
+    /// Its record is being written.
     Accepting,
-    /// It could not be written down; nothing was started, and the name is free.
+    /// Its record could not be written; nothing was started, and the name is free.
     Refused(String),
-    /// It is taken.
+    /// It is accepted.
     In(JobPhase),
 }
 
-/// Why nobody moves a Job on any more, although it has not ended.
+/// Whether the backend was closed, so that its Jobs are no longer supervised.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Closed(Arc<AtomicBool>);
 
@@ -43,10 +43,10 @@ impl Closed {
     /// The error of a Job whose supervising task is gone.
     pub(crate) fn error(&self, action: Action, job: &str) -> BackendError {
         if self.is_set() {
-            let text = "the local backend was closed; the process goes on, and the next program finds it";
+            let text = "the local backend was closed; the process runs on, and the next program finds it";
             BackendError::new(ErrorKind::Unavailable, action, job, text)
         } else {
-            let text = "the task that supervises the process has died";
+            let text = "the task that supervises the process has panicked";
             BackendError::new(ErrorKind::Internal, action, job, text)
         }
     }
@@ -58,7 +58,7 @@ pub(crate) fn follow(
     mut progress: watch::Receiver<Progress>,
     closed: Closed,
 ) -> BoxStream<'static, Result<JobPhase, BackendError>> {
-    // A new watcher has seen nothing, whatever the receiver it was cloned from has seen.
+    // A new watcher has seen nothing, in contrast to the receiver that it was cloned from.
     progress.mark_changed();
     let state = Some((job, progress, closed, None));
     stream::unfold(state, |state| async move {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watcher_of_a_dead_supervisor_gets_an_error_and_an_end() {
+    async fn watcher_of_panicked_supervisor_gets_an_error() {
         let (sender, receiver) = watch::channel(pending());
         let mut phases = follow("job-1".to_owned(), receiver, Closed::default());
         assert!(phases.next().await.unwrap().is_ok());
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watcher_of_a_closed_backend_may_come_back() {
+    async fn watcher_of_closed_backend_gets_unavailable() {
         let (sender, receiver) = watch::channel(pending());
         let closed = Closed::default();
         let mut phases = follow("job-1".to_owned(), receiver, closed.clone());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_is_told_after_the_supervisor_is_gone() {
+    async fn end_is_reported_after_the_supervisor_is_gone() {
         let (sender, receiver) = watch::channel(Progress::Accepting);
         let mut phases = follow("job-1".to_owned(), receiver, Closed::default());
         sender.send_replace(Progress::In(JobPhase::Ended(Cause::Completed)));

@@ -1,7 +1,7 @@
 //! The record of a Job on disk, so that a later program can continue with it.
 //!
-//! One small JSON file per Job, replaced as a whole. It never contains the environment or the arguments of the container,
-//! which carry secrets.
+//! One small JSON file per Job, replaced as a whole. It never contains the environment or the arguments of
+//! the container, which carry secrets.
 
 use std::{
     collections::BTreeMap,

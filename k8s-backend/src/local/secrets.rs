@@ -1,6 +1,6 @@
-//! Where the local backend finds a Secret: the one that came with the Job first, then a folder of this machine.
+//! Finds a Secret: first the one that was submitted with the Job, then in a folder of this machine.
 //!
-//! Reads; keeps nothing on disk.
+//! Reads only; writes nothing to disk.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use crate::identity::is_dns_subdomain;
 
-/// The data of the Secret that came with a Job. Kept in memory, and only until the process is started.
+/// The data of the Secret that was submitted with a Job. In memory, and only until the process is started.
 #[derive(Clone)]
 pub(crate) struct OwnSecret {
     name: String,
@@ -26,7 +26,7 @@ impl fmt::Debug for OwnSecret {
 }
 
 impl OwnSecret {
-    /// Takes the data out of a Secret; what is given as text wins, as in a cluster.
+    /// Reads the data of a Secret; `stringData` replaces `data`, as in a cluster.
     pub(crate) fn of(secret: &Secret) -> Self {
         let data = secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone()));
         let text =
@@ -35,7 +35,7 @@ impl OwnSecret {
     }
 }
 
-/// All Secrets that one Job can see.
+/// All Secrets of one Job.
 #[derive(Debug)]
 pub(crate) struct Secrets<'a> {
     pub(crate) own: Option<&'a OwnSecret>,
@@ -43,7 +43,7 @@ pub(crate) struct Secrets<'a> {
     pub(crate) folder: &'a Path,
 }
 
-/// One Secret that is there.
+/// A Secret that exists.
 #[derive(Debug)]
 pub(crate) enum Found<'a> {
     Own(&'a OwnSecret),
@@ -56,7 +56,7 @@ impl<'a> Secrets<'a> {
         if let Some(own) = self.own.filter(|own| own.name == name) {
             return Some(Found::Own(own));
         }
-        // Nothing but a good name may become a path.
+        // Only a valid name may become a path.
         let path = self.folder.join(name);
         (is_dns_subdomain(name) && path.is_dir()).then(|| Found::Folder { name: name.to_owned(), path })
     }
@@ -66,7 +66,7 @@ impl Found<'_> {
     /// Lists the keys.
     ///
     /// # Errors
-    /// The folder cannot be read; the text says so to people.
+    /// Why the folder cannot be read.
     pub(crate) fn keys(&self) -> Result<Vec<String>, String> {
         let (name, path) = match self {
             Self::Own(own) => return Ok(own.values.keys().cloned().collect()),
@@ -75,7 +75,7 @@ impl Found<'_> {
         let mut keys = Vec::new();
         for entry in fs::read_dir(path).map_err(|error| unreadable(name, &error))? {
             let entry = entry.map_err(|error| unreadable(name, &error))?;
-            // Names with a dot in front are the bookkeeping of mounted Secrets.
+            // Mounted Secrets contain hidden files of the kubelet.
             if let Some(key) = entry.file_name().to_str().filter(|key| !key.starts_with('.'))
                 && entry.path().is_file()
             {
@@ -89,7 +89,7 @@ impl Found<'_> {
     /// Reads the value of a key; `None` if there is no such key.
     ///
     /// # Errors
-    /// The file cannot be read; the text says so to people.
+    /// Why the file cannot be read.
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
         match self {
             Self::Own(own) => Ok(own.values.get(key).cloned()),
@@ -107,12 +107,12 @@ fn unreadable(name: &str, error: &io::Error) -> String {
     format!("secret {name:?} cannot be read: {error}")
 }
 
-/// In the words of the kubelet.
+/// Returns the message of the kubelet for a missing Secret.
 pub(crate) fn no_secret(name: &str) -> String {
     format!("secret {name:?} not found")
 }
 
-/// In the words of the kubelet.
+/// Returns the message of the kubelet for a missing key.
 pub(crate) fn no_key(key: &str, namespace: &str, name: &str) -> String {
     format!("couldn't find key {key} in Secret {namespace}/{name}")
 }

@@ -1,6 +1,7 @@
-//! Sees one Job from its acceptance, or from where an earlier program left it, to its end.
+//! Supervises one Job from its acceptance, or from the state that an earlier program left, to its end.
 //!
-//! One task per Job runs this. It alone writes the Job's record and moves its progress on, so there is one order of events.
+//! One task per Job runs this. It alone writes the record and the progress of the Job, so there is one order
+//! of events.
 
 use std::{io, process::ExitStatus, sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use tokio::{
 
 use super::{
     blocking::blocking,
-    environment::{CommandLine, Surroundings},
+    environment::{CommandLine, HostEnvironment},
     leader::{Leader, is_free, until_free},
     mounts::Mount,
     plan::Plan,
@@ -26,10 +27,10 @@ use crate::{
     phase::Waiting,
 };
 
-/// How often a waiting Job looks for what it waits for.
-const LOOK_FOR_SECRETS: Duration = Duration::from_millis(500);
-/// How often KILL is sent to what does not go away; a process may be born between looking and killing.
-const KILL_AGAIN: Duration = Duration::from_millis(200);
+/// How often a waiting Job checks for its Secrets.
+const SECRET_POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often KILL is sent until all processes are gone; a process may start between listing and killing.
+const KILL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One Job under supervision.
 #[derive(Debug)]
@@ -41,15 +42,15 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Takes a new Job and runs it.
-    pub(crate) async fn run(mut self, plan: Plan, surroundings: Arc<Surroundings>) {
+    /// Accepts a new Job and runs it.
+    pub(crate) async fn run(mut self, plan: Plan, host: Arc<HostEnvironment>) {
         let folder = self.folder.clone();
         let accepted = match blocking(move || folder.create()).await {
             Ok(()) => self.save().await,
             Err(error) => Err(error),
         };
         let started = match accepted {
-            Ok(()) => self.start(plan, &surroundings).await,
+            Ok(()) => self.start(plan, &host).await,
             Err(error) => Err(Failed::Disk(error)),
         };
         match started {
@@ -59,12 +60,12 @@ impl Supervisor {
             }
             Err(Failed::Ended(cause)) => self.end(cause).await,
             Err(Failed::Disk(error)) if self.record.stage == Stage::Waiting => {
-                // Its taking was announced, so it cannot be refused any more.
+                // The submit has returned, so the Job cannot be refused any more.
                 self.end(Cause::NotStarted { message: format!("its record cannot be written: {error}") })
                     .await;
             }
             Err(Failed::Disk(error)) => {
-                // Never announced: leave no trace, so that the same submit may be tried again.
+                // The submit has not returned: remove everything, so that it may be repeated.
                 let folder = self.folder.clone();
                 let _gone = blocking(move || folder.remove()).await;
                 self.progress
@@ -73,7 +74,7 @@ impl Supervisor {
         }
     }
 
-    /// Goes on with a Job whose process an earlier program has started.
+    /// Continues with a Job whose process an earlier program has started.
     pub(crate) async fn adopt(mut self) {
         let cause = self.follow(Leader::Found).await;
         self.end(cause).await;
@@ -81,30 +82,27 @@ impl Supervisor {
 
     /// Waits for what the Job needs and starts its process.
     ///
-    /// The plan and with it the Job's own Secret are let go of as soon as the process has them.
-    async fn start(&mut self, plan: Plan, surroundings: &Arc<Surroundings>) -> Result<Child, Failed> {
+    /// The plan, and with it the Secret of the Job, is dropped as soon as the process has started.
+    async fn start(&mut self, plan: Plan, host: &Arc<HostEnvironment>) -> Result<Child, Failed> {
         let plan = Arc::new(plan);
         let mounts = self.folder.mounts();
         let line = loop {
-            if let Some(reason) = self.asked_to_stop_now() {
+            if let Some(reason) = self.stop_requested_now() {
                 return Err(Failed::Ended(cause_of(reason)));
             }
-            let (plan, surroundings, mounts) = (Arc::clone(&plan), Arc::clone(surroundings), mounts.clone());
-            match blocking(move || Ok(surroundings.command_line(&plan, &mounts)))
-                .await
-                .map_err(Failed::Disk)?
-            {
+            let (plan, host, mounts) = (Arc::clone(&plan), Arc::clone(host), mounts.clone());
+            match blocking(move || Ok(host.command_line(&plan, &mounts))).await.map_err(Failed::Disk)? {
                 Ok(line) => break line,
                 Err(reason) => self.wait(reason).await?,
             }
         };
         let was = std::mem::replace(&mut self.record.stage, Stage::Starting);
         if let Err(error) = self.save().await {
-            // Unwritten, a later program would not know that it may run: so it must not.
+            // A later program would not know that a process may run: so none may.
             self.record.stage = was;
             return Err(Failed::Disk(error));
         }
-        let (line, written) = written(line).await?;
+        let (line, written) = write_mounts(line).await?;
         let spawned = match written {
             Ok(()) => process::spawn(line, &self.folder, &notes(&plan)),
             Err(error) => Err(format!("a mounted Secret cannot be written: {error}")),
@@ -114,14 +112,14 @@ impl Supervisor {
                 self.record.process = Some(process);
                 self.record.stage = Stage::Running;
                 self.save_or_warn().await;
-                self.show(JobPhase::Running);
+                self.report(JobPhase::Running);
                 Ok(child)
             }
             Err(message) => Err(Failed::Ended(Cause::NotStarted { message })),
         }
     }
 
-    /// Shows why the Job waits, and lets some time pass.
+    /// Reports why the Job waits, and waits for some time.
     async fn wait(&mut self, reason: String) -> Result<(), Failed> {
         if self.record.stage != Stage::Waiting {
             self.record.stage = Stage::Waiting;
@@ -130,15 +128,16 @@ impl Supervisor {
                 return Err(Failed::Disk(error));
             }
         }
-        self.show(JobPhase::Pending { waiting: Waiting::for_config(&reason) });
+        self.report(JobPhase::Pending { waiting: Waiting::for_config(&reason) });
         tokio::select! {
             biased;
-            reason = self.asked_to_stop() => Err(Failed::Ended(cause_of(reason))),
-            () = sleep(LOOK_FOR_SECRETS) => Ok(()),
+            reason = self.stop_requested() => Err(Failed::Ended(cause_of(reason))),
+            () = sleep(SECRET_POLL_INTERVAL) => Ok(()),
         }
     }
 
-    /// Follows the process until nothing of it runs, and ends it when that is asked for.
+    /// Follows the process until nothing of it runs, and stops it when the Job is cancelled or its deadline
+    /// passes.
     async fn follow(&mut self, mut leader: Leader) -> Cause {
         let folder = self.folder.clone();
         let tree = ProcessTree::new(self.record.process, folder.output());
@@ -149,7 +148,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 ended = leader.ended(&folder) => status = ended,
-                reason = self.asked_to_stop() => {
+                reason = self.stop_requested() => {
                     self.record.stopping = Some(reason);
                     self.save_or_warn().await;
                 }
@@ -163,7 +162,7 @@ impl Supervisor {
                 Err(_) => kill_until(&tree, leader.ended(&folder)).await,
             };
         }
-        self.clear_leftovers(&tree, kill_at.unwrap_or_else(|| Instant::now() + grace)).await;
+        self.end_leftovers(&tree, kill_at.unwrap_or_else(|| Instant::now() + grace)).await;
         match (self.record.stopping, status) {
             (Some(reason), _) => cause_of(reason),
             (None, Some(status)) => cause_of_exit(status),
@@ -173,13 +172,13 @@ impl Supervisor {
         }
     }
 
-    /// Ends what the main process has left behind. In a cluster it would be killed at once with the container; here it gets
-    /// its grace period, because it may be a terraform that still has to write its state.
-    async fn clear_leftovers(&self, tree: &ProcessTree, kill_at: Instant) {
+    /// Ends the processes that the main process has left behind. In a cluster they would be killed at once
+    /// with the container; here they get the grace period, because they may have to write their state.
+    async fn end_leftovers(&self, tree: &ProcessTree, kill_at: Instant) {
         if is_free(&self.folder).await {
             return;
         }
-        tracing::warn!(job = %self.record.name, "the main process has ended and left others running; they are being ended");
+        tracing::warn!(job = %self.record.name, "the main process has ended and left others running, ending them");
         tree.terminate();
         if timeout_at(kill_at, until_free(&self.folder)).await.is_err() {
             kill_until(tree, until_free(&self.folder)).await;
@@ -196,12 +195,12 @@ impl Supervisor {
         .await;
         self.save_or_warn().await;
         tracing::info!(job = %self.record.name, %cause, "ended");
-        self.show(JobPhase::Ended(cause));
+        self.report(JobPhase::Ended(cause));
     }
 
-    /// Returns when the Job is to end before its time, and why. What was asked for first is found first after a restart,
-    /// too, because it is in the record.
-    async fn asked_to_stop(&mut self) -> StopReason {
+    /// Waits until the Job is to be stopped, and returns why. After a restart the reason is the same, because
+    /// it is in the record.
+    async fn stop_requested(&mut self) -> StopReason {
         let deadline = self.deadline();
         let overdue = async {
             match deadline {
@@ -210,8 +209,8 @@ impl Supervisor {
             }
         };
         let cancelled = async {
-            if self.cancel.wait_for(|asked| *asked).await.is_err() {
-                // Nobody is left who could cancel.
+            if self.cancel.wait_for(|cancelled| *cancelled).await.is_err() {
+                // The sender was dropped: nothing can cancel the Job.
                 std::future::pending::<()>().await;
             }
         };
@@ -222,7 +221,7 @@ impl Supervisor {
         }
     }
 
-    fn asked_to_stop_now(&self) -> Option<StopReason> {
+    fn stop_requested_now(&self) -> Option<StopReason> {
         if *self.cancel.borrow() {
             Some(StopReason::Cancelled)
         } else {
@@ -231,13 +230,14 @@ impl Supervisor {
         }
     }
 
-    /// The deadline on the clock of this process. On disk it is a point in time, so that it goes on while nobody runs.
+    /// Returns the deadline on the monotonic clock. On disk it is a timestamp, so that it passes while no
+    /// program runs.
     fn deadline(&self) -> Option<Instant> {
         let left = self.record.deadline_at?.duration_since(Timestamp::now());
         Instant::now().checked_add(Duration::try_from(left).unwrap_or_default())
     }
 
-    fn show(&self, phase: JobPhase) {
+    fn report(&self, phase: JobPhase) {
         let next = Progress::In(phase);
         self.progress.send_if_modified(|current| {
             let differs = *current != next;
@@ -251,10 +251,10 @@ impl Supervisor {
         blocking(move || folder.save(&record)).await
     }
 
-    /// Where a process runs already, a full disk must not stop its supervision.
+    /// A full disk must not end the supervision of a running process.
     async fn save_or_warn(&self) {
         if let Err(error) = self.save().await {
-            tracing::warn!(job = %self.record.name, %error, "a record could not be written");
+            tracing::warn!(job = %self.record.name, %error, "could not write the record");
         }
     }
 }
@@ -284,8 +284,8 @@ fn cause_of_exit(status: ExitStatus) -> Cause {
     }
 }
 
-/// Writes the files that a process finds when it starts.
-async fn written(line: CommandLine) -> Result<(CommandLine, io::Result<()>), Failed> {
+/// Writes the files of the mounts before a process starts.
+async fn write_mounts(line: CommandLine) -> Result<(CommandLine, io::Result<()>), Failed> {
     let work = move || {
         let written = line.mounts.iter().try_for_each(Mount::write);
         Ok((line, written))
@@ -298,19 +298,19 @@ fn notes(plan: &Plan) -> Vec<String> {
         return Vec::new();
     }
     let fields = plan.not_honoured.join(", ");
-    tracing::info!(job = %plan.name, %fields, "the local backend does not honour these");
+    tracing::info!(job = %plan.name, %fields, "the local backend does not honour these fields");
     vec![format!("not honoured by a local process: {fields}")]
 }
 
-/// Kills again and again until something is over.
-async fn kill_until<T>(tree: &ProcessTree, over: impl Future<Output = T>) -> T {
-    tokio::pin!(over);
+/// Sends KILL repeatedly until a future is ready.
+async fn kill_until<T>(tree: &ProcessTree, ended: impl Future<Output = T>) -> T {
+    tokio::pin!(ended);
     loop {
         tree.kill();
         tokio::select! {
             biased;
-            result = &mut over => return result,
-            () = sleep(KILL_AGAIN) => {}
+            result = &mut ended => return result,
+            () = sleep(KILL_INTERVAL) => {}
         }
     }
 }

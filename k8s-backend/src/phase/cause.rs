@@ -12,7 +12,8 @@ use super::waiting::Waiting;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The container exited with code 0. It may have been interrupted all the same (fixture `pod-deleted-exits-0`).
+    /// The container exited with code 0. It may have been interrupted all the same (fixture
+    /// `pod-deleted-exits-0`).
     Completed,
     /// The container exited with another code; `None` where the backend may not read it.
     ExitCode(Option<i32>),
@@ -49,7 +50,8 @@ pub enum Cause {
         /// The message of the node or the operating system.
         message: String,
     },
-    /// The pod was evicted: it used more of a resource than allowed, the node ran short of one, or the node was drained.
+    /// The pod was evicted: it used more of a resource than allowed, the node ran short of one, or the node
+    /// was drained.
     Evicted {
         /// The resource, where the message names it.
         resource: Option<String>,
@@ -78,8 +80,8 @@ pub enum Cause {
     },
     /// The Kubernetes Job was cancelled or deleted, and its pod is gone.
     Deleted,
-    /// The cluster does not know the Kubernetes Job: it was deleted, or its `ttlSecondsAfterFinished` passed, while it was
-    /// not watched.
+    /// The cluster does not know the Kubernetes Job: it was deleted, or its `ttlSecondsAfterFinished` passed,
+    /// while it was not watched.
     Vanished,
     /// The process is gone, and its end was not seen.
     Lost {
@@ -96,7 +98,8 @@ pub enum Retry {
     NotNeeded,
     /// Its container never ran.
     Safe,
-    /// Its container ran, or may have run: a retry is safe only if the program in it did nothing that must not be repeated.
+    /// Its container ran, or may have run: a retry is safe only if the program in it did nothing that must
+    /// not be repeated.
     MayHaveRun,
 }
 

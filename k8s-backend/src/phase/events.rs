@@ -1,6 +1,7 @@
 //! What only the events of a Job and of its pod show.
 //!
-//! Events are repeated, arrive in any order and are deleted after an hour, so they are read only where no object shows the same.
+//! Events are repeated, arrive in any order and are deleted after an hour, so they are read only where no
+//! object shows the same.
 
 use jiff::Timestamp;
 use k8s_openapi::api::{
@@ -63,7 +64,8 @@ pub(super) fn setup_problem(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     Some(Waiting::Setup { message: text(last) })
 }
 
-/// Returns what a pod waited for that no longer shows it: for a Job whose deadline passed while it was not watched.
+/// Returns what a pod waited for that no longer shows it: for a Job whose deadline passed while it was not
+/// watched.
 pub(super) fn past_problem(pod: &Pod, events: &[Event]) -> Option<Waiting> {
     let own = of(pod.metadata.uid.as_deref(), pod.metadata.name.as_deref(), "Pod", events);
     let problems = own.filter_map(|event| Some((event, problem_of(event)?)));
@@ -113,12 +115,12 @@ fn newest<'a>(events: impl Iterator<Item = &'a Event>) -> Option<&'a Event> {
 pub(crate) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series =
         event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
-    let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let created = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
     [
         series,
         event.last_timestamp.as_ref().map(|time| time.0),
         event.event_time.as_ref().map(|time| time.0),
-        made,
+        created,
     ]
     .into_iter()
     .flatten()

@@ -1,7 +1,7 @@
 //! Recordings of a real cluster, each observed twice: with pods and events, and with the Job alone.
 //!
-//! `fixtures.txt` contains the expected phases as text. The lines of all streams are replayed in the order in which the cluster
-//! wrote them (`resourceVersion`).
+//! `fixtures.txt` contains the expected phases as text. The lines of all streams are replayed in the order in
+//! which the cluster wrote them (`resourceVersion`).
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

@@ -1,7 +1,7 @@
 //! Reduces pods and events to what a phase is read from.
 //!
-//! Pods have payloads of up to 128 KiB in their environment, and the last output of a container in their status. A program
-//! that remembers thousands of them, as long as their Jobs exist, keeps neither.
+//! Pods have payloads of up to 128 KiB in their environment, and the last output of a container in their
+//! status. A program that remembers thousands of them, as long as their Jobs exist, keeps neither.
 
 use k8s_openapi::{
     api::core::v1::{

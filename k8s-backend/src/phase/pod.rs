@@ -16,8 +16,8 @@ pub(super) fn current<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
     own(job, pods).max_by_key(|pod| created(pod))
 }
 
-/// Returns the newest pod of a Job that shows why it failed. The Job controller deletes the pods that still run when another
-/// one has failed, so a deletion is not taken for the cause.
+/// Returns the newest pod of a Job that shows why it failed. The Job controller deletes the pods that still
+/// run when another one has failed, so a deletion is not taken for the cause.
 pub(super) fn failed<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
     let shows_cause = |pod: &&Pod| !matches!(cause(pod, true), None | Some(Cause::PodDeleted { .. }));
     own(job, pods).filter(shows_cause).max_by_key(|pod| created(pod))
@@ -74,7 +74,8 @@ fn waiting_of(state: &ContainerState) -> Option<Waiting> {
     })
 }
 
-/// Returns why a pod ended its Job; `None` if it does not show that. `ran`: its container was seen running before.
+/// Returns why a pod ended its Job; `None` if it does not show that. `ran`: its container was seen running
+/// before.
 pub(super) fn cause(pod: &Pod, ran: bool) -> Option<Cause> {
     disruption(pod).or_else(|| init_failure(pod)).or_else(|| main_failure(pod, ran))
 }
@@ -108,8 +109,8 @@ fn evicted_for(message: &str) -> Option<String> {
         .split_once("low on resource: ")
         .map(|(_, rest)| rest.split(['.', ',']).next().unwrap_or(rest));
     let own = || {
-        // `Pod ephemeral local storage usage exceeds…`, `Usage of EmptyDir volume "workspace" exceeds…`, `Container executor
-        // exceeded its local ephemeral storage limit…`
+        // `Pod ephemeral local storage usage exceeds…`, `Usage of EmptyDir volume "workspace" exceeds…`,
+        // `Container executor exceeded its local ephemeral storage limit…`
         let volume =
             message.strip_prefix("Usage of EmptyDir volume ").and_then(|rest| rest.split('"').nth(1));
         match volume {
@@ -149,13 +150,15 @@ fn main_failure(pod: &Pod, ran: bool) -> Option<Cause> {
         Some("ContainerStatusUnknown") if deleted => Cause::PodDeleted { ran },
         Some("ContainerStatusUnknown") => Cause::Lost { message: message.to_owned() },
         _ if deleted => Cause::PodDeleted { ran: true },
-        // The message is the end of the container's output, so only what the runtime itself prints there is evaluated.
+        // The message is the end of the container's output, so only what the runtime itself prints there is
+        // evaluated.
         _ if is_exec_failure(message) => Cause::NotStarted { message: message.to_owned() },
         _ => Cause::ExitCode(Some(ended.exit_code)),
     })
 }
 
-/// Returns whether the message of a terminated container is that of the system, not what the container printed.
+/// Returns whether the message of a terminated container is that of the system, not what the container
+/// printed.
 #[cfg(feature = "kube")]
 pub(super) fn is_system_message(ended: &ContainerStateTerminated) -> bool {
     never_ran(ended) || ended.message.as_deref().is_some_and(|message| is_exec_failure(message.trim_end()))
@@ -168,7 +171,8 @@ pub(super) fn is_over(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// The only line of a container whose arguments and environment exceed the limit of the system (fixture `env-value-too-long`).
+/// The only line of a container whose arguments and environment exceed the limit of the system (fixture
+/// `env-value-too-long`).
 fn is_exec_failure(message: &str) -> bool {
     message.starts_with("exec /") && message.ends_with(": argument list too long") && !message.contains('\n')
 }

@@ -14,7 +14,8 @@ use super::{
 /// How long a Job may wait for one and the same thing, unless an operator says otherwise.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long a Job may wait for something that only another Job can correct. Not zero, so that the problem is seen first.
+/// How long a Job may wait for something that only another Job can correct. Not zero, so that the problem is
+/// seen first.
 const UNRECOVERABLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a start timeout says about a Job that waits.
@@ -29,15 +30,16 @@ pub enum StartTimeout {
     Expired(Cause),
 }
 
-/// Checks the start timeout of a Job that has waited for a thing of this [kind](Waiting::is_same_kind) since then.
+/// Checks the start timeout of a Job that has waited for a thing of this [kind](Waiting::is_same_kind) since
+/// then.
 ///
-/// The wait of a suspended Job is not limited, and neither is that for admission by a queue: how long it lasts is the queue's
-/// decision. When the Job is admitted, it waits for something else, and the time starts anew. Terminating and gated Jobs are
-/// not limited either.
+/// The wait of a suspended Job is not limited, and neither is that for admission by a queue: how long it
+/// lasts is the queue's decision. When the Job is admitted, it waits for something else, and the time starts
+/// anew. Terminating and gated Jobs are not limited either.
 ///
-/// Problems that others can correct (a missing Secret, an exceeded quota, an unreachable registry, an image that is loaded
-/// later) get the whole timeout: the fixtures `config-error-recovers` and `quota-forbids-pod` show such Jobs run later. An
-/// invalid image name cannot be corrected, because it is part of the pod.
+/// Problems that others can correct (a missing Secret, an exceeded quota, an unreachable registry, an image
+/// that is loaded later) get the whole timeout: the fixtures `config-error-recovers` and `quota-forbids-pod`
+/// show such Jobs run later. An invalid image name cannot be corrected, because it is part of the pod.
 #[must_use]
 pub fn check_start_timeout(
     waiting: &Waiting,

@@ -128,7 +128,8 @@ fn suspended_job_waits_for_its_queue_or_for_a_client() {
     let template = json!({"spec": {"containers": []}});
     let suspended = json!({"conditions": [{"type": "Suspended", "status": "True"}]});
     let admission = JobPhase::Pending { waiting: Waiting::AwaitingAdmission { queue: "team-a".to_owned() } };
-    // The field is set before any controller has noticed the Job, the condition until it has noticed the admission.
+    // The field is set before any controller has noticed the Job, the condition until it has noticed the
+    // admission.
     for (suspend, status) in [(true, &json!({})), (true, &suspended), (false, &suspended)] {
         let spec = json!({"suspend": suspend, "template": template});
         assert_eq!(of(&queued(&spec, status)), admission);

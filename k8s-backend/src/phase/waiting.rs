@@ -122,8 +122,8 @@ pub enum ConfigProblem {
 }
 
 impl Waiting {
-    /// Returns the wait for an image. The kubelet alternates between two messages: `ErrImagePull` with the fault, and
-    /// `ImagePullBackOff` with the fault behind other text.
+    /// Returns the wait for an image. The kubelet alternates between two messages: `ErrImagePull` with the
+    /// fault, and `ImagePullBackOff` with the fault behind other text.
     pub(super) fn for_image(message: &str) -> Self {
         let fault = message.rsplit_once("ErrImagePull: ").map_or(message, |(_, fault)| fault);
         let has = |parts: &[&str]| parts.iter().any(|part| fault.contains(part));
@@ -189,8 +189,8 @@ impl Waiting {
         }
     }
 
-    /// Returns whether two waits are of one kind, whatever their messages: those change while the problem stays (the number
-    /// of nodes, say).
+    /// Returns whether two waits are of one kind, whatever their messages: those change while the problem
+    /// stays (the number of nodes, say).
     #[must_use]
     pub fn is_same_kind(&self, other: &Self) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)

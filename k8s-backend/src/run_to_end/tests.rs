@@ -104,10 +104,10 @@ mod kubernetes {
         tokio::time::sleep(Duration::from_secs(1)).await; // bounded poll
         server.start_pod(NAME);
         tokio::time::sleep(Duration::from_secs(1)).await; // bounded poll
-        server.go_away();
+        server.set_unavailable();
         tokio::time::sleep(Duration::from_secs(3)).await; // bounded poll
         assert!(!run.is_finished(), "an absence is not an end");
-        server.come_back();
+        server.set_available();
         server.end_pod(NAME, &PodEnd::Succeeds);
         assert_eq!(run.await.unwrap().unwrap(), Cause::Completed);
         let phases = seen.lock().unwrap().clone();
@@ -119,7 +119,7 @@ mod kubernetes {
     async fn gives_up_when_the_server_stays_away() {
         let server = ApiServer::new("terrakube");
         let backend = KubeBackend::new(server.client(), KubeOptions::new());
-        server.go_away();
+        server.set_unavailable();
         let error = backend.run_to_end(&sample_job(NAME).into()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable);
     }

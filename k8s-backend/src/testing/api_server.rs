@@ -1,12 +1,12 @@
 //! A Kubernetes API server in memory, served to a real client.
 //!
-//! It keeps Jobs, Secrets, pods and events of one namespace as a real server keeps them: with resource versions, watches
-//! from a version, bookmarks, pages, preconditions and foreground deletion. That it agrees with a real one is proved
-//! against recorded answers (`tests/fidelity.rs`). No controller and no kubelet live here: the test moves Jobs and pods on. What
-//! goes wrong is the test's choice too: see [`Trouble`].
+//! It keeps Jobs, Secrets, pods and events of one namespace as a real server does: with resource versions,
+//! watches from a version, bookmarks, pages, preconditions and foreground deletion. `tests/fidelity.rs`
+//! compares it with recorded responses of a real one. There is no controller and no kubelet: the test changes
+//! Jobs and pods. Faults are the choice of the test, too: see [`Fault`].
 //!
-//! A crate of that kind was looked for and not found: there are fake clients that keep objects, but none with watches
-//! from a version, expired versions and streams that break.
+//! No existing crate does this: there are fake clients that keep objects, but none with watches from a
+//! version, expired versions and broken streams.
 
 use std::{
     collections::BTreeSet,
@@ -20,45 +20,45 @@ use serde_json::Value;
 
 use self::{request::Resource, store::Store};
 
-mod answer;
+mod fault;
 mod handle;
 mod job_rules;
 mod list;
+mod pod_lifecycle;
 mod pods;
 mod receive;
 mod request;
+mod response;
 mod store;
-mod story;
 mod tcp;
-mod trouble;
 
 pub use self::{
+    fault::{Fault, Request, ResponseFault},
+    pod_lifecycle::PodEnd,
     request::Verb,
-    story::PodEnd,
     tcp::Listening,
-    trouble::{Request, Seen, Trouble},
 };
 
-type Decide = dyn Fn(&Request) -> Trouble + Send + Sync;
+type Decide = dyn Fn(&Request) -> Fault + Send + Sync;
 
 /// A Kubernetes API server in memory, with one namespace.
 ///
-/// Clones share everything, so that a test keeps a handle of the server that it gives away.
+/// Clones share their state.
 #[derive(Clone)]
 pub struct ApiServer(Arc<Shared>);
 
 struct Shared {
     store: Mutex<Store>,
-    manner: Mutex<Manner>,
+    behavior: Mutex<ServerBehavior>,
 }
 
 /// How the server treats requests.
 #[derive(Default)]
-struct Manner {
-    away: bool,
+struct ServerBehavior {
+    unavailable: bool,
     token: Option<String>,
     forbidden: BTreeSet<(Verb, String)>,
-    trouble: Option<Arc<Decide>>,
+    faults: Option<Arc<Decide>>,
 }
 
 impl fmt::Debug for ApiServer {
@@ -68,10 +68,10 @@ impl fmt::Debug for ApiServer {
 }
 
 impl ApiServer {
-    /// Makes an empty server with this namespace.
+    /// Creates an empty server with this namespace.
     #[must_use]
     pub fn new(namespace: &str) -> Self {
-        Self(Arc::new(Shared { store: Mutex::new(Store::new(namespace)), manner: Mutex::default() }))
+        Self(Arc::new(Shared { store: Mutex::new(Store::new(namespace)), behavior: Mutex::default() }))
     }
 
     /// Returns a client that reaches the server without a network.
@@ -89,36 +89,36 @@ impl ApiServer {
         kube::Client::new(service, self.store().namespace.clone())
     }
 
-    /// Lets the server refuse or break every connection, and cuts every watch.
-    pub fn go_away(&self) {
-        self.manner().away = true;
-        self.cut_watches();
+    /// Refuses every connection from now on, and breaks every watch.
+    pub fn set_unavailable(&self) {
+        self.behavior().unavailable = true;
+        self.break_watches();
     }
 
-    /// Undoes [`go_away`](Self::go_away).
-    pub fn come_back(&self) {
-        self.manner().away = false;
+    /// Undoes [`set_unavailable`](Self::set_unavailable).
+    pub fn set_available(&self) {
+        self.behavior().unavailable = false;
     }
 
-    /// Stops and starts the server: watches break, and every version from before is too old afterwards.
+    /// Restarts the server: watches break, and every earlier version is too old.
     pub fn restart(&self) {
-        self.cut_watches();
+        self.break_watches();
         let mut store = self.store();
         store.version += 1;
         store.compact();
     }
 
-    /// Breaks every watch in the middle.
-    pub fn cut_watches(&self) {
+    /// Breaks every watch in the middle of a line.
+    pub fn break_watches(&self) {
         self.store().end_watches(false);
     }
 
-    /// Breaks every watch over one kind of objects in the middle.
+    /// Breaks every watch over one kind of objects in the middle of a line.
     ///
     /// # Panics
-    /// If the double does not know that kind.
-    pub fn cut_watches_of(&self, plural: &str) {
-        self.store().cut_watches_of(&known(plural));
+    /// If the kind is unknown.
+    pub fn break_watches_of(&self, plural: &str) {
+        self.store().break_watches_of(&known(plural));
     }
 
     /// Ends every watch as the server does after `timeoutSeconds`.
@@ -126,47 +126,47 @@ impl ApiServer {
         self.store().end_watches(true);
     }
 
-    /// Forgets history, so that whoever asks for changes since an earlier version gets 410.
+    /// Deletes the history, so that a watch from an earlier version gets 410.
     pub fn compact(&self) {
         self.store().compact();
     }
 
-    /// Sends a bookmark to every watch that wants them.
+    /// Sends a bookmark to every watch that allows them.
     pub fn bookmark(&self) {
         self.store().bookmark();
     }
 
-    /// Makes every event arrive this much later than what it tells of.
-    pub fn delay_events(&self, late: Duration) {
+    /// Delays every event of every watch.
+    pub fn delay_events(&self, delay: Duration) {
         for plural in ["jobs", "secrets", "pods", "events"] {
-            self.delay_events_of(plural, late);
+            self.delay_events_of(plural, delay);
         }
     }
 
-    /// Makes the events of a kind of objects arrive this much later than what they tell of.
+    /// Delays every event of the watches over one kind of objects.
     ///
     /// # Panics
-    /// If the double does not know that kind.
-    pub fn delay_events_of(&self, plural: &str, late: Duration) {
-        self.store().events_late.insert(known(plural), late);
+    /// If the kind is unknown.
+    pub fn delay_events_of(&self, plural: &str, delay: Duration) {
+        self.store().event_delays.insert(known(plural), delay);
     }
 
     /// Accepts only this bearer token from now on.
     pub fn accept_only_token(&self, token: &str) {
-        self.manner().token = Some(token.to_owned());
+        self.behavior().token = Some(token.to_owned());
     }
 
-    /// Takes a right away: `forbid(Verb::Create, "secrets")`.
+    /// Revokes a right: `forbid(Verb::Create, "secrets")`.
     pub fn forbid(&self, verb: Verb, resource: &str) {
-        self.manner().forbidden.insert((verb, resource.to_owned()));
+        self.behavior().forbidden.insert((verb, resource.to_owned()));
     }
 
-    /// Gives a right back.
+    /// Grants a right.
     pub fn permit(&self, verb: Verb, resource: &str) {
-        self.manner().forbidden.remove(&(verb, resource.to_owned()));
+        self.behavior().forbidden.remove(&(verb, resource.to_owned()));
     }
 
-    /// Gives the rights of the documented Role and no others: Jobs.
+    /// Grants the rights of the documented Role and no others: Jobs.
     pub fn documented_role(&self) {
         let others = ["pods", "events", "secrets"].into_iter();
         for (verb, resource) in others.flat_map(|resource| Verb::ALL.map(|verb| (verb, resource))) {
@@ -175,7 +175,7 @@ impl ApiServer {
         self.forbid(Verb::DeleteCollection, "jobs");
     }
 
-    /// Gives the rights of the extended role: those of the documented one, and to read pods and events.
+    /// Grants the rights of the extended role: those of the documented one, and to read pods and events.
     pub fn extended_role(&self) {
         self.documented_role();
         for verb in [Verb::Get, Verb::List, Verb::Watch] {
@@ -184,20 +184,20 @@ impl ApiServer {
         }
     }
 
-    /// Asks `decide` about every request from now on.
-    pub fn trouble(&self, decide: impl Fn(&Request) -> Trouble + Send + Sync + 'static) {
-        self.manner().trouble = Some(Arc::new(decide));
+    /// Injects the fault that `decide` returns into every request from now on.
+    pub fn inject_faults(&self, decide: impl Fn(&Request) -> Fault + Send + Sync + 'static) {
+        self.behavior().faults = Some(Arc::new(decide));
     }
 
-    /// Ends all trouble.
-    pub fn no_trouble(&self) {
-        self.manner().trouble = None;
+    /// Injects no more faults.
+    pub fn clear_faults(&self) {
+        self.behavior().faults = None;
     }
 
     /// Returns the names of all objects of a kind (`jobs`, `secrets`…), sorted.
     ///
     /// # Panics
-    /// If the double does not know that kind.
+    /// If the kind is unknown.
     #[must_use]
     pub fn names(&self, plural: &str) -> Vec<String> {
         self.store().all(&known(plural)).into_keys().collect()
@@ -206,46 +206,46 @@ impl ApiServer {
     /// Returns an object.
     ///
     /// # Panics
-    /// If the double does not know that kind.
+    /// If the kind is unknown.
     #[must_use]
     pub fn object(&self, plural: &str, name: &str) -> Option<Value> {
         self.store().get(&known(plural), name).map(|object| Value::clone(object))
     }
 
-    /// Stores an object as somebody else would: a pod, an event, another status.
+    /// Stores an object as another client would: a pod, an event, another status.
     ///
     /// # Panics
-    /// If the double does not know that kind.
+    /// If the kind is unknown.
     pub fn put(&self, plural: &str, object: Value) {
         self.store().put(&known(plural), object);
     }
 
-    /// Removes an object as somebody else would.
+    /// Deletes an object as another client would.
     ///
     /// # Panics
-    /// If the double does not know that kind.
+    /// If the kind is unknown.
     pub fn remove(&self, plural: &str, name: &str) {
         self.store().remove(&known(plural), name);
     }
 
-    /// Tells how often an object of this name was made, counted by its identities.
+    /// Returns how often an object of this name was created, counted by its uids.
     ///
     /// # Panics
-    /// If the double does not know that kind.
+    /// If the kind is unknown.
     #[must_use]
-    pub fn times_made(&self, plural: &str, name: &str) -> usize {
-        self.store().times_made(&known(plural), name)
+    pub fn times_created(&self, plural: &str, name: &str) -> usize {
+        self.store().times_created(&known(plural), name)
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
         self.0.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn manner(&self) -> MutexGuard<'_, Manner> {
-        self.0.manner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn behavior(&self) -> MutexGuard<'_, ServerBehavior> {
+        self.0.behavior.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn known(plural: &str) -> Resource {
-    Resource::named(plural).expect("the caller names a kind that the double knows, as its documentation asks")
+    Resource::named(plural).expect("the caller names a known kind, as the documentation requires")
 }

@@ -1,7 +1,8 @@
-//! A backend in which nothing happens until the test says so.
+//! A backend whose phases the test changes.
 //!
-//! It is stricter than the others, so that code which works with one of them by luck fails in a unit test: a used name is
-//! never free again, phases cannot go backwards, and a Secret that differs from the first one of its Job is a conflict.
+//! It is stricter than the others, so that code which works with one of them by luck fails in a unit test: a
+//! used name is never free again, phases cannot go backwards, and a Secret that differs from the first one of
+//! its Job is a conflict.
 
 use std::{
     collections::BTreeMap,
@@ -25,9 +26,9 @@ use crate::{
     submission::Submission,
 };
 
-/// Keeps Jobs in memory; the test moves them on.
+/// Keeps Jobs in memory; the test changes their phases.
 ///
-/// Clones share their Jobs, so that a test can keep a handle of the backend it gives away.
+/// Clones share their Jobs, so that a test can pass the backend on and keep a handle.
 ///
 /// # Examples
 /// ```
@@ -55,14 +56,15 @@ pub struct InMemoryBackend {
 struct Shared {
     rules: JobRules,
     jobs: Mutex<BTreeMap<String, Held>>,
-    reach: watch::Sender<Reach>,
+    availability: watch::Sender<Availability>,
 }
 
-/// Whether the backend answers, and how often it did not: a watcher must not miss a short absence.
+/// Whether the backend is available, and how often it became unavailable: a watcher must not miss a short
+/// outage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Reach {
-    away: bool,
-    absences: u64,
+struct Availability {
+    unavailable: bool,
+    outages: u64,
 }
 
 #[derive(Debug)]
@@ -70,10 +72,10 @@ struct Held {
     job: Job,
     /// The Secret that came with it, as long as it has not ended.
     secret: Option<Secret>,
-    /// Tells that Secret from another one after the end, too.
+    /// Identifies that Secret also after the end.
     secret_hash: Option<String>,
     cancelled: bool,
-    /// Every phase so far, so that no watcher can miss one.
+    /// Every phase so far, so that no watcher misses one.
     phases: watch::Sender<Vec<JobPhase>>,
 }
 
@@ -90,7 +92,7 @@ impl InMemoryBackend {
         Self { shared: Arc::new(Shared { rules, ..Shared::default() }) }
     }
 
-    /// Says why a Job that does not run yet waits.
+    /// Sets what a pending Job waits for.
     ///
     /// # Panics
     /// If there is no such Job, or if it runs or has ended.
@@ -98,7 +100,7 @@ impl InMemoryBackend {
         self.advance(name, JobPhase::Pending { waiting });
     }
 
-    /// Lets the container of a Job run.
+    /// Starts the container of a Job.
     ///
     /// # Panics
     /// If there is no such Job, or if it runs already or has ended.
@@ -106,18 +108,18 @@ impl InMemoryBackend {
         self.advance(name, JobPhase::Running);
     }
 
-    /// Ends a Job. One that never started may end, too.
+    /// Ends a Job, whether it has started or not.
     ///
     /// # Panics
-    /// If there is no such Job, if it has ended already, or if it is to be [deleted](Cause::Deleted) without having been
-    /// cancelled.
+    /// If there is no such Job, if it has ended already, or if the cause is [`Deleted`](Cause::Deleted) and
+    /// the Job was not cancelled.
     pub fn finish(&self, name: &str, cause: Cause) {
-        let deleted_by_nobody = cause == Cause::Deleted && !self.is_cancelled(name);
-        assert!(!deleted_by_nobody, "Kubernetes Job {name:?} was not cancelled");
+        let deleted_without_cancel = cause == Cause::Deleted && !self.is_cancelled(name);
+        assert!(!deleted_without_cancel, "Kubernetes Job {name:?} was not cancelled");
         self.advance(name, JobPhase::Ended(cause));
     }
 
-    /// Deletes a Job behind the back of whoever submitted it.
+    /// Deletes a Job as another client would.
     ///
     /// # Panics
     /// If there is no such Job, or if it has ended already.
@@ -125,17 +127,17 @@ impl InMemoryBackend {
         self.advance(name, JobPhase::Ended(Cause::Deleted));
     }
 
-    /// Lets the backend answer everything with [`Unavailable`](ErrorKind::Unavailable), and cuts every watch.
-    pub fn go_away(&self) {
-        self.shared.reach.send_modify(|reach| {
-            reach.absences += u64::from(!reach.away);
-            reach.away = true;
+    /// Returns [`Unavailable`](ErrorKind::Unavailable) from every call from now on, and breaks every watch.
+    pub fn set_unavailable(&self) {
+        self.shared.availability.send_modify(|availability| {
+            availability.outages += u64::from(!availability.unavailable);
+            availability.unavailable = true;
         });
     }
 
-    /// Lets the backend answer again.
-    pub fn come_back(&self) {
-        self.shared.reach.send_modify(|reach| reach.away = false);
+    /// Undoes [`set_unavailable`](Self::set_unavailable).
+    pub fn set_available(&self) {
+        self.shared.availability.send_modify(|availability| availability.unavailable = false);
     }
 
     /// Returns the names of all Jobs that were ever submitted, sorted.
@@ -162,14 +164,14 @@ impl InMemoryBackend {
         self.jobs().get(name).and_then(|held| held.phases.borrow().last().cloned())
     }
 
-    /// Tells whether somebody has asked for the end of a Job before it had ended.
+    /// Returns whether a Job was cancelled before its end.
     #[must_use]
     pub fn is_cancelled(&self, name: &str) -> bool {
         self.jobs().get(name).is_some_and(|held| held.cancelled)
     }
 
     fn jobs(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
-        // A test that panicked at one of our assertions has changed nothing.
+        // A failed assertion below has changed nothing.
         self.shared.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -192,8 +194,8 @@ impl InMemoryBackend {
         held.phases.send_modify(|phases| phases.push(next));
     }
 
-    fn check_reach(&self, action: Action, job: &str) -> Result<(), BackendError> {
-        if self.shared.reach.borrow().away { Err(away(action, job)) } else { Ok(()) }
+    fn check_available(&self, action: Action, job: &str) -> Result<(), BackendError> {
+        if self.shared.availability.borrow().unavailable { Err(unavailable(action, job)) } else { Ok(()) }
     }
 }
 
@@ -201,10 +203,10 @@ impl InMemoryBackend {
 impl JobBackend for InMemoryBackend {
     async fn submit(&self, submission: &Submission) -> Result<Submitted, BackendError> {
         let Submission { job, secret } = submission;
-        let given = submission.name().to_owned();
-        self.check_reach(Action::Submit, &given)?;
+        let name = submission.name().to_owned();
+        self.check_available(Action::Submit, &name)?;
         let error =
-            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, given.as_str(), source);
+            |kind, source: crate::BoxError| BackendError::new(kind, Action::Submit, name.as_str(), source);
         let rules = &self.shared.rules;
         let problems = rules.problems(submission);
         if !problems.is_empty() {
@@ -212,26 +214,26 @@ impl JobBackend for InMemoryBackend {
         }
         let secret_hash = secret.as_ref().map(content_hash);
         let mut jobs = self.jobs();
-        if let Some(held) = jobs.get(&given) {
-            let (there, asked) = (rules.identity(&held.job), rules.identity(job));
-            return if there == asked && held.secret_hash == secret_hash {
+        if let Some(held) = jobs.get(&name) {
+            let (found, submitted) = (rules.identity(&held.job), rules.identity(job));
+            return if found == submitted && held.secret_hash == secret_hash {
                 Ok(Submitted::AlreadyThere)
-            } else if there == asked {
+            } else if found == submitted {
                 let text =
                     "the same Job came before with another Secret; its identity annotation must cover both";
                 Err(error(ErrorKind::Conflict, text.into()))
             } else {
-                Err(error(ErrorKind::Conflict, NameTaken::new(&there, &asked).into()))
+                Err(error(ErrorKind::Conflict, NameTaken::new(&found, &submitted).into()))
             };
         }
         let phases = watch::Sender::new(vec![JobPhase::Pending { waiting: Waiting::Accepted }]);
         let (job, secret) = (job.clone(), secret.clone());
-        jobs.insert(given.clone(), Held { job, secret, secret_hash, cancelled: false, phases });
+        jobs.insert(name.clone(), Held { job, secret, secret_hash, cancelled: false, phases });
         Ok(Submitted::Created)
     }
 
     fn watch(&self, name: &str) -> BoxStream<'static, Result<JobPhase, BackendError>> {
-        let found = self.check_reach(Action::Watch, name).and_then(|()| {
+        let found = self.check_available(Action::Watch, name).and_then(|()| {
             let phases = self.jobs().get(name).map(|held| held.phases.subscribe());
             phases.ok_or_else(|| {
                 let text = "no Job of this name was submitted";
@@ -239,13 +241,13 @@ impl JobBackend for InMemoryBackend {
             })
         });
         match found {
-            Ok(phases) => follow(name.to_owned(), phases, self.shared.reach.subscribe()),
+            Ok(phases) => follow(name.to_owned(), phases, self.shared.availability.subscribe()),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
     }
 
     async fn cancel(&self, name: &str) -> Result<(), BackendError> {
-        self.check_reach(Action::Cancel, name)?;
+        self.check_available(Action::Cancel, name)?;
         if let Some(held) = self.jobs().get_mut(name)
             && !held.phases.borrow().last().is_some_and(JobPhase::is_terminal)
         {
@@ -255,31 +257,31 @@ impl JobBackend for InMemoryBackend {
     }
 }
 
-fn away(action: Action, job: &str) -> BackendError {
-    BackendError::new(ErrorKind::Unavailable, action, job, "the test has sent the backend away")
+fn unavailable(action: Action, job: &str) -> BackendError {
+    BackendError::new(ErrorKind::Unavailable, action, job, "the test has made the backend unavailable")
 }
 
 fn follow(
     job: String,
     phases: watch::Receiver<Vec<JobPhase>>,
-    reach: watch::Receiver<Reach>,
+    availability: watch::Receiver<Availability>,
 ) -> BoxStream<'static, Result<JobPhase, BackendError>> {
     let next = phases.borrow().len() - 1;
-    let absences = reach.borrow().absences;
-    stream::unfold(Some((job, phases, reach, next)), move |state| async move {
-        let (job, mut phases, mut reach, next) = state?;
+    let outages = availability.borrow().outages;
+    stream::unfold(Some((job, phases, availability, next)), move |state| async move {
+        let (job, mut phases, mut availability, next) = state?;
         loop {
-            if reach.borrow_and_update().absences != absences {
-                return Some((Err(away(Action::Watch, &job)), None));
+            if availability.borrow_and_update().outages != outages {
+                return Some((Err(unavailable(Action::Watch, &job)), None));
             }
             let phase = phases.borrow_and_update().get(next).cloned();
             if let Some(phase) = phase {
-                let rest = (!phase.is_terminal()).then_some((job, phases, reach, next + 1));
+                let rest = (!phase.is_terminal()).then_some((job, phases, availability, next + 1));
                 return Some((Ok(phase), rest));
             }
             let gone = tokio::select! {
                 changed = phases.changed() => changed.is_err(),
-                changed = reach.changed() => changed.is_err(),
+                changed = availability.changed() => changed.is_err(),
             };
             if gone {
                 let text = "the backend was dropped";
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_secret_for_the_same_job_is_a_conflict_also_after_its_end() {
+    async fn another_secret_of_the_same_job_is_a_conflict_also_after_its_end() {
         let backend = InMemoryBackend::new();
         let submission = sample_submission("job-1");
         backend.submit(&submission).await.unwrap();
@@ -339,7 +341,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "cannot go from Some(Ended(Completed)) to Running")]
-    async fn a_job_cannot_start_after_its_end() {
+    async fn job_cannot_start_after_its_end() {
         let backend = InMemoryBackend::new();
         backend.submit(&sample_job("job-1").into()).await.unwrap();
         backend.finish("job-1", Cause::Completed);
@@ -347,19 +349,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_watcher_sees_a_short_absence() {
+    async fn watcher_notices_a_short_outage() {
         let backend = InMemoryBackend::new();
         backend.submit(&sample_job("job-1").into()).await.unwrap();
         let mut phases = backend.watch("job-1");
         assert!(phases.next().await.unwrap().is_ok());
-        backend.go_away();
-        backend.come_back();
+        backend.set_unavailable();
+        backend.set_available();
         assert_eq!(phases.next().await.unwrap().unwrap_err().kind, ErrorKind::Unavailable);
         assert!(phases.next().await.is_none());
     }
 
     #[tokio::test]
-    async fn a_watcher_that_sleeps_misses_no_phase() {
+    async fn slow_watcher_misses_no_phase() {
         let backend = InMemoryBackend::new();
         backend.submit(&sample_job("job-1").into()).await.unwrap();
         let phases = backend.watch("job-1");

@@ -12,26 +12,26 @@ use k8s_backend::{
     Cause, JobBackend, KubeBackend, KubeOptions, LocalBackend, LocalOptions,
     testing::{
         ApiServer, InMemoryBackend, PodEnd,
-        conformance::{Behaviour, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
+        conformance::{Behavior, Harness, SAMPLE_MOUNT, SAMPLE_TOKEN, sample_job, sample_submission},
     },
 };
 use k8s_openapi::api::batch::v1::Job;
 use tempfile::TempDir;
 
 /// How the Jobs of a scripted backend are to end.
-type Behaviours = Mutex<BTreeMap<String, Behaviour>>;
+type Behaviors = Mutex<BTreeMap<String, Behavior>>;
 
-fn end_of(behaviour: Behaviour) -> Option<Cause> {
-    match behaviour {
-        Behaviour::Exits(0) | Behaviour::Prints(_) | Behaviour::ReadsSecret => Some(Cause::Completed),
-        Behaviour::Exits(code) => Some(Cause::ExitCode(Some(code))),
-        Behaviour::OverstaysDeadline => Some(Cause::DeadlineExceeded),
+fn end_of(behavior: Behavior) -> Option<Cause> {
+    match behavior {
+        Behavior::Exits(0) | Behavior::Prints(_) | Behavior::ReadsSecret => Some(Cause::Completed),
+        Behavior::Exits(code) => Some(Cause::ExitCode(Some(code))),
+        Behavior::ExceedsDeadline => Some(Cause::DeadlineExceeded),
         _ => None,
     }
 }
 
-fn sample(name: &str, behaviour: Behaviour) -> Job {
-    if behaviour == Behaviour::ReadsSecret { sample_submission(name).job } else { sample_job(name) }
+fn sample(name: &str, behavior: Behavior) -> Job {
+    if behavior == Behavior::ReadsSecret { sample_submission(name).job } else { sample_job(name) }
 }
 
 /// Tells whether a file below a folder holds a text.
@@ -49,7 +49,7 @@ fn holds(folder: &Path, text: &str) -> bool {
 #[derive(Default)]
 pub(crate) struct InMemoryHarness {
     backend: InMemoryBackend,
-    behaviours: Behaviours,
+    behaviors: Behaviors,
 }
 
 #[async_trait]
@@ -58,37 +58,37 @@ impl Harness for InMemoryHarness {
         Arc::new(self.backend.clone())
     }
 
-    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
-        self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
-        sample(name, behaviour)
+    fn job(&self, name: &str, behavior: Behavior) -> Job {
+        self.behaviors.lock().unwrap().insert(name.to_owned(), behavior);
+        sample(name, behavior)
     }
 
     async fn start(&self, name: &str) {
         self.backend.start(name);
     }
 
-    async fn let_go(&self, name: &str) {
+    async fn release(&self, name: &str) {
         let end = if self.backend.is_cancelled(name) {
             Cause::Deleted
         } else {
-            end_of(self.behaviours.lock().unwrap()[name]).unwrap()
+            end_of(self.behaviors.lock().unwrap()[name]).unwrap()
         };
         self.backend.finish(name, end);
     }
 
-    async fn go_away(&self) {
-        self.backend.go_away();
+    async fn set_unavailable(&self) {
+        self.backend.set_unavailable();
     }
 
-    async fn come_back(&self) {
-        self.backend.come_back();
+    async fn set_available(&self) {
+        self.backend.set_available();
     }
 
     async fn printed(&self, _name: &str) -> Option<u64> {
         None
     }
 
-    async fn secret_is_left(&self, name: &str) -> Option<bool> {
+    async fn secret_remains(&self, name: &str) -> Option<bool> {
         Some(self.backend.secret(name).is_some())
     }
 
@@ -105,7 +105,7 @@ pub(crate) struct LocalHarness {
 impl LocalHarness {
     pub(crate) async fn open() -> Self {
         let harness = Self { folder: tempfile::tempdir().unwrap(), backend: Mutex::default() };
-        harness.come_back().await;
+        harness.set_available().await;
         harness
     }
 
@@ -125,36 +125,36 @@ impl Harness for LocalHarness {
         self.current()
     }
 
-    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
+    fn job(&self, name: &str, behavior: Behavior) -> Job {
         // No process may outlive a test that failed, so each of them looks whether the folder is still there.
         let folder = self.folder.path().display();
         let for_ever = format!("while [ -d '{folder}' ]; do sleep 0.1; done");
         let signal = self.signal(name);
         let wait = format!("while [ -d '{folder}' ] && ! [ -e '{}' ]; do sleep 0.05; done", signal.display());
-        let script = match behaviour {
-            Behaviour::Exits(code) => format!("{wait}; exit {code}"),
-            Behaviour::Prints(bytes) => format!("{wait}; head -c {bytes} /dev/zero | tr '\\0' x"),
-            Behaviour::ReadsSecret => {
+        let script = match behavior {
+            Behavior::Exits(code) => format!("{wait}; exit {code}"),
+            Behavior::Prints(bytes) => format!("{wait}; head -c {bytes} /dev/zero | tr '\\0' x"),
+            Behavior::ReadsSecret => {
                 format!("{wait}; [ \"$TOKEN\" = {SAMPLE_TOKEN} ] && grep -qx {SAMPLE_TOKEN} \"$FILE\"")
             }
-            Behaviour::IgnoresTerm => format!("trap '' TERM; {for_ever}"),
+            Behavior::IgnoresTerm => format!("trap '' TERM; {for_ever}"),
             _ => for_ever,
         };
-        let mut job = sample(name, behaviour);
+        let mut job = sample(name, behavior);
         let spec = job.spec.as_mut().unwrap();
         let pod = spec.template.spec.as_mut().unwrap();
         pod.containers[0].command = Some(["sh", "-c", &script].map(str::to_owned).into());
-        match behaviour {
-            Behaviour::NeverStarts => {
+        match behavior {
+            Behavior::NeverStarts => {
                 let missing = serde_json::json!([{"secretRef": {"name": "not-there"}}]);
                 pod.containers[0].env_from = Some(serde_json::from_value(missing).unwrap());
             }
-            Behaviour::ReadsSecret => {
+            Behavior::ReadsSecret => {
                 let file = serde_json::json!({"name": "FILE", "value": format!("{SAMPLE_MOUNT}/token")});
                 pod.containers[0].env.as_mut().unwrap().push(serde_json::from_value(file).unwrap());
             }
-            Behaviour::IgnoresTerm => pod.termination_grace_period_seconds = Some(1),
-            Behaviour::OverstaysDeadline => spec.active_deadline_seconds = Some(1),
+            Behavior::IgnoresTerm => pod.termination_grace_period_seconds = Some(1),
+            Behavior::ExceedsDeadline => spec.active_deadline_seconds = Some(1),
             _ => {}
         }
         job
@@ -162,15 +162,15 @@ impl Harness for LocalHarness {
 
     async fn start(&self, _name: &str) {}
 
-    async fn let_go(&self, name: &str) {
+    async fn release(&self, name: &str) {
         fs::write(self.signal(name), "").unwrap();
     }
 
-    async fn go_away(&self) {
+    async fn set_unavailable(&self) {
         self.current().close().await;
     }
 
-    async fn come_back(&self) {
+    async fn set_available(&self) {
         self.backend.lock().unwrap().take();
         let options = LocalOptions::new(self.folder.path().join("jobs"))
             .secrets(self.folder.path().join("secrets"))
@@ -183,7 +183,7 @@ impl Harness for LocalHarness {
         Some(fs::metadata(self.current().output_of(name).unwrap()).unwrap().len())
     }
 
-    async fn secret_is_left(&self, _name: &str) -> Option<bool> {
+    async fn secret_remains(&self, _name: &str) -> Option<bool> {
         Some(holds(&self.folder.path().join("jobs"), SAMPLE_TOKEN))
     }
 
@@ -194,12 +194,12 @@ impl Harness for LocalHarness {
 
 pub(crate) struct KubeHarness {
     server: ApiServer,
-    behaviours: Behaviours,
+    behaviors: Behaviors,
 }
 
 impl KubeHarness {
     pub(crate) fn new() -> Self {
-        Self { server: ApiServer::new("terrakube"), behaviours: Mutex::default() }
+        Self { server: ApiServer::new("terrakube"), behaviors: Mutex::default() }
     }
 }
 
@@ -209,9 +209,9 @@ impl Harness for KubeHarness {
         Arc::new(KubeBackend::new(self.server.client(), KubeOptions::new()))
     }
 
-    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
-        self.behaviours.lock().unwrap().insert(name.to_owned(), behaviour);
-        sample(name, behaviour)
+    fn job(&self, name: &str, behavior: Behavior) -> Job {
+        self.behaviors.lock().unwrap().insert(name.to_owned(), behavior);
+        sample(name, behavior)
     }
 
     async fn start(&self, name: &str) {
@@ -222,32 +222,32 @@ impl Harness for KubeHarness {
         self.server.start_pod(name);
     }
 
-    async fn let_go(&self, name: &str) {
-        if self.server.is_being_deleted(name) {
+    async fn release(&self, name: &str) {
+        if self.server.is_terminating(name) {
             self.server.collect(name);
             return;
         }
-        let end = match end_of(self.behaviours.lock().unwrap()[name]).unwrap() {
+        let end = match end_of(self.behaviors.lock().unwrap()[name]).unwrap() {
             Cause::Completed => PodEnd::Succeeds,
             Cause::ExitCode(Some(code)) => PodEnd::FailsByPolicy(code),
-            _ => PodEnd::OverstaysDeadline,
+            _ => PodEnd::ExceedsDeadline,
         };
         self.server.end_pod(name, &end);
     }
 
-    async fn go_away(&self) {
-        self.server.go_away();
+    async fn set_unavailable(&self) {
+        self.server.set_unavailable();
     }
 
-    async fn come_back(&self) {
-        self.server.come_back();
+    async fn set_available(&self) {
+        self.server.set_available();
     }
 
     async fn printed(&self, _name: &str) -> Option<u64> {
         None
     }
 
-    async fn secret_is_left(&self, name: &str) -> Option<bool> {
+    async fn secret_remains(&self, name: &str) -> Option<bool> {
         let job = self.server.object("jobs", name).unwrap_or_default();
         if job["status"]["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty()) {
             self.server.collect(name);
@@ -276,32 +276,32 @@ impl Harness for SharedHarness {
         Arc::new(inner)
     }
 
-    fn job(&self, name: &str, behaviour: Behaviour) -> Job {
-        self.0.job(name, behaviour)
+    fn job(&self, name: &str, behavior: Behavior) -> Job {
+        self.0.job(name, behavior)
     }
 
     async fn start(&self, name: &str) {
         self.0.start(name).await;
     }
 
-    async fn let_go(&self, name: &str) {
-        self.0.let_go(name).await;
+    async fn release(&self, name: &str) {
+        self.0.release(name).await;
     }
 
-    async fn go_away(&self) {
-        self.0.go_away().await;
+    async fn set_unavailable(&self) {
+        self.0.set_unavailable().await;
     }
 
-    async fn come_back(&self) {
-        self.0.come_back().await;
+    async fn set_available(&self) {
+        self.0.set_available().await;
     }
 
     async fn printed(&self, name: &str) -> Option<u64> {
         self.0.printed(name).await
     }
 
-    async fn secret_is_left(&self, name: &str) -> Option<bool> {
-        self.0.secret_is_left(name).await
+    async fn secret_remains(&self, name: &str) -> Option<bool> {
+        self.0.secret_remains(name).await
     }
 
     fn remembers_cancelled(&self) -> bool {

@@ -1,4 +1,5 @@
-//! What drives a Job: submits it until it is there, and watches it to its end, as a program does that keeps a record.
+//! The driver of a Job: submits it until it exists, and watches it to its end, as a program does that keeps a
+//! record.
 
 use std::{
     collections::BTreeMap,
@@ -13,17 +14,17 @@ use k8s_backend::{
 };
 use tokio::time::Instant;
 
-/// What survives a restart of the program.
-pub(crate) type Ledger = Arc<Mutex<BTreeMap<String, Record>>>;
+/// The records that survive a restart of the program.
+pub(crate) type Records = Arc<Mutex<BTreeMap<String, Record>>>;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Record {
-    /// When the submit was answered.
+    /// When the submit returned.
     pub(crate) submitted: Option<Instant>,
-    /// Whether somebody wants it cancelled, and whether that was answered.
+    /// Whether it is to be cancelled, and whether the cancel returned.
     pub(crate) to_cancel: bool,
     pub(crate) cancelled: bool,
-    /// Somebody else has a Job of this name.
+    /// Another client has a Job of this name.
     pub(crate) is_taken: bool,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) fault: Option<String>,
@@ -45,33 +46,33 @@ pub(crate) enum Style {
 }
 
 /// Drives one Job from the state of its record.
-pub(crate) async fn drive(backend: Arc<dyn JobBackend>, ledger: Ledger, name: String, style: Style) {
-    let note = |change: &dyn Fn(&mut Record)| change(ledger.lock().unwrap().entry(name.clone()).or_default());
-    let record = ledger.lock().unwrap()[&name].clone();
+pub(crate) async fn drive(backend: Arc<dyn JobBackend>, records: Records, name: String, style: Style) {
+    let note =
+        |change: &dyn Fn(&mut Record)| change(records.lock().unwrap().entry(name.clone()).or_default());
+    let record = records.lock().unwrap()[&name].clone();
     if style == Style::RunToEnd && record.submitted.is_none() && !record.to_cancel {
-        // The first phase follows the answer to the submit.
+        // The first phase follows the return of the submit.
         let submitted = |_: &JobPhase| {
             note(&|record| record.submitted = record.submitted.or_else(|| Some(Instant::now())));
         };
         let submission = sample_job(&name).into();
         match backend.run_to_end_with(&submission, RetryPolicy::new(), submitted).await {
             Ok(cause) => return note(&|record| record.outcome = Some(Outcome::Ended(cause.clone()))),
-            // Whether the submit was answered is unknown unless there was a phase.
             Err(error) if error.kind == ErrorKind::NotFound => {
                 note(&|record| record.submitted = record.submitted.or_else(|| Some(Instant::now())));
                 return note(&|record| record.outcome = Some(Outcome::NotFound));
             }
             Err(error) => {
-                if let Err(fault) = only_for_now(&error).await {
+                if let Err(fault) = wait_if_unavailable(&error).await {
                     return note(&|record| record.fault = Some(fault.clone()));
                 }
             }
         }
     }
-    let record = ledger.lock().unwrap()[&name].clone();
+    let record = records.lock().unwrap()[&name].clone();
     if record.submitted.is_none() {
         while let Err(error) = backend.submit(&sample_job(&name).into()).await {
-            if let Err(fault) = only_for_now(&error).await {
+            if let Err(fault) = wait_if_unavailable(&error).await {
                 return note(&|record| record.fault = Some(fault.clone()));
             }
         }
@@ -79,7 +80,7 @@ pub(crate) async fn drive(backend: Arc<dyn JobBackend>, ledger: Ledger, name: St
     }
     if record.to_cancel && !record.cancelled {
         while let Err(error) = backend.cancel(&name).await {
-            if let Err(fault) = only_for_now(&error).await {
+            if let Err(fault) = wait_if_unavailable(&error).await {
                 return note(&|record| record.fault = Some(fault.clone()));
             }
         }
@@ -100,19 +101,19 @@ async fn watch(backend: &dyn JobBackend, name: &str) -> Result<Outcome, String> 
                 Some(Ok(JobPhase::Ended(cause))) => {
                     return match phases.next().await {
                         None => Ok(Outcome::Ended(cause)),
-                        Some(more) => Err(format!("after the end came {more:?}")),
+                        Some(more) => Err(format!("{more:?} followed the end")),
                     };
                 }
                 Some(Ok(phase)) => {
-                    let steps_back = last == Some(JobPhase::Running) && phase != JobPhase::Running;
-                    if steps_back || last.as_ref() == Some(&phase) {
-                        return Err(format!("after {last:?} came {phase:?}"));
+                    let goes_back = last == Some(JobPhase::Running) && phase != JobPhase::Running;
+                    if goes_back || last.as_ref() == Some(&phase) {
+                        return Err(format!("{phase:?} followed {last:?}"));
                     }
                     last = Some(phase);
                 }
                 Some(Err(error)) if error.kind == ErrorKind::NotFound => return Ok(Outcome::NotFound),
                 Some(Err(error)) => {
-                    only_for_now(&error).await?;
+                    wait_if_unavailable(&error).await?;
                     break;
                 }
                 None => return Err("a watch ended without an end".to_owned()),
@@ -121,8 +122,8 @@ async fn watch(backend: &dyn JobBackend, name: &str) -> Result<Outcome, String> 
     }
 }
 
-/// Waits a little after an error that will pass.
-async fn only_for_now(error: &BackendError) -> Result<(), String> {
+/// Waits after an error of kind `Unavailable`.
+async fn wait_if_unavailable(error: &BackendError) -> Result<(), String> {
     if error.kind != ErrorKind::Unavailable {
         return Err(format!("{:?}: {error}: {}", error.kind, error.source));
     }

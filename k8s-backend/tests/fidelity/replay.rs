@@ -1,7 +1,7 @@
-//! Sends recorded requests to the double, and compares its answers with the recorded ones.
+//! Sends recorded requests to the API server in memory, and compares the responses with the recorded ones.
 //!
-//! Identities, versions, times and tokens differ by nature: they are learned from the answers and put into later requests,
-//! and told apart from the rest of a message by their shape.
+//! Uids, versions, times and tokens always differ: they are read from the responses and replaced in later
+//! requests.
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
@@ -9,31 +9,31 @@ use futures::{AsyncBufReadExt as _, StreamExt as _, io::Lines};
 use k8s_backend::testing::ApiServer;
 use serde_json::{Map, Value, json};
 
-/// One recorded situation, played against the double.
+/// One recording, replayed against the API server in memory.
 pub(crate) struct Replay {
     pub(crate) server: ApiServer,
     client: kube::Client,
     recorded: Vec<Value>,
-    /// What the recording calls by one name and the double by another.
-    learned: BTreeMap<String, String>,
+    /// Values of the recording, and those of the server in memory in their place.
+    replacements: BTreeMap<String, String>,
 }
 
-/// A watch of the double that a recorded watch is compared with.
+/// A watch of the server in memory, compared with a recorded one.
 pub(crate) struct Watching {
     expected: Vec<Value>,
     lines: Lines<Box<dyn futures::AsyncBufRead + Send + Unpin>>,
-    situation: String,
+    recording: String,
 }
 
 impl Replay {
-    pub(crate) fn open(situation: &str) -> Self {
+    pub(crate) fn open(recording: &str) -> Self {
         let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/requests/{situation}.ndjson"));
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/requests/{recording}.ndjson"));
         let text = fs::read_to_string(path).unwrap();
         let recorded = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let server = ApiServer::new("terrakube");
         let client = server.client();
-        Self { server, client, recorded, learned: BTreeMap::new() }
+        Self { server, client, recorded, replacements: BTreeMap::new() }
     }
 
     fn step(&self, what: &str) -> Value {
@@ -41,17 +41,19 @@ impl Replay {
         found.unwrap_or_else(|| panic!("there is no step {what:?}")).clone()
     }
 
-    /// Tells that the recording calls something by one name and the double by another.
-    pub(crate) fn learn(&mut self, recorded: &str, ours: &str) {
-        self.learned.insert(recorded.to_owned(), ours.to_owned());
+    /// Records that a value of the recording has another one here.
+    pub(crate) fn replace(&mut self, recorded: &str, current: &str) {
+        self.replacements.insert(recorded.to_owned(), current.to_owned());
     }
 
-    fn translated(&self, text: &str) -> String {
-        self.learned.iter().fold(text.to_owned(), |text, (recorded, ours)| text.replace(recorded, ours))
+    fn replaced(&self, text: &str) -> String {
+        self.replacements
+            .iter()
+            .fold(text.to_owned(), |text, (recorded, current)| text.replace(recorded, current))
     }
 
-    /// Makes a Job that the recording found there.
-    pub(crate) async fn make(&self, name: &str, labels: &Value) {
+    /// Creates a Job that existed before the recording.
+    pub(crate) async fn create(&self, name: &str, labels: &Value) {
         let pod = json!({"restartPolicy": "Never", "containers": [{"name": "executor", "image": "localhost/busybox:1"}]});
         let job = json!({"metadata": {"name": name, "labels": labels}, "spec": {"template": {"spec": pod}}});
         let request = http::Request::post("/apis/batch/v1/namespaces/terrakube/jobs")
@@ -60,59 +62,59 @@ impl Replay {
         assert_eq!(self.client.send(request).await.unwrap().status(), 201);
     }
 
-    /// Sends the recorded requests in their order and compares every answer.
+    /// Sends the recorded requests in their order and compares every response.
     pub(crate) async fn requests(&mut self, whats: &[&str]) {
         for what in whats {
             self.request(what).await;
         }
     }
 
-    /// Sends one recorded request and compares the answer.
+    /// Sends one recorded request and compares the response.
     pub(crate) async fn request(&mut self, what: &str) {
         let step = self.step(what);
-        let body = step.get("body").map(|body| self.translated(&body.to_string()).into_bytes());
+        let body = step.get("body").map(|body| self.replaced(&body.to_string()).into_bytes());
         let request = http::Request::builder()
             .method(step["method"].as_str().unwrap())
-            .uri(self.translated(step["path"].as_str().unwrap()))
+            .uri(self.replaced(step["path"].as_str().unwrap()))
             .body(kube::client::Body::from(body.unwrap_or_default()))
             .unwrap();
         let (head, body) = self.client.send(request).await.unwrap().into_parts();
         let expected = &step["answer"];
         assert_eq!(json!(head.status.as_u16()), expected["status"], "{what}");
         for header in ["content-type", "retry-after", "warning"] {
-            let ours = head.headers.get(header).map(|value| value.to_str().unwrap());
-            assert_eq!(ours, expected["headers"][header].as_str(), "{header} of {what}");
+            let current = head.headers.get(header).map(|value| value.to_str().unwrap());
+            assert_eq!(current, expected["headers"][header].as_str(), "{header} of {what}");
         }
         let read = tokio::time::timeout(Duration::from_mins(1), body.collect_bytes());
-        let bytes = read.await.expect("an answer ends").unwrap();
+        let bytes = read.await.expect("the response ends").unwrap();
         match expected.get("body") {
             Some(body) => {
-                let ours: Value = serde_json::from_slice(&bytes).unwrap();
-                self.learn_from(body, &ours);
-                assert_eq!(shape(&ours), shape(body), "{what}");
+                let current: Value = serde_json::from_slice(&bytes).unwrap();
+                self.replace_values_of(body, &current);
+                assert_eq!(shape(&current), shape(body), "{what}");
             }
             None => assert_eq!(bytes, expected["text"].as_str().unwrap().as_bytes(), "{what}"),
         }
     }
 
-    fn learn_from(&mut self, recorded: &Value, ours: &Value) {
+    fn replace_values_of(&mut self, recorded: &Value, current: &Value) {
         for field in ["uid", "resourceVersion", "continue"] {
-            if let (Some(recorded), Some(ours)) =
-                (recorded["metadata"][field].as_str(), ours["metadata"][field].as_str())
+            if let (Some(recorded), Some(current)) =
+                (recorded["metadata"][field].as_str(), current["metadata"][field].as_str())
             {
-                self.learn(recorded, ours);
+                self.replace(recorded, current);
             }
         }
         let items = |list: &Value| list["items"].as_array().cloned().unwrap_or_default();
-        for (recorded, ours) in items(recorded).iter().zip(items(ours).iter()) {
-            self.learn_from(recorded, ours);
+        for (recorded, current) in items(recorded).iter().zip(items(current).iter()) {
+            self.replace_values_of(recorded, current);
         }
     }
 
     /// Opens a recorded watch.
     pub(crate) async fn watch(&self, what: &str) -> Watching {
         let step = self.step(what);
-        let path = self.translated(step["path"].as_str().unwrap());
+        let path = self.replaced(step["path"].as_str().unwrap());
         let request = http::Request::get(path).body(kube::client::Body::empty()).unwrap();
         let (head, body) = self.client.send(request).await.unwrap().into_parts();
         assert_eq!(json!(head.status.as_u16()), step["status"], "{what}");
@@ -125,28 +127,28 @@ impl Replay {
         let reader: Box<dyn futures::AsyncBufRead + Send + Unpin> =
             Box::new(futures::TryStreamExt::into_async_read(pieces.boxed()));
         let expected = step["events"].as_array().unwrap().clone();
-        Watching { expected, lines: reader.lines(), situation: what.to_owned() }
+        Watching { expected, lines: reader.lines(), recording: what.to_owned() }
     }
 }
 
 impl Watching {
-    /// Compares what the watch tells with the recording, to its end. Bookmarks that only tell the time are left out: when they
-    /// come depends on the server's clock.
+    /// Compares the events of the watch with the recording, to its end. Periodic bookmarks are left out: they
+    /// depend on the clock of the server.
     pub(crate) async fn compare(mut self) {
         let expected: Vec<_> =
             self.expected.iter().filter(|event| !is_idle(event)).map(event_shape).collect();
-        let mut told = Vec::new();
-        while told.len() < expected.len() {
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
             let next = tokio::time::timeout(Duration::from_mins(1), self.lines.next()).await;
             let Ok(Some(line)) = next else { break };
             let line = line.unwrap();
             let event: Value = serde_json::from_str(&line).unwrap_or_else(|_| json!({"text": line + "\n"}));
             let event = if event["kind"] == "Status" { json!({"text": event}) } else { event };
             if !is_idle(&event) {
-                told.push(event_shape(&event));
+                seen.push(event_shape(&event));
             }
         }
-        assert_eq!(told, expected, "{}", self.situation);
+        assert_eq!(seen, expected, "{}", self.recording);
     }
 }
 
@@ -161,20 +163,20 @@ fn event_shape(event: &Value) -> Value {
     }
 }
 
-/// Returns what both sides must agree on.
+/// Returns the part of an object that is compared.
 fn shape(object: &Value) -> Value {
     if object["kind"] == "Status" {
-        return without_incidents(object);
+        return normalized(object);
     }
     if let Some(items) = object["items"].as_array() {
         let names: Vec<_> = items.iter().map(|item| item["metadata"]["name"].clone()).collect();
         let metadata = &object["metadata"];
-        return json!({"kind": object["kind"], "names": names, "goes on": metadata.get("continue").is_some(),
+        return json!({"kind": object["kind"], "names": names, "continues": metadata.get("continue").is_some(),
             "remaining": metadata["remainingItemCount"]});
     }
-    let mut object = without_incidents(object);
+    let mut object = normalized(object);
     if let Some(fields) = object.as_object_mut() {
-        // The recordings were cut to what is compared.
+        // The recordings contain only what is compared.
         fields.remove("spec");
     }
     if let Some(generated) = object["metadata"]["generateName"].as_str() {
@@ -184,8 +186,8 @@ fn shape(object: &Value) -> Value {
     object
 }
 
-/// Puts a word for every identity, version, time and number that only this run has.
-fn without_incidents(value: &Value) -> Value {
+/// Replaces every uid, version, time and number, which differ in each run.
+fn normalized(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
             let cleaned = fields.iter().map(|(key, value)| {
@@ -197,18 +199,18 @@ fn without_incidents(value: &Value) -> Value {
                     }
                     "message" => json!(masked(value.as_str().unwrap_or_default())),
                     "succeeded" | "failed" if value.is_array() => json!(value.as_array().unwrap().len()),
-                    _ => without_incidents(value),
+                    _ => normalized(value),
                 };
                 (key.clone(), cleaned)
             });
             Value::Object(cleaned.collect::<Map<_, _>>())
         }
-        Value::Array(items) => items.iter().map(without_incidents).collect(),
+        Value::Array(items) => items.iter().map(normalized).collect(),
         other => other.clone(),
     }
 }
 
-/// Replaces identities and numbers in a message.
+/// Replaces uids and numbers in a message.
 fn masked(message: &str) -> String {
     let word = |word: &str| {
         let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());

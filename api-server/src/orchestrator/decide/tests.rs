@@ -1,4 +1,4 @@
-//! Tables for single decisions, and a model that plays whole jobs with every kind of bad luck.
+//! Tests of single decisions, and a model that runs whole jobs with random events.
 
 use jiff::SignedDuration;
 use job_spec::attempt_api::StepResult;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 fn step(number: u32, step_type: StepType) -> Step {
     Step {
@@ -89,21 +89,21 @@ fn applying(attempt: Attempt) -> Job {
 }
 
 fn action(job: &Job) -> Action {
-    match decide(job, WorkspaceHold::This, NOW, PATIENCE) {
+    match decide(job, WorkspaceHold::This, NOW, START_TIMEOUT) {
         Next::Do(action) => action,
         other => panic!("expected an action, got {other:?}"),
     }
 }
 
 #[test]
-fn a_pending_job_waits_for_its_workspace() {
+fn pending_job_waits_for_its_workspace() {
     let job = Job { status: JobStatus::Pending, ..job() };
-    assert_eq!(decide(&job, WorkspaceHold::Other, NOW, PATIENCE), Next::Wait(None));
-    assert_eq!(decide(&job, WorkspaceHold::Free, NOW, PATIENCE), Next::Do(Action::StartJob));
+    assert_eq!(decide(&job, WorkspaceHold::Other, NOW, START_TIMEOUT), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::Free, NOW, START_TIMEOUT), Next::Do(Action::StartJob));
 }
 
 #[test]
-fn a_plan_without_changes_ends_the_job() {
+fn plan_without_changes_ends_the_job() {
     let mut job = job();
     job.steps[0].status = StepStatus::Completed;
     job.steps[0].has_changes = Some(false);
@@ -111,17 +111,17 @@ fn a_plan_without_changes_ends_the_job() {
 }
 
 #[test]
-fn an_approval_waits_for_a_person_without_an_attempt() {
+fn approval_waits_for_a_user_without_an_attempt() {
     let mut job = job();
     job.steps[0].status = StepStatus::Completed;
     assert_eq!(action(&job), Action::AskApproval { step: "step-150".to_owned() });
     job.steps[1].status = StepStatus::WaitingApproval;
     job.status = JobStatus::WaitingApproval;
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
 }
 
 #[test]
-fn an_apply_that_was_never_claimed_is_tried_again() {
+fn unclaimed_apply_is_retried() {
     let lost = Attempt { cause: Some(Cause::Lost { message: "gone".to_owned() }), ..attempt(1) };
     let job = applying(lost.clone());
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
@@ -130,13 +130,33 @@ fn an_apply_that_was_never_claimed_is_tried_again() {
 }
 
 #[test]
-fn a_step_that_never_gets_an_executor_fails_after_three_attempts() {
+fn unclaimed_attempt_that_completed_is_not_retried() {
+    let completed = Attempt { cause: Some(Cause::Completed), ..attempt(1) };
+    let ended = action(&applying(completed.clone()));
+    let Action::EndAttempt { status: AttemptStatus::Lost, message: Some(message), .. } = ended else {
+        unreachable!("{ended:?}")
+    };
+    assert!(message.contains("no executor claimed the attempt"), "{message}");
+    let over = Attempt { phase: AttemptPhase::Ended, status: AttemptStatus::Lost, ..completed };
+    assert!(matches!(action(&applying(over)), Action::EndStep { status: StepStatus::Failed, .. }));
+}
+
+#[test]
+fn start_timeout_does_not_count_while_the_job_waits_in_a_queue() {
+    let waiting = Waiting::AwaitingAdmission { queue: "team-a".to_owned() };
+    let since = NOW - SignedDuration::from_hours(24);
+    let queued = Attempt { waiting: Some(WaitingSince { waiting, since }), ..attempt(1) };
+    assert_eq!(decide(&applying(queued), WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
+}
+
+#[test]
+fn step_fails_after_three_unclaimed_attempts() {
     let ended = Attempt { phase: AttemptPhase::Ended, status: AttemptStatus::Lost, ..attempt(3) };
     assert!(matches!(action(&applying(ended)), Action::EndStep { status: StepStatus::Failed, .. }));
 }
 
 #[test]
-fn a_claimed_apply_without_a_report_is_unknown_and_never_repeated() {
+fn claimed_apply_without_report_is_unknown_and_never_repeated() {
     let lost = Attempt {
         claimed_at: Some(NOW),
         phase: AttemptPhase::Ended,
@@ -150,7 +170,7 @@ fn a_claimed_apply_without_a_report_is_unknown_and_never_repeated() {
 }
 
 #[test]
-fn a_report_counts_more_than_how_the_kubernetes_job_ended() {
+fn report_takes_precedence_over_the_cause() {
     let reported = Attempt {
         claimed_at: Some(NOW),
         result: Some(report(StepOutcome::Completed)),
@@ -164,13 +184,13 @@ fn a_report_counts_more_than_how_the_kubernetes_job_ended() {
 }
 
 #[test]
-fn a_completed_kubernetes_job_without_a_report_proves_nothing() {
+fn completed_kubernetes_job_without_report_is_lost() {
     let silent = Attempt { claimed_at: Some(NOW), cause: Some(Cause::Completed), ..attempt(1) };
     assert!(matches!(action(&applying(silent)), Action::EndAttempt { status: AttemptStatus::Lost, .. }));
 }
 
 #[test]
-fn a_cancel_fences_an_unclaimed_attempt_before_it_asks_the_backend() {
+fn cancel_fences_an_unclaimed_attempt_before_the_backend_is_called() {
     let mut job = applying(attempt(1));
     job.cancel_requested = true;
     assert_eq!(action(&job), Action::Fence { attempt: "attempt-1".to_owned() });
@@ -181,28 +201,28 @@ fn a_cancel_fences_an_unclaimed_attempt_before_it_asks_the_backend() {
 }
 
 #[test]
-fn a_cancel_of_a_claimed_attempt_waits_for_its_report() {
+fn cancel_of_a_claimed_attempt_waits_for_its_report() {
     let mut job = applying(Attempt { claimed_at: Some(NOW), cancel_sent: true, ..attempt(1) });
     job.cancel_requested = true;
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
     job.steps[2].attempts[0].result = Some(report(StepOutcome::Cancelled));
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
 }
 
 #[test]
-fn a_submit_that_failed_waits_for_its_time() {
+fn failed_submit_waits_for_its_retry_time() {
     let later = NOW + SignedDuration::from_secs(5);
     let waiting = Attempt { phase: AttemptPhase::Prepared, retry_at: Some(later), ..attempt(1) };
     assert_eq!(
-        decide(&applying(waiting.clone()), WorkspaceHold::This, NOW, PATIENCE),
+        decide(&applying(waiting.clone()), WorkspaceHold::This, NOW, START_TIMEOUT),
         Next::Wait(Some(later))
     );
-    let due = decide(&applying(waiting), WorkspaceHold::This, later, PATIENCE);
+    let due = decide(&applying(waiting), WorkspaceHold::This, later, START_TIMEOUT);
     assert_eq!(due, Next::Do(Action::Submit { attempt: "attempt-1".to_owned() }));
 }
 
 #[test]
-fn a_refused_kubernetes_job_fails_the_step_with_the_words_of_the_backend() {
+fn refused_kubernetes_job_fails_the_step_with_the_error_of_the_backend() {
     let refused = Attempt { phase: AttemptPhase::Prepared, refusal: Some("quota".to_owned()), ..attempt(1) };
     assert_eq!(
         action(&applying(refused)),
@@ -221,14 +241,15 @@ fn stuck(since: Timestamp) -> Attempt {
 }
 
 #[test]
-fn an_attempt_whose_pod_does_not_start_is_given_up_when_patience_ends() {
-    let (job, end) = (applying(stuck(NOW)), NOW + SignedDuration::try_from(PATIENCE).unwrap());
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(Some(end)));
-    let late = decide(&job, WorkspaceHold::This, end, PATIENCE);
+fn attempt_is_given_up_when_the_start_timeout_expires() {
+    let (job, end) = (applying(stuck(NOW)), NOW + SignedDuration::try_from(START_TIMEOUT).unwrap());
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(Some(end)));
+    let late = decide(&job, WorkspaceHold::This, end, START_TIMEOUT);
     let Next::Do(Action::GiveUp { attempt, cause }) = late else { unreachable!("{late:?}") };
     assert_eq!((attempt.as_str(), cause.retry()), ("attempt-1", Retry::Safe));
 
-    // From then on it cannot be claimed. Its Kubernetes Job is ended, then the step, with the cluster's words and advice.
+    // From then on it cannot be claimed. Its Kubernetes Job is cancelled, then the step fails, with the
+    // message and advice.
     let given_up = Attempt { live: false, cause: Some(cause), ..stuck(NOW) };
     assert!(matches!(action(&applying(given_up.clone())), Action::CancelKubernetesJob { .. }));
     let cancelled = Attempt { cancel_sent: true, ..given_up };
@@ -246,22 +267,22 @@ fn an_attempt_whose_pod_does_not_start_is_given_up_when_patience_ends() {
 }
 
 #[test]
-fn a_claimed_attempt_is_never_given_up_for_what_it_waited_for() {
+fn claimed_attempt_has_no_start_timeout() {
     let job = applying(Attempt { claimed_at: Some(NOW), ..stuck(NOW - SignedDuration::from_hours(1)) });
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, PATIENCE), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
 }
 
 #[test]
-fn an_attempt_that_was_given_up_and_cancelled_is_cancelled() {
+fn cancelled_attempt_stays_cancelled_after_the_start_timeout() {
     let cause = Cause::CannotStart { waiting: Waiting::NoPod };
     let given_up = Attempt { live: false, cause: Some(cause), cancel_sent: true, ..stuck(NOW) };
     let job = Job { cancel_requested: true, ..applying(given_up) };
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
 }
 
-/// What the world does while the orchestrator has nothing to do, or between two of its actions.
+/// An event between two actions of the orchestrator.
 #[derive(Debug, Clone, Copy)]
-enum Luck {
+enum ModelEvent {
     Claim,
     ReportCompleted,
     ReportFailed,
@@ -272,36 +293,36 @@ enum Luck {
     Approve,
     Reject,
     TimePasses,
-    /// The next action is decided, then lost: the server was killed.
+    /// The next action is decided and not carried out: the server was killed.
     Crash,
 }
 
-fn luck() -> impl Strategy<Value = Luck> {
+fn event() -> impl Strategy<Value = ModelEvent> {
     prop_oneof![
-        4 => Just(Luck::Claim),
-        3 => Just(Luck::ReportCompleted),
-        1 => Just(Luck::ReportFailed),
-        2 => Just(Luck::KubernetesJobEnds),
-        3 => Just(Luck::Waits),
-        1 => Just(Luck::Cancel),
-        3 => Just(Luck::Approve),
-        1 => Just(Luck::Reject),
-        3 => Just(Luck::TimePasses),
-        2 => Just(Luck::Crash),
+        4 => Just(ModelEvent::Claim),
+        3 => Just(ModelEvent::ReportCompleted),
+        1 => Just(ModelEvent::ReportFailed),
+        2 => Just(ModelEvent::KubernetesJobEnds),
+        3 => Just(ModelEvent::Waits),
+        1 => Just(ModelEvent::Cancel),
+        3 => Just(ModelEvent::Approve),
+        1 => Just(ModelEvent::Reject),
+        3 => Just(ModelEvent::TimePasses),
+        2 => Just(ModelEvent::Crash),
     ]
 }
 
-/// A world that obeys the same guards as the store.
-struct World {
+/// A model with the same guards as the store.
+struct Model {
     job: Job,
     now: Timestamp,
     crash: bool,
-    /// Attempts whose Kubernetes Job may still do something.
+    /// Attempts whose Kubernetes Job may still run.
     alive: Vec<String>,
     applies_claimed: usize,
 }
 
-impl World {
+impl Model {
     fn new() -> Self {
         let job = Job { status: JobStatus::Pending, ..job() };
         Self { job, now: NOW, crash: false, alive: Vec::new(), applies_claimed: 0 }
@@ -314,10 +335,10 @@ impl World {
         })
     }
 
-    fn happen(&mut self, luck: Luck) {
+    fn apply(&mut self, event: ModelEvent) {
         let now = self.now;
-        match luck {
-            Luck::Claim => {
+        match event {
+            ModelEvent::Claim => {
                 let alive = self.alive.clone();
                 let Some((step_type, attempt)) = self.current() else { return };
                 if attempt.live && attempt.claimed_at.is_none() && alive.contains(&attempt.id) {
@@ -326,9 +347,9 @@ impl World {
                     self.applies_claimed += usize::from(step_type == StepType::TerraformApply);
                 }
             }
-            Luck::ReportCompleted => self.report(StepOutcome::Completed),
-            Luck::ReportFailed => self.report(StepOutcome::Failed),
-            Luck::KubernetesJobEnds => {
+            ModelEvent::ReportCompleted => self.report(StepOutcome::Completed),
+            ModelEvent::ReportFailed => self.report(StepOutcome::Failed),
+            ModelEvent::KubernetesJobEnds => {
                 let Some((_, attempt)) = self.current() else { return };
                 if attempt.phase == AttemptPhase::Submitted {
                     attempt.cause.get_or_insert(Cause::ExitCode(Some(137)));
@@ -336,24 +357,24 @@ impl World {
                     self.alive.retain(|alive| *alive != id);
                 }
             }
-            Luck::Waits => {
+            ModelEvent::Waits => {
                 let Some((_, attempt)) = self.current() else { return };
                 if attempt.phase == AttemptPhase::Submitted {
                     attempt.waiting.get_or_insert(WaitingSince { waiting: Waiting::NoPod, since: now });
                 }
             }
-            Luck::Cancel => self.job.cancel_requested |= !self.job.status.is_final(),
-            Luck::Approve | Luck::Reject => {
+            ModelEvent::Cancel => self.job.cancel_requested |= !self.job.status.is_final(),
+            ModelEvent::Approve | ModelEvent::Reject => {
                 let waiting =
                     self.job.steps.iter_mut().find(|step| step.status == StepStatus::WaitingApproval);
                 if let Some(step) = waiting.filter(|_| self.job.status == JobStatus::WaitingApproval) {
-                    let approved = matches!(luck, Luck::Approve);
+                    let approved = matches!(event, ModelEvent::Approve);
                     step.status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
                     self.job.status = JobStatus::Running;
                 }
             }
-            Luck::TimePasses => self.now += SignedDuration::from_secs(3),
-            Luck::Crash => self.crash = true,
+            ModelEvent::TimePasses => self.now += SignedDuration::from_secs(3),
+            ModelEvent::Crash => self.crash = true,
         }
     }
 
@@ -374,7 +395,7 @@ impl World {
     fn step_once(&mut self) -> Next {
         let hold =
             if self.job.status == JobStatus::Pending { WorkspaceHold::Free } else { WorkspaceHold::This };
-        let next = decide(&self.job, hold, self.now, PATIENCE);
+        let next = decide(&self.job, hold, self.now, START_TIMEOUT);
         if let Next::Do(action) = &next
             && !std::mem::take(&mut self.crash)
         {
@@ -473,29 +494,30 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn whatever_happens_a_job_ends_and_applies_at_most_once(
-        story in prop::collection::vec((0_usize..4, luck()), 0..60)
+    fn every_job_ends_and_applies_at_most_once(
+        events in prop::collection::vec((0_usize..4, event()), 0..60)
     ) {
-        let mut world = World::new();
-        for (actions, luck) in story {
+        let mut model = Model::new();
+        for (actions, event) in events {
             for _ in 0..actions {
-                world.step_once();
+                model.step_once();
             }
-            world.happen(luck);
+            model.apply(event);
         }
-        // From here on the world is kind: whatever is open gets an executor that reports, people approve, time passes.
+        // From here on nothing fails: every attempt gets an executor that reports, users approve, time
+        // passes.
         for _ in 0..200 {
-            if world.step_once() == Next::Done {
+            if model.step_once() == Next::Done {
                 break;
             }
-            for luck in [Luck::Approve, Luck::TimePasses, Luck::Claim, Luck::ReportCompleted, Luck::KubernetesJobEnds] {
-                world.happen(luck);
+            for event in [ModelEvent::Approve, ModelEvent::TimePasses, ModelEvent::Claim, ModelEvent::ReportCompleted, ModelEvent::KubernetesJobEnds] {
+                model.apply(event);
             }
         }
-        prop_assert!(world.job.status.is_final(), "the job hangs: {:?}", world.job);
-        prop_assert!(world.applies_claimed <= 1, "applied {} times", world.applies_claimed);
-        let applied = world.job.steps[2].status == StepStatus::Completed;
-        prop_assert!(!applied || world.applies_claimed == 1, "completed without an apply");
-        prop_assert_eq!(world.job.status == JobStatus::Unknown, world.job.steps[2].status == StepStatus::Unknown);
+        prop_assert!(model.job.status.is_final(), "the job hangs: {:?}", model.job);
+        prop_assert!(model.applies_claimed <= 1, "applied {} times", model.applies_claimed);
+        let applied = model.job.steps[2].status == StepStatus::Completed;
+        prop_assert!(!applied || model.applies_claimed == 1, "completed without an apply");
+        prop_assert_eq!(model.job.status == JobStatus::Unknown, model.job.steps[2].status == StepStatus::Unknown);
     }
 }

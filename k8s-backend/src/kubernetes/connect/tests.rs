@@ -9,7 +9,7 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::{Api, api::ListParams};
 
 use super::*;
-use crate::testing::{ApiServer, Seen, Trouble};
+use crate::testing::{ApiServer, Fault, ResponseFault};
 
 fn config(url: &str) -> Config {
     Config::new(url.parse().unwrap())
@@ -52,9 +52,9 @@ async fn retries_busy_server_after_retry_after() {
     let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
     let requests = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&requests);
-    server.trouble(move |_| {
+    server.inject_faults(move |_| {
         let times = count.fetch_add(1, Ordering::Relaxed);
-        if times == 0 { Trouble::refused(429) } else { Trouble::default() }
+        if times == 0 { Fault::refused(429) } else { Fault::default() }
     });
     let started = Instant::now();
     assert_eq!(list(&client).await.unwrap(), 0);
@@ -81,9 +81,9 @@ async fn broken_connection_is_an_error() {
     let server = ApiServer::new("terrakube");
     let listening = server.listen().await.unwrap();
     let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
-    server.trouble(|_| Trouble { seen: Seen::Cut, ..Trouble::default() });
+    server.inject_faults(|_| Fault::new().response(ResponseFault::ConnectionReset));
     let error = list(&client).await.unwrap_err();
     assert!(!matches!(error, kube::Error::Api(_)), "{error:?}");
-    server.no_trouble();
+    server.clear_faults();
     assert_eq!(list(&client).await.unwrap(), 0);
 }

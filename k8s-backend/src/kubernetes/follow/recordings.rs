@@ -1,4 +1,5 @@
-//! Recordings of a real cluster, replayed on the API server in memory: the backend reports the same phases as the pure functions.
+//! Recordings of a real cluster, replayed on the API server in memory: the backend reports the same phases as
+//! the pure functions.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use crate::{
     KubeBackend, KubeOptions,
     backend::JobBackend as _,
     phase::fixtures::{Change, RECORDINGS, changes, expected_lines, text},
-    testing::{ApiServer, Trouble, Verb},
+    testing::{ApiServer, Fault, Verb},
 };
 
 fn plural(object: &serde_json::Value) -> &'static str {
@@ -50,8 +51,8 @@ async fn read_all(phases: &mut BoxStream<'static, PhaseResult>) -> Vec<String> {
     seen
 }
 
-/// Returns what one watch reports: the phases until the end or the deletion. The pure functions go on with the next Job of the
-/// name.
+/// Returns what one watch reports: the phases until the end or the deletion. The pure functions go on with
+/// the next Job of the name.
 fn until_the_end(lines: Vec<String>) -> Vec<String> {
     let is_end = |line: &String| line.starts_with("ended") || line.starts_with("gone");
     let length = lines.iter().position(is_end).map_or(lines.len(), |last| last + 1);
@@ -75,11 +76,11 @@ async fn reports_every_recording_as_far_as_the_role_can_read() {
         let server = server(sees_pods);
         let requests = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&requests);
-        server.trouble(move |request| {
+        server.inject_faults(move |request| {
             if request.resource != "jobs" {
                 log.lock().unwrap().push((request.resource.clone(), request.verb));
             }
-            Trouble::default()
+            Fault::default()
         });
         let recording = changes(&name);
         let backend = KubeBackend::new(server.client(), KubeOptions::new());

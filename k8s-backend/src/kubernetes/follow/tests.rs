@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     KubeBackend, KubeOptions,
     backend::JobBackend as _,
-    testing::{ApiServer, Trouble, Verb},
+    testing::{ApiServer, Fault, Verb},
 };
 
 #[derive(Deserialize)]
@@ -127,7 +127,7 @@ async fn reports_changes_that_happened_while_the_watch_was_broken() {
         ["success", "exit-code-7", "delete-foreground-traps-term", "delete-background-traps-term"]
     {
         let whole = replay(recorded(recording)).await;
-        let cut = replay_with(recorded(recording), |server, _| server.cut_watches()).await;
+        let cut = replay_with(recorded(recording), |server, _| server.break_watches()).await;
         assert_eq!(cut, whole, "{recording}");
         // Phases that no list contains are skipped, but not the end.
         let expired = replay_with(recorded(recording), |server, _| server.restart()).await;
@@ -145,7 +145,7 @@ async fn finds_deletion_that_the_watch_missed_in_the_next_list() {
     steps[0].apply_to(&server);
     let mut phases = backend.watch(steps[0].name());
     read_all(&mut phases).await;
-    server.cut_watches();
+    server.break_watches();
     for step in &steps[1..] {
         step.apply_to(&server);
     }
@@ -211,7 +211,7 @@ async fn keeps_nothing_of_deleted_jobs() {
     for (number, name) in names.iter().enumerate() {
         server.end_pod(name, &crate::testing::PodEnd::Fails);
         if number % 3 == 0 {
-            server.cut_watches();
+            server.break_watches();
         }
         server.delete_in_background(name);
     }
@@ -248,9 +248,9 @@ async fn thousand_watchers_share_one_watch() {
     }
     let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
     let log = Arc::clone(&requests);
-    server.trouble(move |request| {
+    server.inject_faults(move |request| {
         log.lock().unwrap().push((request.resource.clone(), request.verb));
-        Trouble::default()
+        Fault::default()
     });
     let watchers: Vec<_> = (0..1000).map(|number| backend.watch(&format!("job-{number}"))).collect();
     for mut phases in watchers {
@@ -262,6 +262,6 @@ async fn thousand_watchers_share_one_watch() {
     let of = |resource: &str, lists| {
         [vec![(resource.to_owned(), Verb::List); lists], vec![(resource.to_owned(), Verb::Watch)]].concat()
     };
-    let reviews = vec![review(); crate::questions("terrakube").len()];
+    let reviews = vec![review(); crate::access_reviews("terrakube").len()];
     assert_eq!(*requests.lock().unwrap(), [of("events", 1), of("jobs", 2), of("pods", 1), reviews].concat());
 }

@@ -1,4 +1,4 @@
-//! The environment of a child, case by case.
+//! Tables of environments and command lines.
 
 use std::fs;
 
@@ -14,10 +14,10 @@ fn plan(container: &Value) -> Plan {
     Plan::new(&serde_json::from_value::<Job>(job).unwrap().into(), &JobRules::new(), true).unwrap()
 }
 
-fn surroundings(secrets: &Path) -> Surroundings {
+fn host(secrets: &Path) -> HostEnvironment {
     let environment =
         [("PATH", "/usr/bin:/bin"), ("HOME", "/home/tester"), ("AWS_SECRET_ACCESS_KEY", "of the server")];
-    Surroundings {
+    HostEnvironment {
         secrets: secrets.to_owned(),
         entry_point: Some("/opt/executor".into()),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
@@ -32,13 +32,13 @@ fn secret(secrets: &Path, name: &str, values: &[(&str, &str)]) {
 }
 
 fn environment(secrets: &Path, container: &Value) -> Result<BTreeMap<String, String>, String> {
-    let line = surroundings(secrets).command_line(&plan(container), Path::new("/jobs/job-1/mounts"))?;
+    let line = host(secrets).command_line(&plan(container), Path::new("/jobs/job-1/mounts"))?;
     let text = |text: OsString| text.into_string().unwrap();
     Ok(line.environment.into_iter().map(|(name, value)| (text(name), text(value))).collect())
 }
 
 #[test]
-fn only_harmless_variables_are_inherited() {
+fn inherits_only_listed_variables() {
     let folder = tempfile::tempdir().unwrap();
     let got = environment(folder.path(), &json!({"name": "executor"})).unwrap();
     assert_eq!(
@@ -48,7 +48,7 @@ fn only_harmless_variables_are_inherited() {
 }
 
 #[test]
-fn later_definitions_win_and_references_see_earlier_ones() {
+fn later_definitions_win_and_references_use_earlier_ones() {
     let folder = tempfile::tempdir().unwrap();
     secret(folder.path(), "first", &[("A", "one"), ("B", "two\n"), (".hidden", "x"), ("not=a=name", "x")]);
     secret(folder.path(), "second", &[("A", "three")]);
@@ -83,7 +83,7 @@ fn later_definitions_win_and_references_see_earlier_ones() {
 }
 
 #[test]
-fn what_is_missing_is_told_in_the_words_of_the_kubelet() {
+fn missing_objects_have_the_messages_of_the_kubelet() {
     let folder = tempfile::tempdir().unwrap();
     secret(folder.path(), "there", &[("A", "one")]);
     let from = |source: Value| json!({"name": "executor", "envFrom": [source]});
@@ -106,7 +106,7 @@ fn what_is_missing_is_told_in_the_words_of_the_kubelet() {
         ),
         (
             value(json!({"fieldRef": {"fieldPath": "metadata.name"}})),
-            "a variable takes its value from a field of the pod, and a local process has no pod",
+            "a variable refers to a field of the pod, and a local process has no pod",
         ),
     ] {
         assert_eq!(environment(folder.path(), &container).unwrap_err(), expected);
@@ -114,11 +114,9 @@ fn what_is_missing_is_told_in_the_words_of_the_kubelet() {
 }
 
 #[test]
-fn a_container_without_a_command_runs_the_entry_point() {
+fn container_without_command_runs_the_entry_point() {
     let folder = tempfile::tempdir().unwrap();
-    let line = |container: Value| {
-        surroundings(folder.path()).command_line(&plan(&container), folder.path()).unwrap()
-    };
+    let line = |container: Value| host(folder.path()).command_line(&plan(&container), folder.path()).unwrap();
     let own = line(
         json!({"name": "executor", "args": ["--for=$(WHO)", "$(NOBODY)"], "env": [{"name": "WHO", "value": "me"}]}),
     );

@@ -1,4 +1,4 @@
-//! Mounted Secrets, case by case.
+//! Tables of mounted Secrets.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
@@ -28,7 +28,7 @@ fn collected(source: &Value, below: &Path) -> Result<Vec<Mount>, String> {
 }
 
 #[test]
-fn the_files_are_those_of_the_secret_and_for_this_user_alone() {
+fn files_are_those_of_the_secret_and_accessible_to_this_user_alone() {
     let folder = tempfile::tempdir().unwrap();
     let mounts = collected(&json!({"secretName": "job-1"}), folder.path()).unwrap();
     for mount in &mounts {
@@ -36,14 +36,14 @@ fn the_files_are_those_of_the_secret_and_for_this_user_alone() {
     }
     let at = folder.path().join("mounts/payload");
     assert_eq!(fs::read_to_string(at.join("a")).unwrap(), "one");
-    assert_eq!(fs::read_to_string(at.join("b")).unwrap(), "two", "text wins over data");
+    assert_eq!(fs::read_to_string(at.join("b")).unwrap(), "two", "stringData replaces data");
     for (path, mode) in [("", 0o700), ("a", 0o600)] {
         assert_eq!(fs::metadata(at.join(path)).unwrap().permissions().mode() & 0o777, mode, "{path:?}");
     }
 }
 
 #[test]
-fn items_choose_keys_and_their_paths() {
+fn items_select_keys_and_their_paths() {
     let folder = tempfile::tempdir().unwrap();
     let source = json!({"secretName": "job-1", "items": [{"key": "a", "path": "deep/er"}]});
     let mounts = collected(&source, folder.path()).unwrap();
@@ -51,7 +51,7 @@ fn items_choose_keys_and_their_paths() {
 }
 
 #[test]
-fn what_is_missing_is_waited_for_unless_it_is_optional() {
+fn missing_secret_is_awaited_unless_it_is_optional() {
     let folder = tempfile::tempdir().unwrap();
     let items = |key: &str, path: &str| json!([{"key": key, "path": path}]);
     for (source, expected) in [
@@ -62,11 +62,11 @@ fn what_is_missing_is_waited_for_unless_it_is_optional() {
         ),
         (
             json!({"secretName": "job-1", "items": items("a", "../a")}),
-            "path \"../a\" of key \"a\" leads out of its volume",
+            "path \"../a\" of key \"a\" leaves its volume",
         ),
         (
             json!({"secretName": "job-1", "items": items("a", "/a")}),
-            "path \"/a\" of key \"a\" leads out of its volume",
+            "path \"/a\" of key \"a\" leaves its volume",
         ),
     ] {
         assert_eq!(collected(&source, folder.path()).unwrap_err(), expected);
@@ -80,7 +80,7 @@ fn what_is_missing_is_waited_for_unless_it_is_optional() {
 }
 
 #[test]
-fn only_whole_paths_below_the_mount_are_translated() {
+fn only_whole_paths_below_the_mount_are_replaced() {
     let mounts = collected(&json!({"secretName": "job-1"}), Path::new("/jobs/job-1")).unwrap();
     for (value, expected) in [
         ("/run/payload", Some("/jobs/job-1/mounts/payload")),

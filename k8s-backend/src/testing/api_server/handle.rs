@@ -1,35 +1,35 @@
-//! Answers requests as a server does that is well.
+//! Handles requests as a healthy server does.
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    answer::{self, Answer, not_found, status},
     job_rules,
     list::list,
-    request::{Asked, Resource, Verb},
+    request::{ParsedRequest, Resource, Verb},
+    response::{self, ServerResponse, not_found, status},
     store::Store,
 };
 
-const ORPHANED: &str = "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
+const ORPHAN_WARNING: &str = "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
 
 /// Carries out a request.
-pub(super) fn answer(store: &mut Store, asked: &Asked, body: &[u8]) -> Answer {
-    let elsewhere = asked.namespace != store.namespace;
-    match asked.verb {
-        Verb::List => return list(store, asked),
-        Verb::Watch => return watch(store, asked),
-        Verb::Create if elsewhere => {
-            let details = json!({"name": asked.namespace, "kind": "namespaces"});
-            let message = format!("namespaces {:?} not found", asked.namespace);
+pub(super) fn handle(store: &mut Store, request: &ParsedRequest, body: &[u8]) -> ServerResponse {
+    let is_other_namespace = request.namespace != store.namespace;
+    match request.verb {
+        Verb::List => return list(store, request),
+        Verb::Watch => return watch(store, request),
+        Verb::Create if is_other_namespace => {
+            let details = json!({"name": request.namespace, "kind": "namespaces"});
+            let message = format!("namespaces {:?} not found", request.namespace);
             return status(404, "NotFound", &message, details);
         }
         Verb::DeleteCollection => {
-            let message = "the double does not delete collections";
+            let message = "this server does not delete collections";
             return status(405, "MethodNotAllowed", message, Value::Null);
         }
-        _ if elsewhere => return not_found(&asked.resource, &asked.name),
+        _ if is_other_namespace => return not_found(&request.resource, &request.name),
         _ => {}
     }
     let body: Value = if body.is_empty() {
@@ -38,23 +38,23 @@ pub(super) fn answer(store: &mut Store, asked: &Asked, body: &[u8]) -> Answer {
         match serde_json::from_slice(body) {
             Ok(body) => body,
             Err(error) => {
-                return status(400, "BadRequest", &format!("the body is no JSON: {error}"), Value::Null);
+                return status(400, "BadRequest", &format!("the body is not JSON: {error}"), Value::Null);
             }
         }
     };
-    match asked.verb {
-        Verb::Create => create(store, asked, body),
-        Verb::Delete => delete(store, asked, &body),
-        Verb::Update | Verb::Patch => change(store, asked, body),
-        _ => match store.get(&asked.resource, &asked.name) {
-            Some(object) => answer::object(200, object),
-            None => not_found(&asked.resource, &asked.name),
+    match request.verb {
+        Verb::Create => create(store, request, body),
+        Verb::Delete => delete(store, request, &body),
+        Verb::Update | Verb::Patch => change(store, request, body),
+        _ => match store.get(&request.resource, &request.name) {
+            Some(object) => response::object(200, object),
+            None => not_found(&request.resource, &request.name),
         },
     }
 }
 
-fn create(store: &mut Store, asked: &Asked, mut object: Value) -> Answer {
-    let resource = &asked.resource;
+fn create(store: &mut Store, request: &ParsedRequest, mut object: Value) -> ServerResponse {
+    let resource = &request.resource;
     if object["metadata"].get("resourceVersion").is_some() {
         let message = "resourceVersion should not be set on objects to be created";
         return status(500, "", message, Value::Null);
@@ -74,8 +74,8 @@ fn create(store: &mut Store, asked: &Asked, mut object: Value) -> Answer {
         }
     }
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    if let Some(there) = store.get(resource, &name) {
-        let leaving = if is_being_deleted(there) { "object is being deleted: " } else { "" };
+    if let Some(existing) = store.get(resource, &name) {
+        let leaving = if is_terminating(existing) { "object is being deleted: " } else { "" };
         let message = format!("{leaving}{} {name:?} already exists", resource.qualified());
         return status(409, "AlreadyExists", &message, resource.details(&name, &resource.plural));
     }
@@ -89,38 +89,38 @@ fn create(store: &mut Store, asked: &Asked, mut object: Value) -> Answer {
         metadata["generation"] = json!(1);
         job_rules::fill_in(&mut object);
     }
-    if asked.option("dryRun").is_some() {
-        return answer::object(201, &object);
+    if request.option("dryRun").is_some() {
+        return response::object(201, &object);
     }
-    answer::object(201, &store.put(resource, object))
+    response::object(201, &store.put(resource, object))
 }
 
-/// Replaces an object, or merges a patch into it.
-fn change(store: &mut Store, asked: &Asked, body: Value) -> Answer {
-    let Some(there) = store.get(&asked.resource, &asked.name) else {
-        return not_found(&asked.resource, &asked.name);
+/// Replaces an object, or applies a patch to it.
+fn change(store: &mut Store, request: &ParsedRequest, body: Value) -> ServerResponse {
+    let Some(existing) = store.get(&request.resource, &request.name) else {
+        return not_found(&request.resource, &request.name);
     };
-    let wanted = body["metadata"].get("resourceVersion");
-    if wanted.is_some_and(|wanted| *wanted != there["metadata"]["resourceVersion"]) {
+    let expected = body["metadata"].get("resourceVersion");
+    if expected.is_some_and(|expected| *expected != existing["metadata"]["resourceVersion"]) {
         let message = format!(
             "Operation cannot be fulfilled on {} {:?}: the object has been modified; please apply your changes to the latest version and try again",
-            asked.resource.qualified(),
-            asked.name
+            request.resource.qualified(),
+            request.name
         );
         return status(
             409,
             "Conflict",
             &message,
-            asked.resource.details(&asked.name, &asked.resource.plural),
+            request.resource.details(&request.name, &request.resource.plural),
         );
     }
-    let mut object = Value::clone(there);
-    if asked.verb == Verb::Patch {
+    let mut object = Value::clone(existing);
+    if request.verb == Verb::Patch {
         merge(&mut object, body);
     } else {
         object["spec"] = body["spec"].clone();
     }
-    answer::object(200, &store.put(&asked.resource, object))
+    response::object(200, &store.put(&request.resource, object))
 }
 
 /// A JSON merge patch, RFC 7396.
@@ -143,23 +143,23 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn delete(store: &mut Store, asked: &Asked, options: &Value) -> Answer {
-    let resource = &asked.resource;
+fn delete(store: &mut Store, request: &ParsedRequest, options: &Value) -> ServerResponse {
+    let resource = &request.resource;
     let is_job = *resource == Resource::jobs();
-    let policy = options["propagationPolicy"].as_str().or_else(|| asked.option("propagationPolicy"));
-    let warn = |mut answer: Answer| {
+    let policy = options["propagationPolicy"].as_str().or_else(|| request.option("propagationPolicy"));
+    let with_warning = |mut response: ServerResponse| {
         if is_job && policy.is_none() {
-            answer.headers_mut().insert("warning", http::HeaderValue::from_static(ORPHANED));
+            response.headers_mut().insert("warning", http::HeaderValue::from_static(ORPHAN_WARNING));
         }
-        answer
+        response
     };
-    let Some(there) = store.get(resource, &asked.name) else {
-        return warn(not_found(resource, &asked.name));
+    let Some(existing) = store.get(resource, &request.name) else {
+        return with_warning(not_found(resource, &request.name));
     };
     if options.get("orphanDependents").is_some() && policy.is_some() {
-        return both_ways(policy.unwrap_or_default());
+        return contradicting_policies(policy.unwrap_or_default());
     }
-    if let Some(refusal) = precondition(resource, there, &options["preconditions"]) {
+    if let Some(refusal) = precondition(resource, existing, &options["preconditions"]) {
         return refusal;
     }
     let finalizer = match policy {
@@ -169,28 +169,28 @@ fn delete(store: &mut Store, asked: &Asked, options: &Value) -> Answer {
         _ => Some("orphan"),
     };
     let Some(finalizer) = finalizer else {
-        let uid = there["metadata"]["uid"].clone();
-        store.remove(resource, &asked.name);
-        let mut details = resource.details(&asked.name, &resource.plural);
+        let uid = existing["metadata"]["uid"].clone();
+        store.remove(resource, &request.name);
+        let mut details = resource.details(&request.name, &resource.plural);
         details["uid"] = uid;
         let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
             "details": details});
-        return answer::object(200, &done);
+        return response::object(200, &done);
     };
-    if is_being_deleted(there) {
-        return warn(answer::object(200, there));
+    if is_terminating(existing) {
+        return with_warning(response::object(200, existing));
     }
-    let mut object = Value::clone(there);
+    let mut object = Value::clone(existing);
     let metadata = &mut object["metadata"];
     metadata["generation"] = json!(metadata["generation"].as_u64().unwrap_or(1) + 1);
     metadata["deletionTimestamp"] = json!(now());
     metadata["deletionGracePeriodSeconds"] = json!(0);
     metadata["finalizers"] = json!([finalizer]);
-    warn(answer::object(200, &store.put(resource, object)))
+    with_warning(response::object(200, &store.put(resource, object)))
 }
 
-fn precondition(resource: &Resource, there: &Value, wanted: &Value) -> Option<Answer> {
-    let name = there["metadata"]["name"].as_str().unwrap_or_default();
+fn precondition(resource: &Resource, existing: &Value, expected: &Value) -> Option<ServerResponse> {
+    let name = existing["metadata"]["name"].as_str().unwrap_or_default();
     let singular = if resource.group.is_empty() {
         resource.kind().to_owned()
     } else {
@@ -201,19 +201,19 @@ fn precondition(resource: &Resource, there: &Value, wanted: &Value) -> Option<An
         ("resourceVersion", "ResourceVersion", "The object might have been modified"),
     ];
     fields.into_iter().find_map(|(field, called, hint)| {
-        let wanted = wanted[field].as_str()?;
-        let found = there["metadata"][field].as_str().unwrap_or_default();
-        (wanted != found).then(|| {
+        let expected = expected[field].as_str()?;
+        let found = existing["metadata"][field].as_str().unwrap_or_default();
+        (expected != found).then(|| {
             let message = format!(
-                "Operation cannot be fulfilled on {singular} {name:?}: the {called} in the precondition ({wanted}) does not match the {called} in record ({found}). {hint}"
+                "Operation cannot be fulfilled on {singular} {name:?}: the {called} in the precondition ({expected}) does not match the {called} in record ({found}). {hint}"
             );
             status(409, "Conflict", &message, resource.details(name, resource.kind()))
         })
     })
 }
 
-/// Two fields say what becomes of the pods; fixture `delete-preconditions`.
-fn both_ways(policy: &str) -> Answer {
+/// Refuses two contradicting fields about the pods; fixture `delete-preconditions`.
+fn contradicting_policies(policy: &str) -> ServerResponse {
     let problem =
         format!("Invalid value: {policy:?}: orphanDependents and deletionPropagation cannot be both set");
     let causes = json!([{"reason": "FieldValueInvalid", "message": problem, "field": "propagationPolicy"}]);
@@ -222,29 +222,31 @@ fn both_ways(policy: &str) -> Answer {
     status(422, "Invalid", &message, details)
 }
 
-fn watch(store: &mut Store, asked: &Asked) -> Answer {
-    let initial = asked.option("sendInitialEvents") == Some("true");
-    if initial && asked.option("resourceVersionMatch") != Some("NotOlderThan") {
-        return initial_events_of_which_version();
+fn watch(store: &mut Store, request: &ParsedRequest) -> ServerResponse {
+    let initial = request.option("sendInitialEvents") == Some("true");
+    if initial && request.option("resourceVersionMatch") != Some("NotOlderThan") {
+        return initial_events_without_version_match();
     }
-    let version = match asked.option("resourceVersion").map(str::parse::<u64>) {
+    let version = match request.option("resourceVersion").map(str::parse::<u64>) {
         None => 0,
         Some(Ok(version)) => version,
-        Some(Err(_)) => return status(400, "BadRequest", "the resource version is no number", Value::Null),
+        Some(Err(_)) => {
+            return status(400, "BadRequest", "the resource version is not a number", Value::Null);
+        }
     };
     if initial || version == 0 {
-        let (now, objects) = (store.version, store.all(&asked.resource));
-        return answer::lines(store.watch(asked.clone(), now, Some(objects)));
+        let (now, objects) = (store.version, store.all(&request.resource));
+        return response::lines(store.watch(request.clone(), now, Some(objects)));
     }
     if version < store.compacted {
         let line = store.expired_line(version);
-        return answer::lines(stream::iter([Ok(answer::Bytes::from(line))]).boxed());
+        return response::lines(stream::iter([Ok(response::Bytes::from(line))]).boxed());
     }
-    answer::lines(store.watch(asked.clone(), version, None))
+    response::lines(store.watch(request.clone(), version, None))
 }
 
-/// An option misses another one; fixture `watch-variants`.
-fn initial_events_of_which_version() -> Answer {
+/// Refuses an option without the one that it requires; fixture `watch-variants`.
+fn initial_events_without_version_match() -> ServerResponse {
     let problem = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
     let causes =
         json!([{"reason": "FieldValueForbidden", "message": problem, "field": "resourceVersionMatch"}]);
@@ -253,11 +255,11 @@ fn initial_events_of_which_version() -> Answer {
     status(422, "Invalid", &message, details)
 }
 
-pub(super) fn is_being_deleted(object: &Value) -> bool {
+pub(super) fn is_terminating(object: &Value) -> bool {
     object["metadata"].get("deletionTimestamp").is_some()
 }
 
-/// The time as the server writes it: whole seconds.
+/// Returns the current time in the format of the server: whole seconds.
 pub(super) fn now() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

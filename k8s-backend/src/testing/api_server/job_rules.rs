@@ -1,19 +1,19 @@
-//! What the API server does to a new Job: it refuses some (fixture `invalid-spec-422`), and fills in what is left open.
+//! Validation and defaults of a new Job (fixture `invalid-spec-422`).
 //!
-//! Only rules that a recording shows, and of those only the ones that a program can meet in practice.
+//! Only rules that a recording shows, and of those only the ones that a program breaks in practice.
 
 use serde_json::{Value, json};
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
-/// What is wrong with one field.
+/// A problem of one field.
 pub(super) struct Problem {
     field: &'static str,
     reason: &'static str,
     message: String,
 }
 
-/// Returns what is wrong with a Job, in the server's words.
+/// Returns the problems of a Job, with the messages of the server.
 pub(super) fn problems(job: &Value) -> Vec<Problem> {
     let mut problems = Vec::new();
     let name = job["metadata"]["name"].as_str().unwrap_or_default();

@@ -1,14 +1,14 @@
-//! The pod of a Job, as Job controller and kubelet show it in the recordings of the same stories.
+//! The pod of a Job, as the Job controller and the kubelet write it in the recordings.
 
 use serde_json::{Value, json};
 
 use super::{PodEnd, handle, request::Resource, store::Store};
 
-/// The exit code of a container of which the Job does not tell it.
+/// The exit code of a container that the Job does not show.
 pub(super) const HIDDEN_EXIT_CODE: i32 = 1;
 
 fn pods() -> Resource {
-    Resource::named("pods").expect("the double knows pods")
+    Resource::named("pods").expect("pods are a known kind")
 }
 
 /// Returns the name of the pod of a Job.
@@ -16,8 +16,8 @@ pub(super) fn name_of(job: &str) -> String {
     format!("{job}-x7k2p")
 }
 
-/// Makes the pod of a Job, unless it is there.
-pub(super) fn make(store: &mut Store, job: &Value) {
+/// Creates the pod of a Job, unless it exists.
+pub(super) fn create(store: &mut Store, job: &Value) {
     let job_name = job["metadata"]["name"].as_str().unwrap_or_default();
     let (name, uid) = (name_of(job_name), &job["metadata"]["uid"]);
     if store.get(&pods(), &name).is_some() {
@@ -37,7 +37,7 @@ pub(super) fn make(store: &mut Store, job: &Value) {
     store.put(&pods(), pod);
 }
 
-/// Lets the container of a Job's pod run.
+/// Starts the container of a pod.
 pub(super) fn run(store: &mut Store, job: &Value) {
     change(store, job, |pod| {
         pod["status"]["phase"] = json!("Running");
@@ -45,7 +45,7 @@ pub(super) fn run(store: &mut Store, job: &Value) {
     });
 }
 
-/// Sends TERM to the container of a Job's pod.
+/// Sends TERM to the container of a pod.
 pub(super) fn terminate(store: &mut Store, job: &Value) {
     change(store, job, |pod| pod["metadata"]["deletionTimestamp"] = json!(handle::now()));
 }
@@ -56,10 +56,10 @@ pub(super) fn end(store: &mut Store, job: &Value, end: &PodEnd) {
         PodEnd::Succeeds => ("Succeeded", 0),
         PodEnd::FailsByPolicy(code) => ("Failed", *code),
         PodEnd::Fails => ("Failed", HIDDEN_EXIT_CODE),
-        PodEnd::OverstaysDeadline | PodEnd::IsDisrupted => ("Failed", 143),
+        PodEnd::ExceedsDeadline | PodEnd::IsDisrupted => ("Failed", 143),
     };
     change(store, job, |pod| {
-        if *end == PodEnd::OverstaysDeadline {
+        if *end == PodEnd::ExceedsDeadline {
             pod["metadata"]["deletionTimestamp"] = json!(handle::now());
         }
         pod["status"]["phase"] = json!(phase);
@@ -74,13 +74,13 @@ pub(super) fn end(store: &mut Store, job: &Value, end: &PodEnd) {
     });
 }
 
-/// Takes the pod of a Job away.
-pub(super) fn remove(store: &mut Store, job: &str) {
+/// Deletes the pod of a Job.
+pub(super) fn delete(store: &mut Store, job: &str) {
     store.remove(&pods(), &name_of(job));
 }
 
 fn change(store: &mut Store, job: &Value, change: impl FnOnce(&mut Value)) {
-    make(store, job);
+    create(store, job);
     let name = name_of(job["metadata"]["name"].as_str().unwrap_or_default());
     let Some(mut pod) = store.get(&pods(), &name).map(|pod| Value::clone(pod)) else { return };
     change(&mut pod);

@@ -1,11 +1,11 @@
-//! Reads a request: which verb, on which resource, with which options.
+//! Parses a request: its verb, its resource, its options.
 
 use std::{collections::BTreeMap, fmt};
 
 use http::Method;
 use serde_json::{Value, json};
 
-/// What is wanted of a resource, by the names that rights use.
+/// A verb of a request, as rights name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Verb {
@@ -15,20 +15,20 @@ pub enum Verb {
     List,
     /// Follow the objects.
     Watch,
-    /// Make an object.
+    /// Create an object.
     Create,
     /// Replace an object.
     Update,
     /// Change parts of an object.
     Patch,
-    /// Remove an object.
+    /// Delete an object.
     Delete,
-    /// Remove all objects.
+    /// Delete all objects.
     DeleteCollection,
 }
 
 impl Verb {
-    /// All of them.
+    /// All verbs.
     pub const ALL: [Self; 8] = [
         Self::Get,
         Self::List,
@@ -56,7 +56,7 @@ impl fmt::Display for Verb {
     }
 }
 
-/// A kind of objects, as it stands in a path.
+/// A kind of objects, as a path names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Resource {
     pub(super) group: String,
@@ -68,7 +68,7 @@ impl Resource {
         Self { group: "batch".to_owned(), plural: "jobs".to_owned() }
     }
 
-    /// Returns the resource of this plural name; the double knows no two of one name.
+    /// Returns the resource of this plural name.
     pub(super) fn named(plural: &str) -> Option<Self> {
         let group = match plural {
             "jobs" => "batch",
@@ -91,12 +91,12 @@ impl Resource {
         }
     }
 
-    /// Returns the name that stands in messages: `jobs.batch`, `secrets`.
+    /// Returns the name in messages: `jobs.batch`, `secrets`.
     pub(super) fn qualified(&self) -> String {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
-    /// Returns the details of a refusal; what they call the kind is at times its plural.
+    /// Returns the details of a refusal; `kind` is sometimes the plural name.
     pub(super) fn details(&self, name: &str, kind: &str) -> Value {
         let mut details = json!({"kind": kind});
         if !self.group.is_empty() {
@@ -109,9 +109,9 @@ impl Resource {
     }
 }
 
-/// A request that was understood.
+/// A parsed request.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct ParsedRequest {
     pub(super) verb: Verb,
     pub(super) resource: Resource,
     pub(super) namespace: String,
@@ -120,28 +120,28 @@ pub(super) struct Asked {
     pub(super) query: BTreeMap<String, String>,
 }
 
-/// A request that no server understands.
+/// A request that no API server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotUnderstood {
+pub(super) enum UnknownRequest {
     /// There is no such API group.
     Group,
     /// The group has no such version or resource.
     Resource,
 }
 
-impl Asked {
-    pub(super) fn read(method: &Method, path: &str, query: &str) -> Result<Self, NotUnderstood> {
+impl ParsedRequest {
+    pub(super) fn parse(method: &Method, path: &str, query: &str) -> Result<Self, UnknownRequest> {
         let parts: Vec<_> = path.trim_matches('/').split('/').collect();
         let (group, rest) = match parts.as_slice() {
             ["api", "v1", rest @ ..] => ("", rest),
             ["apis", "batch", "v1", rest @ ..] => ("batch", rest),
-            ["api", ..] | ["apis", "batch", ..] => return Err(NotUnderstood::Resource),
-            _ => return Err(NotUnderstood::Group),
+            ["api", ..] | ["apis", "batch", ..] => return Err(UnknownRequest::Resource),
+            _ => return Err(UnknownRequest::Group),
         };
         let (namespace, plural, name) = match rest {
             ["namespaces", namespace, plural] => (*namespace, *plural, ""),
             ["namespaces", namespace, plural, name] => (*namespace, *plural, *name),
-            _ => return Err(NotUnderstood::Resource),
+            _ => return Err(UnknownRequest::Resource),
         };
         let resource = Resource::named(plural).filter(|resource| resource.group == group);
         let query = pairs(query);
@@ -155,11 +155,11 @@ impl Asked {
             (&Method::PATCH, false) => Verb::Patch,
             (&Method::DELETE, false) => Verb::Delete,
             (&Method::DELETE, true) => Verb::DeleteCollection,
-            _ => return Err(NotUnderstood::Resource),
+            _ => return Err(UnknownRequest::Resource),
         };
         Ok(Self {
             verb,
-            resource: resource.ok_or(NotUnderstood::Resource)?,
+            resource: resource.ok_or(UnknownRequest::Resource)?,
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             query,
@@ -171,7 +171,7 @@ impl Asked {
         self.query.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Tells whether an object is among those that are asked for.
+    /// Returns whether an object matches the selectors.
     pub(super) fn selects(&self, object: &Value) -> bool {
         let metadata = &object["metadata"];
         let labels_match = self.option("labelSelector").is_none_or(|selector| {
@@ -228,17 +228,17 @@ mod tests {
     #[test]
     fn a_request_is_read_as_its_verb_resource_and_options() {
         let path = "/apis/batch/v1/namespaces/terrakube/jobs";
-        let asked = Asked::read(&Method::GET, path, "watch=1&labelSelector=a%3Db%2Cc").unwrap();
-        assert_eq!((asked.verb, asked.option("labelSelector")), (Verb::Watch, Some("a=b,c")));
-        let asked = Asked::read(&Method::DELETE, &format!("{path}/job-1"), "").unwrap();
-        assert_eq!((asked.verb, asked.name.as_str()), (Verb::Delete, "job-1"));
+        let parsed = ParsedRequest::parse(&Method::GET, path, "watch=1&labelSelector=a%3Db%2Cc").unwrap();
+        assert_eq!((parsed.verb, parsed.option("labelSelector")), (Verb::Watch, Some("a=b,c")));
+        let parsed = ParsedRequest::parse(&Method::DELETE, &format!("{path}/job-1"), "").unwrap();
+        assert_eq!((parsed.verb, parsed.name.as_str()), (Verb::Delete, "job-1"));
         for (path, expected) in [
-            ("/apis/nope.example.com/v1/namespaces/terrakube/things", NotUnderstood::Group),
-            ("/apis/batch/v9/namespaces/terrakube/jobs", NotUnderstood::Resource),
-            ("/apis/batch/v1/namespaces/terrakube/jobz", NotUnderstood::Resource),
-            ("/api/v1/namespaces/terrakube/jobs", NotUnderstood::Resource),
+            ("/apis/nope.example.com/v1/namespaces/terrakube/things", UnknownRequest::Group),
+            ("/apis/batch/v9/namespaces/terrakube/jobs", UnknownRequest::Resource),
+            ("/apis/batch/v1/namespaces/terrakube/jobz", UnknownRequest::Resource),
+            ("/api/v1/namespaces/terrakube/jobs", UnknownRequest::Resource),
         ] {
-            assert_eq!(Asked::read(&Method::GET, path, "").unwrap_err(), expected, "{path}");
+            assert_eq!(ParsedRequest::parse(&Method::GET, path, "").unwrap_err(), expected, "{path}");
         }
     }
 
@@ -247,7 +247,7 @@ mod tests {
         let object = json!({"metadata": {"name": "job-1", "labels": {"a": "b", "c": "d"}}});
         let selects = |query: &str| {
             let path = "/apis/batch/v1/namespaces/terrakube/jobs";
-            Asked::read(&Method::GET, path, query).unwrap().selects(&object)
+            ParsedRequest::parse(&Method::GET, path, query).unwrap().selects(&object)
         };
         for query in
             ["", "labelSelector=a%3Db,c%3Dd", "labelSelector=a", "fieldSelector=metadata.name%3Djob-1"]

@@ -1,4 +1,4 @@
-//! The objects with their versions, and everyone who watches them.
+//! The objects with their versions, and the watches over them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,28 +15,28 @@ use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    answer::{Bytes, status_object},
-    request::{Asked, Resource},
+    request::{ParsedRequest, Resource},
+    response::{Bytes, status_object},
 };
 
 /// The objects of one kind, by name.
 pub(super) type Objects = BTreeMap<String, Arc<Value>>;
 
-/// Everything that the server keeps.
+/// The state of the server.
 #[derive(Debug)]
 pub(super) struct Store {
     pub(super) namespace: String,
     pub(super) version: u64,
-    /// History begins after this version.
+    /// The history starts after this version.
     pub(super) compacted: u64,
-    /// How long events are under way, by kind of object.
-    pub(super) events_late: BTreeMap<Resource, Duration>,
-    /// What the first page of a list has seen, by version, for its later pages.
+    /// How long events take to the client, by kind of object.
+    pub(super) event_delays: BTreeMap<Resource, Duration>,
+    /// The objects of a list at the version of its first page, for later pages.
     pub(super) pages: BTreeMap<u64, BTreeMap<Resource, Objects>>,
     objects: BTreeMap<Resource, Objects>,
     history: VecDeque<Change>,
     watchers: Vec<Watcher>,
-    made: Vec<(Resource, String)>,
+    created: Vec<(Resource, String)>,
 }
 
 #[derive(Debug)]
@@ -49,11 +49,11 @@ struct Change {
 
 #[derive(Debug)]
 struct Watcher {
-    asked: Asked,
+    request: ParsedRequest,
     pieces: mpsc::UnboundedSender<Piece>,
 }
 
-/// Some bytes of an answer, or its break, and when it arrives.
+/// Bytes of a response or the error of a broken connection, and when they arrive.
 type Piece = (Instant, io::Result<Vec<u8>>);
 
 impl Store {
@@ -62,12 +62,12 @@ impl Store {
             namespace: namespace.to_owned(),
             version: 1,
             compacted: 0,
-            events_late: BTreeMap::new(),
+            event_delays: BTreeMap::new(),
             pages: BTreeMap::new(),
             objects: BTreeMap::new(),
             history: VecDeque::new(),
             watchers: Vec::new(),
-            made: Vec::new(),
+            created: Vec::new(),
         }
     }
 
@@ -79,17 +79,17 @@ impl Store {
         self.objects.get(resource)?.get(name)
     }
 
-    /// Tells how often an object of this name was made.
-    pub(super) fn times_made(&self, resource: &Resource, name: &str) -> usize {
-        self.made.iter().filter(|(kind, made)| kind == resource && made == name).count()
+    /// Returns how often an object of this name was created.
+    pub(super) fn times_created(&self, resource: &Resource, name: &str) -> usize {
+        self.created.iter().filter(|(kind, created)| kind == resource && created == name).count()
     }
 
-    /// Makes an identity that no other object had.
+    /// Returns a new uid.
     pub(super) fn new_uid(&self) -> String {
         format!("00000000-0000-4000-8000-{:012}", self.version + 1)
     }
 
-    /// Stores an object and tells the watchers.
+    /// Stores an object and notifies the watches.
     pub(super) fn put(&mut self, resource: &Resource, mut object: Value) -> Arc<Value> {
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
@@ -98,17 +98,17 @@ impl Store {
         let before =
             self.objects.entry(resource.clone()).or_default().insert(name.clone(), Arc::clone(&object));
         if before.is_none() {
-            self.made.push((resource.clone(), name));
+            self.created.push((resource.clone(), name));
         }
-        self.tell(resource, before, Some(Arc::clone(&object)));
+        self.notify(resource, before, Some(Arc::clone(&object)));
         object
     }
 
-    /// Removes an object, and what it owned besides pods; pods go when the test says so.
+    /// Deletes an object, and what it owns besides pods; the test deletes pods.
     pub(super) fn remove(&mut self, resource: &Resource, name: &str) -> Option<Arc<Value>> {
         let before = self.objects.get_mut(resource)?.remove(name)?;
         self.version += 1;
-        self.tell(resource, Some(Arc::clone(&before)), None);
+        self.notify(resource, Some(Arc::clone(&before)), None);
         if let Some(uid) = before["metadata"]["uid"].as_str() {
             self.collect_owned_by(uid);
         }
@@ -135,50 +135,50 @@ impl Store {
         }
     }
 
-    fn tell(&mut self, resource: &Resource, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
+    fn notify(&mut self, resource: &Resource, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
         let change = Change { version: self.version, resource: resource.clone(), before, after };
-        let arrives = Instant::now() + self.events_late.get(resource).copied().unwrap_or_default();
-        self.watchers.retain(|watcher| match change.line_for(&watcher.asked) {
+        let arrives = Instant::now() + self.event_delays.get(resource).copied().unwrap_or_default();
+        self.watchers.retain(|watcher| match change.line_for(&watcher.request) {
             Some(line) => watcher.pieces.send((arrives, Ok(line))).is_ok(),
             None => !watcher.pieces.is_closed(),
         });
         self.history.push_back(change);
     }
 
-    /// Opens a watch that first tells of `initial` objects, then of all that happened after a version.
+    /// Opens a watch that first reports `initial` objects, then all changes after a version.
     pub(super) fn watch(
         &mut self,
-        asked: Asked,
+        request: ParsedRequest,
         after: u64,
         initial: Option<Objects>,
     ) -> BoxStream<'static, io::Result<Bytes>> {
         let (pieces, received) = mpsc::unbounded_channel();
         let now = Instant::now();
-        let bookmarks = asked.option("allowWatchBookmarks").is_some_and(|value| value == "true");
+        let bookmarks = request.option("allowWatchBookmarks").is_some_and(|value| value == "true");
         let mut first: Vec<_> = Vec::new();
         if let Some(objects) = initial {
-            first.extend(objects.values().filter(|it| asked.selects(it)).map(|it| line("ADDED", it)));
+            first.extend(objects.values().filter(|it| request.selects(it)).map(|it| line("ADDED", it)));
             if bookmarks {
-                first.push(self.bookmark_line(&asked.resource, true));
+                first.push(self.bookmark_line(&request.resource, true));
             }
         }
         let since = self.history.iter().filter(|change| change.version > after);
-        first.extend(since.filter_map(|change| change.line_for(&asked)));
+        first.extend(since.filter_map(|change| change.line_for(&request)));
         for line in first {
             // The receiver is held below.
             let _ = pieces.send((now, Ok(line)));
         }
-        let seconds = asked.option("timeoutSeconds").and_then(|text| text.parse().ok());
-        self.watchers.push(Watcher { asked, pieces });
-        arriving(received, seconds)
+        let seconds = request.option("timeoutSeconds").and_then(|text| text.parse().ok());
+        self.watchers.push(Watcher { request, pieces });
+        delayed(received, seconds)
     }
 
-    /// Tells all watchers that want to know how far history has come.
+    /// Sends a bookmark to all watches that allow them.
     pub(super) fn bookmark(&mut self) {
         let now = Instant::now();
         for watcher in &self.watchers {
-            if watcher.asked.option("allowWatchBookmarks").is_some_and(|value| value == "true") {
-                let line = self.bookmark_line(&watcher.asked.resource, false);
+            if watcher.request.option("allowWatchBookmarks").is_some_and(|value| value == "true") {
+                let line = self.bookmark_line(&watcher.request.resource, false);
                 let _ = watcher.pieces.send((now, Ok(line)));
             }
         }
@@ -194,53 +194,53 @@ impl Store {
         line("BOOKMARK", &object)
     }
 
-    /// Ends every watch: properly, or in the middle of a line.
-    pub(super) fn end_watches(&mut self, properly: bool) {
+    /// Ends every watch: regularly, or in the middle of a line.
+    pub(super) fn end_watches(&mut self, regularly: bool) {
         for watcher in self.watchers.drain(..) {
-            if !properly {
-                watcher.cut();
+            if !regularly {
+                watcher.reset();
             }
         }
     }
 
     /// Breaks the watches of one kind of objects.
-    pub(super) fn cut_watches_of(&mut self, resource: &Resource) {
-        for watcher in self.watchers.extract_if(.., |watcher| watcher.asked.resource == *resource) {
-            watcher.cut();
+    pub(super) fn break_watches_of(&mut self, resource: &Resource) {
+        for watcher in self.watchers.extract_if(.., |watcher| watcher.request.resource == *resource) {
+            watcher.reset();
         }
     }
 
-    /// Forgets all history: whoever asks for changes since an earlier version must list again.
+    /// Deletes the history: a watch from an earlier version must list again.
     pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.history.clear();
         self.pages.clear();
     }
 
-    /// Makes the line by which a watch says that its version is too old; fixture `expired-410`.
-    pub(super) fn expired_line(&self, asked: u64) -> Vec<u8> {
-        let message = format!("too old resource version: {asked} ({})", self.compacted);
+    /// Returns the line of a watch whose version is too old; fixture `expired-410`.
+    pub(super) fn expired_line(&self, version: u64) -> Vec<u8> {
+        let message = format!("too old resource version: {version} ({})", self.compacted);
         line("ERROR", &status_object(410, "Expired", &message, Value::Null))
     }
 }
 
 impl Watcher {
-    fn cut(self) {
-        let cut = io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer");
-        // Whoever reads no more needs no cut.
-        let _ = self.pieces.send((Instant::now(), Err(cut)));
+    fn reset(self) {
+        let reset = io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer");
+        // The client may have closed the watch.
+        let _ = self.pieces.send((Instant::now(), Err(reset)));
     }
 }
 
 impl Change {
-    /// Returns what a watcher is told. An object that leaves its selector is deleted for it, and shown as it was before
-    /// (fixture `watch-variants`).
-    fn line_for(&self, asked: &Asked) -> Option<Vec<u8>> {
-        if self.resource != asked.resource {
+    /// Returns the line for a watch. An object that leaves its selector is reported as deleted, in its
+    /// previous state (fixture `watch-variants`).
+    fn line_for(&self, request: &ParsedRequest) -> Option<Vec<u8>> {
+        if self.resource != request.resource {
             return None;
         }
-        let before = self.before.as_ref().filter(|object| asked.selects(object));
-        let after = self.after.as_ref().filter(|object| asked.selects(object));
+        let before = self.before.as_ref().filter(|object| request.selects(object));
+        let after = self.after.as_ref().filter(|object| request.selects(object));
         match (before, after) {
             (None, Some(object)) => Some(line("ADDED", object)),
             (Some(_), Some(object)) => Some(line("MODIFIED", object)),
@@ -258,8 +258,8 @@ pub(super) fn line(kind: &str, object: &Value) -> Vec<u8> {
     format!("{}\n", json!({"type": kind, "object": object})).into_bytes()
 }
 
-/// Lets pieces arrive when they are due, until the watch is over.
-fn arriving(
+/// Yields the pieces when they arrive, until the watch ends.
+fn delayed(
     received: mpsc::UnboundedReceiver<Piece>,
     seconds: Option<u64>,
 ) -> BoxStream<'static, io::Result<Bytes>> {

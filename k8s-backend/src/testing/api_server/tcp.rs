@@ -1,4 +1,4 @@
-//! The server at a real address, for what only a network shows: tokens, timeouts, connections that break.
+//! The server at a TCP address, for tests of tokens, timeouts and broken connections.
 
 use std::{io, net::SocketAddr};
 
@@ -7,7 +7,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use super::{ApiServer, answer::Bytes};
+use super::{ApiServer, response::Bytes};
 
 /// A server that listens; dropping it closes the address and every connection.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Listening {
         self.address
     }
 
-    /// Returns the address as the configuration of a client wants it.
+    /// Returns the URL for the configuration of a client.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -45,7 +45,7 @@ impl ApiServer {
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
-                        // One that failed is the client's loss; it will come again.
+                        // After a failure the client connects again.
                         if let Ok((stream, _)) = accepted {
                             connections.spawn(server.clone().serve(TokioIo::new(stream)));
                         }
@@ -66,7 +66,7 @@ impl ApiServer {
                 server.receive(&head, &body).await.map_err(io::Error::other)
             }
         });
-        // An error is a connection that broke, which is what the other side sees too.
+        // The client sees a broken connection too.
         let _ = http1::Builder::new().serve_connection(stream, service).await;
     }
 }

@@ -1,6 +1,6 @@
-//! What the Job controller and the kubelet would do, moved on by the test.
+//! The work of the Job controller and the kubelet, step by step as the test calls it.
 //!
-//! Each step writes the status that the recordings show (`success`, `exit-code-7`, `deadline-exceeded`,
+//! Each step writes the status of the recordings (`success`, `exit-code-7`, `deadline-exceeded`,
 //! `pod-failure-policy-fail-job`), in the same order of events.
 
 use serde_json::{Value, json};
@@ -13,32 +13,32 @@ use super::{ApiServer, handle, pods, request::Resource, store::Store};
 pub enum PodEnd {
     /// Its container exits with code 0.
     Succeeds,
-    /// Its container exits with this code, and a pod failure policy writes it down.
+    /// Its container exits with this code, and a pod failure policy records it.
     FailsByPolicy(i32),
-    /// Its container exits with code 1, and the Job does not say so.
+    /// Its container exits with code 1, and the Job does not show it.
     Fails,
     /// The deadline of the Job has passed.
-    OverstaysDeadline,
-    /// The cluster took it away, and a pod failure policy writes that down.
+    ExceedsDeadline,
+    /// The cluster evicted it, and a pod failure policy records that.
     IsDisrupted,
 }
 
 impl ApiServer {
-    /// Lets the Job controller make the pod of a Job.
+    /// Creates the pod of a Job, as the Job controller does.
     ///
     /// # Panics
-    /// If there is no such Job, as every step of a story does.
-    pub fn take_up(&self, name: &str) {
-        self.tell(name, |store| {
+    /// If there is no such Job, as all of these methods.
+    pub fn create_pod(&self, name: &str) {
+        self.change(name, |store| {
             let status = started(store, name);
             set_status(store, name, status);
-            pods::make(store, &job(store, name));
+            pods::create(store, &job(store, name));
         });
     }
 
-    /// Lets the pod of a Job run.
+    /// Starts the container of a Job.
     pub fn start_pod(&self, name: &str) {
-        self.tell(name, |store| {
+        self.change(name, |store| {
             pods::run(store, &job(store, name));
             let mut status = started(store, name);
             status["ready"] = json!(1);
@@ -48,7 +48,7 @@ impl ApiServer {
 
     /// Ends the pod of a Job, and with it the Job.
     pub fn end_pod(&self, name: &str, end: &PodEnd) {
-        self.tell(name, |store| {
+        self.change(name, |store| {
             pods::end(store, &job(store, name), end);
             let (decided, last, reason, message) = outcome(store, name, end);
             let condition = |kind: &str| {
@@ -77,12 +77,12 @@ impl ApiServer {
         });
     }
 
-    /// Lets the pod of a Job that is being deleted get its TERM.
+    /// Sends TERM to the pod of a terminating Job.
     ///
     /// # Panics
     /// If there is no such Job.
     pub fn terminate_pod(&self, name: &str) {
-        self.tell(name, |store| {
+        self.change(name, |store| {
             let mut status = started(store, name);
             if let Some(fields) = status.as_object_mut() {
                 fields.remove("active");
@@ -94,32 +94,32 @@ impl ApiServer {
         });
     }
 
-    /// Removes a Job whose deletion waits for its pod, or which has outlived its `ttlSecondsAfterFinished`.
+    /// Deletes a Job whose deletion waits for its pod, or whose `ttlSecondsAfterFinished` has passed.
     pub fn collect(&self, name: &str) {
-        self.tell(name, |store| {
-            pods::remove(store, name);
+        self.change(name, |store| {
+            pods::delete(store, name);
             store.remove(&Resource::jobs(), name);
         });
     }
 
-    /// Lets somebody delete a Job without waiting for its pod, which goes later.
+    /// Deletes a Job without waiting for its pod, as another client could.
     pub fn delete_in_background(&self, name: &str) {
-        self.tell(name, |store| {
+        self.change(name, |store| {
             store.remove(&Resource::jobs(), name);
-            pods::remove(store, name);
+            pods::delete(store, name);
         });
     }
 
-    /// Tells whether the deletion of a Job waits for its pod.
+    /// Returns whether the deletion of a Job waits for its pod.
     #[must_use]
-    pub fn is_being_deleted(&self, name: &str) -> bool {
-        self.object("jobs", name).is_some_and(|job| handle::is_being_deleted(&job))
+    pub fn is_terminating(&self, name: &str) -> bool {
+        self.object("jobs", name).is_some_and(|job| handle::is_terminating(&job))
     }
 
-    fn tell(&self, name: &str, step: impl FnOnce(&mut Store)) {
+    fn change(&self, name: &str, step: impl FnOnce(&mut Store)) {
         let mut store = self.store();
-        let is_there = store.get(&Resource::jobs(), name).is_some();
-        assert!(is_there, "there is no Kubernetes Job {name:?}");
+        let exists = store.get(&Resource::jobs(), name).is_some();
+        assert!(exists, "there is no Kubernetes Job {name:?}");
         step(&mut store);
     }
 }
@@ -134,7 +134,7 @@ fn set_status(store: &mut Store, name: &str, status: Value) {
     store.put(&Resource::jobs(), job);
 }
 
-/// Returns the status of a Job with a pod that does not run yet, or how it stands if it is further.
+/// Returns the status of a Job with a pod that does not run yet, or its later status.
 fn started(store: &Store, name: &str) -> Value {
     let status = job(store, name)["status"].clone();
     if status.get("startTime").is_some() {
@@ -159,7 +159,7 @@ fn outcome(store: &Store, name: &str, end: &PodEnd) -> (&'static str, &'static s
             ),
         ),
         PodEnd::Fails => ("BackoffLimitExceeded", "Job has reached the specified backoff limit".to_owned()),
-        PodEnd::OverstaysDeadline => {
+        PodEnd::ExceedsDeadline => {
             ("DeadlineExceeded", "Job was active longer than specified deadline".to_owned())
         }
         PodEnd::IsDisrupted => (
