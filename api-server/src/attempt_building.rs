@@ -1,7 +1,8 @@
 //! From stored records to the Kubernetes Job of an attempt.
 //!
 //! Pure: it reads records and settings and returns what `job-spec` renders. It is called when a job is
-//! created, so that a fault in the workspace's settings is refused at once, when an attempt is made, and when somebody asks why.
+//! created, so that a fault in the workspace's settings is refused at once, when an attempt is made, and when
+//! somebody asks why.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +70,8 @@ impl StepInput {
 /// Plans the Kubernetes Job of an attempt.
 ///
 /// # Errors
-/// Every problem in the workspace's `EPHEMERAL_*` variables and in the resulting Job, and what the policy does not permit.
+/// Every problem in the workspace's `EPHEMERAL_*` variables and in the resulting Job, and what the policy
+/// does not permit.
 pub fn plan_attempt(
     settings: &EphemeralSettings,
     policy: &Policy,
@@ -84,7 +86,8 @@ pub fn plan_attempt(
     plan.map_err(|problems| input.redactor().problems(problems))
 }
 
-/// Returns what the executor of an example step would reach the server with; the token is as long as tokens are.
+/// Returns what the executor of an example step would reach the server with; the token is as long as tokens
+/// are.
 pub(crate) fn example_access(services: &Services, step: &StepInput) -> AttemptAccess {
     AttemptAccess::new(services.attempt_url(&step.step_id), "0".repeat(51))
 }

@@ -48,8 +48,8 @@ pub(crate) async fn open(
 
 /// Returns the rules for our Kubernetes Jobs.
 ///
-/// Every attempt is found by its labels, and its objects are compared by the hash of their content. A Job without them was not
-/// made by this server.
+/// Every attempt is found by its labels, and its objects are compared by the hash of their content. A Job
+/// without them was not created by this server.
 #[must_use]
 pub fn job_rules() -> JobRules {
     JobRules::new()

@@ -42,7 +42,8 @@ impl Blobs {
         Self { folder: folder.into(), secrets }
     }
 
-    /// Stores a blob. The caller makes `name` from ids, never from input of a client: `plans/<id>`, `states/<id>`.
+    /// Stores a blob. The caller builds `name` from ids, never from input of a client: `plans/<id>`,
+    /// `states/<id>`.
     ///
     /// # Errors
     /// [`BlobError::Io`] when the file cannot be written.

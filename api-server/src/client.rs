@@ -1,4 +1,5 @@
-//! A client of the HTTP API: typed requests, the error messages of the server, and live logs that survive its restarts.
+//! A client of the HTTP API: typed requests, the error messages of the server, and live logs that survive its
+//! restarts.
 //!
 //! The demo and the end-to-end scenarios use it, and so can any program that starts jobs.
 

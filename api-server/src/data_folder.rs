@@ -68,8 +68,8 @@ impl DataFolder {
     }
 }
 
-/// In a cluster the pod of an earlier deployment may still be terminating: its grace period is 30 seconds. On one machine
-/// the lock means a second server, which will not go away.
+/// In a cluster the pod of an earlier deployment may still be terminating: its grace period is 30 seconds. On
+/// one machine the lock means a second server, which will not go away.
 fn lock_timeout(backend: Backend) -> Duration {
     match backend {
         Backend::Kubernetes => Duration::from_mins(1),

@@ -1,7 +1,7 @@
 //! Encryption at rest: seals variables, Kubernetes Jobs, plan files and states with the server's key.
 //!
-//! XChaCha20-Poly1305 with a random nonce. Every sealed value is bound to its record (the *context*), so that a sealed value
-//! that is copied to another record cannot be opened there. Keys are not rotated.
+//! XChaCha20-Poly1305 with a random nonce. Every sealed value is bound to its record (the *context*), so that
+//! a sealed value that is copied to another record cannot be opened there. Keys are not rotated.
 
 use std::{
     fmt, fs,
@@ -39,7 +39,8 @@ pub enum KeyError {
     },
     /// The file does not hold a key.
     #[error(
-        "encryption key file {path:?} holds no key, expected 32 bytes in base64 (such as `openssl rand -base64 32` prints)"
+        "encryption key file {path:?} holds no key, expected 32 bytes in base64 \
+         (such as `openssl rand -base64 32` prints)"
     )]
     Malformed {
         /// The file.

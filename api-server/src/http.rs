@@ -34,7 +34,7 @@ mod workspaces;
 use auth::require_user;
 use problem::Problem;
 
-/// The parts of the server, as a handler takes them.
+/// The services of the server, as handlers extract them.
 type Shared = State<Arc<Services>>;
 
 /// Limit of plan files and states, in bytes.
@@ -49,7 +49,7 @@ struct Items<T> {
 /// State of the routes.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// The parts of the server.
+    /// The services of the server.
     pub services: Arc<Services>,
     /// Decides what follows a change; woken after each.
     pub orchestrator: Orchestrator,

@@ -1,9 +1,10 @@
 //! The api-server of ephemeral agents: turns each step of a Terraform job into one throwaway Kubernetes Job.
 //!
-//! The program is in `main.rs`; this library is its parts, so that tests can use them one by one. From top to bottom, each
-//! importing only what stands below it: [`app`] (the commands), `serve` (assembles the server), [`http`] (routes, one file per
-//! resource), [`orchestrator`] (pure decisions in [`orchestrator::decide`], and a driver), [`attempt_building`] (from records to a
-//! Kubernetes Job), [`services`] (what all of them share), [`store`], [`blobs`] and [`logs`] (what is kept), [`model`] (the records).
+//! The program is in `main.rs`; this library is its parts, so that tests can use them one by one. From top to
+//! bottom, each importing only modules below it: [`app`] (the commands), `serve` (assembles the server),
+//! [`http`] (routes, one file per resource), [`orchestrator`] (pure decisions in [`orchestrator::decide`],
+//! and a driver), [`attempt_building`] (from records to a Kubernetes Job), [`services`] (what all of them
+//! share), [`store`], [`blobs`] and [`logs`] (what is kept), [`model`] (the records).
 //!
 //! It composes `config-core`, `job-spec` and `k8s-backend`, and holds no knowledge of theirs.
 

@@ -1,6 +1,7 @@
 //! The logs of attempts: one file each, appended by byte offset and followed live.
 //!
-//! The executor masks secrets before it sends a line, so the files are not encrypted. The store knows whether a log has ended.
+//! The executor masks secrets before it sends a line, so the files are not encrypted. The store knows whether
+//! a log has ended.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -50,8 +51,8 @@ impl Logs {
         }
     }
 
-    /// Appends bytes at `offset`. Bytes that are already stored are skipped, so that a sender can repeat a request whose answer
-    /// was lost.
+    /// Appends bytes at `offset`. Bytes that are already stored are skipped, so that a sender can repeat a
+    /// request whose answer was lost.
     ///
     /// # Errors
     /// The file system failed.

@@ -1,4 +1,5 @@
-//! The api-server program: reads the environment once, sets up logging, runs the library, and prints its error.
+//! The api-server program: reads the environment once, sets up logging, runs the library, and prints its
+//! error.
 
 use std::{
     io::{IsTerminal as _, stderr},

@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn keeps_the_start_time_while_the_kind_of_waiting_is_the_same() {
         let (first, later) = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + SignedDuration::from_mins(5));
-        let no_node = |words: &str| Waiting::Unschedulable { message: words.to_owned() };
+        let no_node = |message: &str| Waiting::Unschedulable { message: message.to_owned() };
         let seen = WaitingSince::after(None, &no_node("0/1 nodes are available"), first);
         let again = WaitingSince::after(Some(&seen), &no_node("0/2 nodes are available"), later);
         assert_eq!((again.since, &again.waiting), (first, &no_node("0/2 nodes are available")));

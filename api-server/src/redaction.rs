@@ -40,7 +40,8 @@ impl Redactor {
         }
     }
 
-    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts elsewhere.
+    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts
+    /// elsewhere.
     pub(crate) fn problem(&self, problem: Problem) -> Problem {
         let Problem { origin, found, expected, hint } = problem;
         let sensitive = self.origins.contains(&(origin.source, origin.key.clone()));

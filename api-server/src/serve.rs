@@ -77,7 +77,8 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
     run_until_stopped(services, listener).await
 }
 
-/// Serves until a signal comes, or until the orchestrator ends: without it, the server would accept jobs and run none.
+/// Serves until a signal comes, or until the orchestrator ends: without it, the server would accept jobs and
+/// run none.
 async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let (orchestrator, mut orchestrating) = Orchestrator::start(Arc::clone(&services), shutdown.clone());
@@ -106,7 +107,8 @@ async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> an
     outcome
 }
 
-/// Creates the admin token at the first start. Later starts leave the file as it is, so that an operator may replace it.
+/// Creates the admin token at the first start. Later starts leave the file as it is, so that an operator may
+/// replace it.
 fn created_admin_token(path: PathBuf) -> anyhow::Result<PathBuf> {
     if !path.exists() {
         write_private_file(&path, new_token(ADMIN).expose_secret().as_bytes())

@@ -1,7 +1,8 @@
-//! The store: organizations, workspaces, variables, templates, jobs, steps, attempts and states in one SQLite file.
+//! The store: organizations, workspaces, variables, templates, jobs, steps, attempts and states in one SQLite
+//! file.
 //!
-//! It stores records and guards their transitions. It makes no decision about jobs and uses no backend. Every change is one
-//! transaction. Large data (logs, plans, states) is in [`crate::blobs`] and [`crate::logs`].
+//! It stores records and guards their transitions. It makes no decision about jobs and uses no backend. Every
+//! change is one transaction. Large data (logs, plans, states) is in [`crate::blobs`] and [`crate::logs`].
 
 use std::{path::Path, time::Duration};
 
@@ -142,7 +143,8 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Begins a transaction that will write. It takes the write lock at once, because upgrading a read lock can fail.
+    /// Begins a transaction that will write. It takes the write lock at once, because upgrading a read lock
+    /// can fail.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.pool.begin_with("BEGIN IMMEDIATE").await.context("begin a transaction")
     }

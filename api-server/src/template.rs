@@ -1,7 +1,7 @@
 //! Templates: the YAML flow of steps that a job goes through.
 //!
-//! The keys are those of Terrakube's template language. What this version does not support is rejected when the template is
-//! created, not when a job runs.
+//! The keys are those of Terrakube's template language. What this version does not support is rejected when
+//! the template is created, not when a job runs.
 
 use job_spec::StepType;
 use serde::Deserialize;
@@ -30,7 +30,8 @@ struct Flow {
     step: u32,
     #[serde(default)]
     name: Option<String>,
-    // Terrakube has these keys; this server does not support them yet and says so, instead of "unknown field".
+    // Terrakube has these keys; this server does not support them yet and says so, instead of "unknown
+    // field".
     #[serde(default)]
     commands: Option<serde_json::Value>,
     #[serde(default, rename = "ignoreError")]

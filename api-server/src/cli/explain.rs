@@ -12,8 +12,9 @@ use job_spec::StepType;
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = EXAMPLE)]
 pub struct Explain {
-    /// The workspace's variables of category ENV: lines NAME=value (`#` starts a comment, the value extends to the end of the
-    /// line), or an object of strings if the name of the file ends with .yaml, .yml or .json.
+    /// The workspace's variables of category ENV: lines NAME=value (`#` starts a comment, the value extends
+    /// to the end of the line), or an object of strings if the name of the file ends with .yaml, .yml or
+    /// .json.
     #[arg(long, value_name = "FILE")]
     pub workspace_env: Option<PathBuf>,
 
@@ -21,11 +22,13 @@ pub struct Explain {
     #[arg(long, value_name = "FILE")]
     pub global_env: Option<PathBuf>,
 
-    /// The variables of a collection, in the same format; global variables override them, and the first collection overrides the next.
+    /// The variables of a collection, in the same format; global variables override them, and the first
+    /// collection overrides the next.
     #[arg(long, value_name = "FILE")]
     pub collection_env: Vec<PathBuf>,
 
-    /// The payload of the step: JSON as in EphemeralJobData, or its base64. [default: a terraformPlan with example ids]
+    /// The payload of the step: JSON as in EphemeralJobData, or its base64. [default: a terraformPlan with
+    /// example ids]
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 
@@ -41,7 +44,8 @@ pub struct Explain {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
 
-    /// Id or name of the organization in settings and policy, in addition to the organizationId of the payload.
+    /// Id or name of the organization in settings and policy, in addition to the organizationId of the
+    /// payload.
     #[arg(long, value_name = "ID_OR_NAME")]
     pub organization: Vec<String>,
 
@@ -60,7 +64,8 @@ pub enum Profile {
     /// The Kubernetes Job that `serve` creates.
     #[default]
     Safe,
-    /// The Kubernetes Job that Terrakube 2.27 creates from the same settings, with its defects; for comparison, never to run.
+    /// The Kubernetes Job that Terrakube 2.27 creates from the same settings, with its defects; for
+    /// comparison, never to run.
     Compatible,
 }
 

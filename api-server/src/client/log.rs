@@ -36,8 +36,9 @@ struct LogStream {
 impl Client {
     /// Follows the log of an attempt to its end.
     ///
-    /// A connection that breaks is opened again behind the last text that was received, so that nothing is lost or repeated.
-    /// After a minute without new text from a server that cannot be reached, the stream fails.
+    /// A connection that breaks is opened again behind the last text that was received, so that nothing is
+    /// lost or repeated. After a minute without new text from a server that cannot be reached, the stream
+    /// fails.
     pub fn follow_log(
         &self,
         attempt: &str,

@@ -1,7 +1,7 @@
 //! Authentication: users by their token, executors by the token of their attempt.
 //!
-//! Every route below `/v1` requires [`require_user`]. Routes of attempts and states check for themselves, because they accept
-//! other credentials, too. No address is trusted, not even localhost.
+//! Every route below `/v1` requires [`require_user`]. Routes of attempts and states check for themselves,
+//! because they accept other credentials, too. No address is trusted, not even localhost.
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ pub(super) async fn require_attempt(
     services.store.authenticate_attempt(attempt_id, token).await?.ok_or_else(Problem::unauthorized)
 }
 
-/// Requires credentials for the state of a workspace: those of an attempt on it (its id as user name, its token as password)
-/// or of a user (bearer token, or any user name with the token as password).
+/// Requires credentials for the state of a workspace: those of an attempt on it (its id as user name, its
+/// token as password) or of a user (bearer token, or any user name with the token as password).
 ///
 /// # Errors
 /// 401 without valid credentials, and for an attempt of another workspace.

@@ -1,6 +1,7 @@
 //! Requests of executors: claim, log, plan file, result. Bodies are those of [`job_spec::attempt_api`].
 //!
-//! The fence is here and in the store: a write of an attempt that has ended is answered with 410 and not stored.
+//! The fence is here and in the store: a write of an attempt that has ended is answered with 410 and not
+//! stored.
 
 use std::sync::Arc;
 

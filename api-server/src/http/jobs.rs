@@ -33,7 +33,8 @@ pub(super) struct NewJob {
     template_id: String,
 }
 
-/// Creates a job. Plans every Kubernetes Job that it needs first, so that an invalid setting is refused before anything starts.
+/// Creates a job. Plans every Kubernetes Job that it needs first, so that an invalid setting is refused
+/// before anything starts.
 pub(super) async fn create(
     State(app): State<AppState>,
     Path(workspace): Path<String>,

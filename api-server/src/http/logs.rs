@@ -52,8 +52,8 @@ pub(super) async fn read(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
 }
 
-/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is the offset after
-/// it, so that a client which reconnects with `Last-Event-ID` resumes there.
+/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is
+/// the offset after it, so that a client which reconnects with `Last-Event-ID` resumes there.
 pub(super) async fn follow(
     State(app): State<AppState>,
     Path(attempt): Path<String>,

@@ -1,7 +1,7 @@
 //! Errors of the HTTP API: problem details after [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457).
 //!
-//! The only place where an error becomes a status code. Errors of the client are answered in full; details of internal errors
-//! go to the server's log only.
+//! The only place where an error becomes a status code. Errors of the client are answered in full; details of
+//! internal errors go to the server's log only.
 
 use axum::{
     Json,

@@ -1,7 +1,8 @@
-//! Terraform's [`http` backend](https://developer.hashicorp.com/terraform/language/backend/http): GET, POST, LOCK, UNLOCK.
+//! Terraform's [`http` backend](https://developer.hashicorp.com/terraform/language/backend/http): GET, POST,
+//! LOCK, UNLOCK.
 //!
-//! Every version of a state is kept; a write needs the lock if one is held. There is no DELETE: Terraform sends it to delete a
-//! workspace of its own, and the `http` backend has none.
+//! Every version of a state is kept; a write needs the lock if one is held. There is no DELETE: Terraform
+//! sends it to delete a workspace of its own, and the `http` backend has none.
 
 use std::sync::Arc;
 
@@ -110,7 +111,8 @@ fn parse_lock(body: &[u8], writer: &StateWriter) -> Result<StateLock, Problem> {
     })
 }
 
-/// Answers with the outcome; 423 has the information of the lock that is held, which Terraform shows to the user.
+/// Answers with the outcome; 423 has the information of the lock that is held, which Terraform shows to the
+/// user.
 fn lock_answer(outcome: LockOutcome) -> Result<Response, Problem> {
     match outcome {
         LockOutcome::Done => Ok(StatusCode::OK.into_response()),

@@ -28,8 +28,8 @@ pub(super) async fn create(
     errors.finish("the template cannot be created")?;
     template::parse(&new.tcl)
         .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
-    let made = services.store.create_template(&organization, &new.name, &new.tcl).await?;
-    Ok((StatusCode::CREATED, Json(made)))
+    let created = services.store.create_template(&organization, &new.name, &new.tcl).await?;
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 pub(super) async fn list(

@@ -1,10 +1,11 @@
 //! Changes of variables and collections: a change is checked in the transaction that stores it.
 //!
-//! A change is refused if it causes a problem in the variables that it belongs to: those of the workspace, or those that a
-//! workspace without variables of its own would see. Two kinds of problems are warnings only: those that existed before, and
-//! those of a global variable or a collection in combination with variables of a workspace. Otherwise a workspace could prevent
-//! the organization from setting its variables. A deletion is never refused, so that a leaked secret can be removed at once.
-//! Jobs are checked again when they are created.
+//! A change is refused if it causes a problem in the variables that it belongs to: those of the workspace, or
+//! those that a workspace without variables of its own would see. Two kinds of problems are warnings only:
+//! those that existed before, and those of a global variable or a collection in combination with variables of
+//! a workspace. Otherwise a workspace could prevent the organization from setting its variables. A deletion
+//! is never refused, so that a leaked secret can be removed at once. Jobs are checked again when they are
+//! created.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,7 +49,7 @@ pub(super) enum OnProblem {
 pub(super) struct Change {
     services: Arc<Services>,
     scope: Scope,
-    /// The transaction that the change is made in.
+    /// The transaction of the change.
     pub(super) store: VariableChange,
     before: Snapshot,
 }

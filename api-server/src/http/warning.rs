@@ -1,4 +1,5 @@
-//! Warnings in answers: settings that are valid but probably not intended, and problems that the request did not cause.
+//! Warnings in answers: settings that are valid but probably not intended, and problems that the request did
+//! not cause.
 
 use config_core::{Problem, Warning};
 use serde::Serialize;

@@ -67,8 +67,8 @@ text_enum! {
         Rejected = "rejected",
         /// A user cancelled it.
         Cancelled = "cancelled",
-        /// An executor that may have changed infrastructure ended without a report. The workspace stays locked until a
-        /// user decides.
+        /// An executor that may have changed infrastructure ended without a report. The workspace stays
+        /// locked until a user decides.
         Unknown = "unknown",
     }
 }

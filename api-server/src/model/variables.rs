@@ -53,8 +53,9 @@ pub struct CollectionLayer {
 
 /// All variables that a workspace sees, layer by layer.
 ///
-/// A key of the workspace overrides the same key of the organization, which overrides that of a collection; of two collections
-/// the one with the higher priority wins, and with equal priorities the one whose name sorts first. That holds for both categories.
+/// A key of the workspace overrides the same key of the organization, which overrides that of a collection;
+/// of two collections the one with the higher priority wins, and with equal priorities the one whose name
+/// sorts first. That holds for both categories.
 #[derive(Debug, Clone, Default)]
 pub struct VariableLayers {
     /// Variables of the workspace.
@@ -66,7 +67,8 @@ pub struct VariableLayers {
 }
 
 impl VariableLayers {
-    /// Merges the variables of a category. `presets` belong to the workspace's layer; a variable of the workspace overrides them.
+    /// Merges the variables of a category. `presets` belong to the workspace's layer; a variable of the
+    /// workspace overrides them.
     #[must_use]
     pub fn merge(
         &self,
@@ -109,7 +111,8 @@ impl VariableLayers {
             .collect()
     }
 
-    /// Iterates over all variables of all layers, each with the source and key that name it in problems and explanations.
+    /// Iterates over all variables of all layers, each with the source and key that name it in problems and
+    /// explanations.
     pub fn iter(&self) -> impl Iterator<Item = ((SourceName, String), &Variable)> {
         let workspace = self.workspace.iter().map(|v| ((SourceName::Workspace, v.key.clone()), v));
         let global = self.global.iter().map(|v| ((SourceName::Global, v.key.clone()), v));

@@ -1,4 +1,5 @@
-//! Changes that the orchestrator makes to attempts: stored before their Kubernetes Job exists, fenced when they end.
+//! Changes that the orchestrator makes to attempts: stored before their Kubernetes Job exists, fenced when
+//! they end.
 
 use jiff::Timestamp;
 use sqlx::Sqlite;
@@ -154,8 +155,8 @@ impl Store {
         .await
     }
 
-    /// Closes an attempt, unless it was claimed or reported after `seen` was read. With `fence` its executor cannot write any
-    /// more.
+    /// Closes an attempt, unless it was claimed or reported after `seen` was read. With `fence` its executor
+    /// cannot write any more.
     ///
     /// # Errors
     /// The database failed.

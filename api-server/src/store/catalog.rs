@@ -57,11 +57,11 @@ struct TemplateRow {
 from_row!(TemplateRow { id, organization_id, name, tcl });
 
 impl Store {
-    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name that is the id of
-    /// another organization is taken.
+    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name
+    /// that is the id of another organization is rejected.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the name is taken.
+    /// [`StoreError::Exists`] when the name exists.
     pub async fn create_organization(&self, name: &str) -> Result<Organization, StoreError> {
         let id = new_id();
         let result = sqlx::query(
@@ -110,7 +110,7 @@ impl Store {
     /// Creates a workspace.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when the name is taken there.
+    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when it has one with this name.
     pub async fn create_workspace(&self, new: NewWorkspace) -> Result<Workspace, StoreError> {
         self.organization(&new.organization_id).await?;
         let id = new_id();
@@ -167,7 +167,7 @@ impl Store {
     /// Creates a template. The caller has checked its text.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when the name is taken there.
+    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when it has one with this name.
     pub async fn create_template(
         &self,
         organization_id: &str,

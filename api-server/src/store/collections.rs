@@ -22,7 +22,7 @@ impl Store {
     /// Creates a collection.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when the name is taken there.
+    /// [`StoreError::NotFound`] for the organization, [`StoreError::Exists`] when it has one with this name.
     pub async fn create_collection(
         &self,
         organization_id: &str,
@@ -150,7 +150,8 @@ impl VariableChange {
     ) -> Result<Vec<Workspace>, StoreError> {
         let rows = sqlx::query_as::<_, WorkspaceRow>(
             "SELECT * FROM workspaces WHERE organization_id = ?
-             AND (id IN (SELECT workspace_id FROM variables) OR id IN (SELECT workspace_id FROM workspace_collections))
+             AND (id IN (SELECT workspace_id FROM variables)
+                  OR id IN (SELECT workspace_id FROM workspace_collections))
              ORDER BY id",
         )
         .bind(organization_id)

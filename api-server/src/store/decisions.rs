@@ -29,8 +29,8 @@ impl Store {
         self.job(job_id).await
     }
 
-    /// Requests the cancellation of a job. A job that has ended does not change, unless its outcome is unknown: that job is
-    /// closed, which unlocks its workspace.
+    /// Requests the cancellation of a job. A job that has ended does not change, unless its outcome is
+    /// unknown: that job is closed, which unlocks its workspace.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such job.

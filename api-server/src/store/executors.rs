@@ -97,7 +97,7 @@ impl Store {
         }))
     }
 
-    /// Claims an attempt for the first executor that asks.
+    /// Claims an attempt for the first executor that requests it.
     ///
     /// # Errors
     /// The database failed.
@@ -165,7 +165,8 @@ impl Store {
     /// The database failed.
     pub async fn plan_stored(&self, attempt_id: &str) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE attempts SET has_plan = TRUE WHERE id = ? AND live AND claimed_at IS NOT NULL AND result IS NULL",
+            "UPDATE attempts SET has_plan = TRUE
+             WHERE id = ? AND live AND claimed_at IS NOT NULL AND result IS NULL",
         )
         .bind(attempt_id)
         .execute(&self.pool)
@@ -191,7 +192,8 @@ impl Store {
         .context("look for the plan step of a job")
     }
 
-    /// Returns the id of the attempt whose plan file an apply step uses: that of the last completed plan step before it.
+    /// Returns the id of the attempt whose plan file an apply step uses: that of the last completed plan step
+    /// before it.
     ///
     /// # Errors
     /// The database failed.

@@ -147,9 +147,9 @@ impl Store {
             .bind(StepStatus::Pending.as_str())
             .execute(&mut *tx)
             .await
-            .context("ask for approval")?;
+            .context("wait for approval")?;
         set_job_status(&mut tx, job_id, JobStatus::WaitingApproval).await?;
-        tx.commit().await.context("ask for approval")
+        tx.commit().await.context("wait for approval")
     }
 
     /// Sets the message that tells users why a job waits; `None` removes it.
@@ -187,8 +187,8 @@ impl Store {
         tx.commit().await.context("end a step")
     }
 
-    /// Closes a job. Steps that did not start become `notExecuted`; state locks are released and the workspace is unlocked, unless
-    /// the status is [`JobStatus::Unknown`].
+    /// Closes a job. Steps that did not start become `notExecuted`; state locks are released and the
+    /// workspace is unlocked, unless the status is [`JobStatus::Unknown`].
     ///
     /// # Errors
     /// The database failed.

@@ -1,4 +1,4 @@
-//! The versions of the database, each made from the one before by a file of `migrations/`.
+//! The versions of the database: each file of `migrations/` migrates from the one before.
 //!
 //! A released file never changes: sqlx keeps its checksum in every database and refuses another one.
 

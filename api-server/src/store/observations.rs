@@ -30,8 +30,8 @@ impl Store {
         .await
     }
 
-    /// Records what the Kubernetes Job waits for, or that it no longer waits. The time of the first report is kept while the kind
-    /// of waiting is the same.
+    /// Records what the Kubernetes Job waits for, or that it no longer waits. The time of the first report is
+    /// kept while the kind of waiting is the same.
     ///
     /// # Errors
     /// The database failed.

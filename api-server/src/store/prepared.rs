@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ResultExt as _, Store, StoreError, attempts::not_found};
 
-/// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name only.
+/// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name
+/// only.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Prepared {
@@ -19,8 +20,8 @@ pub struct Prepared {
     pub secret: Option<Secret>,
 }
 
-/// What the response to a claim needs. It holds secrets, so it is stored sealed, apart from [`Prepared`]: a claim does not
-/// decrypt a Kubernetes Job.
+/// What the response to a claim needs. It holds secrets, so it is stored sealed, apart from [`Prepared`]: a
+/// claim does not decrypt a Kubernetes Job.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimData {
@@ -43,7 +44,7 @@ impl Prepared {
         self.job.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Returns what the backend is given.
+    /// Returns what the backend submits.
     #[must_use]
     pub fn into_submission(self) -> Submission {
         (self.job, self.secret).into()
@@ -74,8 +75,8 @@ impl Store {
     /// Reads the Kubernetes objects of an attempt.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when they cannot be decrypted,
-    /// [`StoreError::Corrupt`] when they cannot be parsed.
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when they cannot be
+    /// decrypted, [`StoreError::Corrupt`] when they cannot be parsed.
     pub async fn prepared(&self, attempt_id: &str) -> Result<Prepared, StoreError> {
         let sealed: Option<Vec<u8>> =
             sqlx::query_scalar("SELECT job_object_sealed FROM attempts WHERE id = ?")
@@ -92,8 +93,8 @@ impl Store {
     /// Reads what the response to a claim of an attempt needs.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be decrypted,
-    /// [`StoreError::Corrupt`] when it is missing or cannot be parsed.
+    /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be
+    /// decrypted, [`StoreError::Corrupt`] when it is missing or cannot be parsed.
     pub async fn claim_data(&self, attempt_id: &str) -> Result<ClaimData, StoreError> {
         let sealed: Option<Option<Vec<u8>>> =
             sqlx::query_scalar("SELECT claim_sealed FROM attempts WHERE id = ?")

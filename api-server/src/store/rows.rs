@@ -111,8 +111,9 @@ from_row!(AttemptRow {
 impl AttemptRow {
     async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
         sqlx::query_as(
-            "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal, cancel_sent,
-                    claimed_at, result, cause_kind, cause_detail, waiting, waiting_since, status, message, created_at, ended_at
+            "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal,
+                    cancel_sent, claimed_at, result, cause_kind, cause_detail, waiting, waiting_since, status,
+                    message, created_at, ended_at
              FROM attempts WHERE job_id = ? ORDER BY number",
         )
         .bind(job_id)
@@ -125,7 +126,8 @@ impl AttemptRow {
 /// Reads a job with its steps and attempts.
 pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Job, StoreError> {
     let row = sqlx::query_as::<_, JobRow>(
-        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at, ended_at
+        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at,
+                ended_at
          FROM jobs WHERE id = ?",
     )
     .bind(id)

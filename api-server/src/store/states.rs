@@ -49,8 +49,8 @@ pub struct StateLock {
 from_row!(StateLock { lock_id, info, attempt_id });
 
 impl StateLock {
-    /// Returns whether a writer holds this lock: it knows the id, or it is the attempt that took the lock. An executor that saves
-    /// a state in place of terraform does not know the id.
+    /// Returns whether a writer holds this lock: it knows the id, or it is the attempt that took the lock. An
+    /// executor that saves a state in place of terraform does not know the id.
     fn is_held_by(&self, writer: &StateWriter, lock_id: Option<&str>) -> bool {
         lock_id == Some(self.lock_id.as_str())
             || writer.attempt().is_some_and(|attempt| self.attempt_id.as_deref() == Some(attempt))
@@ -104,7 +104,8 @@ impl Store {
             return Ok(LockOutcome::HeldBy(lock));
         }
         sqlx::query(
-            "INSERT INTO states (workspace_id, serial, lineage, attempt_id, blob, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO states (workspace_id, serial, lineage, attempt_id, blob, created_at)
+             VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(workspace_id)
         .bind(record.serial)
@@ -139,7 +140,8 @@ impl Store {
             None => {}
         }
         sqlx::query(
-            "INSERT INTO state_locks (workspace_id, lock_id, info, attempt_id, created_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO state_locks (workspace_id, lock_id, info, attempt_id, created_at)
+             VALUES (?, ?, ?, ?, ?)",
         )
         .bind(workspace_id)
         .bind(&lock.lock_id)
@@ -153,8 +155,8 @@ impl Store {
         Ok(LockOutcome::Done)
     }
 
-    /// Unlocks a state. Without an id (`terraform force-unlock` of some versions) any lock is released; only a user may do
-    /// that.
+    /// Unlocks a state. Without an id (`terraform force-unlock` of some versions) any lock is released; only
+    /// a user may do that.
     ///
     /// # Errors
     /// The database failed.

@@ -1,4 +1,5 @@
-//! Tests of the store on a database file: key, versions, messages, concurrent changes, and the SQL in its sources.
+//! Tests of the store on a database file: key, versions, messages, concurrent changes, and the SQL in its
+//! sources.
 
 use job_spec::{
     StepType,

@@ -1,5 +1,5 @@
-//! Migrations of encrypted values, which SQL cannot make. Each runs when the store is opened, after the SQL migrations, and
-//! skips rows that are up to date.
+//! Migrations of encrypted values, which SQL cannot make. Each runs when the store is opened, after the SQL
+//! migrations, and skips rows that are up to date.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ struct OldPrepared {
 }
 
 impl Store {
-    /// Stores what a claim needs apart from the Kubernetes Job, for the attempts that an executor may still claim.
+    /// Stores what a claim needs apart from the Kubernetes Job, for the attempts that an executor may still
+    /// claim.
     pub(super) async fn separate_claim_data(&self) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let attempts: Vec<(String, Vec<u8>, String)> = sqlx::query_as(

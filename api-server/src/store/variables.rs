@@ -69,8 +69,8 @@ pub enum VariableView<'a> {
     },
 }
 
-/// A transaction that changes variables or collections. Other writers wait until it ends, so nothing changes between its
-/// reads and its commit. Dropping it discards the changes.
+/// A transaction that changes variables or collections. Other writers wait until it ends, so nothing changes
+/// between its reads and its commit. Dropping it discards the changes.
 #[derive(Debug)]
 pub struct VariableChange {
     pub(super) tx: Transaction<'static, Sqlite>,
@@ -141,12 +141,14 @@ impl VariableChange {
     /// Creates a variable.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the owner, [`StoreError::Exists`] when the owner has a variable with this key and category.
+    /// [`StoreError::NotFound`] for the owner, [`StoreError::Exists`] when the owner has a variable with this
+    /// key and category.
     pub async fn create(&mut self, owner: &VariableOwner, new: NewVariable) -> Result<Variable, StoreError> {
         let NewVariable { category, key, value, sensitive, hcl } = new;
         let id = new_id();
         let sql = format!(
-            "INSERT INTO variables (id, {}, category, key, value_sealed, sensitive, hcl) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO variables (id, {}, category, key, value_sealed, sensitive, hcl)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
             owner.column()
         );
         let result = sqlx::query(AssertSqlSafe(sql))

@@ -1,4 +1,4 @@
-//! Global variables and collections: precedence, who may attach what, and who is told of problems.
+//! Global variables and collections: precedence, attaching, and who sees problems.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -202,7 +202,7 @@ async fn global_variable_that_breaks_some_workspaces_is_set_and_names_them() {
     assert_eq!(status, StatusCode::CREATED, "{answer:#}");
     let warnings = answer["warnings"].as_array().unwrap();
     assert!(!warnings.is_empty() && warnings.iter().all(|w| w["workspaces"] == json!(["net"])), "{answer:#}");
-    // The owner of the workspace is told when a job is created, with both layers.
+    // The owner of the workspace sees the problem when a job is created.
     let (status, problem) = world.try_job(&["terraformPlan"]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
     assert!(problem.to_string().contains("EPHEMERAL_CPU_LIMIT"), "{problem:#}");

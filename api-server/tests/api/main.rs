@@ -1,6 +1,6 @@
 //! The HTTP API and the orchestrator in one process, over an in-memory backend that each test controls.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails says where and why")]
+#![expect(clippy::unwrap_used, reason = "a failed test reports line and value")]
 
 mod attempts;
 mod collections;

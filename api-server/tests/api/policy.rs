@@ -38,7 +38,7 @@ async fn rejects_job_whose_variables_a_newer_policy_forbids() {
     let (status, problem) = world.try_job(&["terraformPlan"]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
     let problems = problem["problems"].as_array().unwrap();
-    let keys: Vec<&str> = problems.iter().map(|fault| fault["key"].as_str().unwrap()).collect();
+    let keys: Vec<&str> = problems.iter().map(|problem| problem["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["EPHEMERAL_CONFIG_IMAGE", "EPHEMERAL_CONFIG_SERVICE_ACCOUNT"]);
     assert_eq!(problems[1]["found"], "cluster-admin");
     assert_eq!(

@@ -69,13 +69,13 @@ async fn does_not_show_value_of_sensitive_variable() {
     let workspace = server.workspace("").await;
     let path = format!("/v1/workspaces/{}/variables", workspace.id);
     let body = json!({ "key": "password", "value": "hunter2", "category": "TERRAFORM", "sensitive": true });
-    let made = server.create(&path, body).await;
-    assert_eq!(made["value"], serde_json::Value::Null);
+    let created = server.create(&path, body).await;
+    assert_eq!(created["value"], serde_json::Value::Null);
     let (status, problem) =
         server.post(&path, json!({ "key": "password", "value": "x", "category": "TERRAFORM" })).await;
     assert_eq!(status, StatusCode::CONFLICT, "{problem}");
     assert!(!server.get(&path).await.to_string().contains("hunter2"));
-    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    let one = format!("{path}/{}", created["id"].as_str().unwrap());
     let deleted = server.request(Method::DELETE, &one).send().await.unwrap();
     assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
     assert_eq!(server.get(&path).await["items"], json!([]));

@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stderr,
-    reason = "a test that fails says where and why"
+    reason = "a failed test reports line and value"
 )]
 
 mod access;

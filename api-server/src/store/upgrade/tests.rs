@@ -1,4 +1,4 @@
-//! A database file of an earlier version, made with the migrations of that version, is opened by this one.
+//! Opens a database file of an earlier version, created with the migrations of that version.
 
 use std::path::Path;
 
@@ -24,17 +24,21 @@ async fn old_database(path: &Path) -> SqlitePool {
     pool
 }
 
-/// Fills the tables as version 0.1.0 did: a workspace with two variables, and a job with two live attempts and one that ended.
+/// Fills the tables as version 0.1.0 did: a workspace with two variables, and a job with two live attempts
+/// and one that ended.
 async fn fill(pool: &SqlitePool) {
     let key = EncryptionKey::new(KEY);
     let sealed = |context: &str, value: &str| key.seal(context, value.as_bytes());
     let time = "2026-01-01T00:00:00Z";
     for sql in [
         "INSERT INTO organizations VALUES ('org', 'acme', ?)",
-        "INSERT INTO workspaces VALUES ('ws', 'org', 'net', 'https://git.example.com/a.git', 'main', '/', 'terraform', '', 1, ?)",
+        "INSERT INTO workspaces
+         VALUES ('ws', 'org', 'net', 'https://git.example.com/a.git', 'main', '/', 'terraform', '', 1, ?)",
         "INSERT INTO templates VALUES ('tpl', 'org', 'plan', substr(?, 1, 0) || 'flow: []')",
-        "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at) VALUES ('org', 'ws', 'tpl', 'running', ?)",
-        "INSERT INTO steps (id, job_id, number, name, type, status, started_at) VALUES ('step', 1, 100, 'Plan', 'terraformPlan', 'running', ?)",
+        "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at)
+         VALUES ('org', 'ws', 'tpl', 'running', ?)",
+        "INSERT INTO steps (id, job_id, number, name, type, status, started_at)
+         VALUES ('step', 1, 100, 'Plan', 'terraformPlan', 'running', ?)",
     ] {
         sqlx::query(sql).bind(time).execute(pool).await.unwrap();
     }
@@ -55,8 +59,8 @@ async fn fill(pool: &SqlitePool) {
         let prepared =
             json!({ "job": { "metadata": { "name": name } }, "secret": null, "jobData": job_data });
         sqlx::query(
-            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed, phase, live,
-                                   status, created_at)
+            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed,
+                                   phase, live, status, created_at)
              VALUES (?, 1, 'step', ?, ?, x'00', ?, 'submitted', ?, 'pending', ?)",
         )
         .bind(id)
@@ -110,7 +114,8 @@ async fn variable_has_exactly_one_owner() {
     let store = Store::open(&path, EncryptionKey::new(KEY)).await.unwrap();
     for (workspace, organization) in [(None, None), (Some("ws"), Some("org"))] {
         let result = sqlx::query(
-            "INSERT INTO variables (id, workspace_id, organization_id, category, key, value_sealed, sensitive, hcl)
+            "INSERT INTO variables (id, workspace_id, organization_id, category, key, value_sealed,
+                                    sensitive, hcl)
              VALUES ('v3', ?, ?, 'ENV', 'A', x'00', FALSE, FALSE)",
         )
         .bind(workspace)
