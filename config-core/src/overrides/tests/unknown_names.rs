@@ -1,4 +1,4 @@
-//! Names that nobody knows.
+//! Unknown names.
 
 use super::*;
 

@@ -36,7 +36,7 @@ fn plugin_cache_needs_folder_and_claim() {
     for alone in both {
         assert_eq!(parse(&[alone]).unwrap().plugin_cache(), None);
     }
-    // Without a claim the folder is terraform's own business.
+    // Without a claim the folder is only passed to terraform.
     assert_eq!(parse(&[("TF_PLUGIN_CACHE_DIR", "~/cache")]).unwrap().plugin_cache(), None);
 }
 
