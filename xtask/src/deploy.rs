@@ -1,8 +1,7 @@
-//! `cargo xtask deploy` and `cargo xtask undeploy`: the api-server in a cluster, and out of it again.
+//! `cargo xtask deploy` and `cargo xtask undeploy`: the api-server in a cluster.
 //!
-//! Everything goes through `kubectl`, which every operator has: it knows every way to log in to a cluster, what it is told
-//! can be typed again by hand, and this program needs neither a client nor an async runtime for it. What is applied is
-//! said by [`crate::manifests`] alone. Reading order: [`run`], [`secrets`], [`rollout`] (with [`diagnosis`]), [`undeploy`].
+//! Everything uses `kubectl`: every operator has it, it supports every way to log in to a cluster, and its commands can be repeated by
+//! hand. [`crate::manifests`] renders the objects. In reading order: [`run`], [`secrets`], [`rollout`], [`undeploy`].
 
 pub(crate) mod cluster;
 pub(crate) mod kubectl;
@@ -22,8 +21,8 @@ use crate::{
 };
 
 const HEAD: &str = "\
-What `cargo xtask deploy` would apply. The values of the Secrets are not shown: those of ephemeral-agents-api are made at
-the first deployment and kept afterwards, those of the executors are yours.";
+What `cargo xtask deploy` would apply. The values of the Secrets are not shown: those of ephemeral-agents-api are created
+at the first deployment and kept by later ones, those of the executors are set by the operator.";
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, clap::Args)]
@@ -32,13 +31,13 @@ pub(crate) struct Args {
     target: Target,
     #[command(flatten)]
     settings: Settings,
-    /// Print what would be applied, and ask no cluster
+    /// Print what would be applied, without a cluster
     #[arg(long)]
     dry_run: bool,
-    /// Show what would change in the cluster, and change nothing
+    /// Print what would change in the cluster, and change nothing
     #[arg(long, conflicts_with = "dry_run")]
     diff: bool,
-    /// Take fields over that somebody else has changed since
+    /// Overwrite fields that other clients have changed
     #[arg(long)]
     force_conflicts: bool,
     /// Do not wait until the api-server is ready
@@ -47,12 +46,12 @@ pub(crate) struct Args {
     /// Deploy to the current context without a question
     #[arg(long)]
     yes: bool,
-    /// How long to wait for that
+    /// Timeout of that wait
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     timeout: u64,
 }
 
-/// Applies everything, and waits until the api-server is ready.
+/// Applies all objects, and waits until the api-server is ready.
 pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
     let settings = &args.settings;
     settings.check()?;
@@ -61,13 +60,13 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
         shell::line(yaml::documents(HEAD, &objects)?.trim_end());
         return Ok(());
     }
-    let kubectl = cluster::reach(shell, &args.target)?;
+    let kubectl = cluster::connect(shell, &args.target)?;
     if !args.diff && !args.yes && !args.target.is_chosen() && Shell::can_ask() {
         let question = format!("deploy to the current context, {:?}?", kubectl.context());
         ensure!(Shell::confirm(&question), "nothing was deployed");
     }
     if args.diff {
-        return diff(&kubectl, settings, &apart(objects).others);
+        return diff(&kubectl, settings, &group(objects).others);
     }
     install(&kubectl, settings, args.force_conflicts)?;
     if args.no_wait {
@@ -76,40 +75,40 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
     }
     shell::title("Waiting for the api-server");
     rollout::wait(&kubectl, &settings.namespace, Duration::from_secs(args.timeout))?;
-    say_how_to_reach(&kubectl, settings);
+    print_access(&kubectl, settings);
     Ok(())
 }
 
-/// The objects by what is done with them.
-struct Apart {
+/// The objects, grouped by how they are applied.
+struct ObjectGroups {
     namespace: Vec<Value>,
     secrets: Vec<Value>,
     others: Vec<Value>,
 }
 
-fn apart(objects: Vec<Value>) -> Apart {
+fn group(objects: Vec<Value>) -> ObjectGroups {
     let (secrets, others): (Vec<_>, Vec<_>) =
         objects.into_iter().partition(|object| object["kind"] == "Secret");
     let (namespace, others) = others.into_iter().partition(|object| object["kind"] == "Namespace");
-    Apart { namespace, secrets, others }
+    ObjectGroups { namespace, secrets, others }
 }
 
-/// Applies everything.
+/// Applies all objects.
 ///
 /// # Errors
-/// The cluster refuses something, or cannot be asked.
+/// The cluster refuses an object or does not answer.
 pub(crate) fn install(kubectl: &Kubectl<'_>, settings: &Settings, force: bool) -> anyhow::Result<()> {
-    let Apart { namespace, secrets, others } = apart(manifests::objects(settings));
+    let ObjectGroups { namespace, secrets, others } = group(manifests::objects(settings));
     let is_new = !cluster::has_namespace(kubectl, &settings.namespace)?;
     shell::title(&format!("Applying to namespace {:?}", settings.namespace));
-    // A namespace that somebody made is theirs: its labels are left alone, and undeploy leaves it.
+    // A namespace that another client created keeps its labels, and undeploy does not delete it.
     if is_new || cluster::is_ours(kubectl, &format!("namespace/{}", settings.namespace), None)? {
         apply(kubectl, &namespace, force)?;
     }
     secrets::ensure(kubectl, &settings.namespace, &secrets)?;
     apply(kubectl, &others, force)?;
     if !settings.extended_role {
-        take_away(kubectl, settings)?;
+        delete_extended_role(kubectl, settings)?;
     }
     Ok(())
 }
@@ -128,28 +127,31 @@ fn apply(kubectl: &Kubectl<'_>, objects: &[Value], force: bool) -> anyhow::Resul
         return Ok(());
     }
     let hint = if answer.stderr.contains("--force-conflicts") {
-        "; somebody else has changed these fields since: --diff shows how, --force-conflicts takes them over"
+        "; other clients have changed these fields: --diff prints them, --force-conflicts overwrites them"
     } else {
         ""
     };
-    bail!("kubectl could not apply everything: {}{hint}", answer.stderr.trim());
+    bail!("kubectl cannot apply all objects: {}{hint}", answer.stderr.trim());
 }
 
-/// Removes the rights that an earlier deployment with `--extended-role` has given.
-fn take_away(kubectl: &Kubectl<'_>, settings: &Settings) -> anyhow::Result<()> {
+/// Deletes the role of an earlier deployment with `--extended-role`.
+fn delete_extended_role(kubectl: &Kubectl<'_>, settings: &Settings) -> anyhow::Result<()> {
     for reference in manifests::optional_objects(settings).iter().map(manifests::reference) {
         if cluster::is_ours(kubectl, &reference, Some(&settings.namespace))? {
             kubectl.run(&["delete", &reference, "--namespace", &settings.namespace], None)?;
-            shell::success(&format!("{reference} removed"));
+            shell::success(&format!("{reference} deleted"));
         }
     }
     Ok(())
 }
 
-/// Shows the difference; Secrets are left out, whose values stay as they are.
+/// Prints the difference, without Secrets: their values do not change.
 fn diff(kubectl: &Kubectl<'_>, settings: &Settings, objects: &[Value]) -> anyhow::Result<()> {
     if !cluster::has_namespace(kubectl, &settings.namespace)? {
-        shell::note(&format!("namespace {:?} is not there; everything would be made", settings.namespace));
+        shell::note(&format!(
+            "namespace {:?} does not exist; all objects would be created",
+            settings.namespace
+        ));
         for object in objects {
             shell::line(&format!("+ {}", manifests::reference(object)));
         }
@@ -161,15 +163,15 @@ fn diff(kubectl: &Kubectl<'_>, settings: &Settings, objects: &[Value]) -> anyhow
     match answer.status.code() {
         Some(0) => shell::success("nothing would change"),
         Some(1) => answer.stdout.lines().for_each(shell::line),
-        _ => bail!("kubectl could not compare: {}", answer.stderr.trim()),
+        _ => bail!("kubectl cannot compare: {}", answer.stderr.trim()),
     }
     Ok(())
 }
 
-fn say_how_to_reach(kubectl: &Kubectl<'_>, settings: &Settings) {
+fn print_access(kubectl: &Kubectl<'_>, settings: &Settings) {
     let namespace = &settings.namespace;
     shell::success("the api-server is ready");
-    shell::note("to reach it from here, and for the token of `Authorization: Bearer`:");
+    shell::note("to reach it from this machine, and to get the token for `Authorization: Bearer`:");
     shell::line(&format!(
         "  {}",
         kubectl.command_line(&["-n", namespace, "port-forward", &format!("service/{SERVER}"), "8080:8080"])
@@ -182,7 +184,7 @@ fn say_how_to_reach(kubectl: &Kubectl<'_>, settings: &Settings) {
     ));
 }
 
-/// Reads an answer in JSON.
+/// Parses the output of kubectl.
 pub(crate) fn json(text: &str) -> anyhow::Result<Value> {
-    serde_json::from_str(text).context("kubectl answered something else than JSON")
+    serde_json::from_str(text).context("kubectl did not print JSON")
 }

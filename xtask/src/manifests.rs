@@ -1,8 +1,7 @@
 //! `cargo xtask manifests`: the objects that run the api-server in a cluster, as YAML.
 //!
-//! The one source of everything in `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is written
-//! from them, and a test renders the Helm chart and compares. Pure values; nothing here talks to a cluster.
-//! One file per kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
+//! The only source of `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is generated from them, and a test
+//! compares them with the rendered Helm chart. No cluster is involved. One file per kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
 
 mod access;
 mod kustomize;
@@ -20,9 +19,9 @@ use crate::shell;
 /// Name of the Deployment and of everything else that belongs to the api-server alone.
 pub(crate) const SERVER: &str = "ephemeral-agents-api";
 
-/// The objects, in the order in which they can be applied.
+/// Returns the objects, in the order in which they can be applied.
 ///
-/// The Secrets have no entries here: their values are made at the first deployment and belong to nobody's repository.
+/// The Secrets have no entries: `deploy` creates their values at the first deployment.
 pub(crate) fn objects(settings: &Settings) -> Vec<Value> {
     let mut objects = vec![access::namespace(settings), access::service_account(settings)];
     objects.extend([access::role(settings), access::role_binding(settings)]);
@@ -37,25 +36,25 @@ pub(crate) fn objects(settings: &Settings) -> Vec<Value> {
     objects
 }
 
-/// The rights beyond the documented role, which `--extended-role` adds and a deployment without it takes away.
+/// Returns the extended role, which `--extended-role` adds and a deployment without it deletes.
 pub(crate) fn optional_objects(settings: &Settings) -> Vec<Value> {
     access::extended(settings).into()
 }
 
-/// Kind and name, as `kubectl` takes them: `role/terrakube-api-role`.
+/// Returns kind and name for `kubectl`: `role/terrakube-api-role`.
 pub(crate) fn reference(object: &Value) -> String {
     let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     format!("{}/{}", text("/kind").to_lowercase(), text("/metadata/name"))
 }
 
-/// Returns the metadata of an object of ours in the namespace.
+/// Returns the metadata of an object in the namespace.
 fn metadata(settings: &Settings, name: &str) -> Value {
     json!({ "name": name, "namespace": settings.namespace, "labels": labels() })
 }
 
-/// The labels of our objects.
+/// Returns the labels of the objects.
 ///
-/// Not `app.kubernetes.io/managed-by`: Kubernetes Jobs and pods of executors are found by that one.
+/// Not `app.kubernetes.io/managed-by`, which selects the Kubernetes Jobs and pods of executors.
 fn labels() -> Value {
     json!({ "app.kubernetes.io/name": SERVER, "app.kubernetes.io/part-of": "ephemeral-agents" })
 }
@@ -68,8 +67,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 const HEAD: &str = "\
-Objects that run the api-server of Ephemeral Agents. Secret ephemeral-agents-api has no entries here; fill it before the
-first start (docs/deploy.md), or let `cargo xtask deploy` or the Helm chart do that.";
+Objects that run the api-server of Ephemeral Agents. Secret ephemeral-agents-api has no entries; create them before
+the first start (docs/deploy.md), or use `cargo xtask deploy` or the Helm chart.";
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,10 @@
-{{/* Labels of the chart's objects. Not app.kubernetes.io/managed-by with our name: executors are found by that one. */}}
+{{/* Labels of the chart's objects. Not app.kubernetes.io/managed-by, which selects executors. */}}
 {{- define "labels" -}}
 app.kubernetes.io/name: ephemeral-agents-api
 app.kubernetes.io/part-of: ephemeral-agents
 {{- end }}
 
-{{/* The address that executors are told. */}}
+{{/* The URL of the api-server for executors. */}}
 {{- define "apiUrl" -}}
 {{- if .Values.api.url }}{{ .Values.api.url }}
 {{- else if .Values.clusterDNS }}http://ephemeral-agents-api.{{ .Release.Namespace }}.svc:8080
@@ -12,8 +12,8 @@ app.kubernetes.io/part-of: ephemeral-agents
 {{- end }}
 {{- end }}
 
-{{/* The environment of the api-server by name: ours, replaced by what api.env gives. A name that stands in the list twice
-     would be refused by server-side apply. */}}
+{{/* The environment of the api-server by name: ours, replaced by what api.env gives. Server-side apply rejects
+     duplicate names. */}}
 {{- define "env" -}}
 {{- $image := printf "%s:%s" .Values.executor.image (.Values.executor.version | default .Chart.AppVersion) }}
 {{- $env := dict
@@ -32,8 +32,8 @@ app.kubernetes.io/part-of: ephemeral-agents
 {{- end }}
 {{- end }}
 
-{{/* Whether the chart makes an object: not where somebody else has made it already, as the documentation of ephemeral
-     executors tells to do with the account and its role. Takes the context, the version, the kind, the name. */}}
+{{/* Whether the chart creates an object: not if it exists already, as with the account and the role of the documentation of
+     ephemeral executors. Arguments: the context, the version, the kind, the name. */}}
 {{- define "isOurs" -}}
 {{- $root := index . 0 }}
 {{- $found := lookup (index . 1) (index . 2) $root.Release.Namespace (index . 3) }}

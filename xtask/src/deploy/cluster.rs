@@ -1,4 +1,4 @@
-//! Which cluster is meant, whether it answers, and what in it is ours.
+//! Selects the cluster, and finds what `deploy` has created in it.
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::kubectl::Kubectl;
 use crate::shell::{self, Shell};
 
-/// The cluster to speak to.
+/// The cluster.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Target {
     /// Context of the kubeconfig [default: the current one]
@@ -21,8 +21,8 @@ impl Target {
     }
 }
 
-/// Finds `kubectl` and the cluster, and says which cluster that is.
-pub(crate) fn reach<'a>(shell: &'a Shell, target: &Target) -> anyhow::Result<Kubectl<'a>> {
+/// Finds `kubectl` and the cluster, and prints context and version.
+pub(crate) fn connect<'a>(shell: &'a Shell, target: &Target) -> anyhow::Result<Kubectl<'a>> {
     if shell.find_program("kubectl").is_none() {
         bail!(
             "kubectl is not on the PATH: https://kubernetes.io/docs/tasks/tools/; \
@@ -32,15 +32,15 @@ pub(crate) fn reach<'a>(shell: &'a Shell, target: &Target) -> anyhow::Result<Kub
     let mut kubectl = Kubectl { shell, options: Vec::new() };
     let contexts = kubectl.output(&["config", "get-contexts", "-o", "name"])?;
     if !contexts.status.success() {
-        bail!("the kubeconfig cannot be read: {}", contexts.stderr.trim());
+        bail!("cannot read the kubeconfig: {}", contexts.stderr.trim());
     }
     let known: Vec<_> = contexts.stdout.lines().collect();
     let name = match &target.context {
         Some(name) if known.contains(&name.as_str()) => name.clone(),
-        Some(name) => bail!("there is no context {name:?} in the kubeconfig, only {}", list(&known)),
+        Some(name) => bail!("the kubeconfig has no context {name:?}, found {}", list(&known)),
         None => current(&kubectl, &known)?,
     };
-    // Always named, so that nobody's `kubectl config use-context` meanwhile leads to another cluster.
+    // Explicit in every command, so that `kubectl config use-context` in another terminal has no effect.
     kubectl.options = vec!["--context".to_owned(), name.clone()];
     let version = kubectl.output(&["version", "-o", "json", "--request-timeout=15s"])?;
     if !version.status.success() {
@@ -48,7 +48,7 @@ pub(crate) fn reach<'a>(shell: &'a Shell, target: &Target) -> anyhow::Result<Kub
     }
     let version = super::json(&version.stdout)?;
     let server = version.pointer("/serverVersion/gitVersion").and_then(Value::as_str);
-    let server = server.with_context(|| format!("the cluster of context {name:?} tells no version"))?;
+    let server = server.with_context(|| format!("the cluster of context {name:?} reports no version"))?;
     shell::note(&format!("cluster: context {name:?}, Kubernetes {server}"));
     Ok(kubectl)
 }
@@ -60,19 +60,17 @@ fn current(kubectl: &Kubectl<'_>, known: &[&str]) -> anyhow::Result<String> {
         return Ok(name.to_owned());
     }
     if known.is_empty() {
-        bail!("there is no cluster: the kubeconfig (KUBECONFIG, or ~/.kube/config) names none");
+        bail!("the kubeconfig (KUBECONFIG, or ~/.kube/config) has no context");
     }
     bail!("the kubeconfig has no current context; choose one with --context: {}", list(known));
 }
 
 fn list(names: &[&str]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
-    if quoted.is_empty() { "none at all".to_owned() } else { quoted.join(", ") }
+    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
 }
 
-/// Tells whether the namespace is there.
-///
-/// Who may work in a namespace may not always look at it; that it is there is known then, because somebody gave that right.
+/// Returns whether the namespace exists. Without the right to read it, it is assumed to exist.
 pub(crate) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result<bool> {
     let answer = kubectl.output(&["get", "namespace", name, "--ignore-not-found", "-o", "name"])?;
     if answer.status.success() {
@@ -81,10 +79,10 @@ pub(crate) fn has_namespace(kubectl: &Kubectl<'_>, name: &str) -> anyhow::Result
     if answer.stderr.contains("Forbidden") {
         return Ok(true);
     }
-    bail!("could not look for namespace {name:?}: {}", answer.stderr.trim());
+    bail!("cannot read namespace {name:?}: {}", answer.stderr.trim());
 }
 
-/// Tells whether an object is there and was made by a deployment of ours.
+/// Returns whether an object exists and was created by `deploy`.
 pub(crate) fn is_ours(
     kubectl: &Kubectl<'_>,
     reference: &str,
@@ -97,7 +95,7 @@ pub(crate) fn is_ours(
     }
 }
 
-/// Tells whether the cluster has noted our name among those who wrote the object.
+/// Returns whether our field manager is among those of the object.
 pub(crate) fn is_written_by_us(object: &Value) -> bool {
     let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
     managers.into_iter().flatten().any(|entry| entry["manager"] == "ephemeral-agents")
@@ -110,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_ours_if_we_wrote_it_whoever_else_did() {
+    fn object_is_ours_if_our_field_manager_wrote_it() {
         let by = |names: &[&str]| {
             let managers: Vec<_> = names.iter().map(|name| json!({ "manager": name })).collect();
             json!({ "metadata": { "managedFields": managers } })

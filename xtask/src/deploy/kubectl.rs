@@ -1,17 +1,17 @@
-//! `kubectl` for one context: says what it runs, and never shows what it is given to read.
+//! `kubectl` for one context. Prints the commands that change something, but never their input.
 
 use anyhow::bail;
 
 use crate::shell::{self, Cmd, CmdOutput, Shell};
 
-/// The name under which the cluster notes what we wrote; `undeploy` removes what carries it.
+/// `undeploy` deletes the objects with this field manager.
 pub(crate) const FIELD_MANAGER: &str = "--field-manager=ephemeral-agents";
 
-/// A `kubectl` that speaks to one cluster.
+/// `kubectl` for one cluster.
 #[derive(Debug)]
 pub(crate) struct Kubectl<'a> {
     pub(crate) shell: &'a Shell,
-    /// Stand before every argument.
+    /// Options of every command.
     pub(crate) options: Vec<String>,
 }
 
@@ -21,22 +21,22 @@ impl Kubectl<'_> {
         Cmd::new("kubectl", options.chain(arguments.iter().copied()))
     }
 
-    /// The context that it speaks to.
+    /// Returns the context.
     pub(crate) fn context(&self) -> &str {
         self.options.last().map_or("", String::as_str)
     }
 
-    /// Returns a command as somebody would type it.
+    /// Returns a command as text.
     pub(crate) fn command_line(&self, arguments: &[&str]) -> String {
         self.command(arguments).to_string()
     }
 
-    /// Asks without a word; what the answer means is the caller's business.
+    /// Runs a command silently and returns its output, whatever its exit code is.
     pub(crate) fn output(&self, arguments: &[&str]) -> anyhow::Result<CmdOutput> {
         self.command(arguments).output(self.shell)
     }
 
-    /// Says what it runs, runs it, and returns the answer, whatever it is.
+    /// Prints a command, runs it, and returns its output, whatever its exit code is.
     pub(crate) fn output_logged(
         &self,
         arguments: &[&str],
@@ -50,7 +50,7 @@ impl Kubectl<'_> {
         }
     }
 
-    /// Says what it runs, and fails if that fails.
+    /// Prints a command and runs it.
     pub(crate) fn run(&self, arguments: &[&str], input: Option<String>) -> anyhow::Result<String> {
         let answer = self.output_logged(arguments, input)?;
         if !answer.status.success() {
@@ -59,7 +59,7 @@ impl Kubectl<'_> {
         Ok(answer.stdout)
     }
 
-    /// Reads one object; `None` if it is not there.
+    /// Reads an object; `None` if it does not exist.
     pub(crate) fn get(
         &self,
         reference: &str,

@@ -1,7 +1,6 @@
-//! `cargo xtask undeploy`: removes what `deploy` has made, and nothing that somebody else has.
+//! `cargo xtask undeploy`: deletes what `deploy` has created, and nothing that other clients have.
 //!
-//! What can be made again goes at once. What holds data (Secrets, the claim, the namespace with everything in it) goes only
-//! after a question, or with `--yes`.
+//! Objects with data (Secrets, the claim, the namespace with everything in it) are deleted only after a question, or with `--yes`.
 
 use anyhow::bail;
 use serde_json::Value;
@@ -22,20 +21,20 @@ pub(crate) struct Args {
     /// Namespace of the api-server
     #[arg(long, default_value = "terrakube")]
     namespace: String,
-    /// Remove data too, without a question: Secrets, claim, namespace
+    /// Delete data without a question: Secrets, claim, namespace
     #[arg(long)]
     yes: bool,
 }
 
-/// Removes everything of ours.
+/// Deletes the objects of `deploy`.
 pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
-    let kubectl = cluster::reach(shell, &args.target)?;
+    let kubectl = cluster::connect(shell, &args.target)?;
     let namespace = args.namespace.as_str();
     if !cluster::has_namespace(&kubectl, namespace)? {
-        shell::success(&format!("there is no namespace {namespace:?}, so nothing is left"));
+        shell::success(&format!("namespace {namespace:?} does not exist"));
         return Ok(());
     }
-    shell::title(&format!("Removing from namespace {namespace:?}"));
+    shell::title(&format!("Deleting from namespace {namespace:?}"));
     let (data, others) = ours(&kubectl, namespace)?;
     warn_of_running_jobs(&kubectl, namespace)?;
     for reference in &others {
@@ -45,7 +44,7 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
         wait_for_termination(&kubectl, namespace)?;
     }
     for reference in &data {
-        let question = format!("remove {reference} for ever, with what it holds?");
+        let question = format!("delete {reference} with its data?");
         if agreed(args, &question) {
             delete(&kubectl, reference, Some(namespace))?;
         } else {
@@ -54,14 +53,15 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
     }
     let reference = format!("namespace/{namespace}");
     if cluster::is_ours(&kubectl, &reference, None)? {
-        let question = format!("remove {reference} with everything in it, also what others have put there?");
+        let question =
+            format!("delete {reference} with everything in it, also the objects of other clients?");
         if agreed(args, &question) {
             delete(&kubectl, &reference, None)?;
         } else {
             shell::note(&format!("{reference} stays"));
         }
     } else {
-        shell::note(&format!("{reference} was not made by deploy and stays"));
+        shell::note(&format!("{reference} was not created by deploy and stays"));
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ fn wait_for_termination(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Resul
     Ok(())
 }
 
-/// Lists the objects of ours that are there: those that hold data, and the others, the Deployment first.
+/// Returns the existing objects of `deploy`: those with data, and the others, the Deployment first.
 fn ours(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let settings = everything(namespace);
     let mut objects = manifests::objects(&settings);
@@ -100,7 +100,7 @@ fn ours(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<(Vec<String>, 
     Ok((references(data), references(others)))
 }
 
-/// The settings under which every object there can be is made.
+/// Returns settings with which all objects are rendered.
 fn everything(namespace: &str) -> manifests::Settings {
     let mut settings = manifests::Settings::defaults();
     namespace.clone_into(&mut settings.namespace);
@@ -108,7 +108,7 @@ fn everything(namespace: &str) -> manifests::Settings {
     settings
 }
 
-/// Kubernetes Jobs are not ours to remove here: an apply may be running in one.
+/// Kubernetes Jobs are not deleted: an apply may be running in one.
 fn warn_of_running_jobs(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<()> {
     let selector = "app.kubernetes.io/managed-by=ephemeral-agents";
     let answer = kubectl.output(&["get", "jobs", "-n", namespace, "-l", selector, "-o", "json"])?;
@@ -120,7 +120,7 @@ fn warn_of_running_jobs(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Resul
     let running = jobs.iter().filter(|job| job["status"]["active"].as_i64().unwrap_or_default() > 0).count();
     if running > 0 {
         shell::warning(&format!(
-            "{running} executors are running; without the api-server they cannot report, and their state stays with them"
+            "{running} executors are running; without the api-server they cannot report their result and their state"
         ));
     }
     Ok(())
@@ -135,8 +135,8 @@ fn delete(kubectl: &Kubectl<'_>, reference: &str, namespace: Option<&str>) -> an
     arguments.extend(namespace.iter().flat_map(|name| ["--namespace", name]));
     let answer = kubectl.output_logged(&arguments, None)?;
     if !answer.status.success() {
-        bail!("could not remove {reference}: {}", answer.stderr.trim());
+        bail!("cannot delete {reference}: {}", answer.stderr.trim());
     }
-    shell::success(&format!("{reference} removed"));
+    shell::success(&format!("{reference} deleted"));
     Ok(())
 }

@@ -1,26 +1,25 @@
-//! What the engine has to say, read out of its log.
+//! Parses the log of the engine.
 
 use std::fmt;
 
-/// The result of a search that found nothing wrong.
+/// The result of a search without a finding.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Report {
-    /// How often the target ran, and for how many seconds.
+    /// Number of executions, and duration in seconds.
     executions: u64,
     seconds: u64,
-    /// Edges of the code that were reached: by the inputs at hand, and at the end.
+    /// Edges of the code that were reached: by the initial inputs, and at the end.
     edges_before: u64,
     edges_after: u64,
-    /// How many inputs are kept because each reaches something that the others do not.
+    /// Inputs that are kept because each reaches an edge that the others do not.
     inputs: u64,
 }
 
 impl Report {
-    /// Reads a whole log; `None` if the engine did not come to its end.
-    pub(super) fn read(log: &str) -> Option<Self> {
+    /// Parses a complete log; `None` if the engine did not finish.
+    pub(super) fn parse(log: &str) -> Option<Self> {
         let line = |word: &str| log.lines().find(|line| line.contains(word));
         let before = line("INITED")?;
-        // The last line of progress: what was learned after the inputs at hand were tried.
         let last = line("DONE").unwrap_or(before);
         let done = line("Done ")?;
         Some(Self {
@@ -44,15 +43,15 @@ impl fmt::Display for Report {
     }
 }
 
-/// Reads the number that follows a word.
+/// Parses the number after a text.
 fn after(line: &str, word: &str) -> Option<u64> {
     let (_, rest) = line.split_once(word)?;
     let end = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
     rest[..end].parse().ok()
 }
 
-/// The lines of a log that tell what was found: the message of the panic, the input, and where it was written.
-pub(super) fn of_a_find(log: &str) -> impl Iterator<Item = &str> {
+/// Returns the lines about a finding: the message of the panic, the input, and its file.
+pub(super) fn finding(log: &str) -> impl Iterator<Item = &str> {
     let progress = |line: &str| line.starts_with('#') || line.starts_with("INFO:");
     let stack = |line: &str| line.trim_start().starts_with('#') || line.starts_with("NOTE:");
     log.lines().filter(move |line| !progress(line) && !stack(line) && !line.trim().is_empty())
@@ -71,21 +70,21 @@ Done 5021 runs in 5 second(s)
 ";
 
     #[test]
-    fn a_log_is_read_to_its_figures() {
+    fn parses_a_complete_log() {
         assert_eq!(
-            Report::read(LOG).unwrap().to_string(),
+            Report::parse(LOG).unwrap().to_string(),
             "5021 executions in 5 s, 312 edges reached before and 441 after, 393 inputs kept"
         );
     }
 
     #[test]
-    fn a_log_without_an_end_has_no_figures() {
-        assert_eq!(Report::read(LOG.split_once("Done").unwrap().0), None);
-        assert_eq!(Report::read(""), None);
+    fn incomplete_log_has_no_report() {
+        assert_eq!(Report::parse(LOG.split_once("Done").unwrap().0), None);
+        assert_eq!(Report::parse(""), None);
     }
 
     #[test]
-    fn a_find_is_told_without_progress_and_stack() {
+    fn finding_has_no_progress_and_no_stack() {
         let log = "INFO: seed\n#5\tNEW    cov: 1\n\nthread '<unnamed>' panicked at a.rs:1:2:\nno\n    #0 0x5 in x\n\
                    Test unit written to target/fuzz/finds/quantity-crash-1\n";
         let expected = [
@@ -93,6 +92,6 @@ Done 5021 runs in 5 second(s)
             "no",
             "Test unit written to target/fuzz/finds/quantity-crash-1",
         ];
-        assert_eq!(of_a_find(log).collect::<Vec<_>>(), expected);
+        assert_eq!(finding(log).collect::<Vec<_>>(), expected);
     }
 }

@@ -1,23 +1,23 @@
-//! Who may do what: namespace, service account, the documented role, and what goes beyond it.
+//! Namespace, service account, the documented role, and the extended role.
 
 use serde_json::{Value, json};
 
 use super::{Settings, labels, metadata};
 
-/// Names and rules of these three are those of the documentation of ephemeral executors, which operators have applied
-/// already; they carry nothing else, so that applying them again changes nothing.
+/// Names and rules of these three are those of the documentation of ephemeral executors, which operators have applied already. They
+/// have no labels, so that applying them again changes nothing.
 const SERVICE_ACCOUNT: &str = "terrakube-api-service-account";
 const ROLE: &str = "terrakube-api-role";
 const ROLE_BINDING: &str = "terrakube-api-role-binding";
 
 const EXTENDED: &str = "terrakube-api-extended-role";
 
-/// The account of the api-server's pod.
+/// Returns the name of the service account of the api-server.
 pub(super) fn service_account_name() -> &'static str {
     SERVICE_ACCOUNT
 }
 
-/// Pods that are not *restricted* get a warning and not a refusal: workspaces may ask for less strict ones.
+/// Pods that are not *restricted* cause a warning and are not rejected, because workspaces may need them.
 pub(super) fn namespace(settings: &Settings) -> Value {
     let mut labels = labels();
     labels["pod-security.kubernetes.io/audit"] = json!("restricted");
@@ -53,8 +53,8 @@ pub(super) fn role_binding(settings: &Settings) -> Value {
     binding
 }
 
-/// A second role beside the documented one: pods and events tell why a Kubernetes Job ended, Secrets carry the input of
-/// an attempt where it should not stand in the Kubernetes Job.
+/// The extended role: pods and events contain the cause of the end of a Kubernetes Job, Secrets contain payloads that should not be
+/// in the Kubernetes Job.
 pub(super) fn extended(settings: &Settings) -> [Value; 2] {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",

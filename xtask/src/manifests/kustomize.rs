@@ -1,4 +1,4 @@
-//! `deploy/kustomize/base` and the component for the extended role, written from the same objects.
+//! `deploy/kustomize/base` and the component for the extended role, generated from the same objects.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -10,7 +10,7 @@ use super::{Settings, objects, optional_objects, yaml};
 const FOLDER: &str = "deploy/kustomize";
 const COMMENT: &str = "Generated from xtask/src/manifests.rs; `cargo xtask docs` writes it.";
 
-/// Every file below [`FOLDER`], by its path there.
+/// Returns every file in [`FOLDER`], by its relative path.
 fn files() -> anyhow::Result<BTreeMap<String, String>> {
     let settings = Settings::defaults();
     let mut files = part("base", "kustomize.config.k8s.io/v1beta1", "Kustomization", &base(&settings))?;
@@ -19,14 +19,13 @@ fn files() -> anyhow::Result<BTreeMap<String, String>> {
     Ok(files)
 }
 
-/// The Secret of the api-server is not part of it: its values are the operator's, and applying it without them to one
-/// that is there would be of no use.
+/// Without the Secret of the api-server, whose values the operator creates.
 fn base(settings: &Settings) -> Vec<Value> {
     let is_server_secret = |object: &Value| *object == super::secrets::server(settings);
     objects(settings).into_iter().filter(|object| !is_server_secret(object)).collect()
 }
 
-/// A folder with a file for each kind, and the file that lists them.
+/// Returns a folder with a file for each kind, and the file that lists them.
 fn part(
     folder: &str,
     version: &str,
@@ -47,17 +46,17 @@ fn part(
     files.chain([Ok(list)]).collect()
 }
 
-/// Writes the files anew, and removes those that are no longer among them.
+/// Writes the files, and deletes all others in the folder.
 pub(crate) fn write(root: &Path) -> anyhow::Result<()> {
     let folder = root.join(FOLDER);
     if folder.exists() {
-        fs::remove_dir_all(&folder).with_context(|| format!("could not clear {}", folder.display()))?;
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot delete {}", folder.display()))?;
     }
     for (name, text) in files()? {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap_or(&folder))
             .and_then(|()| fs::write(&path, text))
-            .with_context(|| format!("could not write {}", path.display()))?;
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -67,14 +66,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_in_the_repository_are_those_of_the_objects() {
+    fn files_in_the_repository_are_up_to_date() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(FOLDER);
         let files = files().unwrap();
         for (name, expected) in &files {
             let there = fs::read_to_string(root.join(name)).unwrap_or_default();
-            assert!(there == *expected, "{FOLDER}/{name} is old; `cargo xtask docs` writes it");
+            assert!(there == *expected, "{FOLDER}/{name} is outdated; `cargo xtask docs` writes it");
         }
         let there = ["base", "extended-role"].map(|part| fs::read_dir(root.join(part)).unwrap().count());
-        assert_eq!(there.iter().sum::<usize>(), files.len(), "files of nobody lie in {FOLDER}");
+        assert_eq!(there.iter().sum::<usize>(), files.len(), "{FOLDER} contains other files");
     }
 }

@@ -1,7 +1,7 @@
-//! Who may open connections to whom.
+//! The connections that are allowed to the api-server and to executors.
 //!
-//! What pods may reach is not limited: where the Kubernetes API listens differs from cluster to cluster, and terraform
-//! reaches whatever its providers need. Clusters whose network plugin knows no policies ignore all of this.
+//! Outgoing connections are not limited: the address of the Kubernetes API depends on the cluster, and terraform connects to whatever
+//! its providers need. Clusters whose network plugin does not implement policies ignore them.
 
 use serde_json::{Value, json};
 

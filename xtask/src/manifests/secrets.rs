@@ -1,4 +1,4 @@
-//! The Secrets: that of the executors, which operators fill, and that of the api-server, whose entries are made once.
+//! The Secrets: that of the executors, which operators fill, and that of the api-server, whose entries are created once.
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,12 @@ pub(crate) const ENCRYPTION_KEY: &str = "encryption-key";
 /// Entry: the administrator's token.
 pub(crate) const ADMIN_TOKEN: &str = "admin-token";
 
-/// Everything in it becomes an environment variable of every executor, so nothing of the server's may stand in it.
+/// Its entries become environment variables of every executor, so it must not contain secrets of the server.
 pub(super) fn executors(settings: &Settings) -> Value {
     secret(settings, EXECUTOR_SECRET)
 }
 
-/// Holds [`ENCRYPTION_KEY`] and [`ADMIN_TOKEN`].
+/// Contains [`ENCRYPTION_KEY`] and [`ADMIN_TOKEN`].
 pub(super) fn server(settings: &Settings) -> Value {
     secret(settings, SERVER)
 }

@@ -1,4 +1,4 @@
-//! The api-server itself: its Deployment, where its data lies, how it is reached, how it may be disturbed.
+//! The api-server: Deployment, claim, Service, disruption budget.
 
 use serde_json::{Value, json};
 
@@ -10,17 +10,17 @@ use super::{
 
 const DATA: &str = "/data";
 const SECRETS: &str = "/secrets";
-/// The user of our images, as a number: with `runAsNonRoot` the kubelet starts no container whose user it knows by name only.
+/// The user of our images, as a number: with `runAsNonRoot` the kubelet rejects a user that is only a name.
 const USER: u32 = 1002;
 /// Owns the mounted volumes.
 const GROUP: u32 = 1000;
 
-/// The labels by which the Deployment and the Service find the pod.
+/// Returns the selector of the pod.
 pub(super) fn selector() -> Value {
     json!({ "app.kubernetes.io/name": SERVER })
 }
 
-/// The claim for the data, where there is one.
+/// Returns the claim for the data, if the data is on a volume.
 pub(super) fn claim(settings: &Settings) -> Option<Value> {
     if settings.storage != Storage::Claim {
         return None;
@@ -40,7 +40,7 @@ pub(super) fn claim(settings: &Settings) -> Option<Value> {
     }))
 }
 
-/// How executors and people inside the cluster reach it.
+/// Returns the Service, for executors and clients inside the cluster.
 pub(super) fn service(settings: &Settings) -> Value {
     json!({
         "apiVersion": "v1",
@@ -53,8 +53,7 @@ pub(super) fn service(settings: &Settings) -> Value {
     })
 }
 
-/// A drain of its node may take the pod at any time: a killed server loses nothing and goes on elsewhere, while one that
-/// cannot be moved would hold up the node.
+/// A drain may evict the pod at any time: a killed server loses nothing and continues on another node.
 pub(super) fn disruption_budget(settings: &Settings) -> Value {
     json!({
         "apiVersion": "policy/v1",
@@ -68,7 +67,7 @@ pub(super) fn disruption_budget(settings: &Settings) -> Value {
     })
 }
 
-/// One pod, the old one gone before the new one comes: its store is one SQLite file, which two servers cannot share.
+/// One pod, and the old one is deleted before the new one is created: the store is one SQLite file, which two servers cannot share.
 pub(super) fn deployment(settings: &Settings) -> Value {
     json!({
         "apiVersion": "apps/v1",
@@ -132,7 +131,7 @@ fn container(settings: &Settings) -> Value {
         ],
         "env": env,
         "ports": [{ "name": "http", "containerPort": PORT, "protocol": "TCP" }],
-        // The first start may have a large store to look through.
+        // The first start may migrate a large store.
         "startupProbe": { "httpGet": probe("/healthz"), "periodSeconds": 2, "failureThreshold": 60 },
         "livenessProbe": { "httpGet": probe("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6 },
         "readinessProbe": { "httpGet": probe("/readyz"), "periodSeconds": 5, "timeoutSeconds": 5 },

@@ -1,4 +1,4 @@
-//! What can be chosen about a deployment, as options of the command line.
+//! The options of a deployment, as options of the command line.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use clap::{Parser as _, ValueEnum};
 
 /// The Secret whose entries become environment variables of executors.
 pub(crate) const EXECUTOR_SECRET: &str = "terrakube-executor-secrets";
-/// The port of the api-server, of its Service too.
+/// The port of the api-server and of its Service.
 pub(super) const PORT: u16 = 8080;
 
 #[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
@@ -28,13 +28,13 @@ pub(crate) struct Settings {
     /// Address of the api-server as executors reach it [default: that of its Service, by cluster DNS]
     #[arg(long, value_name = "URL")]
     pub(crate) api_url: Option<String>,
-    /// Tell executors the IP address of the Service, for a cluster without DNS
+    /// Use the IP address of the Service in executors, for a cluster without DNS
     #[arg(long, conflicts_with = "api_url")]
     pub(crate) no_cluster_dns: bool,
-    /// Allow more than the documented role: read pods and events (precise causes), one Secret per attempt
+    /// Allow more than the documented role: read pods and events (specific causes), one Secret per attempt
     #[arg(long)]
     pub(crate) extended_role: bool,
-    /// Where the api-server keeps its data
+    /// Storage of the api-server's data
     #[arg(long, value_enum, default_value_t = Storage::Claim)]
     pub(crate) storage: Storage,
     /// Size of the claim
@@ -43,26 +43,26 @@ pub(crate) struct Settings {
     /// Storage class of the claim [default: that of the cluster]
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_class: Option<String>,
-    /// Secret with the login for the registry of the api-server's image
+    /// Image pull Secret of the api-server
     #[arg(long, value_name = "NAME")]
     pub(crate) image_pull_secret: Option<String>,
-    /// Let pods of this namespace reach the API too, such as those of an ingress controller (repeatable)
+    /// Allow connections from this namespace too, such as that of an ingress controller (repeatable)
     #[arg(long, value_name = "NAMESPACE")]
     pub(crate) allow_from_namespace: Vec<String>,
 }
 
-/// Where the store, logs, plans and states lie.
+/// The volume of store, logs, plans and states.
 #[expect(clippy::doc_markdown, reason = "these comments are the text of --help")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Storage {
     /// A PersistentVolumeClaim
     Claim,
-    /// An emptyDir: everything is lost with the pod; for trying
+    /// An emptyDir: all data is lost with the pod; for a trial
     EmptyDir,
 }
 
 impl Settings {
-    /// The settings of a call without options.
+    /// Returns the settings without options.
     pub(crate) fn defaults() -> Self {
         #[derive(clap::Parser)]
         struct Alone {
@@ -72,9 +72,7 @@ impl Settings {
         Alone::parse_from([""; 0]).settings
     }
 
-    /// The environment of the api-server, a name once.
-    ///
-    /// Server-side apply refuses a list with a name that stands in it twice.
+    /// Returns the environment of the api-server, each name once: server-side apply rejects duplicates.
     pub(super) fn environment(&self) -> BTreeMap<&str, &str> {
         let ours = [
             ("ExecutorEphemeralNamespace", self.namespace.as_str()),
@@ -85,10 +83,9 @@ impl Settings {
         ours.into_iter().chain(given).collect()
     }
 
-    /// The address that executors are told.
+    /// Returns the URL of the api-server for executors.
     ///
-    /// Without DNS it is put together by the cluster, from a variable that every pod gets for a Service that is older than
-    /// itself (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+    /// Without DNS the cluster expands a variable that it sets in every pod for each Service that is older than the pod (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
     pub(super) fn api_url(&self) -> String {
         let of_service = || {
             if self.no_cluster_dns {
@@ -101,13 +98,13 @@ impl Settings {
         self.api_url.clone().unwrap_or_else(of_service)
     }
 
-    /// Refuses what the cluster would take, and what would not work then.
+    /// Rejects settings that the cluster accepts, but that do not work.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let executors = self.environment()["ExecutorEphemeralNamespace"];
         if executors != self.namespace {
             bail!(
-                "--env ExecutorEphemeralNamespace is {executors:?}, but the role of the api-server holds in namespace {:?} alone; \
-                 leave it out, and choose the namespace of both with --namespace",
+                "--env ExecutorEphemeralNamespace is {executors:?}, but the role of the api-server is in namespace {:?}; \
+                 remove it, and choose the namespace of both with --namespace",
                 self.namespace
             );
         }
@@ -132,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_that_is_given_replaces_ours_and_of_two_the_later_holds() {
+    fn given_variable_replaces_ours_and_the_last_duplicate_wins() {
         let mut settings = Settings::defaults();
         let given = [("ExecutorEphemeralSecret", "a,b"), ("RUST_LOG", "info"), ("RUST_LOG", "debug")];
         settings.env = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
@@ -143,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn executors_in_a_namespace_without_the_role_are_refused() {
+    fn rejects_executors_in_a_namespace_without_the_role() {
         let mut settings = Settings::defaults();
         settings.env = vec![name_and_value("ExecutorEphemeralNamespace=other").unwrap()];
         let error = settings.check().unwrap_err().to_string();
@@ -153,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_scheme_is_refused() {
+    fn rejects_api_url_without_scheme() {
         let settings = Settings { api_url: Some("api:8080".to_owned()), ..Settings::defaults() };
         assert!(settings.check().unwrap_err().to_string().contains("\"api:8080\""));
     }
 
     #[test]
-    fn a_variable_needs_a_name() {
+    fn rejects_variable_without_name() {
         assert_eq!(name_and_value("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
         assert!(name_and_value("A").is_err() && name_and_value("=b").is_err());
     }

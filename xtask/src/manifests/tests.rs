@@ -1,8 +1,8 @@
-//! Tests of the objects as a whole; what each must look like in detail is judged by the schemas.
+//! Tests of all objects; the schemas of Kubernetes check each in detail (`tests/deploy/schemas.rs`).
 
 use super::*;
 
-/// What the documentation of ephemeral executors tells operators to apply, word for word.
+/// The manifests in the documentation of ephemeral executors, verbatim.
 const DOCUMENTED: &str = r#"
 apiVersion: v1
 kind: ServiceAccount
@@ -36,7 +36,7 @@ roleRef:
 "#;
 
 #[test]
-fn account_role_and_binding_are_the_documented_ones_and_nothing_more() {
+fn account_role_and_binding_equal_the_documented_ones() {
     let documented: Vec<Value> = serde_saphyr::from_multiple(DOCUMENTED).unwrap();
     let ours = objects(&Settings::defaults());
     let rights: Vec<_> = ours
@@ -47,7 +47,7 @@ fn account_role_and_binding_are_the_documented_ones_and_nothing_more() {
 }
 
 #[test]
-fn the_extended_role_is_a_second_one_beside_the_documented() {
+fn extended_role_is_an_additional_role() {
     let settings = Settings { extended_role: true, ..Settings::defaults() };
     let (plain, extended) = (objects(&Settings::defaults()), objects(&settings));
     let added: Vec<_> = extended.iter().filter(|object| !plain.contains(object)).collect();
@@ -56,19 +56,19 @@ fn the_extended_role_is_a_second_one_beside_the_documented() {
 }
 
 #[test]
-fn every_object_lies_in_the_namespace_and_names_no_other() {
+fn every_object_is_in_the_namespace_and_names_no_other() {
     let settings = Settings { namespace: "runs".to_owned(), extended_role: true, ..Settings::defaults() };
     for object in objects(&settings) {
         let place = if object["kind"] == "Namespace" { "/metadata/name" } else { "/metadata/namespace" };
         assert_eq!(object.pointer(place), Some(&json!("runs")), "{object:#}");
-        // The names of roles and Secrets are the documented ones in every namespace.
+        // The names of roles and Secrets do not depend on the namespace.
         assert!(!object.to_string().contains("\"terrakube\""), "{object:#}");
     }
 }
 
 /// <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>
 #[test]
-fn the_pod_of_the_server_keeps_to_the_restricted_pod_security_standard() {
+fn pod_of_the_server_satisfies_the_restricted_pod_security_standard() {
     let objects = objects(&Settings::defaults());
     let pod = objects.iter().find_map(|object| object.pointer("/spec/template/spec")).unwrap();
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
@@ -84,7 +84,7 @@ fn the_pod_of_the_server_keeps_to_the_restricted_pod_security_standard() {
 }
 
 #[test]
-fn no_object_is_taken_for_an_executor() {
+fn no_object_has_the_label_of_executors() {
     for object in objects(&Settings { extended_role: true, ..Settings::defaults() }) {
         for place in ["/metadata/labels", "/spec/template/metadata/labels"] {
             let label = object.pointer(place).and_then(|labels| labels.get("app.kubernetes.io/managed-by"));
@@ -94,14 +94,14 @@ fn no_object_is_taken_for_an_executor() {
 }
 
 #[test]
-fn a_cluster_without_dns_is_told_the_address_of_the_service() {
+fn executors_in_a_cluster_without_dns_use_the_address_of_the_service() {
     let settings = Settings { no_cluster_dns: true, ..Settings::defaults() };
     let objects = objects(&settings);
     let pod = objects.iter().find_map(|object| object.pointer("/spec/template/spec")).unwrap();
     let arguments = pod["containers"][0]["args"].to_string();
     assert!(arguments.contains("--api-url=http://$(EPHEMERAL_AGENTS_API_SERVICE_HOST):8080"), "{arguments}");
-    assert_eq!(pod["enableServiceLinks"], true, "the variable comes from there");
-    // The variable exists only in pods that are younger than the Service.
+    assert_eq!(pod["enableServiceLinks"], true, "it sets the variable");
+    // The variable is set only in pods that are younger than the Service.
     let place = |kind: &str| objects.iter().position(|object| object["kind"] == kind).unwrap();
     assert!(place("Service") < place("Deployment"));
 }

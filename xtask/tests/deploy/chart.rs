@@ -1,4 +1,4 @@
-//! The Helm chart renders to the objects that `cargo xtask manifests` prints, for every choice that both know.
+//! The Helm chart renders to the objects that `cargo xtask manifests` prints, for all options that both have.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ fn rendered(program: &Path, namespace: &str, options: &[&str]) -> BTreeMap<Strin
     let output = helm(program, &["template", "release"], &[&["--namespace", namespace], options].concat());
     let mut objects = objects(&output_of(&output));
     for object in &mut objects {
-        // Only Helm reads these; and values of Secrets are made anew at each rendering.
+        // Only Helm reads these, and the values of Secrets are random.
         if let Some(annotations) = object["metadata"].as_object_mut().unwrap().remove("annotations") {
             assert_eq!(annotations, serde_json::json!({ "helm.sh/resource-policy": "keep" }));
         }
@@ -29,7 +29,7 @@ fn rendered(program: &Path, namespace: &str, options: &[&str]) -> BTreeMap<Strin
     by_name(objects)
 }
 
-/// What we print, without the namespace, which Helm makes by itself where it is told to.
+/// The objects of `cargo xtask manifests` without the namespace, which Helm can create itself.
 fn expected(options: &[&str]) -> BTreeMap<String, Value> {
     let mut objects = objects(&printed(&[&["manifests"], options].concat()));
     objects.retain(|object| object["kind"] != "Namespace");
@@ -37,7 +37,7 @@ fn expected(options: &[&str]) -> BTreeMap<String, Value> {
 }
 
 #[test]
-fn the_chart_gives_the_same_objects_as_manifests() {
+fn chart_renders_the_objects_of_manifests() {
     let Some(program) = tool("helm") else { return };
     let same: &[(&str, &[&str], &[&str])] = &[
         ("terrakube", &[], &[]),
@@ -75,7 +75,7 @@ fn the_chart_gives_the_same_objects_as_manifests() {
     }
 }
 
-/// Object by object, so that a difference can be read.
+/// Object by object, so that the difference is readable.
 #[track_caller]
 fn assert_same(rendered: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>, case: &str) {
     assert_eq!(rendered.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{case}");
@@ -101,7 +101,7 @@ api:
 "#;
 
 #[test]
-fn the_documented_values_are_taken_as_they_stand() {
+fn accepts_the_documented_values() {
     let Some(program) = tool("helm") else { return };
     let folder = tempfile::tempdir().unwrap();
     let values = folder.path().join("values.yaml");
@@ -112,7 +112,7 @@ fn the_documented_values_are_taken_as_they_stand() {
 }
 
 #[test]
-fn values_that_cannot_work_are_refused_with_their_name() {
+fn rejects_invalid_values_by_name() {
     let Some(program) = tool("helm") else { return };
     let refused: &[(&str, &str)] = &[
         (
@@ -131,7 +131,7 @@ fn values_that_cannot_work_are_refused_with_their_name() {
 }
 
 #[test]
-fn the_made_secrets_have_the_form_that_the_server_reads() {
+fn rendered_secrets_have_the_format_of_the_server() {
     let Some(program) = tool("helm") else { return };
     let output = helm(&program, &["template", "release"], &["--namespace=terrakube"]);
     let mut objects = by_name(objects(&output_of(&output)));
@@ -147,7 +147,7 @@ fn the_made_secrets_have_the_form_that_the_server_reads() {
 }
 
 #[test]
-fn the_chart_passes_the_linter() {
+fn chart_passes_the_linter() {
     let Some(program) = tool("helm") else { return };
     output_of(&helm(&program, &["lint"], &["--strict"]));
 }

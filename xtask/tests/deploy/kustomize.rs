@@ -1,4 +1,4 @@
-//! The kustomize base gives the objects that `cargo xtask manifests` prints.
+//! The kustomize base contains the objects that `cargo xtask manifests` prints.
 
 use std::{fs, path::Path, process::Command};
 
@@ -9,7 +9,7 @@ fn built(kubectl: &Path, folder: &Path) -> std::collections::BTreeMap<String, se
 }
 
 #[test]
-fn the_base_gives_all_objects_but_the_secret_whose_values_are_the_operators() {
+fn base_contains_all_objects_except_the_secret_of_the_api_server() {
     let Some(kubectl) = tool("kubectl") else { return };
     let mut expected = by_name(objects(&printed(&["manifests"])));
     expected.remove("Secret/ephemeral-agents-api").unwrap();
@@ -21,9 +21,9 @@ fn the_base_gives_all_objects_but_the_secret_whose_values_are_the_operators() {
 }
 
 #[test]
-fn the_component_adds_the_extended_role_also_in_another_namespace() {
+fn component_adds_the_extended_role_also_in_another_namespace() {
     let Some(kubectl) = tool("kubectl") else { return };
-    // kustomize takes a base only from a folder that it reaches by a relative path.
+    // kustomize accepts a base only by a relative path.
     let folder = tempfile::tempdir_in(root().join("target")).unwrap();
     let overlay = "namespace: other\nresources: [../../deploy/kustomize/base]\ncomponents: [../../deploy/kustomize/extended-role]\n";
     fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();

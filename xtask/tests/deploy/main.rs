@@ -1,9 +1,9 @@
-//! The commands around `deploy/`, run as a user runs them, without a cluster.
+//! The commands for `deploy/`, run as users run them, without a cluster.
 //!
-//! Judges from outside: the JSON schemas of Kubernetes for every object, `helm` for the chart, `kubectl kustomize` for the
-//! base. `.ci/run` brings all three; a laptop without them skips with a message, a pipeline fails.
+//! The results are checked by the JSON schemas of Kubernetes, `helm` and `kubectl kustomize`. `.ci/run` installs all three; without
+//! them tests are skipped with a message on a laptop, and fail in a pipeline.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail by a panic too")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by a panic")]
 
 mod chart;
 mod commands;

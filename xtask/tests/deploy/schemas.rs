@@ -1,4 +1,4 @@
-//! Every object is valid by the JSON schemas that Kubernetes publishes, unknown fields refused.
+//! Every object is valid by the JSON schemas that Kubernetes publishes, without unknown fields.
 
 use std::{fs, path::Path, sync::LazyLock};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::support::{objects, printed, root, say, variable};
 
-/// The minor versions of Kubernetes that the product supports, as for Kubernetes Jobs (`job-spec/tests/schemas.rs`).
+/// The supported minor versions of Kubernetes, as for Kubernetes Jobs (`job-spec/tests/schemas.rs`).
 const VERSIONS: &[&str] = &["1.33", "1.34", "1.35", "1.36", "1.37"];
 
-/// Where each kind stands in the schemas.
+/// The kinds, and their prefix in the schemas.
 const KINDS: &[(&str, &str, &str)] = &[
     ("v1", "Namespace", "io.k8s.api.core.v1"),
     ("v1", "ServiceAccount", "io.k8s.api.core.v1"),
@@ -24,7 +24,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("rbac.authorization.k8s.io/v1", "RoleBinding", "io.k8s.api.rbac.v1"),
 ];
 
-/// Every choice that changes the form of an object.
+/// Every option that changes the structure of an object.
 const EVERYTHING: &[&str] = &[
     "--extended-role",
     "--storage-class=fast",
@@ -34,18 +34,18 @@ const EVERYTHING: &[&str] = &[
     "--env=RUST_LOG=debug",
 ];
 
-/// One validator for each version; none, with a message, on a machine without the schemas.
+/// One validator for each version; none, with a message, without the schemas.
 static VALIDATORS: LazyLock<Vec<(&str, Validator)>> = LazyLock::new(|| {
     let folder = root().join("target/kubernetes-schemas/kubernetes_validate/kubernetes-json-schema");
     if !folder.is_dir() {
-        assert!(variable("CI").is_empty(), "the schemas are missing; .ci/run brings them");
-        say("SKIPPED: no object was validated by the schemas of Kubernetes, which .ci/run brings");
+        assert!(variable("CI").is_empty(), "the schemas are missing; .ci/run installs them");
+        say("SKIPPED: no object was validated by the schemas of Kubernetes, which .ci/run installs");
         return Vec::new();
     }
     VERSIONS.iter().map(|version| (*version, validator(&folder, version))).collect()
 });
 
-/// Chooses the schema by the kind, so that one validator does for all.
+/// Selects the schema by the kind, so that one validator is enough.
 fn validator(folder: &Path, version: &str) -> Validator {
     let path = folder.join(format!("v{version}.0-local-strict/_definitions.json"));
     let mut schema: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -59,7 +59,7 @@ fn validator(folder: &Path, version: &str) -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn complaints(objects: &[Value]) -> Vec<String> {
+fn errors(objects: &[Value]) -> Vec<String> {
     let against = |object: &Value| {
         let of_version = |(version, validator): &(&str, Validator)| {
             let lines = validator.iter_errors(object).map(|error| {
@@ -74,7 +74,7 @@ fn complaints(objects: &[Value]) -> Vec<String> {
 }
 
 #[test]
-fn what_a_dry_run_prints_is_valid_in_every_version() {
+fn output_of_a_dry_run_is_valid_in_every_version() {
     for command in ["deploy", "manifests"] {
         for options in [&[][..], EVERYTHING, &["--storage=empty-dir", "--namespace=other"]] {
             let dry = if command == "deploy" { &["--dry-run"][..] } else { &[] };
@@ -86,16 +86,16 @@ fn what_a_dry_run_prints_is_valid_in_every_version() {
                     .any(|(version, kind, _)| object["apiVersion"] == *version && object["kind"] == *kind);
                 assert!(known, "no schema was named for {object:#}");
             }
-            assert_eq!(complaints(&objects), Vec::<String>::new(), "{command} {options:?}");
+            assert_eq!(errors(&objects), Vec::<String>::new(), "{command} {options:?}");
         }
     }
 }
 
 #[test]
-fn the_schemas_refuse_unknown_fields_in_every_kind() {
+fn schemas_reject_unknown_fields_in_every_kind() {
     for object in &mut objects(&printed(&["manifests", "--extended-role"])) {
         object["surprise"] = json!(1);
-        let found = complaints(std::slice::from_ref(object));
+        let found = errors(std::slice::from_ref(object));
         assert!(found.len() == VALIDATORS.len(), "{}: {found:?}", object["kind"]);
     }
 }

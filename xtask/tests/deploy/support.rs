@@ -1,4 +1,4 @@
-//! Runs the program under test and the tools that judge it.
+//! Runs the program under test and the tools that check its output.
 
 use std::{
     collections::BTreeMap,
@@ -9,26 +9,26 @@ use std::{
 
 use serde_json::Value;
 
-/// The tools that `.ci/run` unpacks, relative to the root of the repository.
+/// The tools that `.ci/run` installs, relative to the root of the repository.
 const TOOLS: &str = "target/kubernetes-tools";
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
-/// A command of ours, ready to run.
+/// Returns a command of xtask.
 pub(crate) fn xtask(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(arguments);
     command
 }
 
-/// What a command of ours prints; it must succeed.
+/// Returns the output of a command of xtask, which must succeed.
 pub(crate) fn printed(arguments: &[&str]) -> String {
     output_of(&xtask(arguments).output().unwrap())
 }
 
-/// The standard output of a program that succeeded.
+/// Returns the standard output of a program, which must have succeeded.
 #[track_caller]
 pub(crate) fn output_of(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -36,13 +36,13 @@ pub(crate) fn output_of(output: &Output) -> String {
     text(&output.stdout)
 }
 
-/// The objects of a stream of YAML documents.
+/// Parses a stream of YAML documents.
 pub(crate) fn objects(text: &str) -> Vec<Value> {
     let documents: Vec<Option<Value>> = serde_saphyr::from_multiple(text).unwrap();
     documents.into_iter().flatten().filter(|document| !document.is_null()).collect()
 }
 
-/// Objects by kind and name; a pair of one name would hide one of them.
+/// Returns objects by kind and name, which must be unique.
 pub(crate) fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
     let count = objects.len();
     let named = objects.into_iter().map(|object| {
@@ -56,7 +56,7 @@ pub(crate) fn by_name(objects: Vec<Value>) -> BTreeMap<String, Value> {
     named
 }
 
-/// A tool, or `None` with a message on a machine without it.
+/// Returns the path of a tool, or `None` with a message if it is missing.
 pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let unpacked = root().join(TOOLS).join(name);
     if unpacked.is_file() {
@@ -65,24 +65,21 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let path =
         std::env::split_paths(&variable("PATH")).map(|folder| folder.join(name)).find(|file| file.is_file());
     if path.is_none() {
-        assert!(variable("CI").is_empty(), "{name} is missing; .ci/run brings it");
-        say(&format!("SKIPPED: {name} is neither in {TOOLS} nor on the PATH; .ci/run brings it"));
+        assert!(variable("CI").is_empty(), "{name} is missing; .ci/run installs it");
+        say(&format!("SKIPPED: {name} is neither in {TOOLS} nor on the PATH; .ci/run installs it"));
     }
     path
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "where a tool lies and whether this is a pipeline is said there alone"
+    reason = "the environment contains the path of tools and whether this is a pipeline"
 )]
 pub(crate) fn variable(name: &str) -> std::ffi::OsString {
     std::env::var_os(name).unwrap_or_default()
 }
 
-#[expect(
-    clippy::explicit_write,
-    reason = "it is not captured, and what was not checked must not stay unseen"
-)]
+#[expect(clippy::explicit_write, reason = "it is not captured, so that skipped checks are visible")]
 pub(crate) fn say(message: &str) {
     writeln!(std::io::stderr(), "{message}").unwrap();
 }
