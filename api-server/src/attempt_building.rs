@@ -1,8 +1,7 @@
 //! From stored records to the Kubernetes Job of an attempt.
 //!
 //! Pure: it reads records and settings and returns what `job-spec` renders. It is called when a job is
-//! created, so that a fault in the workspace's settings is refused at once, when an attempt is made, and when
-//! somebody asks why.
+//! created, so that invalid variables are refused at once, when an attempt is created, and for explain.
 
 use std::collections::BTreeMap;
 

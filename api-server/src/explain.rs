@@ -1,4 +1,4 @@
-//! `api-server explain`: the Kubernetes Job of a workspace and why it looks so, without a server, a database or a cluster.
+//! `api-server explain`: the Kubernetes Job of a workspace and the origins of its fields, without a server, a database or a cluster.
 //!
 //! Reads files and prints. What lies between is pure: `env_file` and `payload` read texts, `inputs` puts them together for
 //! `job-spec`, `view` writes the answer.
@@ -31,7 +31,7 @@ const STANDARD_INPUT: &str = "-";
 /// Runs the command.
 ///
 /// # Errors
-/// Files that cannot be read or used. That something is refused is no error: it is said, with exit code 1.
+/// Files that cannot be read or used. A refused variable is not an error: it is printed, and the exit code is 1.
 pub(crate) fn run(options: &Explain, environment: &EnvSnapshot) -> anyhow::Result<ExitCode> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
     let policy = read_policy(options.policy.as_deref())?;
@@ -77,7 +77,7 @@ fn has_colours(stream: &impl IsTerminal, environment: &EnvSnapshot) -> bool {
         && environment.get("TERM") != Some("dumb")
 }
 
-/// Whoever has read enough, as `head` does, may go away.
+/// A reader that closes the pipe early, as `head` does, is not an error.
 fn print(mut stream: impl Write, text: &str) -> anyhow::Result<()> {
     match stream.write_all(text.as_bytes()).and_then(|()| stream.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

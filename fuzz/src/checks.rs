@@ -1,4 +1,4 @@
-//! What must hold for problems, whoever reports them, and for names, wherever they stand.
+//! What must hold for all problems and all names.
 
 use config_core::{Problem, Problems, kubernetes::Rule};
 

@@ -7,7 +7,7 @@ use crate::{SEPARATOR, Target, checks, lines, owned, settings, text_of};
 pub(crate) const SETTINGS_FILE: Target = Target {
     name: "settings-file",
     longest: 128,
-    about: "a settings file is accepted with valid settings, or every problem is told with its place",
+    about: "a settings file is accepted with valid settings, or every problem is reported with its line",
     seeds: || {
         owned(&[
             include_str!("../../config-core/examples/settings.toml"),
@@ -34,11 +34,11 @@ pub(crate) const SETTINGS_FILE: Target = Target {
     },
 };
 
-/// A policy, and after the separator variables of a workspace that it judges.
+/// A policy, and after the separator variables of a workspace that it checks.
 pub(crate) const POLICY: Target = Target {
     name: "policy",
     longest: 160,
-    about: "a policy is accepted with amounts that make sense, or every problem is told; what it refuses is told",
+    about: "a policy is accepted with amounts that make sense, or every problem is reported; so is every refusal",
     seeds: || {
         let example = include_str!("../../config-core/examples/policy.toml");
         let parts = [
@@ -59,24 +59,24 @@ pub(crate) const POLICY: Target = Target {
         match Policy::parse(policy) {
             Ok(policy) => {
                 let variables = lines::pairs(variables).into_iter().collect();
-                judged(&policy.rules_for(&["acme", "b"]), &variables);
+                checked(&policy.rules_for(&["acme", "b"]), &variables);
             }
             Err(problems) => checks::problems(&problems),
         }
     },
 };
 
-fn judged(rules: &Rules, variables: &Variables) {
+fn checked(rules: &Rules, variables: &Variables) {
     assert!(rules.maximum().values().all(|amount| amount.value.nanos() > 0));
     let problems = rules.check(variables);
     for problem in &problems {
         checks::problem(problem);
         assert!(variables.get(&problem.origin.key).is_some(), "{problem}");
     }
-    // Variables are judged one by one.
+    // Variables are checked one by one.
     for (name, found) in variables.iter() {
         let alone = rules.check(&[(name, found.value.as_str())].into_iter().collect());
-        let told = problems.iter().filter(|problem| problem.origin.key == name);
-        assert!(told.eq(alone.iter()), "{name} alone is judged in another way");
+        let reported = problems.iter().filter(|problem| problem.origin.key == name);
+        assert!(reported.eq(alone.iter()), "{name} alone is checked in another way");
     }
 }

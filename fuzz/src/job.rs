@@ -98,7 +98,7 @@ fn run(data: &[u8]) {
     one(data, &variables, &Planner::new(&settings, &policy), &policy, (&payload, &words));
 }
 
-/// Makes a Job, or the problems; the words are numbers of step and attempt, and a token.
+/// Plans a Job, or collects the problems; the arguments are numbers of step and attempt, and a token.
 fn one(
     data: &[u8],
     variables: &Variables,
@@ -119,7 +119,7 @@ fn one(
     if explained {
         // It takes any text and never fails.
         let old = planner.compatible(variables, payload, &key, access.clone());
-        assert!(!old.defects.is_empty(), "no Job of the old system is without defects");
+        assert!(!old.defects.is_empty(), "no Job of Terrakube 2.27 is without defects");
     }
     match planner.plan(variables, payload, &key, access.clone()) {
         Ok(plan) => {
@@ -177,7 +177,7 @@ fn shown(plan: &JobPlan, job: &Job, payload: &EphemeralJobData) {
     assert_eq!(explanation.job, redacted(job));
     let mut paths = BTreeSet::new();
     for field in &explanation.fields {
-        assert_ne!(field.reason, Some("nobody is known to have decided it"), "{}", field.path);
+        assert_ne!(field.reason, Some("origin unknown"), "{}", field.path);
         assert!(paths.insert(field.path.as_str()), "{} twice", field.path);
     }
     if let Some(secret) = plan.secret() {

@@ -1,4 +1,4 @@
-//! Inputs that people can read: `NAME=value` lines.
+//! Readable inputs: `NAME=value` lines.
 
 /// Reads lines of `NAME=value`; a line without `=` is a name with an empty value.
 ///
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_as_it_was_written() {
+    fn reads_line_as_written() {
         for value in ["", "a=b", "a\nb", "a\\nb", "\\", "\\\\\n"] {
             assert_eq!(pairs(&line("N", value)), [("N".to_owned(), value.to_owned())]);
         }

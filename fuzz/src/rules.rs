@@ -33,7 +33,7 @@ pub(crate) const TARGET: Target = Target {
     },
 };
 
-/// Says whether the published rule holds; `None` where there is none to compare with.
+/// Returns whether the published rule holds; `None` where there is none to compare with.
 fn expected(rule: Rule, text: &str) -> Option<bool> {
     // An expression that ends in `$` may match before a line break at the end, hence `\z`.
     static PART: LazyLock<Regex> = LazyLock::new(|| regex(r"\A[a-z0-9]([-a-z0-9]*[a-z0-9])?\z"));
@@ -65,7 +65,7 @@ fn expected(rule: Rule, text: &str) -> Option<bool> {
     })
 }
 
-/// Tells whether the first part is taken for a registry before the grammar is looked at.
+/// Returns whether the first part is taken for a registry before the grammar is applied.
 fn names_a_host(text: &str) -> bool {
     text.split_once('/').is_some_and(|(first, _)| {
         first == "localhost" || first.contains(['.', ':']) || first != first.to_ascii_lowercase()

@@ -12,7 +12,7 @@ use crate::{Target, checks, lines, text_of};
 pub(crate) const TARGET: Target = Target {
     name: "workspace",
     longest: 96,
-    about: "the variables of a workspace are accepted with valid values, or every problem is told",
+    about: "the variables of a workspace are accepted with valid values, or every problem is reported",
     seeds,
     run: |data| {
         let variables: Variables = lines::pairs(&text_of(data)).into_iter().collect();
@@ -31,12 +31,12 @@ pub(crate) fn seeds() -> Vec<String> {
     let mut seeds = vec![examples.join("\n")];
     seeds.push(examples.iter().map(|line| line.replacen('=', "_PLAN=", 1)).collect::<Vec<_>>().join("\n"));
     seeds.extend(examples);
-    let faulty = [
+    let invalid = [
         "EPHEMERAL_CONFIG_TOLERATION=a\nephemeral_x=1\nTF_PLUGIN_CACHE_DIR=/tmp",
         "EPHEMERAL_CONFIG_MAP_MOUNT_PATH=/a/../b\nPVC_CLAIM_NAME=x\nTERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR=0",
         "EPHEMERAL_MEMORY_REQUEST=2Gi\nEPHEMERAL_MEMORY_LIMIT=1500m\nEPHEMERAL_CPU_LIMIT=0.0001",
     ];
-    seeds.extend(faulty.map(str::to_owned));
+    seeds.extend(invalid.map(str::to_owned));
     seeds
 }
 

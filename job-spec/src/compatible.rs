@@ -1,6 +1,6 @@
-//! What the system that the settings come from makes of the same settings: for comparison, and for stock executor images.
+//! The Job that Terrakube 2.27 makes of the same settings: for comparison, and for stock executor images.
 //!
-//! The reference is Terrakube 2.27. Its Job is written down with its faults, and each fault that this Job has is told
+//! The reference is Terrakube 2.27. Its Job is written down with its errors, and each fault that this Job has is told
 //! beside it. Nothing here is checked by our rules: text goes the way that it goes there. The api-server never runs such a
 //! Job.
 
@@ -20,7 +20,7 @@ mod reader;
 
 use reader::Reader;
 
-/// The Job of the old system, and what is wrong with it.
+/// The Job of Terrakube 2.27, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compatible {
     /// The Job; it is not redacted.
@@ -29,7 +29,7 @@ pub struct Compatible {
     pub defects: Vec<Defect>,
 }
 
-/// Something wrong with a Job of the old system, or a setting that it does not know.
+/// A defect of a Job of Terrakube 2.27, or a setting that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Defect {
     /// The setting, or the path of the field.
@@ -51,7 +51,7 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Renders what the old system makes of the same settings, payload and variables; see [`Planner::compatible`](crate::Planner::compatible).
+/// Renders what Terrakube 2.27 makes of the same settings, payload and variables; see [`Planner::compatible`](crate::Planner::compatible).
 pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
     let refused = request.refused_by_policy();
     let variables = without(&request.variables, &refused);
@@ -69,7 +69,7 @@ pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
     defects.extend(defects::not_rendered(&variables, request));
     defects.extend(refused.iter().map(|problem| {
         let text = format!(
-            "applied by the old system, which has no policy; left out here: expected {}",
+            "applied by Terrakube 2.27, which has no policy; left out here: expected {}",
             problem.expected
         );
         Defect::new(problem.origin.key.as_str(), text)

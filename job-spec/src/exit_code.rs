@@ -1,4 +1,4 @@
-//! The exit codes by which an executor tells its cluster how an attempt ended.
+//! The exit codes by which an executor reports the end of an attempt to its cluster.
 //!
 //! They are part of the Kubernetes Job: its `podFailurePolicy` names them, so that the cluster writes the code
 //! into the Job's own condition, where it is seen without reading pods.
@@ -7,14 +7,14 @@ use std::fmt::{self, Write as _};
 
 /// How an executor process ended, as a process exit code.
 ///
-/// The code is a hint for people and for the cluster; what happened to the infrastructure is told by the report
-/// that the executor sends to the api-server.
+/// The code is a hint for users and for the cluster. What happened to the infrastructure is in the report that the executor
+/// sends to the api-server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitCode {
     /// The step succeeded and the api-server has the report.
     Completed = 0,
-    /// The step failed (terraform said no, the source could not be fetched…) and the api-server has the report.
+    /// The step failed (terraform failed, the source could not be fetched…) and the api-server has the report.
     StepFailed = 10,
     /// `EphemeralFlagBatch`, `EphemeralJobData` or another input was missing or malformed; nothing ran.
     InvalidInput = 11,
@@ -22,11 +22,11 @@ pub enum ExitCode {
     ClaimRefused = 12,
     /// The api-server could not be reached to claim the attempt; nothing ran.
     ApiUnreachable = 13,
-    /// The executor was told to stop; terraform got its signal and the api-server has the report.
+    /// The executor was asked to stop; terraform got its signal and the api-server has the report.
     Cancelled = 14,
     /// The step ran but its result could not be delivered.
     ReportNotDelivered = 15,
-    /// A fault of the executor itself.
+    /// An internal error of the executor.
     Internal = 16,
 }
 
@@ -61,7 +61,7 @@ impl ExitCode {
         Self::ALL.into_iter().find(|known| i32::from(known.code()) == code)
     }
 
-    /// Says in a few words what the code means; the reference page is made of these.
+    /// Returns a short description of the code, which the reference page uses.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -70,9 +70,9 @@ impl ExitCode {
             Self::InvalidInput => "the input of the executor was missing or malformed; nothing ran",
             Self::ClaimRefused => "the attempt was already taken or is over; nothing ran",
             Self::ApiUnreachable => "the api-server could not be reached; nothing ran",
-            Self::Cancelled => "the executor was told to stop and reported that",
+            Self::Cancelled => "the executor was asked to stop and reported that",
             Self::ReportNotDelivered => "the step ran, but its result could not be delivered",
-            Self::Internal => "a fault of the executor itself",
+            Self::Internal => "an internal error of the executor",
         }
     }
 
@@ -85,7 +85,7 @@ impl ExitCode {
             "# Exit codes of the executor\n\n\
              <!-- Generated from job-spec/src/exit_code.rs; cargo xtask docs writes it. -->\n\n\
              The Kubernetes Job names these codes in its `podFailurePolicy`, so the cluster writes the code into the Job's\n\
-             `Failed` condition. What happened to the infrastructure is told by the executor's report, not by its code.\n\n\
+             `Failed` condition. The executor's report says what happened to the infrastructure.\n\n\
              | code | name | meaning |\n|---|---|---|\n",
         );
         for code in Self::ALL {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_read_as_the_code_that_it_is() {
+    fn parses_exit_codes_from_numbers() {
         for code in ExitCode::ALL {
             assert_eq!(ExitCode::from_code(code.code().into()), Some(code));
         }

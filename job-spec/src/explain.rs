@@ -1,7 +1,7 @@
-//! Why a Job looks as it does: every field with the place that decided it.
+//! Explains a Job: every field with the setting that decided it.
 //!
-//! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; who decides which
-//! field is a table in `explain/deciders.rs`.
+//! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; the table from fields
+//! to settings is in `explain/deciders.rs`.
 
 use config_core::{Origin, Problem, SourceName, Variables, Warning, WorkspaceOverrides};
 use k8s_openapi::api::batch::v1::Job;
@@ -21,10 +21,10 @@ mod deciders;
 
 pub(crate) use deciders::owner;
 
-/// Stands where the table has a hole; tests prove that it never does.
-const UNKNOWN: &str = "nobody is known to have decided it";
+/// Used where the table has a gap; tests prove that it has none.
+const UNKNOWN: &str = "origin unknown";
 
-/// A Job and who decided what in it.
+/// A Job and the origins of its fields.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The Job; values that may hold secrets are replaced by their lengths.
@@ -44,7 +44,7 @@ pub struct Field {
     pub value: Value,
     /// What decided it.
     pub origin: Origin,
-    /// Why it is so, where nobody was asked.
+    /// The reason, if no setting decides the field.
     pub reason: Option<&'static str>,
 }
 
@@ -61,30 +61,30 @@ impl Serialize for Field {
     }
 }
 
-/// Whose Job is shown; as JSON `"safe"` or `"compatible"`.
+/// Which Job is shown; as JSON `"safe"` or `"compatible"`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Profile {
     /// The one that [`Planner::plan`](crate::Planner::plan) makes and that runs.
     #[default]
     Safe,
-    /// The one that the old system makes of the same settings; see [`Planner::compatible`](crate::Planner::compatible).
+    /// The one that Terrakube 2.27 makes of the same settings; see [`Planner::compatible`](crate::Planner::compatible).
     Compatible,
 }
 
-/// What becomes of a workspace's variables.
+/// The result of a workspace's variables.
 ///
 /// As JSON: `{"job", "fields", "warnings", "refused"}`, and `"defects"` with [`Profile::Compatible`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
-    /// Everything that is wrong; with a single problem nothing would be created.
+    /// Every problem; with a single one nothing would be created.
     pub refused: Vec<Problem>,
-    /// What is accepted, but hardly does what was meant.
+    /// Values that are accepted, but hardly have the intended effect.
     pub warnings: Vec<Warning>,
     /// The Job, made without the variables that are refused; `None` where the problems are not those of variables. The Job
-    /// of the old system is made with malformed variables too, but without those that the policy refuses.
+    /// of Terrakube 2.27 is made with malformed variables too, but without those that the policy refuses.
     pub explanation: Option<Explanation>,
-    /// What is wrong with the Job of the old system; `None` for ours.
+    /// What is wrong with the Job of Terrakube 2.27; `None` for ours.
     pub defects: Option<Vec<Defect>>,
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn preview(profile: Profile, request: &Request<'_>) -> Preview {
     Preview { refused, warnings, explanation, defects }
 }
 
-/// Plans the Job, with fewer and fewer variables until the rest is right; `None` where that does not help.
+/// Plans the Job, without the variables that are refused; `None` if problems remain.
 fn plan_without_refused(request: &Request<'_>) -> (Option<JobPlan>, Vec<Problem>) {
     let mut variables = request.variables.clone();
     let mut refused = Vec::new();
@@ -168,7 +168,7 @@ fn plan_without_refused(request: &Request<'_>) -> (Option<JobPlan>, Vec<Problem>
     }
 }
 
-/// Removes the variable that a key names; some sources write more before the name.
+/// Removes the variable that a key names; the keys of some sources have a prefix.
 pub(crate) fn remove(variables: &mut Variables, key: &str) -> bool {
     let name = key.rsplit(['/', '.']).next().unwrap_or(key);
     variables.remove(name)

@@ -12,8 +12,7 @@ pub(crate) type FieldPath = Vec<Segment>;
 pub(crate) enum Segment {
     /// A field of an object, or a key of a map.
     Key(String),
-    /// An item of a list, by what Kubernetes knows it by: a mount by its path, others by their `name` where they have one, else
-    /// by its number.
+    /// An item of a list, by its merge key in Kubernetes: a mount by its path, others by `name` if they have one, else by index.
     Item(String),
 }
 
@@ -50,13 +49,13 @@ fn walk(path: &mut Vec<Segment>, value: &Value, take: &mut impl FnMut(&[Segment]
     }
 }
 
-/// The step into an item of a list.
+/// Returns the segment of an item of a list.
 pub(crate) fn item(index: usize, item: &Value) -> Segment {
     let known_by = item.get("mountPath").or_else(|| item.get("name")).and_then(Value::as_str);
     Segment::Item(known_by.map_or_else(|| index.to_string(), str::to_owned))
 }
 
-/// Writes a path as people write it: `spec.template.spec.containers[executor].image`.
+/// Prints a path: `spec.template.spec.containers[executor].image`.
 pub(crate) fn display(path: &[Segment]) -> String {
     let mut text = String::new();
     for segment in path {
@@ -77,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_leaf_is_visited_once_with_its_path() {
+    fn visits_every_leaf_once_with_its_path() {
         let document = json!({
             "a": { "b.c/d": "1", "empty": {} },
             "list": [{ "name": "x", "value": null }, 7, [], [true], { "mountPath": "/y", "name": "x" }],

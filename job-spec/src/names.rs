@@ -53,13 +53,13 @@ impl From<JobName> for String {
     }
 }
 
-/// The folders of a path, whatever the number of slashes.
+/// Returns the folders of a path, ignoring repeated slashes.
 pub(crate) fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty() && *part != ".")
 }
 
 impl JobName {
-    /// Tells whether a name has the form of the name of an attempt's Job, which its Secret has too.
+    /// Returns whether a name has the form of the name of an attempt's Job, which its Secret has too.
     ///
     /// ```
     /// use job_spec::names::JobName;
@@ -73,9 +73,9 @@ impl JobName {
             .is_some_and(|rest| rest.split('-').count() == 3 && rest.split('-').all(is_number))
     }
 
-    /// Makes the name of an attempt's Job: `job-<job id>-<step number>-<attempt>`.
+    /// Creates the name of an attempt's Job: `job-<job id>-<step number>-<attempt>`.
     ///
-    /// There is one name per attempt, so no Job ever has to make room for another.
+    /// There is one name per attempt, so no Job is ever deleted to make room for another.
     #[must_use]
     pub fn of_attempt(job_id: u64, step_number: u32, attempt: u32) -> Self {
         // 4 + 20 + 1 + 10 + 1 + 10 characters at the most, so the rule always holds.
@@ -88,14 +88,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_name_of_an_attempt_is_a_valid_one() {
+    fn longest_job_name_is_valid() {
         for name in [JobName::of_attempt(0, 0, 0), JobName::of_attempt(u64::MAX, u32::MAX, u32::MAX)] {
             assert_eq!(JobName::new(name.as_str()), Ok(name));
         }
     }
 
     #[test]
-    fn the_name_of_an_attempt_is_known_by_its_form() {
+    fn recognizes_names_of_attempts() {
         for name in ["job-1-100-3", "job-0-0-0"] {
             assert!(JobName::is_of_attempt(name), "{name}");
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_name_is_told_with_its_rule() {
+    fn invalid_name_is_reported_with_its_rule() {
         assert_eq!(
             Namespace::new("Terra_Kube").unwrap_err().to_string(),
             "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and `-`, with a letter or \

@@ -1,4 +1,4 @@
-//! A Kubernetes Job that is decided but not yet written down.
+//! A validated Kubernetes Job before it is rendered.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -53,20 +53,20 @@ pub struct JobPlan {
 /// The pod of a plan after the workspace's patch.
 #[derive(Clone, PartialEq)]
 pub(crate) struct PatchedPod {
-    /// All of it, but for the executor's environment, which no patch is shown.
+    /// The pod without the executor's environment, which patches do not see.
     pub(crate) template: PodTemplateSpec,
     /// The fields that the patch changed or added.
     pub(crate) fields: BTreeSet<FieldPath>,
 }
 
-/// The encoded payload and how the executor is handed it; outside a claim it is short enough for one environment variable.
+/// The encoded payload and its delivery; except with a claim, it is short enough for one environment variable.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PlannedPayload {
     pub(crate) delivery: Delivery,
     pub(crate) data: String,
 }
 
-/// Parts of the pod that the workspace wrote in the words of Kubernetes, checked.
+/// Parts of the pod that the workspace wrote as YAML, validated.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct PodParts {
     pub(crate) affinity: Option<Affinity>,
@@ -79,7 +79,7 @@ pub(crate) struct PodParts {
 }
 
 impl PatchedPod {
-    /// Tells whether the patch changed a field, by its path in the pod's template, or something in it.
+    /// Returns whether the patch changed a field, by its path in the pod's template, or something in it.
     pub(crate) fn has_changed(&self, field: &str) -> bool {
         let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
         self.fields.iter().any(|path| in_template(path).starts_with(field))
@@ -100,7 +100,7 @@ impl JobPlan {
     /// | `ttlSecondsAfterFinished` | one hour, or what the workspace says | nothing stays behind, the payload least of all |
     /// | `terminationGracePeriodSeconds` | 5 minutes, or what the workspace says | terraform saves its state |
     /// | labels | on Job and pod | see [`labels`](crate::labels) |
-    /// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | tells a repeated Job from another one of its name |
+    /// | annotation `ephemeral-agents.dev/spec-hash` | SHA-256 of `spec` | distinguishes a repeated Job from another one with its name |
     /// | pod and container security | Pod Security *restricted* | an executor needs no privilege; the workspace may say otherwise |
     /// | `runAsUser`, `runAsGroup`, `fsGroup` | 1002, 1000, 1000 | the user of the stock image, which names it as text only, so that the kubelet could not prove it is not root |
     /// | volume `tmp` at `/tmp` | only with a read-only root file system | programs need a place for temporary files |
@@ -147,13 +147,13 @@ impl JobPlan {
         explain::explain(self)
     }
 
-    /// Returns which attempt the Job is of.
+    /// Returns the attempt of the Job.
     #[must_use]
     pub const fn key(&self) -> &AttemptKey {
         &self.key
     }
 
-    /// Returns what is accepted although the operator's policy speaks against it, because the operator's own settings say so.
+    /// Returns the values of the operator's settings file that the operator's policy does not permit.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
@@ -165,14 +165,14 @@ impl JobPlan {
         self.key.job_name()
     }
 
-    /// Returns how the executor is handed its payload.
+    /// Returns how the executor gets its payload.
     #[must_use]
     pub const fn delivery(&self) -> Delivery {
         self.payload.delivery
     }
 
-    /// Returns the encoded payload that the api-server must hand out at the claim; `None` where the executor finds it in
-    /// its environment.
+    /// Returns the encoded payload that the api-server must return at the claim; `None` if the executor finds it in its
+    /// environment.
     #[must_use]
     pub fn payload_for_claim(&self) -> Option<&str> {
         (self.payload.delivery == Delivery::Claim).then_some(self.payload.data.as_str())

@@ -1,6 +1,6 @@
-//! Writes a plan down as a `batch/v1` Job.
+//! Renders a plan as a `batch/v1` Job.
 //!
-//! Nothing is decided or checked here: a [`JobPlan`] is valid. Each part of the object has its file.
+//! Nothing is decided or checked here: a [`JobPlan`] is valid. Each part of the object has its own file.
 
 use config_core::{value::Delivery, workspace};
 use k8s_openapi::api::{
@@ -56,7 +56,7 @@ fn template(plan: &JobPlan) -> PodTemplateSpec {
     template
 }
 
-/// Renders the pod of a plan, but for the environment of its executor, which is no business of those who judge or patch it.
+/// Renders the pod of a plan without the environment of its executor, which checks and patches must not see.
 pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
     let JobPlan { key, pod_annotations, labels, patched, .. } = plan;
     if let Some(patched) = patched {

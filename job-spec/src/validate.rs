@@ -1,7 +1,7 @@
 //! Checks a request as a whole; afterwards nothing can fail.
 //!
-//! Settings and overrides hold the checked types of `config-core`. What only this place can see: whether the payload
-//! belongs to the attempt and fits into an environment variable.
+//! Settings and overrides hold the checked types of `config-core`. This module checks what spans several of them: whether
+//! the payload belongs to the attempt and fits into an environment variable.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use crate::{
     render, volumes,
 };
 
+mod attribution;
 mod checks;
-mod culprit;
 mod delivery;
 mod host_namespaces;
 mod maximum;
@@ -28,12 +28,12 @@ mod yaml;
 
 use checks::Checks;
 
-/// The longest string that Linux hands to a program (`MAX_ARG_STRLEN`, 32 pages of 4 KiB): name, `=`, value and the
-/// byte that ends it.
+/// The longest string that Linux passes to a program (`MAX_ARG_STRLEN`, 32 pages of 4 KiB): name, `=`, value and the
+/// terminating byte.
 pub const LONGEST_ENV_STRING: usize = 131_072;
 
 /// Returns how many bytes the value of an environment variable may have; with more, the container cannot start
-/// (`argument list too long`), which no API server notices.
+/// (`argument list too long`), which the API server does not check.
 ///
 /// ```
 /// assert_eq!(job_spec::longest_env_value("EphemeralJobData"), 131_054);
@@ -59,9 +59,9 @@ pub(crate) fn validate(
         return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
     };
     if let Some(yaml) = overrides.get(&workspace::POD_PATCH) {
-        let (patched, faults) = yaml::patch(&plan, yaml);
+        let (patched, errors) = yaml::patch(&plan, yaml);
         plan.patched = patched;
-        problems.extend(faults);
+        problems.extend(errors);
     }
     let template = render::template_without_env(&plan);
     plan.warnings =
@@ -70,7 +70,7 @@ pub(crate) fn validate(
         permitted::check(spec, &plan, rules, &mut problems);
         host_namespaces::check(spec, &plan.origins, &mut problems);
     }
-    // A container above the maximum is above it together with the others too: said once.
+    // A container above the maximum is also above it together with the others; it is reported once.
     if let Some(spec) = template.spec.filter(|_| is_limited) {
         maximum::check(&spec, rules, &plan.origins, &mut problems);
     }
@@ -108,7 +108,7 @@ fn plan(
     checks.mounts(&volumes);
     let parts = checks.parts(overrides, &volumes);
 
-    // An absent payload has left a problem behind.
+    // Without a payload there is a problem.
     let plan = payload.map(|payload| JobPlan {
         key: key.clone(),
         namespace: namespace.value.clone(),

@@ -1,6 +1,5 @@
 //! Golden Jobs: `golden/<rule>/input.yaml` renders as `golden/<rule>/job.yaml`, byte for byte. What stands in
-//! `refused/<rule>/input.yaml` is refused with the words of `problems.txt`. `compatible/<rule>/input.yaml` makes, in the old
-//! system, `job.yaml` with what is wrong with it in `defects.txt`.
+//! `refused/<rule>/input.yaml` is refused with the message in `problems.txt`. `compatible/<rule>/input.yaml` makes, in Terrakube 2.27, `job.yaml` with what is wrong with it in `defects.txt`.
 //!
 //! The expected Jobs are plain YAML files, so that other tools can read them too. `UPDATE_GOLDEN=1` writes them; the
 //! difference is the review.
@@ -115,7 +114,7 @@ fn yaml_of(job: &Job) -> String {
 /// Compares with the file, or writes it; returns what differs.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a person asks by this variable to write the files instead of comparing them"
+    reason = "the developer sets this variable to write the files instead of comparing them"
 )]
 fn difference(golden: &Path, actual: Option<&str>) -> Option<String> {
     if let Some(actual) = actual.filter(|_| std::env::var("UPDATE_GOLDEN").is_ok_and(|value| value == "1")) {
@@ -143,7 +142,7 @@ fn for_each_case(folder: &str, at_least: usize, check: impl Fn(&Path, Input) -> 
     assert!(differences.is_empty(), "UPDATE_GOLDEN=1 writes the files\n{}", differences.join("\n"));
 }
 
-/// Says at which line two texts part, which a whole Job in a panic message does not.
+/// Returns the first line at which two texts differ.
 fn first_difference(expected: &str, actual: &str) -> String {
     let (mut expected, mut actual) = (expected.lines(), actual.lines());
     for number in 1.. {
@@ -157,7 +156,7 @@ fn first_difference(expected: &str, actual: &str) -> String {
 }
 
 #[test]
-fn every_case_renders_its_golden_job() {
+fn renders_every_golden_case() {
     for_each_case("golden", 10, |case, input| {
         let (job, secret) = objects_of(input);
         let files = [("job.yaml", Some(job)), ("secret.yaml", secret)];
@@ -166,7 +165,7 @@ fn every_case_renders_its_golden_job() {
 }
 
 #[test]
-fn a_case_sets_every_variable_of_a_workspace() {
+fn golden_case_sets_every_workspace_variable() {
     let Input { workspace, .. } = every_variable();
     let missing: Vec<&str> = workspace::names().filter(|name| !workspace.contains_key(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
@@ -195,7 +194,7 @@ fn every_variable_without(name: &str) -> Input {
 }
 
 #[test]
-fn every_refused_case_is_refused_with_its_words() {
+fn refuses_every_refused_case_with_its_message() {
     for_each_case("refused", 5, |case, input| {
         let problems = plan_of(input).expect_err("nothing is wrong with it").to_string() + "\n";
         difference(&case.join("problems.txt"), Some(&problems)).into_iter().collect()
@@ -203,7 +202,7 @@ fn every_refused_case_is_refused_with_its_words() {
 }
 
 #[test]
-fn every_case_makes_the_golden_job_of_the_old_system_with_its_defects() {
+fn renders_every_compatible_case_with_its_defects() {
     for_each_case("compatible", 5, |case, input| {
         let Compatible { job, defects } =
             with_case(input, |planner, Case { variables, payload, key, access }| {

@@ -40,7 +40,7 @@ fn env_of<'a>(container: &'a Container, name: &str) -> &'a str {
 
 proptest! {
     #[test]
-    fn every_plan_renders_the_same_bytes_twice(key in key(), workspace in workspace()) {
+    fn renders_same_bytes_twice(key in key(), workspace in workspace()) {
         let payload = payload_of(&key, "s");
         let bytes = |()| serde_json::to_vec(&plan_of(&key, &workspace, &payload, "t").job()).unwrap();
         prop_assert_eq!(bytes(()), bytes(()));
@@ -52,7 +52,7 @@ proptest! {
         let explanation = plan.explain();
         prop_assert_eq!(&explanation.job, &redacted(&plan.job()));
         for field in &explanation.fields {
-            prop_assert_ne!(field.reason, Some("nobody is known to have decided it"), "{}", field.path);
+            prop_assert_ne!(field.reason, Some("origin unknown"), "{}", field.path);
         }
     }
 
@@ -78,7 +78,7 @@ proptest! {
     }
 
     #[test]
-    fn job_and_pod_carry_the_labels_of_the_attempt(key in key(), workspace in workspace()) {
+    fn job_and_pod_have_labels_of_attempt(key in key(), workspace in workspace()) {
         let job = plan_of(&key, &workspace, &payload_of(&key, "s"), "t").job();
         let of_job = job.metadata.labels.as_ref().unwrap();
         prop_assert_eq!(labels::parse(of_job), Some((&key).into()));
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn the_hash_changes_with_the_spec_and_with_nothing_else(key in key(), workspace in workspace()) {
+    fn spec_hash_changes_with_spec_only(key in key(), workspace in workspace()) {
         let hash = |payload: &EphemeralJobData, workspace: &BTreeMap<String, String>| {
             let job = plan_of(&key, workspace, payload, "t").job();
             job.metadata.annotations.unwrap()[labels::SPEC_HASH].clone()
@@ -103,7 +103,7 @@ proptest! {
     }
 
     #[test]
-    fn the_executor_reads_back_the_payload_and_a_redacted_job_shows_no_secret(
+    fn executor_decodes_payload_and_redacted_job_hides_secrets(
         key in key(), workspace in workspace(), secret in "secret-[a-z]{12}", token in "token-[a-z]{12}",
     ) {
         let payload = payload_of(&key, &secret);
@@ -119,7 +119,7 @@ proptest! {
 }
 
 #[test]
-fn every_failure_is_written_into_the_condition_of_the_job() {
+fn pod_failure_policy_covers_every_failure() {
     let key = AttemptKey::new(Organization::new("o", "acme"), "w", 1, 2, 3);
     let job = plan_of(&key, &BTreeMap::new(), &payload_of(&key, "s"), "t").job();
     let rules = &parts(&job).0.pod_failure_policy.as_ref().unwrap().rules;

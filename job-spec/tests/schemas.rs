@@ -75,7 +75,7 @@ fn complaints(job: &Value) -> Vec<String> {
     SCHEMAS.iter().flatten().flat_map(of_version).collect()
 }
 
-/// The golden Jobs with the names of their cases, then those of the old system.
+/// The golden Jobs with the names of their cases, then those of Terrakube 2.27.
 fn golden_jobs() -> Vec<(String, Value)> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let cases_of = |folder: &str| fs::read_dir(tests.join(folder)).unwrap();
@@ -125,7 +125,7 @@ fn every_version_refuses_unknown_fields_and_wrong_types_at_any_depth() {
 
 #[test]
 fn every_job_is_valid_in_every_version() {
-    // Missing schemas are no fault of the first Job, which would be shrunk for it.
+    // Without schemas the property would fail and be shrunk.
     if SCHEMAS.is_none() {
         return;
     }

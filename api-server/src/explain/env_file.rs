@@ -1,6 +1,6 @@
 //! Files with environment variables: text to names and values.
 //!
-//! Values may be secrets: no fault shows a piece of one.
+//! Values may be secrets: no error message shows a part of one.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use serde_json::Value;
 /// Reads a file: an object of texts where its name ends as that of a YAML or JSON file does, else lines `NAME=value`.
 ///
 /// # Errors
-/// Every fault with its place.
+/// Every error with its line.
 pub(super) fn parse(file: &str, text: &str) -> Result<BTreeMap<String, String>, Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let ending = file.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     match ending.as_deref() {
         Some("json") => match serde_json::from_str(text) {
             Ok(value) => object(file, &value),
-            // The data is any JSON, so only the grammar can be at fault, and that is told in fixed words.
+            // Any JSON is accepted, so only the syntax can be wrong, for which the message is a fixed text.
             Err(error) => Err(vec![format!("{file}: expected JSON; {error}")]),
         },
         Some("yaml" | "yml") => match text.parse::<Yaml>() {
@@ -28,29 +28,29 @@ pub(super) fn parse(file: &str, text: &str) -> Result<BTreeMap<String, String>, 
     }
 }
 
-/// The form of `docker run --env-file`, but that a name without a value is a fault, and a name that stands there twice.
+/// The form of `docker run --env-file`, except that a name without a value and a repeated name are errors.
 fn lines(file: &str, text: &str) -> Result<BTreeMap<String, String>, Vec<String>> {
     let mut variables = BTreeMap::new();
     let mut first_lines = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (number, line) in (1_u32..).zip(text.lines()) {
         let line = line.trim_start();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let mut fault = |expected: &str| faults.push(format!("{file} line {number}: expected {expected}"));
+        let mut error = |expected: &str| errors.push(format!("{file} line {number}: expected {expected}"));
         match line.split_once('=') {
-            None => fault("NAME=value"),
-            Some((name, _)) if !is_name(name) => fault("the name of an environment variable before the `=`"),
+            None => error("NAME=value"),
+            Some((name, _)) if !is_name(name) => error("the name of an environment variable before the `=`"),
             Some((name, value)) => {
                 if let Some(first) = first_lines.insert(name, number) {
-                    fault(&format!("each name once; {name} stands on line {first} too"));
+                    error(&format!("each name once; {name} stands on line {first} too"));
                 }
                 variables.insert(name.to_owned(), value.to_owned());
             }
         }
     }
-    if faults.is_empty() { Ok(variables) } else { Err(faults) }
+    if errors.is_empty() { Ok(variables) } else { Err(errors) }
 }
 
 fn object(file: &str, value: &Value) -> Result<BTreeMap<String, String>, Vec<String>> {
@@ -64,18 +64,18 @@ fn object(file: &str, value: &Value) -> Result<BTreeMap<String, String>, Vec<Str
         }
     };
     let mut variables = BTreeMap::new();
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for (name, value) in fields {
         if !is_name(name) {
-            faults.push(format!("{file}: found {name:?}, expected the name of an environment variable"));
+            errors.push(format!("{file}: found {name:?}, expected the name of an environment variable"));
         }
         match text_of(value) {
             Ok(Some(text)) => drop(variables.insert(name.clone(), text)),
             Ok(None) => {}
-            Err(kind) => faults.push(format!("{file} {name}: found {kind}, expected text; put it in quotes")),
+            Err(kind) => errors.push(format!("{file} {name}: found {kind}, expected text; put it in quotes")),
         }
     }
-    if faults.is_empty() { Ok(variables) } else { Err(faults) }
+    if errors.is_empty() { Ok(variables) } else { Err(errors) }
 }
 
 /// Numbers with a fraction are not taken: `1.10` would lose its last digit. A variable without a value is none.
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_to_the_end_of_its_line_as_it_is() {
+    fn value_extends_to_end_of_line() {
         let text = "\u{feff}# a comment\n\n  A=1=2;b=\"c\" # no comment \nB=\r\n\t# another\r\nC= x\n";
         assert_eq!(
             read("workspace.env", text),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn every_faulty_line_is_told_without_its_value() {
+    fn reports_every_invalid_line_without_its_value() {
         assert_eq!(
             read("w.env", "A=1\nhunter2\n=hunter2\nexport B=hunter2\nA=hunter2\n"),
             Err(vec![
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_yaml_or_json_is_read_by_the_ending_of_the_name() {
+    fn reads_yaml_or_json_by_file_extension() {
         let yaml = "A: text\nB: 2\nC: true\nD: yes\nE:\nF: |\n  two\n  lines\n";
         let expected = ["A=text", "B=2", "C=true", "D=yes", "F=two\nlines\n"].map(str::to_owned);
         assert_eq!(read("workspace.YAML", yaml), Ok(expected.into()));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_an_object_are_told_without_a_value() {
+    fn reports_errors_of_object_without_values() {
         assert_eq!(
             read("w.yaml", "A: 1.10\nB: [hunter2]\n'C D': x\n"),
             Err(vec![

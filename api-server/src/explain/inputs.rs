@@ -8,7 +8,7 @@ use job_spec::{AttemptAccess, AttemptKey, EphemeralJobData, Planner, Preview, Pr
 
 use super::{env_file, payload};
 
-/// What was read, a file each: its name and its text.
+/// The input files: name and text of each.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     pub(super) workspace: Option<(String, String)>,
@@ -60,12 +60,12 @@ impl Inputs {
     }
 }
 
-/// Merges the layers; the faults of all files are told together.
+/// Merges the layers; the errors of all files are reported together.
 fn variables(texts: &Texts) -> anyhow::Result<Variables> {
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     let mut read = |(file, text): &(String, String)| {
         env_file::parse(file, text).unwrap_or_else(|found| {
-            faults.extend(found);
+            errors.extend(found);
             BTreeMap::new()
         })
     };
@@ -79,8 +79,8 @@ fn variables(texts: &Texts) -> anyhow::Result<Variables> {
             variables: read(file),
         })
         .collect();
-    if !faults.is_empty() {
-        bail!("the variables cannot be read\n{}", faults.join("\n"));
+    if !errors.is_empty() {
+        bail!("the variables cannot be read\n{}", errors.join("\n"));
     }
     Ok(Variables::merge(&workspace, &global, &collections))
 }

@@ -1,4 +1,4 @@
-//! The payload of the step that is explained: one that somebody has, or one of made-up ids.
+//! The payload of the step that is explained: from a file, or an example.
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,10 +12,10 @@ const STEP_NUMBER: u32 = 100;
 /// Reads a payload: JSON, or its base64.
 ///
 /// # Errors
-/// What is wrong with it, without a piece of it.
+/// The error, without any part of the payload.
 pub(super) fn parse(file: &str, text: &str) -> anyhow::Result<EphemeralJobData> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // One road for both, whose errors hold nothing of the payload.
+    // One decoder for both, whose errors contain nothing of the payload.
     let encoded =
         if text.trim_start().starts_with('{') { STANDARD.encode(text) } else { text.trim().to_owned() };
     EphemeralJobData::decode(&encoded)
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_faulty_payload_is_told_without_a_piece_of_it() {
+    fn error_of_payload_hides_its_content() {
         for (text, expected) in [
             (JSON.replace("\"acme\"", "[\"hunter2\"]"), "expected"),
             (JSON.replace("hunter2\"", "hunter2"), "EOF"),

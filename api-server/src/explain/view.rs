@@ -1,4 +1,4 @@
-//! Writes a preview down for people or for programs.
+//! Prints a preview for users or for programs.
 
 use std::fmt::Write as _;
 
@@ -73,7 +73,7 @@ fn remarks(preview: &Preview, colours: bool) -> String {
     text
 }
 
-/// What decided a field, and why; what has a reason of ours goes by no name that anybody could set.
+/// What decided a field, and why; a field with a reason has no setting that could be named.
 fn origin_of(field: &Field) -> String {
     match field.reason {
         Some(reason) => format!("{}: {reason}", field.origin.source),

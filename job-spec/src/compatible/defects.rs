@@ -1,4 +1,4 @@
-//! What is wrong with every Job of the old system, and which settings it does not know.
+//! What is wrong with every Job of Terrakube 2.27, and which settings it does not know.
 
 use config_core::{SourceName, StepKind, Variables, keys, value::Delivery, workspace};
 use k8s_openapi::api::batch::v1::Job;
@@ -24,7 +24,7 @@ const ALWAYS: [(&str, &str); 7] = [
     ),
     (
         "spec.activeDeadlineSeconds",
-        "not set: nobody notices a pod that cannot start, and the job stays pending for up to 6 hours",
+        "not set: a pod that cannot start is not noticed, and the job stays pending for up to 6 hours",
     ),
     (
         "spec.ttlSecondsAfterFinished",
@@ -32,7 +32,7 @@ const ALWAYS: [(&str, &str); 7] = [
     ),
     (
         "spec.template.spec.terminationGracePeriodSeconds",
-        "not set: terraform is killed 30 seconds after it was told to stop, whether it has saved its state or not",
+        "not set: terraform is killed 30 seconds after it was asked to stop, whether it has saved its state or not",
     ),
     (
         "spec.template.spec.securityContext",
@@ -79,7 +79,7 @@ pub(super) fn of_construction(job: &Job, request: &Request<'_>) -> Vec<Defect> {
     }
     defects.push(Defect::new(
         keys::EPHEMERAL_JOB_DATA,
-        "the whole payload stands in the Job, credentials and sensitive variables too: whoever may read Jobs can read it",
+        "the whole payload stands in the Job, including credentials and sensitive variables: every user who may read Jobs can read it",
     ));
     let (bytes, longest) = (request.payload.encode().len(), longest_env_value(keys::EPHEMERAL_JOB_DATA));
     if bytes > longest {
@@ -96,21 +96,21 @@ pub(super) fn not_rendered(variables: &Variables, request: &Request<'_>) -> Vec<
     let family = variables.iter().filter(|(name, _)| name.starts_with(keys::EPHEMERAL_PREFIX));
     let unknown = family.filter(|(name, _)| !KNOWN.contains(name));
     let mut defects: Vec<Defect> = unknown
-        .map(|(name, _)| Defect::new(name, format!("not rendered by the old system: {}", why_not(name))))
+        .map(|(name, _)| Defect::new(name, format!("not rendered by Terrakube 2.27: {}", why_not(name))))
         .collect();
     let delivery = &request.settings.payload_delivery;
     if delivery.origin.source != SourceName::Default && delivery.value.iter().any(|way| way != Delivery::Env)
     {
         defects.push(Defect::new(
             delivery.origin.key.as_str(),
-            "not rendered by the old system: the payload always stands in the Job",
+            "not rendered by Terrakube 2.27: the payload always stands in the Job",
         ));
     }
     if request.access.is_some() {
         defects.extend([ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV].map(|name| {
             Defect::new(
                 name,
-                "not rendered by the old system: its executor finds its server by the entries of the Secret",
+                "not rendered by Terrakube 2.27: its executor finds its server by the entries of the Secret",
             )
         }));
     }
@@ -128,5 +128,5 @@ fn why_not(name: &str) -> String {
     if workspace::setting(name).is_some() {
         return "it has no such setting".to_owned();
     }
-    "a name that nobody knows is ignored without a word".to_owned()
+    "an unknown name is silently ignored".to_owned()
 }

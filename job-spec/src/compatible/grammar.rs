@@ -1,6 +1,6 @@
-//! The texts of the old system as it reads them: with the splitting of Java's `String.split`.
+//! The texts of Terrakube 2.27 as it reads them: with the splitting of Java's `String.split`.
 
-/// An item of a list, where the old system stops with an exception.
+/// An item of a list, where Terrakube 2.27 stops with an exception.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stop<'a>(pub(super) &'a str);
 
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_split_as_java_does() {
+    fn splits_text_like_java() {
         let cases: [(&str, &[&str]); 8] = [
             ("a=1;b=2", &["a=1", "b=2"]),
             ("a=1;", &["a=1"]),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_pairs_loses_what_follows_a_second_sign_and_stops_at_an_item_without_a_value() {
+    fn truncates_pairs_at_second_equals_sign_and_stops_at_missing_value() {
         let read = |text| {
             pairs(text)
                 .map(|pairs| pairs.iter().map(|pair| (pair.key, pair.value, pair.is_cut)).collect::<Vec<_>>())
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_toleration_exists_unless_it_says_otherwise() {
+    fn toleration_defaults_to_exists() {
         let toleration = |key, value, operator, effect, has_rest| {
             Ok(vec![OldToleration { key, value, operator, effect, has_rest }])
         };
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "[ab=:; ]{0,12}|.*") {
+        fn never_panics(text in "[ab=:; ]{0,12}|.*") {
             let _ = pairs(&text);
             let _ = tolerations(&text);
         }

@@ -1,10 +1,10 @@
-//! Who decides which field of a Job of the old system.
+//! The settings that decide the fields of a Job of Terrakube 2.27.
 
 use config_core::{Origin, SourceName, Variables, keys, workspace};
 
 use crate::planner::Request;
 
-/// Finds out who decided a field and, where nobody was asked, why it is so; `None` for a field that no such Job has.
+/// Returns the origin of a field and, if no setting decides it, the reason; `None` for a field that no such Job has.
 pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Option<&'static str>)> {
     let variables = &*request.variables;
     let last = path.last().copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The Job and its pod as the old system writes them, but for the Job's own metadata.
+//! The Job and its pod as Terrakube 2.27 writes them, but for the Job's own metadata.
 
 use config_core::{keys, kubernetes::Rule, platform, workspace};
 use k8s_openapi::api::{
@@ -81,7 +81,7 @@ fn config_map(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
         if path.is_some() {
             reader.push(
                 workspace::CONFIG_MAP_MOUNT_PATH.name(),
-                format!("without {} it is ignored without a word", workspace::CONFIG_MAP_NAME.name()),
+                format!("without {} it is silently ignored", workspace::CONFIG_MAP_NAME.name()),
             );
         }
         return None;
@@ -107,7 +107,7 @@ fn plugin_cache(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
         if claim.is_some() {
             reader.push(
                 workspace::PVC_CLAIM_NAME.name(),
-                format!("without {} it is ignored without a word", workspace::TF_PLUGIN_CACHE_DIR.name()),
+                format!("without {} it is silently ignored", workspace::TF_PLUGIN_CACHE_DIR.name()),
             );
         }
         return None;

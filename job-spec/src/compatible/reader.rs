@@ -1,4 +1,4 @@
-//! Reads the variables that the old system knows, and collects what it does wrong with their values.
+//! Reads the variables that Terrakube 2.27 knows, and collects the defects in their handling.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{
     grammar::{self, OldToleration, Pair, Stop},
 };
 
-const REFUSED_BY_CLUSTER: &str = "Kubernetes refuses the Job, and the user is not told why";
+const REFUSED_BY_CLUSTER: &str = "Kubernetes refuses the Job, and the user does not see why";
 
 /// Group of the volumes where the workspace names none.
 const GROUP: i64 = 1000;
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
                 "fsGroup" => security.fs_group = self.number(name, value).or(security.fs_group),
                 "runAsUser" => security.run_as_user = self.number(name, value).or(security.run_as_user),
                 "runAsNonRoot" => security.run_as_non_root = Some(self.boolean(name, value)),
-                _ => self.push(name, format!("{key:?} is ignored without a word")),
+                _ => self.push(name, format!("{key:?} is silently ignored")),
             }
         }
         security
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
             if key == "allowPrivilegeEscalation" {
                 security.allow_privilege_escalation = Some(self.boolean(name, value));
             } else {
-                self.push(name, format!("{key:?} is ignored without a word"));
+                self.push(name, format!("{key:?} is silently ignored"));
             }
         }
         security

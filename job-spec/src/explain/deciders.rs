@@ -1,5 +1,5 @@
-//! Who decides which field of a Job. Fields that one variable decides alone are in its descriptor; the tables here have all
-//! others.
+//! The settings that decide the fields of a Job. Fields that one variable decides alone are in its descriptor; the tables here
+//! have all others.
 //!
 //! A test holds the table against every golden and every arbitrary Job: each leaf has a decider.
 
@@ -13,13 +13,13 @@ use crate::{
     volumes::{self, SettingVolume},
 };
 
-/// Who decided a field, and why where nobody was asked.
+/// The origin of a field, and the reason if no setting decides it.
 pub(super) struct Decision {
     pub(super) origin: Origin,
     pub(super) reason: Option<&'static str>,
 }
 
-/// A way to find out who decided a field.
+/// How the origin of a field is found.
 #[derive(Clone, Copy)]
 enum Decider {
     /// The setting of this name, or its default.
@@ -48,7 +48,7 @@ use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, R
 
 const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
-/// Paths of fields and who decides them; the first match counts. `*` stands for one segment, `**` at the end for any
+/// Paths of fields and how their origins are found; the first match counts. `*` stands for one segment, `**` at the end for any
 /// number of them.
 type Table = &'static [(&'static str, Decider)];
 
@@ -61,7 +61,7 @@ const JOB: Table = &[
     ("metadata|labels|*", Label),
     (
         "metadata|annotations|ephemeral-agents.dev/spec-hash",
-        Always("tells this Job from another one of its name"),
+        Always("distinguishes this Job from another one with its name"),
     ),
     ("spec|backoffLimit", Always("a step runs once")),
     ("spec|podFailurePolicy|**", Always("the cluster writes down why the pod failed")),
@@ -123,7 +123,7 @@ const CONTAINER: Table = &[
 const OF_POD: [&str; 3] = ["spec", "template", "spec"];
 const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate::EXECUTOR_CONTAINER];
 
-/// Finds out who decided a field; `None` for a field that no Job of ours has.
+/// Returns the origin of a field; `None` for a field that no Job of an attempt has.
 pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
     if plan.patched.as_ref().is_some_and(|patched| patched.fields.contains(path)) {
         return Setting(workspace::POD_PATCH.name()).of(plan, path);
@@ -131,7 +131,7 @@ pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
     decider(path)?.of(plan, path)
 }
 
-/// Says in words who owns a field of a pod, if no patch may change it.
+/// Returns the reason why a patch may not change a field of a pod, if there is one.
 pub(crate) fn owner(path: &[Segment]) -> Option<String> {
     let set_by = |keys: &[&str]| Some(format!("{} sets it", keys.join(" or ")));
     match decider(path)? {

@@ -62,7 +62,7 @@ fn origins(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_field_names_the_setting_that_decided_it_or_its_default() {
+fn field_names_its_setting_or_default() {
     let origins = origins(&[
         ("EPHEMERAL_CONFIG_LABELS", "team=a"),
         ("EPHEMERAL_CONFIG_ANNOTATIONS", "a/b=c"),
@@ -161,13 +161,13 @@ fn a_field_names_the_setting_that_decided_it_or_its_default() {
 }
 
 #[test]
-fn a_limit_that_nobody_set_is_the_maximum_of_the_policy() {
+fn default_limit_is_maximum_of_policy() {
     let limit = "spec.template.spec.containers[executor].resources.limits.ephemeral-storage";
     assert_eq!(origins(&[])[limit], "policy default.maximum.ephemeral-storage");
 }
 
 #[test]
-fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
+fn preview_reports_refused_variables_and_leaves_them_out() {
     let preview = preview(
         Profile::Safe,
         &[
@@ -194,7 +194,7 @@ fn refused_variables_are_told_and_left_out_of_the_job_that_is_shown() {
 }
 
 #[test]
-fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
+fn preview_has_no_job_where_no_variable_is_at_fault() {
     let preview = with_planner("another", &[], |planner, variables, key, access| {
         planner.preview(Profile::Safe, variables, &payload(), key, access)
     });
@@ -203,7 +203,7 @@ fn there_is_no_job_to_show_where_the_fault_is_not_in_a_variable() {
 }
 
 #[test]
-fn no_secret_is_shown() {
+fn preview_hides_secrets() {
     for profile in [Profile::Safe, Profile::Compatible] {
         let preview = preview(profile, &[("EPHEMERAL_JOB_ENV_VARS", "TOKEN=t0ken")]);
         let shown = serde_json::to_string(&preview).unwrap();
@@ -216,7 +216,7 @@ fn no_secret_is_shown() {
 }
 
 #[test]
-fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
+fn preview_holds_warnings_beside_the_job() {
     let preview = preview(Profile::Safe, &[("PVC_CLAIM_NAME", "cache")]);
     let json: Value = serde_json::from_str(&serde_json::to_string(&preview).unwrap()).unwrap();
     assert_eq!(json["warnings"][0]["key"], "PVC_CLAIM_NAME");
@@ -227,7 +227,7 @@ fn warnings_of_variables_and_of_the_policy_stand_beside_the_job() {
 }
 
 #[test]
-fn what_the_old_system_writes_without_being_asked_has_a_reason() {
+fn compatible_fields_without_setting_have_a_reason() {
     let preview = preview(Profile::Compatible, &[]);
     let fields = preview.explanation.unwrap().fields;
     assert!(fields.iter().all(|field| field.reason != Some(UNKNOWN)), "{fields:#?}");
@@ -239,7 +239,7 @@ fn what_the_old_system_writes_without_being_asked_has_a_reason() {
 }
 
 #[test]
-fn fields_of_the_job_of_the_old_system_name_what_decided_them_there() {
+fn compatible_fields_name_their_origins() {
     let variables = [
         ("EPHEMERAL_CPU_LIMIT", "2"),
         ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),

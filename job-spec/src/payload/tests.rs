@@ -1,4 +1,4 @@
-//! Reading is tolerant, writing is exact, and no fault shows a piece of the payload.
+//! Decoding is tolerant, encoding is exact, and no error shows a part of the payload.
 
 use std::{error::Error as _, iter};
 
@@ -39,7 +39,7 @@ fn chain(error: &PayloadError) -> String {
 }
 
 #[test]
-fn a_plan_of_the_stock_server_is_read() {
+fn decodes_plan_payload_of_terrakube() {
     let data = decode_json(PLAN).unwrap();
     assert_eq!(data.step_type, StepType::TerraformPlan);
     assert_eq!(data.command_list, None);
@@ -64,7 +64,7 @@ fn a_plan_of_the_stock_server_is_read() {
 }
 
 #[test]
-fn an_apply_with_a_script_is_read() {
+fn decodes_apply_payload_with_script() {
     let data = decode_json(APPLY).unwrap();
     assert_eq!(data.step_type, StepType::TerraformApply);
     assert_eq!(
@@ -81,7 +81,7 @@ fn an_apply_with_a_script_is_read() {
 }
 
 #[test]
-fn custom_scripts_and_approvals_are_read_without_the_other_fields() {
+fn decodes_scripts_and_approvals_with_required_fields_only() {
     let data = decode_json(
         r#"{"type":"customScripts","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s","commandList":[
             {"runtime":"GROOVY","script":"terrakubeOutput << \"hello\"","priority":10,"before":false,"after":false,"verbose":false},
@@ -96,7 +96,7 @@ fn custom_scripts_and_approvals_are_read_without_the_other_fields() {
 }
 
 #[test]
-fn absent_and_null_fields_are_empty() {
+fn decodes_absent_and_null_fields_as_empty() {
     let nulls = SMALLEST.replace(
         '}',
         r#","terraformVersion":null,"source":null,"branch":null,"folder":null,"vcsType":null,"accessToken":null,
@@ -110,7 +110,7 @@ fn absent_and_null_fields_are_empty() {
 }
 
 #[test]
-fn every_field_is_written_nulls_included_on_one_line() {
+fn encodes_every_field_on_one_line() {
     let text = decode_json(SMALLEST).unwrap().encode();
     assert!(!text.contains(char::is_whitespace));
     assert_eq!(text.len() % 4, 0, "padded");
@@ -123,7 +123,7 @@ fn every_field_is_written_nulls_included_on_one_line() {
 
 /// A stock executor refuses fields that it does not know, so no field may be added without a thought.
 #[test]
-fn no_field_is_written_that_a_stock_executor_does_not_know() {
+fn encodes_only_fields_known_to_terrakube() {
     let known = [
         "commandList",
         "type",
@@ -179,7 +179,7 @@ fn wrapped_base64_is_read_and_other_alphabets_are_refused() {
 }
 
 #[test]
-fn a_fault_says_where_and_what_was_expected_and_never_shows_the_payload() {
+fn error_names_position_and_hides_payload() {
     let cases = [
         ("{", "EOF while parsing an object at line 1 column 1"),
         ("[]", "expected struct EphemeralJobData"),
@@ -205,14 +205,14 @@ fn a_fault_says_where_and_what_was_expected_and_never_shows_the_payload() {
 }
 
 #[test]
-fn debug_shows_names_and_neither_values_nor_credentials() {
+fn debug_of_payload_hides_values_and_credentials() {
     let text = format!("{:?}", decode_json(PLAN).unwrap());
     assert!(text.contains("region") && text.contains("TF_IN_AUTOMATION"), "{text}");
     assert!(!text.contains("gho_example") && !text.contains("eu-central-1"), "{text}");
 }
 
 #[test]
-fn only_steps_that_cannot_change_infrastructure_say_so() {
+fn step_types_report_whether_they_change_infrastructure() {
     let changing: Vec<StepType> =
         StepType::ALL.into_iter().filter(|step| step.changes_infrastructure()).collect();
     assert_eq!(changing, [StepType::TerraformApply, StepType::TerraformDestroy, StepType::CustomScripts]);

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dollar_sign_is_doubled_so_that_kubernetes_expands_nothing() {
+    fn escapes_dollar_signs_in_values() {
         let access = AttemptAccess::new("http://a/$(HOME)", "a$$b$");
         let variables = "A=$(EphemeralJobData)$".parse().unwrap();
         let payload = PlannedPayload { delivery: Delivery::Env, data: "e30=".to_owned() };

@@ -1,4 +1,4 @@
-//! The pod: where it runs, as whom, and what it tolerates.
+//! The pod: scheduling, user and group IDs, tolerations.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Whether all containers of a finished pod together stay below the operator's maximum.
 //!
-//! What the workspace's own variables ask for is judged before ([`Rules::limit`]); here it is about containers that
-//! were added, and about resources that came some other way.
+//! The resources of the executor itself are checked before ([`Rules::limit`]); this module checks added containers and
+//! resources that were set in another way.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity as Amount,
 };
 
-use super::culprit::{Culprit, culprit};
+use super::attribution::{Attribution, attribution};
 
 /// Checks a finished pod.
 pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: &mut Vec<Problem>) {
     for (resource, maximum) in rules.maximum() {
         of_the_pod_itself(spec, *resource, maximum, origins, problems);
-        let origin = match culprit(origins, &set_by(*resource)) {
-            // The operator's own.
-            Culprit::Operator(_) => continue,
-            Culprit::Other(origin) => origin,
-            Culprit::Unknown => maximum.origin.clone(),
+        let origin = match attribution(origins, &set_by(*resource)) {
+            // Set by the operator.
+            Attribution::Operator(_) => continue,
+            Attribution::Other(origin) => origin,
+            Attribution::Unknown => maximum.origin.clone(),
         };
         for path in without_limit(spec, *resource) {
             let field = format!("{path}.resources.limits.{}", resource.as_str());
@@ -50,7 +50,7 @@ fn of_the_pod_itself(
     problems: &mut Vec<Problem>,
 ) {
     let Some(ResourceRequirements { claims: _, limits, requests }) = &spec.resources else { return };
-    let Culprit::Other(origin) = culprit(origins, &[workspace::POD_PATCH.name()]) else { return };
+    let Attribution::Other(origin) = attribution(origins, &[workspace::POD_PATCH.name()]) else { return };
     for (list, amounts) in [("limits", limits), ("requests", requests)] {
         let Some(amount) = amount(amounts.as_ref(), resource) else { continue };
         if amount.nanos() > maximum.value.nanos() {
@@ -62,7 +62,7 @@ fn of_the_pod_itself(
 }
 
 /// The variables by which a container comes to a limit. Those that add containers come first: what the executor itself asks
-/// for was judged before.
+/// for was checked before.
 const fn set_by(resource: ResourceName) -> [&'static str; 3] {
     let of_executor = match resource {
         ResourceName::Cpu => workspace::CPU_LIMIT.name(),
@@ -107,7 +107,7 @@ fn amount(amounts: Option<&BTreeMap<String, Amount>>, resource: ResourceName) ->
     amounts?.get(resource.as_str())?.0.parse().ok()
 }
 
-/// Writes an amount in thousandths where it is no whole number, as people write those of processors.
+/// Prints an amount, in thousandths if it is not a whole number, as is usual for processors.
 fn shown(nanos: u128) -> String {
     const NANOS: u128 = 1_000_000_000;
     if nanos.is_multiple_of(NANOS) {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_at_one_time_is_summed() {
+    fn sums_containers_that_run_at_one_time() {
         let over = "policy default.maximum.cpu: found \"2001m\", expected at most 2 of cpu for all containers that run at \
                     one time, by policy default.maximum.cpu";
         let over_whole = over.replace("2001m", "3");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_container_needs_a_limit() {
+    fn requires_limit_for_every_container() {
         assert_eq!(
             messages(vec![container("executor", Some("1"), None)], vec![container("git", None, None)], &[]),
             [
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_operator_can_have_set_is_left_in_peace() {
+    fn exempts_fields_of_settings_file() {
         let containers = || vec![container("executor", Some("8"), None)];
         assert!(
             messages(containers(), vec![], &[(workspace::CPU_LIMIT.name(), SourceName::SettingsFile)])
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_patch_asks_for_the_whole_pod_is_held_against_the_maximum_too() {
+    fn maximum_applies_to_pod_level_resources_of_patch() {
         let messages = |source| {
             let rules = Policy::parse("[default.maximum]\ncpu = '2'\n").unwrap().rules_for(&[]);
             let spec = serde_json::from_value(serde_json::json!({
@@ -212,7 +212,7 @@ mod tests {
                 "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "2001m", "memory": "1Ti"}},
             }));
             let key = workspace::POD_PATCH.name();
-            // What the operator says of the executor does not excuse the workspace's patch.
+            // A limit in the settings file does not exempt the workspace's patch.
             let origins = [(key, source), (workspace::CPU_LIMIT.name(), SourceName::SettingsFile)];
             let origins = origins.map(|(key, source)| (key, Origin::new(source, key))).into_iter().collect();
             let mut problems = Vec::new();

@@ -1,15 +1,15 @@
 //! Whether a finished pod meets a level of the Pod Security Standards.
 //!
 //! The controls are those of <https://kubernetes.io/docs/concepts/security/pod-security-standards/>, for pods that run on
-//! Linux. Only the pod is looked at, not what it was made from: so whatever ways there are to shape a pod, none leads
-//! around the level. Who set a field is guessed afterwards, for the words of the problem.
+//! Linux. Only the finished pod is checked, so no way of shaping a pod
+//! avoids the level. A field is attributed to a variable afterwards, for the error message.
 
 use std::fmt::Display;
 
 use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, workspace};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
-use super::culprit::{Culprit, culprit};
+use super::attribution::{Attribution, attribution};
 use crate::plan::PatchedPod;
 
 mod containers;
@@ -41,8 +41,8 @@ pub(super) fn violations(template: &PodTemplateSpec, level: PodSecurityLevel) ->
     findings.violations
 }
 
-/// Refuses what the operator's rules do not permit. What only the operator's own settings file can have set is warned of
-/// instead: the operator wrote both.
+/// Refuses what the operator's rules do not permit. A field that only the settings file can have set causes a warning
+/// instead, because the operator wrote both.
 pub(super) fn check(
     template: &PodTemplateSpec,
     rules: &Rules,
@@ -55,17 +55,17 @@ pub(super) fn check(
     for violation in violations(template, rule.value) {
         let Violation { control, level, field, found, permitted } = violation;
         let wish = format!("{field} to be {permitted} ({control}, Pod Security level {level})");
-        match culprit(origins, &set_by(patched, &field)) {
-            Culprit::Operator(origin) => warnings.push(Warning {
+        match attribution(origins, &set_by(patched, &field)) {
+            Attribution::Operator(origin) => warnings.push(Warning {
                 origin,
                 found,
                 meaning: format!("although {} wants {wish}", rule.origin),
                 hint: "the settings file and the policy contradict each other".to_owned(),
             }),
-            Culprit::Other(origin) => {
+            Attribution::Other(origin) => {
                 problems.push(Problem::new(origin, format!("{wish}, by {}", rule.origin)).with_found(&found));
             }
-            Culprit::Unknown => problems.push(Problem::new(rule.origin.clone(), wish).with_found(&found)),
+            Attribution::Unknown => problems.push(Problem::new(rule.origin.clone(), wish).with_found(&found)),
         }
     }
     warnings

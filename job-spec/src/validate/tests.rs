@@ -1,4 +1,4 @@
-//! What is refused, with which words, and that all of it is reported together.
+//! What is refused, with which message, and that all problems are reported together.
 
 use std::borrow::Cow;
 
@@ -64,7 +64,7 @@ fn payload() -> EphemeralJobData {
 }
 
 #[test]
-fn a_plain_request_is_planned() {
+fn plans_minimal_request() {
     let plan = Request::default().validate().unwrap();
     assert_eq!(plan.name().as_str(), "job-42-100-3");
     assert_eq!(plan.namespace().as_str(), "terrakube");
@@ -72,7 +72,7 @@ fn a_plain_request_is_planned() {
 }
 
 #[test]
-fn a_payload_of_another_attempt_is_refused() {
+fn rejects_payload_of_another_attempt() {
     let mut request = Request::default();
     request.payload.workspace_id = "ws-other".to_owned();
     request.payload.job_id = "43".to_owned();
@@ -86,7 +86,7 @@ fn a_payload_of_another_attempt_is_refused() {
 }
 
 #[test]
-fn ids_must_be_fit_for_labels() {
+fn rejects_ids_that_are_not_label_values() {
     let mut request = Request::default();
     request.key.organization = Organization::new("org 7", "acme");
     request.payload.organization_id = "org 7".to_owned();
@@ -98,7 +98,7 @@ fn ids_must_be_fit_for_labels() {
 }
 
 #[test]
-fn the_access_must_be_usable_and_its_token_is_never_shown() {
+fn validates_access_and_hides_token() {
     let with = |url: &str, token: &str| Request {
         access: Some(AttemptAccess::new(url, token)),
         ..Request::default()
@@ -132,7 +132,7 @@ fn the_access_must_be_usable_and_its_token_is_never_shown() {
 }
 
 #[test]
-fn a_workspace_cannot_set_our_own_annotations() {
+fn rejects_reserved_annotations() {
     let annotations = "ephemeral-agents.dev/spec-hash=x;team=a";
     let overrides = overrides(&[("EPHEMERAL_CONFIG_ANNOTATIONS", annotations)]);
     assert_eq!(
@@ -145,7 +145,7 @@ fn a_workspace_cannot_set_our_own_annotations() {
 }
 
 #[test]
-fn node_selector_and_image_of_the_workspace_replace_those_of_the_platform() {
+fn workspace_node_selector_and_image_replace_platform_values() {
     let env = |key: &str| Origin::new(SourceName::Environment, key);
     let mut request = Request::default();
     let ssd = Sourced::new("ssd".parse().unwrap(), env("x"));
@@ -168,7 +168,7 @@ pub(super) fn overrides(variables: &[(&str, &str)]) -> WorkspaceOverrides {
 }
 
 #[test]
-fn a_config_map_may_not_hide_the_folder_of_temporary_files() {
+fn rejects_config_map_at_temporary_folder() {
     let with_map_at = |path: &str| {
         let overrides = overrides(&[
             ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "readOnlyRootFilesystem=true"),
@@ -192,7 +192,7 @@ fn a_config_map_may_not_hide_the_folder_of_temporary_files() {
 }
 
 #[test]
-fn a_workspace_cannot_set_the_labels_by_which_attempts_are_found() {
+fn rejects_reserved_labels() {
     let reserved = [
         "app.kubernetes.io/managed-by",
         "attempt",
@@ -223,7 +223,7 @@ fn a_workspace_cannot_set_the_labels_by_which_attempts_are_found() {
 }
 
 #[test]
-fn a_workspace_cannot_set_the_inputs_of_the_executor_nor_a_variable_that_is_too_long() {
+fn rejects_reserved_and_too_long_environment_variables() {
     let messages = |variables: &str| {
         let overrides = overrides(&[("EPHEMERAL_JOB_ENV_VARS", variables)]);
         Request { overrides, ..Request::default() }.validate().err().map(|problems| problems.to_string())
@@ -246,7 +246,7 @@ fn a_workspace_cannot_set_the_inputs_of_the_executor_nor_a_variable_that_is_too_
 }
 
 #[test]
-fn a_workspace_cannot_set_our_own_annotations_on_the_pod() {
+fn rejects_reserved_pod_annotations() {
     let overrides = overrides(&[("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "ephemeral-agents.dev/spec-hash=x")]);
     assert_eq!(
         Request { overrides, ..Request::default() }.messages(),
@@ -258,7 +258,7 @@ fn a_workspace_cannot_set_our_own_annotations_on_the_pod() {
 }
 
 #[test]
-fn a_plugin_cache_and_a_config_map_need_places_of_their_own() {
+fn rejects_overlapping_plugin_cache_and_config_map() {
     let with = |cache: &str, map: &str| {
         let overrides = overrides(&[
             ("TF_PLUGIN_CACHE_DIR", cache),
@@ -289,7 +289,7 @@ fn a_plugin_cache_and_a_config_map_need_places_of_their_own() {
 }
 
 #[test]
-fn a_folder_is_mounted_before_what_is_inside_it() {
+fn mounts_folder_before_its_contents() {
     let overrides = overrides(&[
         ("TF_PLUGIN_CACHE_DIR", "/tmp/cache"),
         ("PVC_CLAIM_NAME", "cache"),
@@ -303,7 +303,7 @@ fn a_folder_is_mounted_before_what_is_inside_it() {
 }
 
 #[test]
-fn debug_of_a_plan_shows_no_payload() {
+fn debug_of_plan_hides_payload() {
     let mut request = Request::default();
     request.payload.access_token = Some("hunter2".to_owned());
     let encoded = request.payload.encode();
@@ -312,7 +312,7 @@ fn debug_of_a_plan_shows_no_payload() {
 }
 
 #[test]
-fn what_the_operator_contradicts_is_planned_with_a_warning() {
+fn plans_contradiction_of_operator_with_warning() {
     let file = "[variables]\nEPHEMERAL_CONFIG_POD_SECURITY_CONTEXT = 'runAsUser=0;runAsNonRoot=false'\n";
     let file = SettingsFile::parse(file).unwrap();
     let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
@@ -324,7 +324,7 @@ fn what_the_operator_contradicts_is_planned_with_a_warning() {
 }
 
 #[test]
-fn what_settings_and_overrides_let_pass_is_planned() {
+fn plans_valid_settings_and_overrides() {
     let env: EnvSnapshot = [(
         "JAVA_TOOL_OPTIONS",
         "-Dorg.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux -DExecutorEphemeralNamespace=runs",

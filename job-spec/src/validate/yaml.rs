@@ -1,6 +1,6 @@
-//! Variables whose value is YAML: from plain data to types of Kubernetes, and the rules that the types cannot say.
+//! Variables whose value is YAML: from plain data to Kubernetes types, and the rules that the types cannot express.
 //!
-//! Each problem names the path of the field. Values of fields are shown only where they cannot be secrets.
+//! Each problem names the path of the field. Values of fields are shown only if they cannot be secrets.
 
 use std::collections::BTreeSet;
 
@@ -19,22 +19,22 @@ mod secrets;
 mod strict;
 mod volumes;
 
-/// Longest path that is shown, in characters; of a longer one the end is.
+/// Longest path that is shown, in characters; a longer one is shortened at its start.
 const LONGEST_PATH: usize = 160;
 
-/// What is wrong with the value of one variable.
-struct Faults {
+/// The errors in the value of one variable, by field.
+struct FieldErrors {
     key: &'static str,
     origin: Origin,
     problems: Vec<Problem>,
 }
 
-impl Faults {
+impl FieldErrors {
     const fn new(key: &'static str, origin: Origin) -> Self {
         Self { key, origin, problems: Vec::new() }
     }
 
-    /// Adds what was found at a path, in words or as it is, and what was expected there.
+    /// Adds an error: the path, what was found there, and what was expected.
     fn push(&mut self, path: &str, found: &str, expected: impl Into<String>) {
         let path = shortened(path);
         let found = if found.is_empty() { path } else { format!("{path}: {found}") };
@@ -48,7 +48,7 @@ impl Faults {
         }
     }
 
-    /// Tells whether it is about a setting, by whatever name of it the value was found.
+    /// Returns whether the value is that of a setting.
     fn is_of(&self, key: &str) -> bool {
         self.key == key
     }
@@ -61,7 +61,7 @@ impl Faults {
 }
 
 impl Checks<'_> {
-    /// Checks the parts of a pod beside which `planned` holds the volumes of other settings.
+    /// Validates the parts of the pod that are YAML; `planned` holds the volumes of other settings.
     pub(super) fn parts(&mut self, overrides: &WorkspaceOverrides, planned: &[SettingVolume]) -> PodParts {
         let get = |variable| overrides.get(variable);
         let volumes = get(&workspace::VOLUMES).map(|yaml| self.extra_volumes(yaml)).unwrap_or_default();
@@ -87,16 +87,16 @@ impl Checks<'_> {
         }
     }
 
-    /// Lets a check of one variable run, and takes its problems.
-    fn of_variable<T>(&mut self, key: &'static str, check: impl FnOnce(&mut Faults) -> T) -> T {
-        let mut faults = Faults::new(key, self.origin(key));
-        let result = check(&mut faults);
-        self.problems.append(&mut faults.problems);
+    /// Runs a check of one variable and collects its problems.
+    fn of_variable<T>(&mut self, key: &'static str, check: impl FnOnce(&mut FieldErrors) -> T) -> T {
+        let mut errors = FieldErrors::new(key, self.origin(key));
+        let result = check(&mut errors);
+        self.problems.append(&mut errors.problems);
         result
     }
 }
 
-/// A long text is not the name that it should be, and might be anything.
+/// Hides a long text: it is not the name that it should be, and may be a secret.
 fn shown(text: &str) -> &str {
     match text.len() {
         0 => "empty text",

@@ -1,4 +1,4 @@
-//! Which layer wins, and what is told of faults.
+//! Which layer wins, and what is told of errors.
 
 use config_core::{EnvSnapshot, SettingsFile, SourceName};
 use job_spec::Field;
@@ -24,7 +24,7 @@ fn field(preview: &Preview, path: &str) -> Field {
 }
 
 #[test]
-fn the_workspace_wins_over_global_variables_these_over_collections_and_all_over_the_settings_file() {
+fn workspace_variables_win_over_global_collection_and_settings_file() {
     let texts = Texts {
         workspace: Some(file("w.env", "EPHEMERAL_CPU_LIMIT=1")),
         global: Some(file("g.yaml", "{EPHEMERAL_CPU_LIMIT: 2, EPHEMERAL_CPU_REQUEST: 500m}")),
@@ -61,7 +61,7 @@ fn the_workspace_wins_over_global_variables_these_over_collections_and_all_over_
 }
 
 #[test]
-fn the_payload_says_which_kind_of_step_and_which_organization() {
+fn payload_determines_kind_of_step_and_organization() {
     let payload =
         r#"{"type":"terraformApply","organizationId":"acme","workspaceId":"net","jobId":"42","stepId":"1"}"#;
     let texts = Texts {
@@ -80,7 +80,7 @@ fn the_payload_says_which_kind_of_step_and_which_organization() {
 }
 
 #[test]
-fn the_made_up_payload_holds_the_variables_so_that_its_size_is_judged() {
+fn example_payload_holds_variables_and_is_checked_for_size() {
     let texts =
         |value: &str| Texts { workspace: Some(file("w.env", &format!("A={value}"))), ..Texts::default() };
     assert_eq!(inputs(texts("1")).payload.environment_variables["A"], "1");
@@ -90,7 +90,7 @@ fn the_made_up_payload_holds_the_variables_so_that_its_size_is_judged() {
 }
 
 #[test]
-fn faults_of_all_files_are_told_together() {
+fn reports_errors_of_all_files_together() {
     let texts = Texts {
         workspace: Some(file("w.env", "hunter2")),
         global: Some(file("g.json", "[]")),

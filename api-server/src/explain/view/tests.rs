@@ -1,4 +1,4 @@
-//! What people and programs are shown.
+//! The output for users and for programs.
 
 use config_core::{EphemeralSettings, Policy};
 use job_spec::Profile;
@@ -29,7 +29,7 @@ const VARIABLES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn yaml_says_beside_each_field_what_decided_it_and_is_still_the_job() {
+fn yaml_comments_each_field_and_still_parses_as_the_job() {
     let preview = preview(Profile::Safe, VARIABLES);
     let yaml = shown(Format::Yaml, &preview).out;
     let read_back: Job = serde_saphyr::from_str(&yaml).unwrap();
@@ -50,7 +50,7 @@ fn yaml_says_beside_each_field_what_decided_it_and_is_still_the_job() {
 }
 
 #[test]
-fn the_job_of_the_old_system_is_written_with_its_defects_beside_it() {
+fn prints_compatible_job_with_its_defects() {
     let preview = preview(Profile::Compatible, &[("EPHEMERAL_CONFIG_MAP_NAME", "extra")]);
     let Shown { out, err } = shown(Format::Yaml, &preview);
     let read_back: Job = serde_saphyr::from_str(&out).unwrap();
@@ -64,7 +64,7 @@ fn the_job_of_the_old_system_is_written_with_its_defects_beside_it() {
 }
 
 #[test]
-fn colours_change_nothing_but_the_looks() {
+fn colours_do_not_change_text() {
     let preview = preview(Profile::Safe, &[("EPHEMERAL_CONFIG_TOLERATIONS", "a:X"), ("PVC_CLAIM_NAME", "a")]);
     for format in [Format::Yaml, Format::Table] {
         let plain = shown(format, &preview);
@@ -83,7 +83,7 @@ fn without_colours(text: &str) -> String {
 }
 
 #[test]
-fn json_holds_all_of_it_and_nothing_stands_beside_it() {
+fn json_holds_the_whole_preview() {
     let preview = preview(Profile::Safe, &[("EPHEMERAL_CPU_LIMTI", "1"), ("PVC_CLAIM_NAME", "cache")]);
     let Shown { out, err } = shown(Format::Json, &preview);
     assert_eq!(err, "");
@@ -101,7 +101,7 @@ fn json_holds_all_of_it_and_nothing_stands_beside_it() {
 }
 
 #[test]
-fn a_table_has_a_line_for_each_field() {
+fn table_has_one_row_per_field() {
     let preview = preview(Profile::Safe, &[("EPHEMERAL_CPU_LIMIT", "2")]);
     let table = shown(Format::Table, &preview).out;
     let row = table.lines().find(|line| line.contains("limits.cpu")).unwrap();
@@ -118,23 +118,23 @@ fn a_table_has_a_line_for_each_field() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_what_becomes_of_it() {
-    let told = |variables: &[(&str, &str)]| shown(Format::Yaml, &preview(Profile::Safe, variables));
-    assert_eq!(told(&[]).err, "");
+fn prints_refused_variables_and_their_effect() {
+    let printed = |variables: &[(&str, &str)]| shown(Format::Yaml, &preview(Profile::Safe, variables));
+    assert_eq!(printed(&[]).err, "");
     assert_eq!(
-        told(&[("EPHEMERAL_CPU_LIMTI", "1")]).err,
+        printed(&[("EPHEMERAL_CPU_LIMTI", "1")]).err,
         "refused: workspace variable EPHEMERAL_CPU_LIMTI: expected the name of a known setting; did you mean \
          \"EPHEMERAL_CPU_LIMIT\"?\n\
          refused: nothing would be created; what is shown is made without these variables\n"
     );
     let too_large = "x".repeat(60_000);
-    let Shown { out, err } = told(&[("A", &too_large), ("B", &too_large)]);
+    let Shown { out, err } = printed(&[("A", &too_large), ("B", &too_large)]);
     assert_eq!(out, "");
     assert!(err.ends_with("refused: there is no Kubernetes Job to show\n"), "{err}");
 }
 
 #[test]
-fn no_secret_is_shown_in_any_form() {
+fn hides_secrets_in_every_format() {
     for profile in [Profile::Safe, Profile::Compatible] {
         let preview = preview(profile, &[VARIABLES, &[("AWS_SECRET", "correct horse")]].concat());
         for format in [Format::Yaml, Format::Json, Format::Table] {
@@ -150,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn yaml_of_any_text_is_still_the_job(text in "[^;\0]{0,200}|[ #:\n'\"|>-]{0,20}") {
+    fn yaml_of_any_text_still_parses_as_the_job(text in "[^;\0]{0,200}|[ #:\n'\"|>-]{0,20}") {
         let preview = preview(Profile::Safe, &[("EPHEMERAL_CONFIG_ANNOTATIONS", &format!("note={text}"))]);
         let read_back: Job = serde_saphyr::from_str(&shown(Format::Yaml, &preview).out).unwrap();
         prop_assert_eq!(Some(read_back), preview.explanation.map(|explanation| explanation.job));

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, Volume};
 
 use super::Findings;
 
-/// How Kubernetes before 1.30 was told the `AppArmor` profile of a container; it still looks there.
+/// The annotation for the `AppArmor` profile of a container before Kubernetes 1.30, which is still evaluated.
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Parameters of the kernel that a pod has for itself.

@@ -1,4 +1,4 @@
-//! Each control with a value that breaks it and the level from which on it counts; the words of a real server beside ours.
+//! Each control with a value that violates it and the lowest level that has it, compared with the messages of a real server.
 
 use config_core::{Origin, Policy, SourceName};
 use serde_json::{Value, json};
@@ -32,12 +32,12 @@ fn fields(template: &Value, level: PodSecurityLevel) -> Vec<String> {
 }
 
 #[test]
-fn a_conforming_pod_breaks_no_control() {
+fn accepts_conforming_pod() {
     assert_eq!(fields(&conforming(), PodSecurityLevel::Restricted), [""; 0]);
 }
 
 #[test]
-fn a_pod_that_says_nothing_breaks_what_a_real_server_says_it_breaks() {
+fn empty_pod_violates_same_controls_as_on_real_server() {
     // That server said of this pod: allowPrivilegeEscalation != false, unrestricted capabilities (must set
     // capabilities.drop=["ALL"]), runAsNonRoot != true (pod or container), seccompProfile (pod or container).
     let template = json!({"spec": {"containers": [{"name": "executor", "image": "localhost/busybox:1"}]}});
@@ -74,7 +74,7 @@ fn with(path: &str, value: &Value) -> Value {
     template
 }
 
-/// Refused by both levels, and by that name; whoever is privileged may do it.
+/// Asserts that both levels refuse a value, by that field, and that level privileged permits it.
 #[track_caller]
 fn breaks_baseline(path: &str, value: &Value, field: &str) {
     let field = field.replace("own.", "spec.containers[executor].");
@@ -86,7 +86,7 @@ fn breaks_baseline(path: &str, value: &Value, field: &str) {
 }
 
 #[test]
-fn every_control_of_baseline_on_pods_is_checked() {
+fn checks_every_baseline_control_of_pods() {
     for (path, value, field) in [
         ("spec/hostNetwork", json!(true), "spec.hostNetwork"),
         ("spec/hostPID", json!(true), "spec.hostPID"),
@@ -138,7 +138,7 @@ fn every_control_of_baseline_on_pods_is_checked() {
 }
 
 #[test]
-fn every_control_of_baseline_on_containers_is_checked() {
+fn checks_every_baseline_control_of_containers() {
     let own = "spec/containers/0";
     for (path, value, field) in [
         (&format!("{own}/securityContext/privileged"), json!(true), "own.securityContext.privileged"),
@@ -200,7 +200,7 @@ fn every_control_of_baseline_on_containers_is_checked() {
 }
 
 #[test]
-fn every_control_of_restricted_is_checked() {
+fn checks_every_restricted_control() {
     let own = "spec/containers/0/securityContext";
     for (path, value, field) in [
         ("spec/volumes", json!([{"name": "v", "nfs": {"path": "/", "server": "s"}}]), "spec.volumes[v]"),
@@ -223,7 +223,7 @@ fn every_control_of_restricted_is_checked() {
 }
 
 #[test]
-fn what_the_levels_permit_is_permitted() {
+fn accepts_values_that_levels_permit() {
     let own = "spec/containers/0";
     for (path, value) in [
         ("spec/hostNetwork", json!(false)),
@@ -254,7 +254,7 @@ fn what_the_levels_permit_is_permitted() {
 }
 
 #[test]
-fn init_containers_are_judged_like_the_others_and_what_a_pod_does_not_say_is_said_once() {
+fn checks_init_containers_and_reports_missing_pod_fields_once() {
     let mut template = conforming();
     template["spec"]["securityContext"] = json!({});
     template["spec"]["initContainers"] = json!([{"name": "git"}]);
@@ -286,7 +286,7 @@ fn check_root(source: Option<SourceName>) -> (Vec<String>, Vec<String>) {
 }
 
 #[test]
-fn a_workspace_is_refused_by_name_and_the_operator_is_warned() {
+fn refuses_workspace_by_variable_and_warns_operator() {
     let none: Vec<String> = Vec::new();
     assert_eq!(
         check_root(Some(SourceName::Workspace)),

@@ -27,7 +27,7 @@ fn request(delivery: &str, encoded: usize, access: bool) -> Request {
 const LONGEST: usize = 131_052;
 
 #[test]
-fn the_first_way_that_can_carry_the_payload_is_taken() {
+fn chooses_first_possible_delivery() {
     assert_eq!(longest_env_value("EphemeralJobData"), 131_054);
     for (deliveries, encoded, access, expected) in [
         ("env", LONGEST, false, Delivery::Env),
@@ -49,7 +49,7 @@ fn the_first_way_that_can_carry_the_payload_is_taken() {
 }
 
 #[test]
-fn a_payload_that_no_allowed_way_can_carry_is_refused_with_the_numbers() {
+fn rejects_payload_too_large_for_every_delivery() {
     let message = |deliveries, access| request(deliveries, LONGEST + 4, access).messages();
     let refused = "job request EphemeralJobData: found \"131056 bytes\", expected at most 131054 bytes, which is all that \
                    Linux takes in one environment variable; shorten scripts and variables of the workspace";
@@ -65,7 +65,7 @@ fn a_payload_that_no_allowed_way_can_carry_is_refused_with_the_numbers() {
 }
 
 #[test]
-fn nothing_can_be_claimed_without_an_api_server() {
+fn rejects_claim_delivery_without_access() {
     assert_eq!(
         request("claim", 4000, false).messages(),
         [
@@ -76,7 +76,7 @@ fn nothing_can_be_claimed_without_an_api_server() {
 }
 
 #[test]
-fn two_payloads_make_two_different_jobs_also_where_only_the_secret_differs() {
+fn spec_hash_covers_payload_in_secret() {
     let hash = |encoded| {
         let plan = request("secret", encoded, false).validate().unwrap();
         plan.job().metadata.annotations.unwrap()[crate::labels::SPEC_HASH].clone()

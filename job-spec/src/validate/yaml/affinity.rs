@@ -11,7 +11,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 
-use super::{Checks, Faults, strict};
+use super::{Checks, FieldErrors, strict};
 use crate::labels;
 
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
@@ -19,25 +19,25 @@ const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 impl Checks<'_> {
     pub(super) fn affinity(&mut self, yaml: &Yaml) -> Option<Affinity> {
-        self.of_variable(workspace::AFFINITY.name(), |faults| {
-            let affinity: Affinity = strict::object(faults, "", yaml.value())?;
-            check_affinity(faults, &affinity);
+        self.of_variable(workspace::AFFINITY.name(), |errors| {
+            let affinity: Affinity = strict::object(errors, "", yaml.value())?;
+            check_affinity(errors, &affinity);
             Some(affinity)
         })
     }
 
     pub(super) fn topology_spread(&mut self, yaml: &Yaml) -> Vec<TopologySpreadConstraint> {
-        self.of_variable(workspace::TOPOLOGY_SPREAD.name(), |faults| {
-            let mut list: Vec<(usize, TopologySpreadConstraint)> = strict::list(faults, yaml.value());
+        self.of_variable(workspace::TOPOLOGY_SPREAD.name(), |errors| {
+            let mut list: Vec<(usize, TopologySpreadConstraint)> = strict::list(errors, yaml.value());
             for (at, (index, constraint)) in list.iter().enumerate() {
-                check_constraint(faults, &format!("[{index}]"), constraint);
+                check_constraint(errors, &format!("[{index}]"), constraint);
                 let same = |(_, other): &&(usize, TopologySpreadConstraint)| {
                     other.topology_key == constraint.topology_key
                         && other.when_unsatisfiable == constraint.when_unsatisfiable
                 };
                 if let Some((first, _)) = list[..at].iter().find(same) {
                     let expected = format!("another topologyKey or whenUnsatisfiable than [{first}] has");
-                    faults.push(&format!("[{index}]"), "", expected);
+                    errors.push(&format!("[{index}]"), "", expected);
                 }
             }
             for (_, constraint) in &mut list {
@@ -53,69 +53,69 @@ fn all_executors() -> LabelSelector {
     LabelSelector { match_expressions: None, match_labels: Some([label].into()) }
 }
 
-fn check_affinity(faults: &mut Faults, affinity: &Affinity) {
+fn check_affinity(errors: &mut FieldErrors, affinity: &Affinity) {
     let Affinity { node_affinity, pod_affinity, pod_anti_affinity } = affinity;
     if let Some(of_nodes) = node_affinity {
         if let Some(selector) = &of_nodes.required_during_scheduling_ignored_during_execution {
             let path = format!("nodeAffinity.{REQUIRED}.nodeSelectorTerms");
             if selector.node_selector_terms.is_empty() {
-                faults.push(&path, "an empty list", "at least one term; without terms no node is chosen");
+                errors.push(&path, "an empty list", "at least one term; without terms no node is chosen");
             }
             for (index, term) in selector.node_selector_terms.iter().enumerate() {
-                check_node_term(faults, &format!("{path}[{index}]"), term);
+                check_node_term(errors, &format!("{path}[{index}]"), term);
             }
         }
         let preferred = of_nodes.preferred_during_scheduling_ignored_during_execution.iter().flatten();
         for (index, term) in preferred.enumerate() {
             let path = format!("nodeAffinity.{PREFERRED}[{index}]");
-            check_weight(faults, &path, term.weight);
-            check_node_term(faults, &format!("{path}.preference"), &term.preference);
+            check_weight(errors, &path, term.weight);
+            check_node_term(errors, &format!("{path}.preference"), &term.preference);
         }
     }
     if let Some(near) = pod_affinity {
         let required = near.required_during_scheduling_ignored_during_execution.as_deref();
         let preferred = near.preferred_during_scheduling_ignored_during_execution.as_deref();
-        check_pod_terms(faults, "podAffinity", required, preferred);
+        check_pod_terms(errors, "podAffinity", required, preferred);
     }
     if let Some(far) = pod_anti_affinity {
         let required = far.required_during_scheduling_ignored_during_execution.as_deref();
         let preferred = far.preferred_during_scheduling_ignored_during_execution.as_deref();
-        check_pod_terms(faults, "podAntiAffinity", required, preferred);
+        check_pod_terms(errors, "podAntiAffinity", required, preferred);
     }
 }
 
-fn check_weight(faults: &mut Faults, path: &str, weight: i32) {
+fn check_weight(errors: &mut FieldErrors, path: &str, weight: i32) {
     if !(1..=100).contains(&weight) {
-        faults.push(&format!("{path}.weight"), &weight.to_string(), "1 to 100");
+        errors.push(&format!("{path}.weight"), &weight.to_string(), "1 to 100");
     }
 }
 
-fn check_node_term(faults: &mut Faults, path: &str, term: &NodeSelectorTerm) {
+fn check_node_term(errors: &mut FieldErrors, path: &str, term: &NodeSelectorTerm) {
     for (index, requirement) in term.match_expressions.iter().flatten().enumerate() {
         let path = format!("{path}.matchExpressions[{index}]");
-        faults.check(&format!("{path}.key"), &requirement.key, Rule::LabelKey);
-        check_node_requirement(faults, &path, requirement);
+        errors.check(&format!("{path}.key"), &requirement.key, Rule::LabelKey);
+        check_node_requirement(errors, &path, requirement);
     }
     for (index, requirement) in term.match_fields.iter().flatten().enumerate() {
         let path = format!("{path}.matchFields[{index}]");
         // Kubernetes knows no other field, and compares it with exactly one name.
-        faults.check_one_of(&format!("{path}.key"), &requirement.key, &["metadata.name"]);
-        faults.check_one_of(&format!("{path}.operator"), &requirement.operator, &["In", "NotIn"]);
-        check_number_of_values(faults, &path, requirement.values.as_deref(), 1..=1);
+        errors.check_one_of(&format!("{path}.key"), &requirement.key, &["metadata.name"]);
+        errors.check_one_of(&format!("{path}.operator"), &requirement.operator, &["In", "NotIn"]);
+        check_number_of_values(errors, &path, requirement.values.as_deref(), 1..=1);
     }
 }
 
-fn check_node_requirement(faults: &mut Faults, path: &str, requirement: &NodeSelectorRequirement) {
+fn check_node_requirement(errors: &mut FieldErrors, path: &str, requirement: &NodeSelectorRequirement) {
     let NodeSelectorRequirement { key: _, operator, values } = requirement;
     let values = values.as_deref();
     match operator.as_str() {
-        "In" | "NotIn" => check_number_of_values(faults, path, values, 1..=usize::MAX),
-        "Exists" | "DoesNotExist" => check_number_of_values(faults, path, values, 0..=0),
+        "In" | "NotIn" => check_number_of_values(errors, path, values, 1..=usize::MAX),
+        "Exists" | "DoesNotExist" => check_number_of_values(errors, path, values, 0..=0),
         "Gt" | "Lt" => {
-            check_number_of_values(faults, path, values, 1..=1);
+            check_number_of_values(errors, path, values, 1..=1);
             for (index, value) in values.iter().copied().flatten().enumerate() {
                 if value.parse::<i64>().is_err() {
-                    faults.push(
+                    errors.push(
                         &format!("{path}.values[{index}]"),
                         super::shown(value),
                         "a whole number, as text",
@@ -125,13 +125,13 @@ fn check_node_requirement(faults: &mut Faults, path: &str, requirement: &NodeSel
         }
         other => {
             let known = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"];
-            faults.check_one_of(&format!("{path}.operator"), other, &known);
+            errors.check_one_of(&format!("{path}.operator"), other, &known);
         }
     }
 }
 
 fn check_number_of_values(
-    faults: &mut Faults,
+    errors: &mut FieldErrors,
     path: &str,
     values: Option<&[String]>,
     allowed: std::ops::RangeInclusive<usize>,
@@ -143,27 +143,27 @@ fn check_number_of_values(
             (_, 1) => "exactly one value beside this operator",
             _ => "at least one value beside this operator",
         };
-        faults.push(&format!("{path}.values"), &count.to_string(), expected);
+        errors.push(&format!("{path}.values"), &count.to_string(), expected);
     }
 }
 
 fn check_pod_terms(
-    faults: &mut Faults,
+    errors: &mut FieldErrors,
     place: &str,
     required: Option<&[PodAffinityTerm]>,
     preferred: Option<&[WeightedPodAffinityTerm]>,
 ) {
     for (index, term) in required.iter().copied().flatten().enumerate() {
-        check_pod_term(faults, &format!("{place}.{REQUIRED}[{index}]"), term);
+        check_pod_term(errors, &format!("{place}.{REQUIRED}[{index}]"), term);
     }
     for (index, term) in preferred.iter().copied().flatten().enumerate() {
         let path = format!("{place}.{PREFERRED}[{index}]");
-        check_weight(faults, &path, term.weight);
-        check_pod_term(faults, &format!("{path}.podAffinityTerm"), &term.pod_affinity_term);
+        check_weight(errors, &path, term.weight);
+        check_pod_term(errors, &format!("{path}.podAffinityTerm"), &term.pod_affinity_term);
     }
 }
 
-fn check_pod_term(faults: &mut Faults, path: &str, term: &PodAffinityTerm) {
+fn check_pod_term(errors: &mut FieldErrors, path: &str, term: &PodAffinityTerm) {
     let PodAffinityTerm {
         label_selector,
         match_label_keys,
@@ -172,55 +172,55 @@ fn check_pod_term(faults: &mut Faults, path: &str, term: &PodAffinityTerm) {
         namespaces,
         topology_key,
     } = term;
-    faults.check(&format!("{path}.topologyKey"), topology_key, Rule::LabelKey);
+    errors.check(&format!("{path}.topologyKey"), topology_key, Rule::LabelKey);
     for (name, selector) in [("labelSelector", label_selector), ("namespaceSelector", namespace_selector)] {
         if let Some(selector) = selector {
-            check_selector(faults, &format!("{path}.{name}"), selector);
+            check_selector(errors, &format!("{path}.{name}"), selector);
         }
     }
     for (name, list) in [("matchLabelKeys", match_label_keys), ("mismatchLabelKeys", mismatch_label_keys)] {
-        check_keys(faults, &format!("{path}.{name}"), list.as_deref());
+        check_keys(errors, &format!("{path}.{name}"), list.as_deref());
         if list.as_ref().is_some_and(|list| !list.is_empty()) && label_selector.is_none() {
-            faults.push(&format!("{path}.{name}"), "", "labelSelector beside it");
+            errors.push(&format!("{path}.{name}"), "", "labelSelector beside it");
         }
     }
     for (index, namespace) in namespaces.iter().flatten().enumerate() {
-        faults.check(&format!("{path}.namespaces[{index}]"), namespace, Rule::DnsLabel);
+        errors.check(&format!("{path}.namespaces[{index}]"), namespace, Rule::DnsLabel);
     }
 }
 
-fn check_keys(faults: &mut Faults, path: &str, list: Option<&[String]>) {
+fn check_keys(errors: &mut FieldErrors, path: &str, list: Option<&[String]>) {
     for (index, key) in list.iter().copied().flatten().enumerate() {
-        faults.check(&format!("{path}[{index}]"), key, Rule::LabelKey);
+        errors.check(&format!("{path}[{index}]"), key, Rule::LabelKey);
     }
 }
 
-fn check_selector(faults: &mut Faults, path: &str, selector: &LabelSelector) {
+fn check_selector(errors: &mut FieldErrors, path: &str, selector: &LabelSelector) {
     let LabelSelector { match_expressions, match_labels } = selector;
     for (key, value) in match_labels.iter().flatten() {
         let path = format!("{path}.matchLabels");
-        faults.check(&path, key, Rule::LabelKey);
-        faults.check(&strict::field(&path, key), value, Rule::LabelValue);
+        errors.check(&path, key, Rule::LabelKey);
+        errors.check(&strict::field(&path, key), value, Rule::LabelValue);
     }
     for (index, requirement) in match_expressions.iter().flatten().enumerate() {
         let path = format!("{path}.matchExpressions[{index}]");
         let values = requirement.values.as_deref();
-        faults.check(&format!("{path}.key"), &requirement.key, Rule::LabelKey);
+        errors.check(&format!("{path}.key"), &requirement.key, Rule::LabelKey);
         match requirement.operator.as_str() {
-            "In" | "NotIn" => check_number_of_values(faults, &path, values, 1..=usize::MAX),
-            "Exists" | "DoesNotExist" => check_number_of_values(faults, &path, values, 0..=0),
+            "In" | "NotIn" => check_number_of_values(errors, &path, values, 1..=usize::MAX),
+            "Exists" | "DoesNotExist" => check_number_of_values(errors, &path, values, 0..=0),
             other => {
                 let known = ["In", "NotIn", "Exists", "DoesNotExist"];
-                faults.check_one_of(&format!("{path}.operator"), other, &known);
+                errors.check_one_of(&format!("{path}.operator"), other, &known);
             }
         }
         for (index, value) in values.iter().copied().flatten().enumerate() {
-            faults.check(&format!("{path}.values[{index}]"), value, Rule::LabelValue);
+            errors.check(&format!("{path}.values[{index}]"), value, Rule::LabelValue);
         }
     }
 }
 
-fn check_constraint(faults: &mut Faults, path: &str, constraint: &TopologySpreadConstraint) {
+fn check_constraint(errors: &mut FieldErrors, path: &str, constraint: &TopologySpreadConstraint) {
     let TopologySpreadConstraint {
         label_selector,
         match_label_keys,
@@ -231,33 +231,33 @@ fn check_constraint(faults: &mut Faults, path: &str, constraint: &TopologySpread
         topology_key,
         when_unsatisfiable,
     } = constraint;
-    faults.check(&format!("{path}.topologyKey"), topology_key, Rule::LabelKey);
-    faults.check_one_of(
+    errors.check(&format!("{path}.topologyKey"), topology_key, Rule::LabelKey);
+    errors.check_one_of(
         &format!("{path}.whenUnsatisfiable"),
         when_unsatisfiable,
         &["DoNotSchedule", "ScheduleAnyway"],
     );
     if *max_skew < 1 {
-        faults.push(&format!("{path}.maxSkew"), &max_skew.to_string(), "1 or more");
+        errors.push(&format!("{path}.maxSkew"), &max_skew.to_string(), "1 or more");
     }
     if let Some(domains) = min_domains {
         let path = format!("{path}.minDomains");
         if *domains < 1 {
-            faults.push(&path, &domains.to_string(), "1 or more");
+            errors.push(&path, &domains.to_string(), "1 or more");
         }
         if when_unsatisfiable != "DoNotSchedule" {
-            faults.push(&path, &domains.to_string(), "whenUnsatisfiable: DoNotSchedule beside it");
+            errors.push(&path, &domains.to_string(), "whenUnsatisfiable: DoNotSchedule beside it");
         }
     }
     for (name, policy) in
         [("nodeAffinityPolicy", node_affinity_policy), ("nodeTaintsPolicy", node_taints_policy)]
     {
         if let Some(policy) = policy {
-            faults.check_one_of(&format!("{path}.{name}"), policy, &["Honor", "Ignore"]);
+            errors.check_one_of(&format!("{path}.{name}"), policy, &["Honor", "Ignore"]);
         }
     }
-    check_keys(faults, &format!("{path}.matchLabelKeys"), match_label_keys.as_deref());
+    check_keys(errors, &format!("{path}.matchLabelKeys"), match_label_keys.as_deref());
     if let Some(selector) = label_selector {
-        check_selector(faults, &format!("{path}.labelSelector"), selector);
+        check_selector(errors, &format!("{path}.labelSelector"), selector);
     }
 }

@@ -1,7 +1,7 @@
-//! A workspace's own changes of the finished pod, where no other variable reaches.
+//! The patch of a workspace: changes of the finished pod for which there is no variable.
 //!
 //! A patch sees neither the payload nor the token: it is applied to a pod whose executor has no environment. Afterwards the
-//! two pods are compared, field by field, so that it does not matter by which way a field was changed.
+//! two pods are compared field by field, so the way by which a field was changed does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use json_patch::{Patch, PatchErrorKind, PatchOperation};
 use k8s_openapi::{DeepMerge as _, api::core::v1::PodTemplateSpec};
 use serde_json::{Value, json};
 
-use super::{Faults, resources, strict};
+use super::{FieldErrors, resources, strict};
 use crate::{
     JobPlan,
     explain::owner,
@@ -19,37 +19,37 @@ use crate::{
     render,
 };
 
-/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is there to be judged further.
+/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is returned too, for further checks.
 pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
     let key = workspace::POD_PATCH.name();
-    let mut faults = Faults::new(key, plan.origins.of(key));
+    let mut errors = FieldErrors::new(key, plan.origins.of(key));
     let template = render::template_without_env(plan);
     let before = fields_of(&template);
     let patched = match yaml.value() {
-        list @ Value::Array(_) => operated(&mut faults, &template, list),
-        object => merged(&mut faults, template, object),
+        list @ Value::Array(_) => operated(&mut errors, &template, list),
+        object => merged(&mut errors, template, object),
     };
-    let Some(template) = patched else { return (None, faults.problems) };
+    let Some(template) = patched else { return (None, errors.problems) };
     let after = fields_of(&template);
     let is_same = |path: &FieldPath| before.get(path) == after.get(path);
     let changed: BTreeSet<&FieldPath> =
         before.keys().chain(after.keys()).filter(|path| !is_same(path)).collect();
-    refuse_owned(&mut faults, &changed);
-    check_amounts(&mut faults, &template);
+    refuse_owned(&mut errors, &changed);
+    check_amounts(&mut errors, &template);
     let fields = changed.into_iter().filter(|path| after.contains_key(*path)).cloned().collect();
-    (Some(PatchedPod { template, fields }), faults.problems)
+    (Some(PatchedPod { template, fields }), errors.problems)
 }
 
-/// Merges as the types of Kubernetes say: lists of named things by name, other lists are replaced. A field whose new value is
+/// Merges as Kubernetes merges: lists of named things by name, other lists are replaced. A field whose new value is
 /// `null` is removed.
-fn merged(faults: &mut Faults, mut template: PodTemplateSpec, patch: &Value) -> Option<PodTemplateSpec> {
+fn merged(errors: &mut FieldErrors, mut template: PodTemplateSpec, patch: &Value) -> Option<PodTemplateSpec> {
     let mut patch = patch.clone();
     let removed = nulls::take(&mut patch);
     // A pod needs containers; a patch does not.
     if let Some(Value::Object(spec)) = patch.get_mut("spec") {
         spec.entry("containers").or_insert_with(|| json!([]));
     }
-    let patch: PodTemplateSpec = strict::object(faults, "", &patch)?;
+    let patch: PodTemplateSpec = strict::object(errors, "", &patch)?;
     template.merge_from(patch);
     if removed.is_empty() {
         return Some(template);
@@ -58,20 +58,20 @@ fn merged(faults: &mut Faults, mut template: PodTemplateSpec, patch: &Value) -> 
     let missing: Vec<&FieldPath> =
         removed.iter().filter(|path| !nulls::remove(&mut document, path)).collect();
     for path in &missing {
-        faults.push(&fields::display(path), "null, which removes a field", "a field that the pod has");
+        errors.push(&fields::display(path), "null, which removes a field", "a field that the pod has");
     }
-    if missing.is_empty() { strict::object(faults, "", &document) } else { None }
+    if missing.is_empty() { strict::object(errors, "", &document) } else { None }
 }
 
-fn operated(faults: &mut Faults, template: &PodTemplateSpec, list: &Value) -> Option<PodTemplateSpec> {
-    let operations: Vec<(usize, PatchOperation)> = strict::list(faults, list);
+fn operated(errors: &mut FieldErrors, template: &PodTemplateSpec, list: &Value) -> Option<PodTemplateSpec> {
+    let operations: Vec<(usize, PatchOperation)> = strict::list(errors, list);
     for (index, operation) in &operations {
-        // With these a short patch could grow without bounds.
+        // With these operations a short patch could grow without bounds.
         if let PatchOperation::Copy(_) | PatchOperation::Move(_) = operation {
-            faults.push(&format!("[{index}].op"), "copy or move", "one of add, remove, replace, test");
+            errors.push(&format!("[{index}].op"), "copy or move", "one of add, remove, replace, test");
         }
     }
-    if !faults.problems.is_empty() {
+    if !errors.problems.is_empty() {
         return None;
     }
     let operations = Patch(operations.into_iter().map(|(_, operation)| operation).collect());
@@ -81,20 +81,20 @@ fn operated(faults: &mut Faults, template: &PodTemplateSpec, list: &Value) -> Op
             PatchErrorKind::TestFailed => "the value that stands there",
             _ => "a path that the pod has before this operation; the executor's environment cannot be seen",
         };
-        faults.push(&format!("[{}].path", error.operation), error.path.as_str(), expected);
+        errors.push(&format!("[{}].path", error.operation), error.path.as_str(), expected);
         return None;
     }
-    strict::object(faults, "", &document)
+    strict::object(errors, "", &document)
 }
 
-/// What another variable sets, or what an executor needs as it is, stays.
-fn refuse_owned(faults: &mut Faults, changed: &BTreeSet<&FieldPath>) {
-    let mut told = BTreeSet::new();
+/// Refuses changes of fields that another variable sets or that an executor needs unchanged.
+fn refuse_owned(errors: &mut FieldErrors, changed: &BTreeSet<&FieldPath>) {
+    let mut reported = BTreeSet::new();
     for path in changed {
         if let Some(owner) = owner(path)
-            && told.insert(owner.clone())
+            && reported.insert(owner.clone())
         {
-            faults.push(
+            errors.push(
                 &fields::display(path.get(2..).unwrap_or_default()),
                 "",
                 format!("no change there: {owner}"),
@@ -103,14 +103,14 @@ fn refuse_owned(faults: &mut Faults, changed: &BTreeSet<&FieldPath>) {
     }
 }
 
-fn check_amounts(faults: &mut Faults, template: &PodTemplateSpec) {
+fn check_amounts(errors: &mut FieldErrors, template: &PodTemplateSpec) {
     if let Some(requirements) = template.spec.as_ref().and_then(|spec| spec.resources.as_ref()) {
-        resources::check(faults, "spec.resources", requirements);
+        resources::check(errors, "spec.resources", requirements);
     }
     for container in template.spec.iter().flat_map(|spec| &spec.containers) {
         if let Some(requirements) = &container.resources {
             let path = format!("spec.containers[{}].resources", container.name);
-            resources::check(faults, &path, requirements);
+            resources::check(errors, &path, requirements);
         }
     }
 }

@@ -7,39 +7,42 @@ use config_core::value::json_type_name;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::Faults;
+use super::FieldErrors;
 
 /// Parses an object; `path` is its position, empty for the whole value.
 pub(super) fn object<T: DeserializeOwned + Serialize>(
-    faults: &mut Faults,
+    errors: &mut FieldErrors,
     path: &str,
     value: &Value,
 ) -> Option<T> {
     let object: T = match serde_path_to_error::deserialize(value) {
         Ok(object) => object,
         Err(error) => {
-            wrong_type(faults, path, value, &error);
+            wrong_type(errors, path, value, &error);
             return None;
         }
     };
-    let before = faults.problems.len();
+    let before = errors.problems.len();
     match serde_json::to_value(&object) {
-        Ok(written) => compare(faults, path, value, &written),
-        Err(_) => faults.push(path, json_type_name(value), "what JSON can hold"),
+        Ok(written) => compare(errors, path, value, &written),
+        Err(_) => errors.push(path, json_type_name(value), "what JSON can hold"),
     }
-    (faults.problems.len() == before).then_some(object)
+    (errors.problems.len() == before).then_some(object)
 }
 
 /// Parses a list of objects one by one, so that the errors of all items are reported.
-pub(super) fn list<T: DeserializeOwned + Serialize>(faults: &mut Faults, value: &Value) -> Vec<(usize, T)> {
+pub(super) fn list<T: DeserializeOwned + Serialize>(
+    errors: &mut FieldErrors,
+    value: &Value,
+) -> Vec<(usize, T)> {
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let read = |(index, item)| Some((index, object(faults, &format!("[{index}]"), item)?));
+    let read = |(index, item)| Some((index, object(errors, &format!("[{index}]"), item)?));
     items.iter().enumerate().filter_map(read).collect()
 }
 
 /// Reports a value of the wrong type. The message of serde is not used, because it shows the value.
 fn wrong_type(
-    faults: &mut Faults,
+    errors: &mut FieldErrors,
     path: &str,
     value: &Value,
     error: &serde_path_to_error::Error<serde_json::Error>,
@@ -65,7 +68,7 @@ fn wrong_type(
         Some((_, expected)) => in_words(expected),
         None => "a value of the expected type".to_owned(),
     };
-    faults.push(&path, found.map_or("", json_type_name), expected);
+    errors.push(&path, found.map_or("", json_type_name), expected);
 }
 
 /// Returns what a Kubernetes type expects, in the terms that are used for what was found.
@@ -82,26 +85,26 @@ fn in_words(expected: &str) -> String {
     }
 }
 
-fn compare(faults: &mut Faults, path: &str, given: &Value, written: &Value) {
+fn compare(errors: &mut FieldErrors, path: &str, given: &Value, written: &Value) {
     match (given, written) {
         (Value::Object(given), Value::Object(written)) => {
             for (key, value) in given {
                 match written.get(key) {
-                    Some(written) => compare(faults, &field(path, key), value, written),
+                    Some(written) => compare(errors, &field(path, key), value, written),
                     // `null` is the same as no field if the field exists, which is not known here.
                     None if value.is_null() => {
-                        faults.push(&field(path, key), "null", "a value, or no such field");
+                        errors.push(&field(path, key), "null", "a value, or no such field");
                     }
-                    None => faults.push(&field(path, key), "unknown field", "a field of the Kubernetes API"),
+                    None => errors.push(&field(path, key), "unknown field", "a field of the Kubernetes API"),
                 }
             }
             for key in written.keys().filter(|key| given.get(*key).is_none_or(Value::is_null)) {
-                faults.push(&field(path, key), "nothing", "a value: the field is required");
+                errors.push(&field(path, key), "nothing", "a value: the field is required");
             }
         }
         (Value::Array(given), Value::Array(written)) => {
             for (index, (given, written)) in given.iter().zip(written).enumerate() {
-                compare(faults, &format!("{path}[{index}]"), given, written);
+                compare(errors, &format!("{path}[{index}]"), given, written);
             }
         }
         _ => {}

@@ -1,4 +1,4 @@
-//! What is refused in values that are YAML, with which words.
+//! What is refused in values that are YAML, with which message.
 
 use crate::validate::tests::{Request, overrides};
 
@@ -14,7 +14,7 @@ pub(super) fn problems(variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_problem_names_variable_and_path() {
+fn problem_names_variable_and_path() {
     let variables = [("EPHEMERAL_CONFIG_AFFINITY_PLAN", "nodeAffinty: {}")];
     let overrides = config_core::WorkspaceOverrides::parse(
         &variables.into_iter().collect(),
@@ -31,7 +31,7 @@ fn a_problem_names_variable_and_path() {
 }
 
 #[test]
-fn affinity_is_strict_and_obeys_the_rules_of_kubernetes() {
+fn validates_node_affinity_strictly() {
     let required = "nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: ";
     let path = "nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
     let node = |terms: &str| problems(&[("EPHEMERAL_CONFIG_AFFINITY", &format!("{required}{terms}}}}}"))]);
@@ -83,7 +83,7 @@ fn affinity_is_strict_and_obeys_the_rules_of_kubernetes() {
 }
 
 #[test]
-fn affinity_to_pods_obeys_the_rules_of_kubernetes() {
+fn validates_pod_affinity() {
     let text = "
 podAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:
@@ -122,7 +122,7 @@ podAntiAffinity:
 }
 
 #[test]
-fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_are_told() {
+fn validates_topology_spread_and_reports_errors_of_every_item() {
     let spread = |text: &str| problems(&[("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD", text)]);
     let fine = "{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule, minDomains: 1}";
     assert_eq!(spread(&format!("[{fine}]")), [""; 0]);
@@ -158,7 +158,7 @@ fn topology_spread_obeys_the_rules_of_kubernetes_and_the_faults_of_every_item_ar
 }
 
 #[test]
-fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
+fn shortens_long_paths_and_hides_long_texts() {
     let deep = (0..20).fold("1".to_owned(), |inner, _| format!("{{{}: {inner}}}", "é".repeat(20)));
     let found = problems(&[("EPHEMERAL_CONFIG_AFFINITY", &deep)]);
     assert_eq!(found, [format!("{}: unknown field | a field of the Kubernetes API", "é".repeat(20))]);
@@ -173,7 +173,7 @@ fn a_long_path_is_shown_by_its_end_and_a_long_text_not_at_all() {
 }
 
 #[test]
-fn volumes_have_names_of_their_own_and_one_kind() {
+fn validates_volumes_and_unique_names() {
     let volumes = |text: &str| problems(&[("EPHEMERAL_CONFIG_VOLUMES", text)]);
     assert_eq!(
         volumes("[{name: a, emptyDir: {}}, {name: b, nfs: {server: s, path: /x}}, {name: c}]"),
@@ -203,7 +203,7 @@ fn volumes_have_names_of_their_own_and_one_kind() {
 }
 
 #[test]
-fn nothing_is_mounted_inside_what_cannot_be_written() {
+fn rejects_mount_inside_read_only_volume() {
     let inside = |volume: &str, read_only: bool| {
         problems(&[
             ("EPHEMERAL_CONFIG_VOLUMES", format!("[{{name: a}}, {{name: r, {volume}}}]").as_str()),
@@ -227,7 +227,7 @@ fn nothing_is_mounted_inside_what_cannot_be_written() {
 }
 
 #[test]
-fn mounts_name_a_volume_of_the_pod_and_have_places_of_their_own() {
+fn validates_mounts_and_unique_paths() {
     let mounts = |text: &str| {
         problems(&[
             ("EPHEMERAL_CONFIG_VOLUMES", "[{name: a}, {name: s, secret: {secretName: x}}]"),
@@ -275,7 +275,7 @@ fn mounts_name_a_volume_of_the_pod_and_have_places_of_their_own() {
 }
 
 #[test]
-fn containers_have_names_of_their_own_and_obey_the_rules_of_kubernetes() {
+fn validates_containers_and_unique_names() {
     let init = |text: &str| {
         problems(&[
             ("EPHEMERAL_CONFIG_SIDECARS", "[{name: side, image: a, lifecycle: {}}]"),
@@ -329,8 +329,8 @@ fn containers_have_names_of_their_own_and_obey_the_rules_of_kubernetes() {
 }
 
 #[test]
-fn no_container_and_no_volume_can_name_the_secret_of_an_attempt() {
-    let expected = "another Secret; those with names like this hold the payload of an attempt";
+fn rejects_secret_of_an_attempt_in_containers_and_volumes() {
+    let expected = "another Secret: Secrets with such names hold the payload of an attempt";
     let cases = [
         ("VOLUMES", "[{name: a, secret: {secretName: job-1-100-1}}]", "[0].secret.secretName"),
         (

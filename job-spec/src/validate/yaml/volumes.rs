@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use config_core::{kubernetes::Rule, value::Yaml, workspace};
 use k8s_openapi::api::core::v1::{Volume, VolumeMount};
 
-use super::{Checks, Faults, resources, secrets, shown, strict};
+use super::{Checks, FieldErrors, resources, secrets, shown, strict};
 use crate::{
     validate::mounts::Mounted,
     volumes::{NAMES, SettingVolume},
@@ -13,21 +13,21 @@ use crate::{
 
 impl Checks<'_> {
     pub(super) fn extra_volumes(&mut self, yaml: &Yaml) -> Vec<Volume> {
-        self.of_variable(workspace::VOLUMES.name(), |faults| {
-            secrets::check(faults, "", yaml.value());
-            let list: Vec<(usize, Volume)> = strict::list(faults, yaml.value());
+        self.of_variable(workspace::VOLUMES.name(), |errors| {
+            secrets::check(errors, "", yaml.value());
+            let list: Vec<(usize, Volume)> = strict::list(errors, yaml.value());
             let mut names = BTreeSet::new();
             for (index, volume) in &list {
-                check_volume(faults, &format!("[{index}]"), volume);
+                check_volume(errors, &format!("[{index}]"), volume);
                 if NAMES.contains(&volume.name.as_str()) {
-                    faults.push(
+                    errors.push(
                         &format!("[{index}].name"),
                         &volume.name,
                         "a name that no other setting uses",
                     );
                 }
                 if !names.insert(volume.name.as_str()) {
-                    faults.push(
+                    errors.push(
                         &format!("[{index}].name"),
                         shown(&volume.name),
                         "a name that stands once in the list",
@@ -45,10 +45,10 @@ impl Checks<'_> {
         planned: &[SettingVolume],
     ) -> Vec<VolumeMount> {
         let names = volume_names(volumes, planned);
-        let mounts: Vec<VolumeMount> = self.of_variable(workspace::VOLUME_MOUNTS.name(), |faults| {
-            let list: Vec<(usize, VolumeMount)> = strict::list(faults, yaml.value());
+        let mounts: Vec<VolumeMount> = self.of_variable(workspace::VOLUME_MOUNTS.name(), |errors| {
+            let list: Vec<(usize, VolumeMount)> = strict::list(errors, yaml.value());
             for (index, mount) in &list {
-                check_mount(faults, &format!("[{index}]"), mount, &names);
+                check_mount(errors, &format!("[{index}]"), mount, &names);
             }
             list.into_iter().map(|(_, mount)| mount).collect()
         });
@@ -87,10 +87,10 @@ pub(super) fn volume_names(volumes: &[Volume], planned: &[SettingVolume]) -> BTr
     volumes.iter().map(|volume| volume.name.clone()).chain(ours).collect()
 }
 
-fn check_volume(faults: &mut Faults, path: &str, volume: &Volume) {
-    faults.check(&format!("{path}.name"), &volume.name, Rule::DnsLabel);
+fn check_volume(errors: &mut FieldErrors, path: &str, volume: &Volume) {
+    errors.check(&format!("{path}.name"), &volume.name, Rule::DnsLabel);
     if let Some(limit) = volume.empty_dir.as_ref().and_then(|folder| folder.size_limit.as_ref()) {
-        resources::amount(faults, &format!("{path}.emptyDir.sizeLimit"), limit);
+        resources::amount(errors, &format!("{path}.emptyDir.sizeLimit"), limit);
     }
     // Every field but the name says where the content comes from.
     let sources: Vec<String> = match serde_json::to_value(volume) {
@@ -100,12 +100,17 @@ fn check_volume(faults: &mut Faults, path: &str, volume: &Volume) {
         _ => Vec::new(),
     };
     if sources.len() > 1 {
-        faults.push(path, &sources.join(" and "), "one of them: a volume is of one kind");
+        errors.push(path, &sources.join(" and "), "one of them: a volume is of one kind");
     }
 }
 
 /// Checks a mount of any container.
-pub(super) fn check_mount(faults: &mut Faults, path: &str, mount: &VolumeMount, volumes: &BTreeSet<String>) {
+pub(super) fn check_mount(
+    errors: &mut FieldErrors,
+    path: &str,
+    mount: &VolumeMount,
+    volumes: &BTreeSet<String>,
+) {
     let VolumeMount { mount_path, mount_propagation, name, sub_path, sub_path_expr, .. } = mount;
     if !volumes.contains(name) {
         let known: Vec<&str> = volumes.iter().map(String::as_str).collect();
@@ -114,21 +119,21 @@ pub(super) fn check_mount(faults: &mut Faults, path: &str, mount: &VolumeMount, 
         } else {
             format!("a volume of the pod, which are {}", known.join(", "))
         };
-        faults.push(&format!("{path}.name"), shown(name), expected);
+        errors.push(&format!("{path}.name"), shown(name), expected);
     }
-    faults.check(&format!("{path}.mountPath"), mount_path, Rule::MountPath);
+    errors.check(&format!("{path}.mountPath"), mount_path, Rule::MountPath);
     if let Some(propagation) = mount_propagation {
         let known = ["None", "HostToContainer", "Bidirectional"];
-        faults.check_one_of(&format!("{path}.mountPropagation"), propagation, &known);
+        errors.check_one_of(&format!("{path}.mountPropagation"), propagation, &known);
     }
     for (field, sub_path) in [("subPath", sub_path), ("subPathExpr", sub_path_expr)] {
         if let Some(sub_path) = sub_path
             && (sub_path.starts_with('/') || sub_path.split('/').any(|part| part == ".."))
         {
-            faults.push(&format!("{path}.{field}"), shown(sub_path), "a relative path without `..`");
+            errors.push(&format!("{path}.{field}"), shown(sub_path), "a relative path without `..`");
         }
     }
     if sub_path.is_some() && sub_path_expr.is_some() {
-        faults.push(path, "subPath and subPathExpr", "one of them");
+        errors.push(path, "subPath and subPathExpr", "one of them");
     }
 }

@@ -36,7 +36,7 @@ fn walk(path: &mut FieldPath, value: &mut Value, paths: &mut Vec<FieldPath>) {
     }
 }
 
-/// Removes the field at a path; tells whether it was there.
+/// Removes the field at a path; returns whether it was present.
 pub(super) fn remove(document: &mut Value, path: &[Segment]) -> bool {
     let Some((last, parents)) = path.split_last() else { return false };
     let parent = parents.iter().try_fold(document, |value, segment| match segment {
@@ -57,7 +57,7 @@ mod tests {
     use crate::fields::display;
 
     #[test]
-    fn nulls_are_taken_out_of_objects_and_not_out_of_lists() {
+    fn takes_nulls_out_of_objects_only() {
         let mut patch =
             json!({"a": null, "b": {"c": null, "d": 1}, "l": [null, {"name": "x", "e": null}, {"f": null}]});
         let paths: Vec<String> = take(&mut patch).iter().map(|path| display(path)).collect();
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_removed_where_it_is_and_told_where_it_is_not() {
+    fn removes_field_and_reports_missing_one() {
         let document =
             json!({"b": {"c": 1}, "l": [{"name": "y", "e": 2}, {"name": "x", "e": 1}], "m": [{"f": 1}]});
         let key = |key: &str| Segment::Key(key.to_owned());

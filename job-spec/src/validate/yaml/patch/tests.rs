@@ -1,4 +1,4 @@
-//! What a patch may change, what not, and with which words that is refused.
+//! What a patch may change, what not, and with which message that is refused.
 
 use config_core::{Origin, Policy, workspace};
 use k8s_openapi::api::core::v1::PodSpec;
@@ -20,7 +20,7 @@ fn pod(variables: &[(&str, &str)]) -> PodSpec {
 }
 
 #[test]
-fn an_object_is_merged_with_the_executor_found_by_its_name() {
+fn merges_object_patch_and_finds_executor_by_name() {
     let without = pod(&[("EPHEMERAL_CPU_LIMIT", "2")]);
     let patched = pod(&[
         ("EPHEMERAL_CPU_LIMIT", "2"),
@@ -40,7 +40,7 @@ fn an_object_is_merged_with_the_executor_found_by_its_name() {
 }
 
 #[test]
-fn operations_add_replace_test_and_remove() {
+fn applies_json_patch_operations() {
     let patched = pod(&[(
         "EPHEMERAL_CONFIG_POD_PATCH",
         r#"[{"op": "test", "path": "/spec/containers/0/name", "value": "executor"},
@@ -58,7 +58,7 @@ fn operations_add_replace_test_and_remove() {
 }
 
 #[test]
-fn null_removes_a_field_that_nobody_else_decides() {
+fn null_removes_unowned_field() {
     let patched = pod(&[(
         "EPHEMERAL_CONFIG_POD_PATCH",
         "{spec: {enableServiceLinks: null, hostname: a, containers: [{name: executor, terminationMessagePolicy: null}]}}",
@@ -85,7 +85,7 @@ fn null_removes_a_field_that_nobody_else_decides() {
 }
 
 #[test]
-fn what_another_variable_sets_or_an_executor_needs_stays() {
+fn rejects_patch_of_owned_fields() {
     for (patch, field, owner) in [
         (
             "{spec: {serviceAccountName: root}}",
@@ -167,7 +167,7 @@ fn what_another_variable_sets_or_an_executor_needs_stays() {
 }
 
 #[test]
-fn every_owner_is_told_once() {
+fn reports_every_owner_once() {
     let patch = "{spec: {restartPolicy: Always, nodeSelector: {a: b, c: d}, containers: [{name: executor, restartPolicy: Always}]}}";
     assert_eq!(
         problems(patch),
@@ -179,7 +179,7 @@ fn every_owner_is_told_once() {
 }
 
 #[test]
-fn a_faulty_patch_is_refused_with_its_place() {
+fn rejects_invalid_patch_with_its_path() {
     let no_such_path =
         "a path that the pod has before this operation; the executor's environment cannot be seen";
     for (patch, expected) in [
@@ -231,7 +231,7 @@ fn a_faulty_patch_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_patch_is_judged_by_the_policy_and_blamed() {
+fn policy_applies_to_patch_and_names_it() {
     let patch =
         "{spec: {hostNetwork: true, containers: [{name: executor, securityContext: {privileged: true}}]}}";
     let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
@@ -248,7 +248,7 @@ fn a_patch_is_judged_by_the_policy_and_blamed() {
 }
 
 #[test]
-fn a_patch_is_not_blamed_for_what_another_variable_says() {
+fn patch_is_not_named_for_fields_of_other_variables() {
     let request = Request::with(overrides(&[
         ("EPHEMERAL_CONFIG_POD_PATCH", "{spec: {hostname: a}}"),
         ("EPHEMERAL_CONFIG_SECURITY_CONTEXT", "addCapabilities=SYS_ADMIN"),
@@ -262,7 +262,7 @@ fn a_patch_is_not_blamed_for_what_another_variable_says() {
 }
 
 #[test]
-fn a_patched_field_is_explained_by_the_patch_and_secrets_stay_out_of_it() {
+fn explains_patched_field_by_patch_without_secrets() {
     let patch = "[{op: add, path: /spec/hostname, value: a}]";
     let mut request = Request::with(overrides(&[("EPHEMERAL_CONFIG_POD_PATCH", patch)]));
     request.access = Some(AttemptAccess::new("https://a", "s3cret"));
