@@ -214,6 +214,19 @@ impl Rules {
         (!patterns.matches(value)).then(|| format!("{patterns}, by {origin}"))
     }
 
+    /// Returns whether `values` or `maximum` restricts the value of a variable that was found somewhere.
+    #[must_use]
+    pub fn restricts(&self, found: &Origin) -> bool {
+        let name = found.key.rsplit(['/', '.']).next().unwrap_or(&found.key);
+        let Some(variable) = workspace::find_for_any_kind(name) else { return false };
+        let name = variable.setting().name;
+        let has_maximum = |resource: &ResourceName| {
+            [resource.request(), resource.limit()].iter().any(|amount| amount.name() == name)
+        };
+        found.source != SourceName::SettingsFile
+            && (self.values.contains_key(name) || self.maximum.keys().any(has_maximum))
+    }
+
     fn check_variable(&self, variable: &dyn AnyVariable, found: &Sourced<String>) -> Vec<Problem> {
         let setting = variable.setting();
         let key = setting.name;

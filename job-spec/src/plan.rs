@@ -55,7 +55,7 @@ pub struct JobPlan {
 pub(crate) struct PatchedPod {
     /// The pod without the executor's environment, which patches do not see.
     pub(crate) template: PodTemplateSpec,
-    /// The fields that the patch changed or added.
+    /// The fields that the patch changed, added or removed.
     pub(crate) fields: BTreeSet<FieldPath>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct PodParts {
 }
 
 impl PatchedPod {
-    /// Returns whether the patch changed a field, by its path in the pod's template, or something in it.
+    /// Returns whether the patch changed or removed a field, by its path in the pod's template, or something in it.
     pub(crate) fn has_changed(&self, field: &str) -> bool {
         let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
         self.fields.iter().any(|path| in_template(path).starts_with(field))

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use config_core::{EphemeralSettings, Policy, Problem, Problems, Rules, Variables, WorkspaceOverrides};
+use config_core::{
+    EphemeralSettings, Policy, Problem, Problems, Rules, StepKind, Variables, WorkspaceOverrides,
+};
 
 use crate::{
     AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, Preview, Profile, compatible, explain,
@@ -189,11 +191,15 @@ impl Request<'_> {
         WorkspaceOverrides::read(variables, self.payload.step_type.kind())
     }
 
-    /// Returns what the policy refuses of the variables, whether they can be read or not.
+    /// Returns what the policy refuses of the variables, for steps of every kind. A variable that cannot be parsed is refused if
+    /// its value is restricted: Terrakube may parse it.
     pub(crate) fn refused_by_policy(&self) -> Vec<Problem> {
         let mut problems = self.rules.check(&self.variables);
-        let (mut overrides, _) = self.read(&self.variables);
-        problems.extend(self.rules.limit(&mut overrides));
-        problems
+        for kind in [None].into_iter().chain(StepKind::ALL.map(Some)) {
+            let (mut overrides, malformed) = WorkspaceOverrides::read(&self.variables, kind);
+            problems.extend(malformed.into_iter().filter(|problem| self.rules.restricts(&problem.origin)));
+            problems.extend(self.rules.limit(&mut overrides));
+        }
+        Problems::from_vec(problems).map(Problems::into_vec).unwrap_or_default()
     }
 }

@@ -53,6 +53,25 @@ const ATTEMPTS: &[&[(&str, &str)]] = &[
         "EPHEMERAL_CONFIG_POD_PATCH",
         "[{op: add, path: /spec/initContainers, value: [{name: b, image: evil}]}]",
     )],
+    // A second item of one name does not hide behind the first one.
+    &[(
+        "EPHEMERAL_CONFIG_POD_PATCH",
+        "[{op: add, path: /spec/containers/0, value: {name: executor, image: evil}}]",
+    )],
+    &[
+        ("EPHEMERAL_CONFIG_INIT_CONTAINERS", "[{name: a, image: 'azbuilder/executor:2.22.0'}]"),
+        (
+            "EPHEMERAL_CONFIG_POD_PATCH",
+            "[{op: add, path: /spec/initContainers/0, value: {name: a, image: evil}}]",
+        ),
+    ],
+    &[
+        ("EPHEMERAL_CONFIG_VOLUMES", "[{name: a, emptyDir: {}}]"),
+        (
+            "EPHEMERAL_CONFIG_POD_PATCH",
+            "[{op: add, path: /spec/volumes/0, value: {name: a, image: {reference: evil}}}]",
+        ),
+    ],
     // The image of the platform is permitted, and a patch of the init container is not.
     &[
         ("EPHEMERAL_CONFIG_INIT_CONTAINERS", "[{name: a, image: 'azbuilder/executor:2.22.0'}]"),
@@ -208,4 +227,154 @@ fn refusal_of_an_added_image_names_container_and_rule() {
         "workspace variable EPHEMERAL_CONFIG_INIT_CONTAINERS: found \"[fetch].image: docker.io/evil:1\", expected \
          registry.example.com/*, by policy default.values.EPHEMERAL_CONFIG_IMAGE"
     );
+}
+
+/// Plans with a settings file and a policy that allows every variable of YAML.
+fn plan_under(settings: &str, rules: &str, variables: &[(&str, &str)]) -> Result<(), String> {
+    let file = SettingsFile::parse(settings).unwrap();
+    let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
+    let allow = "[default]\nallow = ['EPHEMERAL_CONFIG_INIT_CONTAINERS', 'EPHEMERAL_CONFIG_POD_PATCH', \
+                 'EPHEMERAL_CONFIG_SIDECARS', 'EPHEMERAL_CONFIG_VOLUMES']\n";
+    let policy = Policy::parse(&format!("{allow}{rules}")).unwrap();
+    let key = AttemptKey::new(organization(), "ws-8", 42, 100, 1);
+    let payload = payload(&key, StepType::TerraformPlan);
+    let variables = variables.iter().copied().collect();
+    let plan = Planner::new(&settings, &policy).plan(&variables, &payload, &key, None);
+    plan.map(|_| ()).map_err(|problems| problems.to_string())
+}
+
+#[test]
+fn rules_for_variables_of_the_executor_apply_to_added_containers_and_volumes() {
+    let (volumes, inits, patch) =
+        ("EPHEMERAL_CONFIG_VOLUMES", "EPHEMERAL_CONFIG_INIT_CONTAINERS", "EPHEMERAL_CONFIG_POD_PATCH");
+    for (rule, variable, refused, permitted) in [
+        (
+            "PVC_CLAIM_NAME",
+            volumes,
+            "[{name: a, persistentVolumeClaim: {claimName: evil}}]",
+            "[{name: a, persistentVolumeClaim: {claimName: good}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_MAP_NAME",
+            volumes,
+            "[{name: a, configMap: {name: evil}}]",
+            "[{name: a, configMap: {name: good}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_MAP_NAME",
+            volumes,
+            "[{name: a, projected: {sources: [{configMap: {name: evil}}]}}]",
+            "[{name: a, projected: {sources: [{configMap: {name: good}}]}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+            inits,
+            "[{name: a, image: b, envFrom: [{configMapRef: {name: evil}}]}]",
+            "[{name: a, image: b, envFrom: [{configMapRef: {name: good}}]}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+            inits,
+            "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: evil, key: a}}}]}]",
+            "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: good, key: a}}}]}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_IMAGE_PULL_POLICY",
+            inits,
+            "[{name: a, image: b, imagePullPolicy: Never}]",
+            "[{name: a, image: b}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
+            inits,
+            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]",
+            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
+            inits,
+            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, capabilities: {add: [CHOWN]}}}]",
+            "[{name: a, image: b}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+            inits,
+            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 0}}]",
+            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 1002}}]",
+        ),
+        (
+            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+            patch,
+            "{spec: {containers: [{name: executor, securityContext: {runAsUser: 0}}]}}",
+            "{spec: {containers: [{name: executor, securityContext: {runAsUser: 1002}}]}}",
+        ),
+        (
+            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+            patch,
+            "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: false}}]}}",
+            "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: true}}]}}",
+        ),
+    ] {
+        for rules in
+            [format!("forbid = ['{rule}']\n"), format!("[default.values]\n{rule} = ['good', 'Always']\n")]
+        {
+            let problem = plan_under("", &rules, &[(variable, refused)]).unwrap_err();
+            assert!(problem.starts_with(&format!("workspace variable {variable}")), "{problem}");
+            assert!(problem.contains("by policy default."), "{problem}");
+            // What the operator writes is exempt.
+            let file = format!("[variables]\n{variable} = '{refused}'\n");
+            assert_eq!(plan_under(&file, &rules, &[]), Ok(()), "{rules} {refused}");
+        }
+        let rules = format!("[default.values]\n{rule} = ['good', 'Always']\n");
+        assert_eq!(plan_under("", &rules, &[(variable, permitted)]), Ok(()), "{rule} {permitted}");
+        assert_eq!(plan_under("", "", &[(variable, refused)]), Ok(()), "{rule} {refused}");
+    }
+}
+
+#[test]
+fn patch_that_removes_a_field_is_not_exempt_because_of_a_variable_of_the_operator() {
+    let file = "[variables]\nEPHEMERAL_CONFIG_SECURITY_CONTEXT = 'readOnlyRootFilesystem=true'\n";
+    for patch in [
+        "{spec: {containers: [{name: executor, securityContext: {capabilities: null}}]}}",
+        "[{op: remove, path: /spec/containers/0/securityContext/capabilities/drop}]",
+    ] {
+        let variables = [("EPHEMERAL_CONFIG_POD_PATCH", patch)];
+        let problem = plan_under(file, "pod-security = 'restricted'\n", &variables).unwrap_err();
+        assert!(problem.contains("capabilities.drop to be ALL"), "{problem}");
+    }
+}
+
+#[test]
+fn patch_cannot_set_priority_or_overhead_past_their_variables() {
+    for (patch, owner) in [
+        ("{spec: {priority: 1000000}}", "EPHEMERAL_CONFIG_PRIORITY_CLASS"),
+        ("{spec: {preemptionPolicy: Never}}", "EPHEMERAL_CONFIG_PRIORITY_CLASS"),
+        ("{spec: {overhead: {cpu: 1}}}", "EPHEMERAL_CONFIG_RUNTIME_CLASS"),
+    ] {
+        let problem = plan_under("", "", &[("EPHEMERAL_CONFIG_POD_PATCH", patch)]).unwrap_err();
+        assert!(problem.contains(&format!("{owner} sets it")), "{problem}");
+    }
+}
+
+#[test]
+fn compatible_job_has_no_value_that_the_policy_refuses_for_another_kind_of_step_or_cannot_parse() {
+    let policy = "[default.values]\nEPHEMERAL_CONFIG_NODE_SELECTOR_TAGS = ['pool=good']\n\
+                  [default.maximum]\ncpu = '4'\n";
+    let (settings, policy) = (EphemeralSettings::default(), Policy::parse(policy).unwrap());
+    for pairs in [
+        &[
+            ("EPHEMERAL_CPU_LIMIT", "666"),
+            ("EPHEMERAL_CPU_LIMIT_PLAN", "1"),
+            ("EPHEMERAL_CPU_LIMIT_APPLY", "1"),
+        ] as &[(&str, &str)],
+        // Kubernetes caps this amount and accepts it.
+        &[("EPHEMERAL_CPU_LIMIT", "666e400")],
+        // Terrakube 2.27 cuts off the second value.
+        &[("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "pool=666;a=b=c")],
+    ] {
+        let variables: Variables = pairs.iter().copied().collect();
+        for object in rendered(&Planner::new(&settings, &policy), &variables, StepType::TerraformPlan) {
+            assert!(!object.contains("\"666"), "{pairs:?}: {object}");
+        }
+    }
 }

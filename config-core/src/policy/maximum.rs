@@ -4,7 +4,7 @@ use super::Rules;
 use crate::{
     Origin, Problem, ResourceName, SourceName, Sourced, WorkspaceOverrides,
     value::{Quantity, Seconds},
-    workspace::DEADLINE,
+    workspace::{DEADLINE, GRACE_PERIOD},
 };
 
 impl Rules {
@@ -18,6 +18,7 @@ impl Rules {
         }
         if let Some(maximum) = &self.deadline {
             limit_deadline(maximum, overrides, &mut problems);
+            limit_grace_period(maximum, overrides, &mut problems);
         }
         problems
     }
@@ -58,6 +59,18 @@ fn limit_deadline(
         }
         None if is_above => overrides.set(&DEADLINE, maximum.value, maximum.origin.clone()),
         Some(_) | None => {}
+    }
+}
+
+/// A process that ignores the signal to stop runs until the grace period is over, whatever the deadline is.
+fn limit_grace_period(
+    maximum: &Sourced<Seconds>,
+    overrides: &WorkspaceOverrides,
+    problems: &mut Vec<Problem>,
+) {
+    if let Some(grace_period) = overrides.get(&GRACE_PERIOD).filter(|period| **period > maximum.value) {
+        let origin = overrides.origins().of(GRACE_PERIOD.name());
+        problems.extend(above(origin, &grace_period.to_string(), maximum.value, &maximum.origin));
     }
 }
 

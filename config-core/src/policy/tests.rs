@@ -263,6 +263,24 @@ fn refuses_values_above_the_maximum() {
 }
 
 #[test]
+fn grace_period_is_limited_by_the_maximum_deadline() {
+    let rules = rules("[default.maximum]\ndeadline = '1h'\n");
+    let problems = |text: &str| {
+        let variables = [("EPHEMERAL_CONFIG_GRACE_PERIOD", text)].into_iter().collect();
+        rules.limit(&mut WorkspaceOverrides::parse(&variables, None).unwrap())
+    };
+    assert_eq!(problems("1h"), []);
+    let found: Vec<String> = problems("2147483647").iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "workspace variable EPHEMERAL_CONFIG_GRACE_PERIOD: found \"596523h14m7s\", expected at most 1h, by policy \
+             default.maximum.deadline"
+        ]
+    );
+}
+
+#[test]
 fn maximum_becomes_the_limit_where_none_is_set() {
     // As much as the maximum is not above it.
     let (overrides, problems) = limited(SourceName::Workspace, &[("EPHEMERAL_CPU_REQUEST", "2")]);

@@ -57,7 +57,11 @@ variables! {
         example: "terraform-apply",
         permission: true,
         if_empty: Some("remove it to use the cluster's default class"),
-        sets: &["spec.template.spec.priorityClassName"],
+        sets: &[
+            "spec.template.spec.priorityClassName",
+            "spec.template.spec.priority",
+            "spec.template.spec.preemptionPolicy",
+        ],
         ..Setting::workspace("EPHEMERAL_CONFIG_PRIORITY_CLASS")
     };
 
@@ -67,7 +71,7 @@ variables! {
         example: "gvisor",
         permission: true,
         if_empty: Some("remove it to use the cluster's default runtime"),
-        sets: &["spec.template.spec.runtimeClassName"],
+        sets: &["spec.template.spec.runtimeClassName", "spec.template.spec.overhead.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_RUNTIME_CLASS")
     };
 

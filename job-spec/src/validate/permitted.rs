@@ -1,66 +1,141 @@
-//! Whether the policy permits the images and service account tokens that added containers and volumes bring into the pod.
+//! Whether the policy permits what added containers, added volumes and patches bring into the pod.
 //!
 //! The rules for `EPHEMERAL_CONFIG_IMAGE` and `EPHEMERAL_CONFIG_SERVICE_ACCOUNT` would mean little if an init container could
-//! run any image, or a volume could hold the token of an account. The finished pod is checked, so the way by which
-//! a field got there does not matter.
+//! run any image, or a volume could hold the token of an account. The same holds for claims, config maps, pull policies and
+//! user IDs. The finished pod is checked, so the way by which a field got there does not matter.
+
+use std::collections::BTreeSet;
 
 use config_core::{Origin, Problem, Rules, SourceName, workspace};
-use k8s_openapi::api::core::v1::{PodSpec, Volume};
+use k8s_openapi::api::core::v1::{Container, PodSpec, SeccompProfile, Volume};
 
-use crate::{EXECUTOR_CONTAINER, JobPlan, volumes::NAMES};
+use crate::{JobPlan, volumes::NAMES};
 
 /// Checks a finished pod. What the operator's settings file sets is exempt, as everywhere.
 pub(super) fn check(spec: &PodSpec, plan: &JobPlan, rules: &Rules, problems: &mut Vec<Problem>) {
-    for container in spec.init_containers.iter().chain([&spec.containers]).flatten() {
-        let Some(image) = &container.image else { continue };
-        if container.name == EXECUTOR_CONTAINER || image == plan.platform_image.as_str() {
-            continue;
-        }
-        let is_sidecar = plan.parts.sidecars.iter().any(|sidecar| sidecar.name == container.name);
-        let set_by = if is_sidecar { workspace::SIDECARS.name() } else { workspace::INIT_CONTAINERS.name() };
-        let field = format!("[{}].image", container.name);
-        refuse(rules, workspace::IMAGE.name(), plan.origins.of(set_by), &field, image, problems);
+    let mut check = Check { plan, rules, problems };
+    for container in &spec.containers {
+        // Only a patch sets these of the executor; all else has variables of its own.
+        check.user(container, spec, &plan.origins.of(workspace::POD_PATCH.name()));
     }
-    // The volumes of settings have rules of their own.
-    let is_of_settings = |volume: &&Volume| NAMES.contains(&volume.name.as_str());
-    for volume in spec.volumes.iter().flatten().filter(|volume| !is_of_settings(volume)) {
-        let origin = plan.origins.of(workspace::VOLUMES.name());
-        check_image_volume(volume, rules, origin.clone(), problems);
+    for container in spec.init_containers.iter().flatten() {
+        let is_sidecar = plan.parts.sidecars.iter().any(|sidecar| sidecar.name == container.name);
+        let set_by = if is_sidecar { &workspace::SIDECARS } else { &workspace::INIT_CONTAINERS };
+        let origin = plan.origins.of(set_by.name());
+        check.added_container(container, &origin);
+        check.user(container, spec, &origin);
+    }
+    let origin = plan.origins.of(workspace::VOLUMES.name());
+    let added = |volume: &&Volume| !NAMES.contains(&volume.name.as_str());
+    for volume in spec.volumes.iter().flatten().filter(added) {
+        check.volume(volume, &origin);
         // With a named account the token is in the pod anyway.
         if spec.service_account_name.is_none() {
-            check_token(volume, rules, origin, problems);
+            check.token(volume, &origin);
         }
     }
 }
 
-fn check_image_volume(volume: &Volume, rules: &Rules, origin: Origin, problems: &mut Vec<Problem>) {
-    if let Some(image) = volume.image.as_ref().and_then(|image| image.reference.as_ref()) {
-        let field = format!("[{}].image.reference", volume.name);
-        refuse(rules, workspace::IMAGE.name(), origin, &field, image, problems);
+struct Check<'a> {
+    plan: &'a JobPlan,
+    rules: &'a Rules,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn added_container(&mut self, container: &Container, origin: &Origin) {
+        let field = |field: &str| format!("[{}].{field}", container.name);
+        // Every workspace may use the image of the settings.
+        let image = container.image.as_deref().filter(|image| *image != self.plan.platform_image.as_str());
+        self.refuse(workspace::IMAGE.name(), origin, &field("image"), image);
+        let pull = container.image_pull_policy.as_deref();
+        self.refuse(workspace::IMAGE_PULL_POLICY.name(), origin, &field("imagePullPolicy"), pull);
+        for source in container.env_from.iter().flatten() {
+            let name = source.config_map_ref.as_ref().map(|config_map| config_map.name.as_str());
+            self.refuse(workspace::ENVFROM_CONFIG_MAP.name(), origin, &field("envFrom.configMapRef"), name);
+        }
+        for source in container.env.iter().flatten().filter_map(|entry| entry.value_from.as_ref()) {
+            let name = source.config_map_key_ref.as_ref().map(|config_map| config_map.name.as_str());
+            let field = field("env.valueFrom.configMapKeyRef");
+            self.refuse(workspace::ENVFROM_CONFIG_MAP.name(), origin, &field, name);
+        }
+        let Some(context) = &container.security_context else { return };
+        let security = workspace::SECURITY_CONTEXT.name();
+        let escalation = context.allow_privilege_escalation.is_none_or(|allowed| allowed);
+        let item = escalation.then_some("allowPrivilegeEscalation=true");
+        self.refuse(security, origin, &field("securityContext"), item);
+        let added: BTreeSet<&str> = context
+            .capabilities
+            .iter()
+            .flat_map(|all| all.add.iter().flatten())
+            .map(String::as_str)
+            .collect();
+        let added: Vec<&str> = added.into_iter().collect();
+        let item = (!added.is_empty()).then(|| format!("addCapabilities={}", added.join(",")));
+        self.refuse(security, origin, &field("securityContext"), item.as_deref());
+    }
+
+    /// Checks what a container says about its user in place of the pod. What is as in the pod, or stricter, changes nothing.
+    fn user(&mut self, container: &Container, spec: &PodSpec, origin: &Origin) {
+        let Some(context) = &container.security_context else { return };
+        let pod = spec.security_context.clone().unwrap_or_default();
+        let differs = |own: Option<i64>, of_pod: Option<i64>| own.filter(|id| Some(*id) != of_pod);
+        let profile = context.seccomp_profile.as_ref();
+        let profile = profile.filter(|profile| Some(*profile) != pod.seccomp_profile.as_ref());
+        let items = [
+            differs(context.run_as_user, pod.run_as_user).map(|id| format!("runAsUser={id}")),
+            differs(context.run_as_group, pod.run_as_group).map(|id| format!("runAsGroup={id}")),
+            (context.run_as_non_root == Some(false) && pod.run_as_non_root != Some(false))
+                .then(|| "runAsNonRoot=false".to_owned()),
+            profile.map(|profile| format!("seccompProfile={}", shown(profile))),
+        ];
+        let field = format!("[{}].securityContext", container.name);
+        for item in items.iter().flatten() {
+            self.refuse(workspace::POD_SECURITY_CONTEXT.name(), origin, &field, Some(item));
+        }
+    }
+
+    fn volume(&mut self, volume: &Volume, origin: &Origin) {
+        let field = |field: &str| format!("[{}].{field}", volume.name);
+        let image = volume.image.as_ref().and_then(|image| image.reference.as_deref());
+        self.refuse(workspace::IMAGE.name(), origin, &field("image.reference"), image);
+        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
+        self.refuse(workspace::PVC_CLAIM_NAME.name(), origin, &field("persistentVolumeClaim"), claim);
+        let config_map = volume.config_map.as_ref().map(|config_map| config_map.name.as_str());
+        self.refuse(workspace::CONFIG_MAP_NAME.name(), origin, &field("configMap"), config_map);
+        let sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        for config_map in sources.filter_map(|source| source.config_map.as_ref()) {
+            let field = field("projected.sources.configMap");
+            self.refuse(workspace::CONFIG_MAP_NAME.name(), origin, &field, Some(&config_map.name));
+        }
+    }
+
+    /// A pod that names no account runs with the account `default` of its namespace.
+    fn token(&mut self, volume: &Volume, origin: &Origin) {
+        let mut sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
+        if sources.any(|source| source.service_account_token.is_some()) {
+            let field = format!("[{}].projected.sources.serviceAccountToken", volume.name);
+            self.refuse(workspace::SERVICE_ACCOUNT.name(), origin, &field, Some("default"));
+        }
+    }
+
+    /// Refuses a value that the rules for a variable refuse.
+    fn refuse(&mut self, variable: &str, origin: &Origin, field: &str, value: Option<&str>) {
+        if origin.source == SourceName::SettingsFile {
+            return;
+        }
+        let Some(value) = value else { return };
+        if let Some(expected) = self.rules.refusal(variable, value) {
+            let problem = Problem::new(origin.clone(), expected);
+            self.problems.push(problem.with_found(&format!("{field}: {value}")));
+        }
     }
 }
 
-/// A pod that names no account runs with the account `default` of its namespace.
-fn check_token(volume: &Volume, rules: &Rules, origin: Origin, problems: &mut Vec<Problem>) {
-    let mut sources = volume.projected.iter().flat_map(|projected| projected.sources.iter().flatten());
-    if sources.any(|source| source.service_account_token.is_some()) {
-        let field = format!("[{}].projected.sources.serviceAccountToken", volume.name);
-        refuse(rules, workspace::SERVICE_ACCOUNT.name(), origin, &field, "default", problems);
-    }
-}
-
-fn refuse(
-    rules: &Rules,
-    variable: &str,
-    origin: Origin,
-    field: &str,
-    value: &str,
-    problems: &mut Vec<Problem>,
-) {
-    if origin.source == SourceName::SettingsFile {
-        return;
-    }
-    if let Some(expected) = rules.refusal(variable, value) {
-        problems.push(Problem::new(origin, expected).with_found(&format!("{field}: {value}")));
+/// Writes a profile as `EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT` does.
+fn shown(SeccompProfile { localhost_profile, type_ }: &SeccompProfile) -> String {
+    match localhost_profile {
+        Some(path) => format!("{type_}/{path}"),
+        None => type_.clone(),
     }
 }

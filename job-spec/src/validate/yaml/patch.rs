@@ -36,7 +36,7 @@ pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<Patched
         before.keys().chain(after.keys()).filter(|path| !is_same(path)).collect();
     refuse_owned(&mut errors, &changed);
     check_amounts(&mut errors, &template);
-    let fields = changed.into_iter().filter(|path| after.contains_key(*path)).cloned().collect();
+    let fields = changed.into_iter().cloned().collect();
     (Some(PatchedPod { template, fields }), errors.problems)
 }
 
@@ -115,12 +115,13 @@ fn check_amounts(errors: &mut FieldErrors, template: &PodTemplateSpec) {
     }
 }
 
-/// The fields of a pod by the paths that they have in the Kubernetes Job.
-fn fields_of(template: &PodTemplateSpec) -> BTreeMap<FieldPath, Value> {
+/// The fields of a pod by the paths that they have in the Kubernetes Job. Items of a list that have one name have one path, so a
+/// path may have several values: none of them hides another one.
+fn fields_of(template: &PodTemplateSpec) -> BTreeMap<FieldPath, Vec<Value>> {
     let document = json!({ "spec": { "template": template } });
-    let mut fields = BTreeMap::new();
+    let mut fields: BTreeMap<FieldPath, Vec<Value>> = BTreeMap::new();
     fields::visit(&document, &mut |path, value| {
-        fields.insert(path.to_vec(), value.clone());
+        fields.entry(path.to_vec()).or_default().push(value.clone());
     });
     fields
 }
