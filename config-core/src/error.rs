@@ -13,6 +13,8 @@ use crate::{Origin, one_line::OneLine};
 
 /// Maximum length of a wrong value in a message, in characters.
 const MAX_FOUND_LENGTH: usize = 120;
+/// Most problems of one value that are reported.
+const MAX_PER_VALUE: usize = 100;
 
 /// One invalid value, name or combination.
 ///
@@ -99,7 +101,8 @@ impl Problems {
         }
     }
 
-    /// Sorts problems by key, then source; `None` if there are none. The same problem twice is kept once.
+    /// Sorts problems by key, then source; `None` if there are none. The same problem twice is kept once. Of more than 100 problems
+    /// of one value, the last one says how many more there are.
     #[must_use]
     pub fn from_vec(mut problems: Vec<Problem>) -> Option<Self> {
         // Stable: several problems of one value stay in the order of the value.
@@ -108,6 +111,8 @@ impl Problems {
         });
         let mut seen = BTreeSet::new();
         problems.retain(|problem| seen.insert(problem.clone()));
+        let of_values = problems.chunk_by(|left, right| left.origin == right.origin);
+        let problems: Vec<Problem> = of_values.flat_map(shortened).collect();
         (!problems.is_empty()).then_some(Self(problems))
     }
 
@@ -121,6 +126,21 @@ impl Problems {
     pub fn into_vec(self) -> Vec<Problem> {
         self.0
     }
+}
+
+/// Shortens the list of the problems of one value.
+fn shortened(problems: &[Problem]) -> Vec<Problem> {
+    let Some(more) = problems.len().checked_sub(MAX_PER_VALUE).filter(|more| *more > 0) else {
+        return problems.to_vec();
+    };
+    let (kept, last) = problems.split_at(MAX_PER_VALUE - 1);
+    let more = last.first().map(|problem| {
+        Problem::new(
+            problem.origin.clone(),
+            format!("a value without the {} further problems of it", more + 1),
+        )
+    });
+    kept.iter().cloned().chain(more).collect()
 }
 
 impl From<Problem> for Problems {
@@ -202,5 +222,15 @@ mod tests {
         let shown = problem("a", "b").with_found(&"é".repeat(500)).found.unwrap();
         assert_eq!(shown, format!("{}…", "é".repeat(MAX_FOUND_LENGTH)));
         assert_eq!(problem("a", "b").with_found(&"é".repeat(120)).found.unwrap(), "é".repeat(120));
+    }
+
+    #[test]
+    fn list_of_the_problems_of_one_value_is_short_and_stays_so() {
+        let many = (0..250).map(|number| problem("A", &number.to_string())).collect();
+        let problems = Problems::from_vec(many).unwrap();
+        assert_eq!(problems.iter().count(), 100);
+        let last = "environment variable A: expected a value without the 151 further problems of it";
+        assert_eq!(problems.iter().last().unwrap().to_string(), last);
+        assert_eq!(Problems::from_vec(problems.clone().into_vec()), Some(problems));
     }
 }

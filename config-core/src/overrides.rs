@@ -16,6 +16,9 @@ use crate::{
 mod origins;
 mod view;
 
+/// Longest part of a message that may quote a value, in characters.
+const LONGEST_MESSAGE: usize = 1_000;
+
 pub use origins::Origins;
 use view::View;
 
@@ -156,10 +159,18 @@ pub(crate) fn value_problems(
 ) -> Vec<Problem> {
     let if_empty = setting.if_empty.filter(|_| text.trim().is_empty());
     let problem = |EntryError { entry, expected, hint }: &EntryError| Problem {
-        hint: if_empty.map(str::to_owned).or_else(|| hint.clone()),
-        ..Problem::new(origin.clone(), expected.clone()).with_found(entry)
+        hint: if_empty.map(str::to_owned).or_else(|| hint.as_deref().map(shortened)),
+        ..Problem::new(origin.clone(), shortened(expected)).with_found(entry)
     };
     errors.iter().map(problem).collect()
+}
+
+/// Shortens a message that quotes a long part of the value.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_MESSAGE) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 impl PartialEq for WorkspaceOverrides {

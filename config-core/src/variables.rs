@@ -22,8 +22,8 @@ use crate::{Origin, SourceName, Sourced};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, Sourced<String>>);
 
-/// A set of variables that several workspaces refer to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A set of variables that several workspaces refer to; `Debug` shows no values, because they are often secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Collection {
     /// Its name.
     pub name: String,
@@ -121,6 +121,17 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Variables {
     }
 }
 
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, priority, variables } = self;
+        f.debug_struct("Collection")
+            .field("name", name)
+            .field("priority", priority)
+            .field("variables", &variables.keys())
+            .finish()
+    }
+}
+
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -182,5 +193,12 @@ mod tests {
     fn debug_shows_names_and_no_values() {
         let variables: Variables = [("TOKEN", "hunter2")].into_iter().collect();
         assert_eq!(format!("{variables:?}"), r#"{"TOKEN"}"#);
+    }
+
+    #[test]
+    fn debug_of_a_collection_shows_no_values() {
+        let variables = [("A".to_owned(), "hunter2".to_owned())].into();
+        let shown = format!("{:?}", Collection { name: "c".to_owned(), priority: 1, variables });
+        assert_eq!(shown, "Collection { name: \"c\", priority: 1, variables: [\"A\"] }");
     }
 }

@@ -21,9 +21,9 @@ mod reader;
 use reader::Reader;
 
 /// The Job of Terrakube 2.27, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Compatible {
-    /// The Job; it is not redacted.
+    /// The Job; it is not redacted, but `Debug` shows its name only.
     pub job: Job,
     /// What is known to be wrong with this Job, and what of the settings it does not hold.
     pub defects: Vec<Defect>,
@@ -36,6 +36,13 @@ pub struct Defect {
     pub about: String,
     /// What is wrong, and what comes of it.
     pub text: String,
+}
+
+impl fmt::Debug for Compatible {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, defects } = self;
+        f.debug_struct("Compatible").field("job", &job.metadata.name).field("defects", defects).finish()
+    }
 }
 
 impl Defect {

@@ -378,3 +378,14 @@ fn compatible_job_has_no_value_that_the_policy_refuses_for_another_kind_of_step_
         }
     }
 }
+
+#[test]
+fn debug_of_a_compatible_job_does_not_show_its_payload() {
+    let (settings, policy) = (EphemeralSettings::default(), Policy::default());
+    let key = AttemptKey::new(organization(), "ws-8", 42, 100, 1);
+    let payload = payload(&key, StepType::TerraformPlan).with_variables([("token", "hunter2")]);
+    let planner = Planner::new(&settings, &policy);
+    let shown = format!("{:?}", planner.compatible(&Variables::default(), &payload, &key, None));
+    assert!(!shown.contains(&payload.encode()), "{shown}");
+    assert!(shown.starts_with("Compatible { job: Some(\"job-42\")"), "{shown}");
+}
