@@ -78,11 +78,22 @@ pub fn plan_attempt(
     step: &StepInput,
     access: AttemptAccess,
 ) -> Result<JobPlan, Problems> {
+    plan_unredacted(settings, policy, input, step, access)
+        .map_err(|problems| input.redactor().problems(problems))
+}
+
+/// Plans as [`plan_attempt`] does; problems may show sensitive values.
+pub(crate) fn plan_unredacted(
+    settings: &EphemeralSettings,
+    policy: &Policy,
+    input: &WorkspaceInput,
+    step: &StepInput,
+    access: AttemptAccess,
+) -> Result<JobPlan, Problems> {
     let planner = Planner::new(settings, policy);
     let (variables, key) = (environment_variables(input), key(input, step));
     let payload = payload(input, step, &key, &planner.environment(&variables, &key));
-    let plan = planner.plan(&variables, &payload, &key, access);
-    plan.map_err(|problems| input.redactor().problems(problems))
+    planner.plan(&variables, &payload, &key, access)
 }
 
 /// Returns what the executor of an example step would reach the server with; the token is as long as tokens

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use config_core::{Problem, Problems, SourceName, Warning};
+use config_core::{Problem, Problems, SourceName, Warning, value::Yaml};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -24,29 +24,31 @@ pub(crate) struct Redactor {
 impl Redactor {
     pub(crate) fn new(layers: &VariableLayers) -> Self {
         let sensitive = || layers.iter().filter(|(_, variable)| variable.sensitive);
-        let mut secrets: Vec<&str> = sensitive()
-            .flat_map(|(_, variable)| {
-                let value = variable.value.expose_secret();
-                let pieces = value.split(|c: char| c.is_whitespace() || ";,=:".contains(c));
-                pieces.chain([value, value.trim()])
-            })
-            .filter(|piece| piece.chars().count() >= MIN_PIECE)
-            .collect();
-        secrets.sort_unstable_by(|left, right| right.len().cmp(&left.len()).then(left.cmp(right)));
-        secrets.dedup();
         Self {
             origins: sensitive().map(|(origin, _)| origin).collect(),
-            secrets: secrets.into_iter().map(SecretString::from).collect(),
+            ..Self::of_values(sensitive().map(|(_, variable)| variable.value.expose_secret()))
         }
     }
 
-    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts
-    /// elsewhere.
+    /// Replaces these values, wherever they were found.
+    pub(crate) fn of_values<'v>(values: impl IntoIterator<Item = &'v str>) -> Self {
+        let mut secrets: Vec<String> = values.into_iter().flat_map(pieces).collect();
+        secrets.retain(|piece| piece.chars().count() >= MIN_PIECE);
+        secrets.sort_unstable_by(|left, right| right.len().cmp(&left.len()).then(left.cmp(right)));
+        secrets.dedup();
+        Self { origins: HashSet::new(), secrets: secrets.into_iter().map(SecretString::from).collect() }
+    }
+
+    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts elsewhere.
     pub(crate) fn problem(&self, problem: Problem) -> Problem {
         let Problem { origin, found, expected, hint } = problem;
-        let sensitive = self.origins.contains(&(origin.source, origin.key.clone()));
+        if self.origins.contains(&(origin.source, origin.key.clone())) {
+            // What is quoted may be a part of the value, however short, or what it should have been.
+            let hint = hint.filter(|hint| !hint.contains('"')).map(|hint| self.hide(&hint));
+            return Problem { found: None, expected: self.hide(&without_quoted(&expected)), hint, origin };
+        }
         Problem {
-            found: if sensitive { None } else { found.map(|found| self.hide(&found)) },
+            found: found.map(|found| self.hide(&found)),
             expected: self.hide(&expected),
             hint: hint.map(|hint| self.hide(&hint)),
             origin,
@@ -80,6 +82,31 @@ impl Redactor {
         }
     }
 
+    /// Hides sensitive values in the explanation of a Kubernetes Job: fields that a sensitive variable decided, whatever form its
+    /// value has there, and copies of sensitive values elsewhere.
+    pub(crate) fn explanation(&self, answer: &mut Value) {
+        let decided: Vec<bool> = match answer.get_mut("fields").and_then(Value::as_array_mut) {
+            Some(fields) => fields.iter_mut().map(|field| self.field(field)).collect(),
+            None => Vec::new(),
+        };
+        if let Some(job) = answer.get_mut("job") {
+            // The fields are those of the Job, in its order.
+            hide_leaves(job, &mut decided.into_iter());
+        }
+        self.json(answer);
+    }
+
+    /// Hides the value of a field if a sensitive variable decided it. Returns whether it did.
+    fn field(&self, field: &mut Value) -> bool {
+        let text = |name: &str| field.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut origins = self.origins.iter();
+        let sensitive = origins.any(|(source, key)| source.as_str() == text("source") && key == text("key"));
+        if sensitive {
+            field["value"] = HIDDEN.into();
+        }
+        sensitive
+    }
+
     fn hide(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
@@ -90,6 +117,49 @@ impl Redactor {
         }
         text
     }
+}
+
+/// Returns a value and the parts of it that may stand elsewhere: items of lists, and the strings of YAML.
+fn pieces(value: &str) -> Vec<String> {
+    let list = value.split(|c: char| c.is_whitespace() || ";,=:".contains(c));
+    let flow = value.split(|c: char| c.is_whitespace() || ";,=:\"'[]{}".contains(c));
+    let mut pieces: Vec<String> = list.chain(flow).chain([value, value.trim()]).map(str::to_owned).collect();
+    if let Ok(yaml) = value.parse::<Yaml>() {
+        strings(yaml.value(), &mut pieces);
+    }
+    pieces
+}
+
+fn strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| strings(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| strings(field, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Replaces the leaves of a JSON value that are sensitive, in the order of the document.
+fn hide_leaves(value: &mut Value, sensitive: &mut impl Iterator<Item = bool>) {
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            items.iter_mut().for_each(|item| hide_leaves(item, sensitive));
+        }
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.values_mut().for_each(|field| hide_leaves(field, sensitive));
+        }
+        leaf => {
+            if sensitive.next() == Some(true) {
+                *leaf = HIDDEN.into();
+            }
+        }
+    }
+}
+
+/// Replaces each text in quotes.
+fn without_quoted(text: &str) -> String {
+    let parts = text.split('"').enumerate();
+    parts.map(|(index, part)| if index % 2 == 0 { part } else { HIDDEN }).collect()
 }
 
 #[cfg(test)]

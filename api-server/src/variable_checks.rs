@@ -6,7 +6,8 @@ use config_core::{Problem, Warning};
 use job_spec::StepType;
 
 use crate::{
-    attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
+    attempt_building::{StepInput, WorkspaceInput, example_access, plan_unredacted, warnings},
+    redaction::Redactor,
     services::Services,
 };
 
@@ -16,7 +17,7 @@ const STEP_NUMBER: u32 = 100;
 /// A step of each kind that variables can be set for.
 const STEP_TYPES: [StepType; 2] = [StepType::TerraformPlan, StepType::TerraformApply];
 
-/// Problems and warnings of a set of variables, without sensitive values.
+/// Problems and warnings of a set of variables. They may show sensitive values until they are [`redacted`](Findings::redacted).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Findings {
     /// Problems for which jobs would be refused.
@@ -32,12 +33,21 @@ pub(crate) fn check(services: &Services, input: &WorkspaceInput) -> Findings {
     for step_type in STEP_TYPES {
         let step = StepInput::example(STEP_NUMBER, step_type);
         let access = example_access(services, &step);
-        match plan_attempt(&services.settings, &services.policy, input, &step, access) {
+        match plan_unredacted(&services.settings, &services.policy, input, &step, access) {
             Ok(plan) => findings.warnings.extend(plan.warnings().iter().cloned()),
             Err(problems) => findings.problems.extend(problems),
         }
     }
-    let redactor = input.redactor();
-    findings.warnings = findings.warnings.into_iter().map(|warning| redactor.warning(warning)).collect();
     findings
+}
+
+impl Findings {
+    /// Hides sensitive values.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        let Self { problems, warnings } = self;
+        Self {
+            problems: problems.into_iter().map(|problem| redactor.problem(problem)).collect(),
+            warnings: warnings.into_iter().map(|warning| redactor.warning(warning)).collect(),
+        }
+    }
 }

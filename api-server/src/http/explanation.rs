@@ -42,6 +42,6 @@ pub(super) async fn read(
     preview.refused = preview.refused.into_iter().map(|problem| redactor.problem(problem)).collect();
     preview.warnings = preview.warnings.into_iter().map(|warning| redactor.warning(warning)).collect();
     let mut answer = serde_json::to_value(&preview).map_err(std::io::Error::other)?;
-    redactor.json(&mut answer);
+    redactor.explanation(&mut answer);
     Ok(Json(answer))
 }

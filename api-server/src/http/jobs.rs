@@ -22,6 +22,7 @@ use crate::{
     attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
     messages,
     model::{Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
+    redaction::Redactor,
     services::Services,
     store::{CauseRecord, Store, StoreError},
     template,
@@ -138,7 +139,10 @@ pub(super) async fn kubernetes_job(
 ) -> Result<Response, Problem> {
     let prepared = services.store.prepared(&attempt).await?;
     // By way of plain JSON: writing every type of Kubernetes as YAML would be a seventh of this crate's code.
-    let job = serde_json::to_value(job_spec::redacted(&prepared.job)).map_err(std::io::Error::other)?;
+    let mut job = serde_json::to_value(job_spec::redacted(&prepared.job)).map_err(std::io::Error::other)?;
+    // Annotations and the like may hold the value of a sensitive variable.
+    let claim = services.store.claim_data(&attempt).await?;
+    Redactor::of_values(claim.sensitive_values(&prepared).iter().map(String::as_str)).json(&mut job);
     let yaml = serde_saphyr::to_string(&job).map_err(std::io::Error::other)?;
     Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
 }

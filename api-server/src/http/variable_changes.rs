@@ -147,12 +147,15 @@ struct Comparison {
 
 impl Comparison {
     fn new(services: &Services, before: &WorkspaceInput, after: &WorkspaceInput) -> Self {
+        let redactor = after.redactor();
         let (before, mut after) = (check(services, before), check(services, after));
-        let (remaining, caused) = std::mem::take(&mut after.problems)
+        // Compared as they are: what is hidden in a problem may depend on the change.
+        let (remaining, caused): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(&mut after.problems)
             .into_iter()
             .partition(|problem| before.problems.contains(problem));
         after.problems = remaining;
-        Self { caused, remaining: after }
+        let caused = caused.into_iter().map(|problem| redactor.problem(problem)).collect();
+        Self { caused, remaining: after.redacted(&redactor) }
     }
 
     fn warnings(&self) -> Vec<WarningView> {

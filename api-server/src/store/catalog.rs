@@ -57,25 +57,25 @@ struct TemplateRow {
 from_row!(TemplateRow { id, organization_id, name, tcl });
 
 impl Store {
-    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name
-    /// that is the id of another organization is rejected.
+    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name in the form of an id
+    /// is refused: it could be the id of another organization, even of one that is created later.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] when the name exists.
+    /// [`StoreError::Exists`] when the name is taken, [`StoreError::Conflict`] when it has the form of an id.
     pub async fn create_organization(&self, name: &str) -> Result<Organization, StoreError> {
-        let id = new_id();
-        let result = sqlx::query(
-            "INSERT INTO organizations (id, name, created_at)
-             SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM organizations WHERE id = ?2)",
-        )
-        .bind(&id)
-        .bind(name)
-        .bind(now())
-        .execute(&self.pool)
-        .await;
-        if created(result, "organization", name)?.rows_affected() == 0 {
-            return Err(StoreError::Exists { kind: "organization", name: name.to_owned() });
+        if uuid::Uuid::try_parse(name).is_ok() {
+            return Err(StoreError::Conflict(format!(
+                "organization name {name:?} has the form of an id; choose a name that settings and policy cannot take for one"
+            )));
         }
+        let id = new_id();
+        let result = sqlx::query("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)")
+            .bind(&id)
+            .bind(name)
+            .bind(now())
+            .execute(&self.pool)
+            .await;
+        created(result, "organization", name)?;
         self.organization(&id).await
     }
 

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use job_spec::JobPlan;
+use config_core::keys;
+use job_spec::{EphemeralJobData, JobPlan};
 use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,24 @@ impl Prepared {
         self.job.metadata.name.as_deref().unwrap_or_default()
     }
 
+    /// Returns the payload that the objects hold.
+    fn job_data(&self) -> Option<String> {
+        let of_secret = || self.secret.as_ref()?.data.as_ref()?.get(keys::EPHEMERAL_JOB_DATA);
+        if let Some(data) = of_secret() {
+            return String::from_utf8(data.0.clone()).ok();
+        }
+        let mut containers = self
+            .job
+            .spec
+            .iter()
+            .filter_map(|spec| spec.template.spec.as_ref())
+            .flat_map(|pod| &pod.containers);
+        containers.find_map(|container| {
+            let mut env = container.env.iter().flatten();
+            env.find(|entry| entry.name == keys::EPHEMERAL_JOB_DATA)?.value.clone()
+        })
+    }
+
     /// Returns what the backend submits.
     #[must_use]
     pub fn into_submission(self) -> Submission {
@@ -56,6 +75,16 @@ impl ClaimData {
     #[must_use]
     pub fn new(plan: &JobPlan, sensitive: BTreeSet<String>) -> Self {
         Self { job_data: plan.payload_for_claim().map(str::to_owned), sensitive }
+    }
+
+    /// Returns the values of the sensitive variables that the attempt was created with.
+    #[must_use]
+    pub fn sensitive_values(&self, prepared: &Prepared) -> Vec<String> {
+        let data = self.job_data.clone().or_else(|| prepared.job_data());
+        let payload = data.and_then(|data| EphemeralJobData::decode(&data).ok());
+        let variables = payload.map(|payload| [payload.environment_variables, payload.variables]);
+        let pairs = variables.into_iter().flatten().flatten();
+        pairs.filter(|(key, _)| self.sensitive.contains(key)).map(|(_, value)| value).collect()
     }
 }
 

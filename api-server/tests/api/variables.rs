@@ -165,3 +165,101 @@ async fn running_attempt_keeps_the_variables_that_it_was_created_with() {
     // The payload holds the value, so the executor must still mask it.
     assert_eq!(executor.claim("e").await.1["sensitive"], json!(["TOKEN"]));
 }
+
+#[tokio::test]
+async fn sensitive_value_is_neither_in_the_explanation_nor_in_the_kubernetes_job() {
+    let world = World::under(Operator {
+        policy: "[default]\nallow = ['EPHEMERAL_CONFIG_INIT_CONTAINERS']\n",
+        ..Operator::default()
+    })
+    .await;
+    for (key, value) in [
+        ("EPHEMERAL_CONFIG_ANNOTATIONS", "token=hunter2"),
+        (
+            "EPHEMERAL_CONFIG_INIT_CONTAINERS",
+            r#"[{"name":"a","image":"b","args":["--token=hunter3","hunter4"]}]"#,
+        ),
+        ("EPHEMERAL_CONFIG_DEADLINE", "7133"),
+        ("EPHEMERAL_CPU_LIMIT", "713"),
+    ] {
+        let body = json!({ "key": key, "value": value, "category": "ENV", "sensitive": true });
+        let (status, answer) = world.post(&world.variables(), body).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer:#}");
+    }
+    let explanation = world.get(&format!("/v1/workspaces/{}/explanation", world.workspace)).await;
+    let fields = explanation["fields"].as_array().unwrap();
+    let limit = fields.iter().find(|field| field["path"].as_str().unwrap().ends_with("limits.cpu")).unwrap();
+    assert_eq!(limit["value"], "(sensitive)");
+    assert_eq!(explanation["job"]["spec"]["activeDeadlineSeconds"], "(sensitive)");
+    assert_eq!(explanation["job"]["spec"]["backoffLimit"], 0);
+
+    let job = world.job(&["terraformPlan"]).await;
+    world.submitted(&format!("job-{job}-100-1")).await;
+    // The Kubernetes Job keeps the values that it was created with.
+    let set = world.get(&world.variables()).await;
+    for variable in set["items"].as_array().unwrap() {
+        world.delete(&format!("{}/{}", world.variables(), variable["id"].as_str().unwrap())).await;
+    }
+    let attempt = world.read(job).await["steps"][0]["attempts"][0]["id"].as_str().unwrap().to_owned();
+    let answer =
+        world.request("GET", &format!("/v1/attempts/{attempt}/kubernetes-job")).send().await.unwrap();
+    let yaml = answer.text().await.unwrap();
+    assert!(yaml.contains("(sensitive)"), "{yaml}");
+    for shown in [explanation.to_string(), yaml] {
+        for secret in ["hunter2", "hunter3", "hunter4"] {
+            assert!(!shown.contains(secret), "{secret}: {shown}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sensitive_variable_that_hides_a_part_of_an_earlier_problem_is_set() {
+    let mut world = World::new().await;
+    world.variable("EPHEMERAL_CPU_LIMIT", "4").await;
+    let policy = "[default.maximum]\ncpu = \"3\"\n";
+    world.start_again_under(Operator { policy, ..Operator::default() }).await;
+    let body = json!({ "key": "WORD", "value": "most", "category": "ENV", "sensitive": true });
+    let (status, answer) = world.post(&world.variables(), body).await;
+    assert_eq!(status, StatusCode::CREATED, "{answer:#}");
+    assert_eq!(keys(&answer["warnings"]), ["EPHEMERAL_CPU_LIMIT"]);
+}
+
+#[tokio::test]
+async fn hint_does_not_show_a_sensitive_value_in_another_spelling() {
+    let world = World::new().await;
+    for (key, value, shown) in
+        [("EPHEMERAL_MEMORY_LIMIT", "7mb", "7M"), ("EPHEMERAL_CONFIG_DEADLINE", "2d", "48h")]
+    {
+        let body = json!({ "key": key, "value": value, "category": "ENV", "sensitive": true });
+        let (status, problem) = world.post(&world.variables(), body).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
+        assert!(!problem.to_string().contains(shown), "{problem:#}");
+    }
+}
+
+#[tokio::test]
+async fn problem_of_a_large_value_is_short() {
+    let world = World::new().await;
+    for value in ["x".repeat(1_000_000), format!("a:{}", "x".repeat(1_000_000)), distinct_items()] {
+        let (status, problem) =
+            world.try_variable(&world.variables(), "EPHEMERAL_CONFIG_TOLERATIONS", &value).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(problem.to_string().len() < 100_000, "{} bytes", problem.to_string().len());
+    }
+}
+
+fn distinct_items() -> String {
+    (0..50_000).map(|number| format!("a{number}:Exsts")).collect::<Vec<_>>().join(";")
+}
+
+#[tokio::test]
+async fn line_break_in_a_value_does_not_break_a_line_of_the_problem() {
+    let world = World::new().await;
+    let value = "a:b\r\n2026-01-01 ERROR forged";
+    let (status, problem) =
+        world.try_variable(&world.variables(), "EPHEMERAL_CONFIG_TOLERATIONS", value).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
+    assert_eq!(problem["detail"].as_str().unwrap().lines().count(), 1, "{problem:#}");
+    let (status, _) = world.try_variable(&world.variables(), "A\nB", "1").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+}
