@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Origin, Problem, Problems, ResourceName, SourceName, Sourced, StepKind, Variables, Warning,
     WorkspaceOverrides,
-    setting::AnyVariable,
+    setting::{AnyVariable, Setting},
     value::{Quantity, Seconds},
     workspace,
 };
@@ -229,24 +229,67 @@ impl Rules {
 
     fn check_variable(&self, variable: &dyn AnyVariable, found: &Sourced<String>) -> Vec<Problem> {
         let setting = variable.setting();
-        let key = setting.name;
         let Sourced { value, origin } = found;
+        if let Some(problem) = self.not_permitted(setting, origin) {
+            return vec![problem];
+        }
+        if setting.name == workspace::LABELS.name() {
+            let labels = items::of(variable, value);
+            let mut problems = self.check_items(setting, origin, &labels);
+            problems.extend(labels.iter().flat_map(|label| self.check_label(origin, label)));
+            return problems;
+        }
+        if self.values.contains_key(setting.name) {
+            return self.check_items(setting, origin, &items::of(variable, value));
+        }
+        Vec::new()
+    }
+
+    /// Returns the problem of a variable that may not be set at all.
+    fn not_permitted(&self, setting: &Setting, origin: &Origin) -> Option<Problem> {
+        let key = setting.name;
         if self.forbid.value.contains(key) {
             let expected = format!("no value of a workspace, by {}", self.forbid.origin);
-            return vec![Problem::new(origin.clone(), expected)];
+            return Some(Problem::new(origin.clone(), expected));
         }
-        if setting.permission && !self.allow.value.contains(key) {
+        (setting.permission && !self.allow.value.contains(key)).then(|| {
             let expected = format!("the operator's permission, by {}", self.allow.origin);
             let hint = format!("the operator gives it with {key:?} in default.allow of the policy file");
-            return vec![Problem::new(origin.clone(), expected).with_hint(hint)];
-        }
-        let Some(Sourced { value: patterns, origin: rule }) = self.values.get(key) else { return Vec::new() };
-        let expected = format!("{patterns}, by {rule}");
-        let refused = items::of(variable, value).into_iter().filter(|item| !patterns.matches(item));
-        let problem = |item: String| {
-            Problem::new(origin.clone(), expected.clone()).with_found(items::shown(setting, &item))
+            Problem::new(origin.clone(), expected).with_hint(hint)
+        })
+    }
+
+    /// Checks items of a value against the patterns for a variable.
+    fn check_items(&self, setting: &Setting, origin: &Origin, items: &[String]) -> Vec<Problem> {
+        let Some(Sourced { value: patterns, origin: rule }) = self.values.get(setting.name) else {
+            return Vec::new();
+        };
+        let refused = items.iter().filter(|item| !patterns.matches(item));
+        let problem = |item: &String| {
+            Problem::new(origin.clone(), format!("{patterns}, by {rule}"))
+                .with_found(items::shown(setting, item))
         };
         refused.map(problem).collect()
+    }
+
+    /// Checks a label that has the effect of another variable against the rules for that variable. The other labels with its
+    /// prefix belong to the same system, such as the priority class of a queue, and need the same permission.
+    fn check_label(&self, origin: &Origin, label: &str) -> Vec<Problem> {
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        let prefix = |key: &str| key.split_once('/').map(|(prefix, _)| prefix.to_owned());
+        let mut problems = Vec::new();
+        for setting in workspace::settings() {
+            let Some(of_setting) = setting.job_label else { continue };
+            if prefix(of_setting).is_none_or(|own| prefix(key).as_ref() != Some(&own)) {
+                continue;
+            }
+            if let Some(problem) = self.not_permitted(setting, origin) {
+                problems.push(problem.with_found(key));
+            } else if key == of_setting {
+                problems.extend(self.check_items(setting, origin, &[value.to_owned()]));
+            }
+        }
+        problems
     }
 }
 

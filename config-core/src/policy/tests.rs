@@ -263,6 +263,34 @@ fn refuses_values_above_the_maximum() {
 }
 
 #[test]
+fn label_of_a_queue_needs_the_permission_for_the_queue() {
+    let queue = |text: &str, labels: &str| {
+        let variables = [("EPHEMERAL_CONFIG_LABELS", labels)].into_iter().collect();
+        let problems = rules(text).check(&variables);
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let allowed = "[default]\nallow = ['EPHEMERAL_CONFIG_QUEUE_NAME']\n\
+                   [default.values]\nEPHEMERAL_CONFIG_QUEUE_NAME = ['team-*']\n";
+    for label in ["kueue.x-k8s.io/queue-name=team-a", "kueue.x-k8s.io/priority-class=high"] {
+        let key = label.split('=').next().unwrap();
+        assert_eq!(
+            queue("", &format!("team=a;{label}")),
+            [format!(
+                "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected the operator's permission, by built-in \
+                 default policy; the operator gives it with \"EPHEMERAL_CONFIG_QUEUE_NAME\" in default.allow of the policy file"
+            )]
+        );
+        assert_eq!(queue(allowed, label), [String::new(); 0]);
+    }
+    assert_eq!(
+        queue(allowed, "kueue.x-k8s.io/queue-name=gold"),
+        ["workspace variable EPHEMERAL_CONFIG_LABELS: found \"gold\", expected team-*, by policy \
+             default.values.EPHEMERAL_CONFIG_QUEUE_NAME"]
+    );
+    assert_eq!(queue("[default]\nforbid = ['EPHEMERAL_CONFIG_QUEUE_NAME']\n", "kueue.x-k8s.io/x=y").len(), 1);
+}
+
+#[test]
 fn grace_period_is_limited_by_the_maximum_deadline() {
     let rules = rules("[default.maximum]\ndeadline = '1h'\n");
     let problems = |text: &str| {
