@@ -243,78 +243,84 @@ fn plan_under(settings: &str, rules: &str, variables: &[(&str, &str)]) -> Result
     plan.map(|_| ()).map_err(|problems| problems.to_string())
 }
 
+const VOLUMES: &str = "EPHEMERAL_CONFIG_VOLUMES";
+const INITS: &str = "EPHEMERAL_CONFIG_INIT_CONTAINERS";
+const PATCH: &str = "EPHEMERAL_CONFIG_POD_PATCH";
+
+/// The variable that a rule is for, another variable, and two values of that: one that a rule for `good` refuses, and one that it
+/// permits.
+const OTHER_WAYS: &[(&str, &str, &str, &str)] = &[
+    (
+        "PVC_CLAIM_NAME",
+        VOLUMES,
+        "[{name: a, persistentVolumeClaim: {claimName: evil}}]",
+        "[{name: a, persistentVolumeClaim: {claimName: good}}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_MAP_NAME",
+        VOLUMES,
+        "[{name: a, configMap: {name: evil}}]",
+        "[{name: a, configMap: {name: good}}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_MAP_NAME",
+        VOLUMES,
+        "[{name: a, projected: {sources: [{configMap: {name: evil}}]}}]",
+        "[{name: a, projected: {sources: [{configMap: {name: good}}]}}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+        INITS,
+        "[{name: a, image: b, envFrom: [{configMapRef: {name: evil}}]}]",
+        "[{name: a, image: b, envFrom: [{configMapRef: {name: good}}]}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
+        INITS,
+        "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: evil, key: a}}}]}]",
+        "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: good, key: a}}}]}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_IMAGE_PULL_POLICY",
+        INITS,
+        "[{name: a, image: b, imagePullPolicy: Never}]",
+        "[{name: a, image: b}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
+        INITS,
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]",
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false}}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
+        INITS,
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, capabilities: {add: [CHOWN]}}}]",
+        "[{name: a, image: b}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        INITS,
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 0}}]",
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 1002}}]",
+    ),
+    (
+        "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        PATCH,
+        "{spec: {containers: [{name: executor, securityContext: {runAsUser: 0}}]}}",
+        "{spec: {containers: [{name: executor, securityContext: {runAsUser: 1002}}]}}",
+    ),
+    (
+        "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
+        PATCH,
+        "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: false}}]}}",
+        "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: true}}]}}",
+    ),
+];
+
 #[test]
 fn rules_for_variables_of_the_executor_apply_to_added_containers_and_volumes() {
-    let (volumes, inits, patch) =
-        ("EPHEMERAL_CONFIG_VOLUMES", "EPHEMERAL_CONFIG_INIT_CONTAINERS", "EPHEMERAL_CONFIG_POD_PATCH");
-    for (rule, variable, refused, permitted) in [
-        (
-            "PVC_CLAIM_NAME",
-            volumes,
-            "[{name: a, persistentVolumeClaim: {claimName: evil}}]",
-            "[{name: a, persistentVolumeClaim: {claimName: good}}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_MAP_NAME",
-            volumes,
-            "[{name: a, configMap: {name: evil}}]",
-            "[{name: a, configMap: {name: good}}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_MAP_NAME",
-            volumes,
-            "[{name: a, projected: {sources: [{configMap: {name: evil}}]}}]",
-            "[{name: a, projected: {sources: [{configMap: {name: good}}]}}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
-            inits,
-            "[{name: a, image: b, envFrom: [{configMapRef: {name: evil}}]}]",
-            "[{name: a, image: b, envFrom: [{configMapRef: {name: good}}]}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_ENVFROM_CONFIG_MAP",
-            inits,
-            "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: evil, key: a}}}]}]",
-            "[{name: a, image: b, env: [{name: A, valueFrom: {configMapKeyRef: {name: good, key: a}}}]}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_IMAGE_PULL_POLICY",
-            inits,
-            "[{name: a, image: b, imagePullPolicy: Never}]",
-            "[{name: a, image: b}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
-            inits,
-            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: true}}]",
-            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false}}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
-            inits,
-            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, capabilities: {add: [CHOWN]}}}]",
-            "[{name: a, image: b}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-            inits,
-            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 0}}]",
-            "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, runAsUser: 1002}}]",
-        ),
-        (
-            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-            patch,
-            "{spec: {containers: [{name: executor, securityContext: {runAsUser: 0}}]}}",
-            "{spec: {containers: [{name: executor, securityContext: {runAsUser: 1002}}]}}",
-        ),
-        (
-            "EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT",
-            patch,
-            "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: false}}]}}",
-            "{spec: {containers: [{name: executor, securityContext: {runAsNonRoot: true}}]}}",
-        ),
-    ] {
+    for &(rule, variable, refused, permitted) in OTHER_WAYS {
         for rules in
             [format!("forbid = ['{rule}']\n"), format!("[default.values]\n{rule} = ['good', 'Always']\n")]
         {
