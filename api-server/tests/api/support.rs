@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
-const PATIENCE: Duration = Duration::from_mins(1);
+const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The files of an operator, as TOML.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ pub(crate) struct Operator {
 
 impl Default for Operator {
     fn default() -> Self {
-        Self { settings: "", policy: "", pod_start_timeout: PATIENCE }
+        Self { settings: "", policy: "", pod_start_timeout: WAIT_TIMEOUT }
     }
 }
 
@@ -200,7 +200,7 @@ impl World {
             if wanted(&seen) {
                 return seen;
             }
-            assert!(start.elapsed() < PATIENCE, "{what}: timeout, last seen {seen:#}");
+            assert!(start.elapsed() < WAIT_TIMEOUT, "{what}: timeout, last seen {seen:#}");
             tokio::time::sleep(Duration::from_millis(10)).await; // bounded poll
         }
     }
@@ -221,7 +221,7 @@ impl World {
         let start = Instant::now();
         while self.backend.job(name).is_none() {
             assert!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < WAIT_TIMEOUT,
                 "{name} was not submitted, there are {:?}",
                 self.backend.names()
             );
