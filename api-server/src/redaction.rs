@@ -143,10 +143,14 @@ fn strings(value: &Value, found: &mut Vec<String>) {
 fn hide_leaves(value: &mut Value, sensitive: &mut impl Iterator<Item = bool>) {
     match value {
         Value::Array(items) if !items.is_empty() => {
-            items.iter_mut().for_each(|item| hide_leaves(item, sensitive));
+            for item in items {
+                hide_leaves(item, sensitive);
+            }
         }
         Value::Object(fields) if !fields.is_empty() => {
-            fields.values_mut().for_each(|field| hide_leaves(field, sensitive));
+            for field in fields.values_mut() {
+                hide_leaves(field, sensitive);
+            }
         }
         leaf => {
             if sensitive.next() == Some(true) {
