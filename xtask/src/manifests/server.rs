@@ -15,9 +15,21 @@ const USER: u32 = 1002;
 /// Owns the mounted volumes.
 const GROUP: u32 = 1000;
 
-/// Returns the selector of the pod.
+/// The label by which Service, NetworkPolicy and PodDisruptionBudget find the pod. Workspaces cannot set it: with a label that
+/// they can set, the pod of an executor could receive requests to the server, and the tokens in them.
 pub(super) fn selector() -> Value {
+    json!({ "ephemeral-agents.dev/component": "api-server" })
+}
+
+/// The label by which the Deployment finds the pod; the selector of a Deployment cannot change.
+fn selector_of_deployment() -> Value {
     json!({ "app.kubernetes.io/name": SERVER })
+}
+
+fn pod_labels() -> Value {
+    let mut labels = labels();
+    labels["ephemeral-agents.dev/component"] = selector()["ephemeral-agents.dev/component"].clone();
+    labels
 }
 
 /// Returns the claim for the data, if the data is on a volume.
@@ -76,9 +88,9 @@ pub(super) fn deployment(settings: &Settings) -> Value {
         "spec": {
             "replicas": 1,
             "revisionHistoryLimit": 3,
-            "selector": { "matchLabels": selector() },
+            "selector": { "matchLabels": selector_of_deployment() },
             "strategy": { "type": "Recreate" },
-            "template": { "metadata": { "labels": labels() }, "spec": pod(settings) },
+            "template": { "metadata": { "labels": pod_labels() }, "spec": pod(settings) },
         },
     })
 }
