@@ -93,7 +93,7 @@ fn check_links(root: &Path, page: &str, text: &str) -> Vec<String> {
     problems
 }
 
-/// Checks that no library with I/O is compiled into the pure crates. Their own code is checked by their `clippy.toml`.
+/// Checks that no library with I/O is compiled into the pure crates. Their own code is checked by clippy (`.ci/pure`).
 fn check_pure_crates(shell: &Shell) -> anyhow::Result<Vec<String>> {
     let packages = PURE_CRATES.iter().flat_map(|name| ["-p", name]);
     let tree = Cmd::cargo(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}"])

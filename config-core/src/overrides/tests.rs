@@ -61,6 +61,7 @@ fn empty_node_selector_differs_from_none() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rejects_wrong_values_with_variable_entry_and_expectation() {
     let subdomain = Rule::DnsSubdomain.expected();
     let cases = [

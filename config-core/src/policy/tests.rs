@@ -280,7 +280,7 @@ fn label_of_a_queue_needs_the_permission_for_the_queue() {
                  default policy; the operator gives it with \"EPHEMERAL_CONFIG_QUEUE_NAME\" in default.allow of the policy file"
             )]
         );
-        assert_eq!(queue(allowed, label), [String::new(); 0]);
+        assert_eq!(queue(allowed, label), Vec::<String>::new());
     }
     assert_eq!(
         queue(allowed, "kueue.x-k8s.io/queue-name=gold"),

@@ -62,6 +62,7 @@ fn origins(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn field_names_its_setting_or_default() {
     let origins = origins(&[
         ("EPHEMERAL_CONFIG_LABELS", "team=a"),
@@ -239,6 +240,7 @@ fn compatible_fields_without_setting_have_a_reason() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn compatible_fields_name_their_origins() {
     let variables = [
         ("EPHEMERAL_CPU_LIMIT", "2"),

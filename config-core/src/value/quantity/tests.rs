@@ -9,6 +9,7 @@ const KI: u128 = 1024 * NANOS;
 /// The cases of Kubernetes itself that are not refused here, with the amount in billionths:
 /// <https://github.com/kubernetes/apimachinery/blob/master/pkg/api/resource/quantity_test.go>.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn parses_amounts_like_kubernetes() {
     let tenth = NANOS / 10;
     let cases = [

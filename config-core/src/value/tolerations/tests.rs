@@ -38,6 +38,7 @@ fn parses_and_prints_accepted_forms() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rejects_malformed_entries() {
     let key = Rule::LabelKey.expected();
     let value = Rule::LabelValue.expected();

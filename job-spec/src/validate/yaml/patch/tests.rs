@@ -85,6 +85,7 @@ fn null_removes_unowned_field() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn rejects_patch_of_owned_fields() {
     for (patch, field, owner) in [
         (
