@@ -1,8 +1,7 @@
-//! The Job that Terrakube 2.27 makes of the same settings: for comparison, and for stock executor images.
+//! The Job that Terrakube 2.27 creates from the same settings: for comparison, and for stock executor images.
 //!
-//! The reference is Terrakube 2.27. Its Job is written down with its errors, and each fault that this Job has is told
-//! beside it. Nothing here is checked by our rules: text goes the way that it goes there. The api-server never runs such a
-//! Job.
+//! The Job is rendered with its defects, and each of them is reported beside it. Our rules are not applied: text is read as
+//! Terrakube 2.27 reads it. The api-server never runs such a Job.
 
 use std::{borrow::Cow, fmt};
 

@@ -1,4 +1,4 @@
-//! Which layer wins, and what is told of errors.
+//! Which layer wins, and which errors are reported.
 
 use config_core::{EnvSnapshot, SettingsFile, SourceName};
 use job_spec::Field;
