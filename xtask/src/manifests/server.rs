@@ -15,7 +15,7 @@ const USER: u32 = 1002;
 /// Owns the mounted volumes.
 const GROUP: u32 = 1000;
 
-/// The label by which Service, NetworkPolicy and PodDisruptionBudget find the pod. Workspaces cannot set it: with a label that
+/// The label by which Service, `NetworkPolicy` and `PodDisruptionBudget` find the pod. Workspaces cannot set it: with a label that
 /// they can set, the pod of an executor could receive requests to the server, and the tokens in them.
 pub(super) fn selector() -> Value {
     json!({ "ephemeral-agents.dev/component": "api-server" })
