@@ -85,6 +85,12 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    fn no_attempt(id: &str) -> Self {
+        Self::NotFound { kind: "attempt", id: id.to_owned() }
+    }
+}
+
 /// Adds what failed to an error of the database.
 trait ResultExt<T> {
     fn context(self, action: &'static str) -> Result<T, StoreError>;

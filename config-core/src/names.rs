@@ -6,7 +6,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{kubernetes::Rule, value::EntryError};
+use crate::kubernetes::Rule;
 
 /// A text that breaks the rule of its type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,12 +16,6 @@ pub struct NameError {
     pub found: String,
     /// The rule.
     pub rule: Rule,
-}
-
-impl From<NameError> for EntryError {
-    fn from(NameError { found, rule }: NameError) -> Self {
-        Self::new(&found, rule.expected())
-    }
 }
 
 /// Defines one type of names by its rule.

@@ -57,6 +57,12 @@ impl EntryError {
     }
 }
 
+impl From<NameError> for EntryError {
+    fn from(NameError { found, rule }: NameError) -> Self {
+        Self::new(&found, rule.expected())
+    }
+}
+
 impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { entry, expected, hint } = self;

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     kubectl::{Kubectl, wait_for},
-    scenarios::Role,
+    role::Role,
     session::Session,
 };
 

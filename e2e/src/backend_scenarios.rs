@@ -31,7 +31,7 @@ use self::{
     catalog::{SCENARIOS, Scenario},
     context::ScenarioContext,
 };
-use crate::{kubectl::Kubectl, report::Outcome, scenarios::Role};
+use crate::{kubectl::Kubectl, report::Outcome, role::Role};
 
 /// For a whole scenario. Each wait in it has a shorter timeout with a better error message.
 const TIMEOUT: Duration = Duration::from_mins(6);

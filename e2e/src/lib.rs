@@ -10,12 +10,14 @@
 mod account;
 mod backend_scenarios;
 pub mod demo;
+mod environment;
 mod follow;
 mod kubectl;
 mod log_lines;
 mod main_job;
 mod registration;
 mod report;
+mod role;
 pub mod scenarios;
 mod server;
 mod session;

@@ -29,7 +29,7 @@ use crate::{
     account::{Account, LABEL},
     kubectl::Kubectl,
     report::Outcome,
-    scenarios::Role,
+    role::Role,
     session::Session,
     settle,
     signals::{Interrupted, until_signal},

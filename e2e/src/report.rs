@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 
-use crate::{scenarios::Role, ui::Ui};
+use crate::{role::Role, ui::Ui};
 
 /// Columns of the table, also where the output is not a terminal.
 const WIDTH: u16 = 130;

@@ -3,7 +3,7 @@
 //! Everything is created in namespaces of their own, which are removed at the end, also after Ctrl-C.
 
 use anyhow::{Context as _, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use crate::{
     account::Account,
@@ -11,6 +11,7 @@ use crate::{
     kubectl::Kubectl,
     main_job,
     report::{self, Outcome},
+    role::Role,
     session::Session,
     signals::{self, is_interrupted, until_signal},
 };
@@ -46,24 +47,6 @@ pub struct Args {
 
 /// The value of `--only` for the main job.
 const MAIN_JOB: &str = "main-job";
-
-/// The rights of the account under test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    /// The documented role: Kubernetes Jobs, and nothing else
-    Seed,
-    /// The account may also read pods and events, and create Secrets
-    Extended,
-}
-
-impl Role {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Seed => "seed",
-            Self::Extended => "extended",
-        }
-    }
-}
 
 /// Runs the scenarios with the programs beside this one.
 ///

@@ -1,13 +1,10 @@
 //! What every command needs: the repository, the built programs, the terminal.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 
-use crate::ui::Ui;
+use crate::{environment::variable, ui::Ui};
 
 /// The surroundings of a command.
 #[derive(Debug)]
@@ -40,10 +37,4 @@ impl Session {
 /// Finds a program on the `PATH`.
 pub(crate) fn find_on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&variable("PATH")).map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
-/// Returns an environment variable, empty if it is not set.
-#[expect(clippy::disallowed_methods, reason = "the one place where these programs read the environment")]
-pub(crate) fn variable(name: &str) -> OsString {
-    std::env::var_os(name).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::{OwoColorize as _, Style};
 use tokio::sync::oneshot;
 
-use crate::session::variable;
+use crate::environment::variable;
 
 /// Where messages go.
 #[derive(Debug)]

@@ -9,7 +9,10 @@ use config_core::{Problem, Variables};
 use k8s_openapi::api::batch::v1::Job;
 use serde::Serialize;
 
-use crate::{explain::remove, labels, planner::Request};
+use crate::{
+    labels,
+    request::{Request, remove},
+};
 
 mod defects;
 mod grammar;

@@ -3,7 +3,7 @@
 //! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; the table from fields
 //! to settings is in `explain/deciders.rs`.
 
-use config_core::{Origin, Problem, SourceName, Variables, Warning, WorkspaceOverrides};
+use config_core::{Origin, Problem, SourceName, Warning, WorkspaceOverrides};
 use k8s_openapi::api::batch::v1::Job;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
@@ -12,9 +12,10 @@ use crate::{
     Defect, JobPlan,
     compatible::{self, Compatible, origins},
     fields::{self, Segment},
-    planner::Request,
     redacted,
     render::render,
+    request::{Request, remove},
+    validate::validate,
 };
 
 mod deciders;
@@ -152,7 +153,7 @@ fn plan_without_refused(request: &Request<'_>) -> (Option<JobPlan>, Vec<Problem>
     let mut variables = request.variables.clone();
     let mut refused = Vec::new();
     loop {
-        match request.plan(&variables) {
+        match validate(request, &variables) {
             Ok(plan) => return (Some(plan), refused),
             Err(problems) => {
                 let mut removed = false;
@@ -166,12 +167,6 @@ fn plan_without_refused(request: &Request<'_>) -> (Option<JobPlan>, Vec<Problem>
             }
         }
     }
-}
-
-/// Removes the variable that a key names; the keys of some sources have a prefix.
-pub(crate) fn remove(variables: &mut Variables, key: &str) -> bool {
-    let name = key.rsplit(['/', '.']).next().unwrap_or(key);
-    variables.remove(name)
 }
 
 #[cfg(test)]

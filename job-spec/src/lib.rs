@@ -67,6 +67,7 @@ mod plan;
 mod planner;
 mod redact;
 mod render;
+mod request;
 mod validate;
 mod volumes;
 

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
-use config_core::{
-    EphemeralSettings, Policy, Problem, Problems, Rules, StepKind, Variables, WorkspaceOverrides,
-};
+use config_core::{EphemeralSettings, Policy, Problems, Variables};
 
 use crate::{
     AttemptAccess, AttemptKey, Compatible, EphemeralJobData, JobPlan, Preview, Profile, compatible, explain,
-    validate::validate,
+    request::Request, validate::validate,
 };
 
 /// Plans Kubernetes Jobs with the operator's settings and under the operator's policy.
@@ -89,7 +87,7 @@ impl<'a> Planner<'a> {
     ) -> Result<JobPlan, Problems> {
         let access = access.into();
         let request = self.request(variables, payload, key, access.as_ref());
-        request.plan(&request.variables)
+        validate(&request, &request.variables)
     }
 
     /// Explains what the variables make of the Kubernetes Job, whether they are valid or not. Refused variables are reported
@@ -164,42 +162,5 @@ impl<'a> Planner<'a> {
             payload,
             access,
         }
-    }
-}
-
-/// Everything that a Kubernetes Job is made from.
-pub(crate) struct Request<'a> {
-    pub(crate) key: &'a AttemptKey,
-    pub(crate) settings: &'a EphemeralSettings,
-    /// The rules of the policy for the organization.
-    pub(crate) rules: Rules,
-    /// Those of the settings file are among them.
-    pub(crate) variables: Cow<'a, Variables>,
-    pub(crate) payload: &'a EphemeralJobData,
-    pub(crate) access: Option<&'a AttemptAccess>,
-}
-
-impl Request<'_> {
-    /// Reads variables, checks them against the policy and plans the Job; reports the problems of all three together.
-    pub(crate) fn plan(&self, variables: &Variables) -> Result<JobPlan, Problems> {
-        let (overrides, mut problems) = self.read(variables);
-        problems.extend(self.rules.check(variables));
-        validate(problems, self, overrides)
-    }
-
-    fn read(&self, variables: &Variables) -> (WorkspaceOverrides, Vec<Problem>) {
-        WorkspaceOverrides::read(variables, self.payload.step_type.kind())
-    }
-
-    /// Returns what the policy refuses of the variables, for steps of every kind. A variable that cannot be parsed is refused if
-    /// its value is restricted: Terrakube may parse it.
-    pub(crate) fn refused_by_policy(&self) -> Vec<Problem> {
-        let mut problems = self.rules.check(&self.variables);
-        for kind in [None].into_iter().chain(StepKind::ALL.map(Some)) {
-            let (mut overrides, malformed) = WorkspaceOverrides::read(&self.variables, kind);
-            problems.extend(malformed.into_iter().filter(|problem| self.rules.restricts(&problem.origin)));
-            problems.extend(self.rules.limit(&mut overrides));
-        }
-        Problems::from_vec(problems).map(Problems::into_vec).unwrap_or_default()
     }
 }

@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 
 use config_core::{
-    EphemeralSettings, Origin, Origins, Problem, Problems, Sourced, WorkspaceOverrides, platform, workspace,
+    EphemeralSettings, Origin, Origins, Problem, Problems, Sourced, Variables, WorkspaceOverrides, platform,
+    workspace,
 };
 
 use crate::{
     JobPlan,
     names::{LabelKey, LabelValue},
-    planner::Request,
-    render, volumes,
+    render,
+    request::Request,
+    volumes,
 };
 
 mod attribution;
@@ -43,9 +45,15 @@ pub const fn longest_env_value(name: &str) -> usize {
     LONGEST_ENV_STRING.saturating_sub(name.len() + "=\0".len())
 }
 
-/// Checks overrides and the rest of a request, and plans the Job. Problems of reading and of the policy are reported
-/// together with those found here, and each of them refuses the plan.
-pub(crate) fn validate(
+/// Reads variables, checks them against the policy and plans the Job. The problems of all three are reported together, and
+/// each of them refuses the plan.
+pub(crate) fn validate(request: &Request<'_>, variables: &Variables) -> Result<JobPlan, Problems> {
+    let (overrides, mut problems) = request.read(variables);
+    problems.extend(request.rules.check(variables));
+    validate_overrides(problems, request, overrides)
+}
+
+fn validate_overrides(
     mut problems: Vec<Problem>,
     request: &Request<'_>,
     mut overrides: WorkspaceOverrides,

@@ -207,7 +207,7 @@ impl Store {
             .fetch_optional(&self.pool)
             .await
             .context("look up an attempt")?
-            .ok_or_else(|| not_found(attempt_id))
+            .ok_or_else(|| StoreError::no_attempt(attempt_id))
     }
 
     pub(super) async fn change(
@@ -218,8 +218,4 @@ impl Store {
         query.execute(&self.pool).await.context(action)?;
         Ok(())
     }
-}
-
-pub(super) fn not_found(attempt_id: &str) -> StoreError {
-    StoreError::NotFound { kind: "attempt", id: attempt_id.to_owned() }
 }

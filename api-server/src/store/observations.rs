@@ -5,7 +5,6 @@ use k8s_backend::{Cause, Waiting};
 
 use super::{
     ResultExt as _, Store, StoreError,
-    attempts::not_found,
     cause_record::{CauseRecord, WaitingRecord},
     rows::waiting_of,
 };
@@ -48,7 +47,7 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await
                 .context("read what an attempt waits for")?;
-        let (text, since) = before.ok_or_else(|| not_found(attempt_id))?;
+        let (text, since) = before.ok_or_else(|| StoreError::no_attempt(attempt_id))?;
         let before = waiting_of(text.as_deref(), since.as_deref())?;
         let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
         sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")

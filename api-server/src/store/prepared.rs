@@ -8,7 +8,7 @@ use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{ResultExt as _, Store, StoreError, attempts::not_found};
+use super::{ResultExt as _, Store, StoreError};
 
 /// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name
 /// only.
@@ -113,7 +113,7 @@ impl Store {
                 .fetch_optional(&self.pool)
                 .await
                 .context("read a Kubernetes Job")?;
-        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?;
+        let sealed = sealed.ok_or_else(|| StoreError::no_attempt(attempt_id))?;
         let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
         serde_json::from_slice(&prepared)
             .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {attempt_id}")))
@@ -132,7 +132,7 @@ impl Store {
                 .await
                 .context("read the claim data of an attempt")?;
         let corrupt = || StoreError::Corrupt(format!("claim data of attempt {attempt_id}"));
-        let sealed = sealed.ok_or_else(|| not_found(attempt_id))?.ok_or_else(corrupt)?;
+        let sealed = sealed.ok_or_else(|| StoreError::no_attempt(attempt_id))?.ok_or_else(corrupt)?;
         let data = self.secrets.open(&claim_context(attempt_id), &sealed)?;
         serde_json::from_slice(&data).map_err(|_| corrupt())
     }

@@ -8,7 +8,7 @@ use super::{
     jobs,
     watched::{Ended, WatchedJob},
 };
-use crate::{kubectl::Kubectl, scenarios::Role};
+use crate::{kubectl::Kubectl, role::Role};
 
 /// The context of all scenarios, or of one: see [`ScenarioContext::for_scenario`].
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use serde_json::{Value, json};
 
 use super::{context::ScenarioContext, jobs, watched::chain};
-use crate::scenarios::Role;
+use crate::role::Role;
 
 /// Long enough for a node to try and to report the problem.
 const DEADLINE_SECONDS: i64 = 40;

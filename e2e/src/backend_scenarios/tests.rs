@@ -7,7 +7,7 @@ use k8s_backend::testing::{ApiServer, PodEnd, Verb};
 use serde_json::json;
 
 use super::{SCENARIOS, connect, context::ScenarioContext};
-use crate::{kubectl::Kubectl, scenarios::Role};
+use crate::{kubectl::Kubectl, role::Role};
 
 /// Scenarios, how their pods end, and the expected observation.
 const CASES: [(&str, PodEnd, &str); 11] = [

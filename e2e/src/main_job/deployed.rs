@@ -13,7 +13,7 @@ use super::{
 use crate::{
     account::{SERVER, xtask},
     kubectl::Kubectl,
-    scenarios::Role,
+    role::Role,
     session::Session,
 };
 

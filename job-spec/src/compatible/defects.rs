@@ -7,7 +7,7 @@ use super::Defect;
 use crate::{
     attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
     longest_env_value,
-    planner::Request,
+    request::Request,
 };
 
 /// What is wrong whatever the workspace sets.

@@ -11,7 +11,7 @@ use k8s_openapi::api::{
 
 use super::{job_name, reader::Reader};
 use crate::{
-    planner::Request,
+    request::Request,
     volumes::{CONFIG_MAP, PLUGIN_CACHE},
 };
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EnvSnapshot, EphemeralSettings, Organization, Policy};
+use config_core::{EnvSnapshot, EphemeralSettings, Organization, Policy, Variables};
 
-use super::{Field, Preview, Profile, UNKNOWN, Value, Variables};
+use super::{Field, Preview, Profile, UNKNOWN, Value};
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData, Planner};
 
 const POLICY: &str = "

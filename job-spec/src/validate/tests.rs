@@ -47,7 +47,7 @@ impl Request {
             payload,
             access: access.as_ref(),
         };
-        super::validate(Vec::new(), &request, overrides.clone())
+        super::validate_overrides(Vec::new(), &request, overrides.clone())
     }
 
     pub(super) fn messages(&self) -> Vec<String> {
