@@ -120,7 +120,7 @@ impl Server {
         let source = self.folder.path().join(format!("source-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&source).unwrap();
         std::fs::write(source.join("main.tf"), configuration).unwrap();
-        let name = uuid::Uuid::new_v4().to_string();
+        let name = format!("organization-{}", uuid::Uuid::new_v4());
         let organization = self.create("/v1/organizations", json!({ "name": name })).await;
         let organization = organization["id"].as_str().unwrap().to_owned();
         let path = format!("/v1/organizations/{organization}/workspaces");
