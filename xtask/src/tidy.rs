@@ -11,7 +11,6 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, Cmd, Shell};
 
 const MAX_FILE_LINES: usize = 500;
-const MAX_TEST_LINES: usize = 600;
 /// Crates that are pure functions of their input, and libraries that do I/O.
 const PURE_CRATES: [&str; 2] = ["config-core", "job-spec"];
 const IO_LIBRARIES: [&str; 8] = ["tokio", "mio", "hyper", "kube", "reqwest", "rustix", "socket2", "sqlx"];
@@ -67,9 +66,8 @@ fn check_source(path: &str, text: &str) -> Vec<String> {
         problems.push(format!("{path}: the first line is no `//!` comment that describes the file"));
     }
     let lines = text.lines().count();
-    let max = if path.ends_with("tests.rs") { MAX_TEST_LINES } else { MAX_FILE_LINES };
-    if lines > max {
-        problems.push(format!("{path}: {lines} lines, at most {max} are allowed"));
+    if lines > MAX_FILE_LINES {
+        problems.push(format!("{path}: {lines} lines, at most {MAX_FILE_LINES} are allowed"));
     }
     if path.ends_with("/mod.rs") {
         problems.push(format!("{path}: use `name.rs` beside a folder `name`, not `mod.rs`"));
