@@ -1,7 +1,8 @@
-//! `api-server explain`: the Kubernetes Job of a workspace and the origins of its fields, without a server, a database or a cluster.
+//! `api-server explain`: the Kubernetes Job of a workspace and the origins of its fields, without a server,
+//! a database or a cluster.
 //!
-//! Reads files and prints. What lies between is pure: `env_file` and `payload` read texts, `inputs` puts them together for
-//! `job-spec`, `view` writes the answer.
+//! Reads files and prints. What lies between is pure: `env_file` and `payload` read texts, `inputs` puts them
+//! together for `job-spec`, `view` writes the answer.
 
 use std::{
     fs,
@@ -31,7 +32,8 @@ const STANDARD_INPUT: &str = "-";
 /// Runs the command.
 ///
 /// # Errors
-/// Files that cannot be read or used. A refused variable is not an error: it is printed, and the exit code is 1.
+/// Files that cannot be read or used. A refused variable is not an error: it is printed,
+/// and the exit code is 1.
 pub(crate) fn run(options: &Explain, environment: &EnvSnapshot) -> anyhow::Result<ExitCode> {
     let settings = read_settings(options.settings.as_deref(), environment)?;
     let policy = read_policy(options.policy.as_deref())?;

@@ -36,7 +36,8 @@ pub fn ended_without_report(cause: &Cause, claimed: bool) -> String {
     let text = match (claimed, cause) {
         (true, _) => format!("the executor ended without a report: {cause}"),
         (false, Cause::Completed) => {
-            "the container exited with code 0, but no executor claimed the attempt; this server does not know what it did"
+            "the container exited with code 0, but no executor claimed the attempt; \
+             this server does not know what it did"
                 .to_owned()
         }
         (false, _) => format!("no executor claimed the attempt, so nothing was changed: {cause}"),
@@ -68,8 +69,8 @@ mod tests {
         let quota = Waiting::NotCreated { by: Refuser::Quota, message: "exceeded quota: pods. ".to_owned() };
         assert_eq!(
             waiting(&quota).unwrap(),
-            "waiting: the pod was rejected by a ResourceQuota: exceeded quota: pods. Wait until other pods have ended, \
-             request less, or raise the ResourceQuota of the namespace."
+            "waiting: the pod was rejected by a ResourceQuota: exceeded quota: pods. Wait until other pods \
+             have ended, request less, or raise the ResourceQuota of the namespace."
         );
     }
 
@@ -78,8 +79,8 @@ mod tests {
         let queued = Waiting::AwaitingAdmission { queue: "team-a".to_owned() };
         assert_eq!(
             waiting(&queued).unwrap(),
-            "waiting, the start timeout does not count: the Job is suspended until queue \"team-a\" admits it. Wait for \
-             the queue, or check that it exists and has quota for what the executor requests."
+            "waiting, the start timeout does not count: the Job is suspended until queue \"team-a\" admits \
+             it. Wait for the queue, or check that it exists and has quota for what the executor requests."
         );
     }
 
@@ -88,14 +89,15 @@ mod tests {
         let evicted = Cause::Evicted { resource: None, message: "drained".to_owned() };
         assert_eq!(
             ended_without_report(&evicted, true),
-            "the executor ended without a report: pod evicted: drained. Run the job again; the node was drained."
+            "the executor ended without a report: pod evicted: drained. Run the job again; \
+             the node was drained."
         );
         let waiting =
             Waiting::ImagePull { problem: ImageProblem::NotFound, message: "x:1: not found".to_owned() };
         assert_eq!(
             ended_without_report(&Cause::CannotStart { waiting }, false),
-            "no executor claimed the attempt, so nothing was changed: start timeout expired: image not found in its \
-             registry: x:1: not found. Correct the name or tag of the image, or push the image."
+            "no executor claimed the attempt, so nothing was changed: start timeout expired: image not found \
+             in its registry: x:1: not found. Correct the name or tag of the image, or push the image."
         );
         assert!(ended_without_report(&Cause::Completed, false).contains("EPHEMERAL_CONFIG_IMAGE"));
     }

@@ -39,7 +39,8 @@ impl Redactor {
         Self { origins: HashSet::new(), secrets: secrets.into_iter().map(SecretString::from).collect() }
     }
 
-    /// Hides sensitive values in a problem: what was found in a sensitive variable, and copies of its parts elsewhere.
+    /// Hides sensitive values in a problem: what was found in a sensitive variable,
+    /// and copies of its parts elsewhere.
     pub(crate) fn problem(&self, problem: Problem) -> Problem {
         let Problem { origin, found, expected, hint } = problem;
         if self.origins.contains(&(origin.source, origin.key.clone())) {
@@ -82,8 +83,8 @@ impl Redactor {
         }
     }
 
-    /// Hides sensitive values in the explanation of a Kubernetes Job: fields that a sensitive variable decided, whatever form its
-    /// value has there, and copies of sensitive values elsewhere.
+    /// Hides sensitive values in the explanation of a Kubernetes Job: fields that a sensitive variable
+    /// decided, whatever form its value has there, and copies of sensitive values elsewhere.
     pub(crate) fn explanation(&self, answer: &mut Value) {
         let decided: Vec<bool> = match answer.get_mut("fields").and_then(Value::as_array_mut) {
             Some(fields) => fields.iter_mut().map(|field| self.field(field)).collect(),

@@ -142,15 +142,16 @@ mod tests {
     #[test]
     fn reports_every_problem() {
         let error = parse(
-            "flow:\n- {type: terraformPlan, step: 1, commands: []}\n- {type: plan, step: 2}\n- {type: approval, step: 1}\n",
+            "flow:\n- {type: terraformPlan, step: 1, commands: []}\n- {type: plan, step: 2}\n- {type: \
+             approval, step: 1}\n",
         )
         .unwrap_err();
         assert_eq!(
             error.problems,
             [
                 "step 1: commands is not supported yet",
-                "step 2: unknown type \"plan\", expected one of terraformPlan, terraformPlanDestroy, terraformApply, \
-                 terraformDestroy, approval",
+                "step 2: unknown type \"plan\", expected one of terraformPlan, terraformPlanDestroy, \
+                 terraformApply, terraformDestroy, approval",
                 "step 1 exists twice",
             ]
         );

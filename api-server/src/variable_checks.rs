@@ -17,7 +17,8 @@ const STEP_NUMBER: u32 = 100;
 /// A step of each kind that variables can be set for.
 const STEP_TYPES: [StepType; 2] = [StepType::TerraformPlan, StepType::TerraformApply];
 
-/// Problems and warnings of a set of variables. They may show sensitive values until they are [`redacted`](Findings::redacted).
+/// Problems and warnings of a set of variables. They may show sensitive values until they are
+/// [`redacted`](Findings::redacted).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Findings {
     /// Problems for which jobs would be refused.

@@ -7,8 +7,8 @@ use crate::{EnvSnapshot, Origin, Problem, Problems, SourceName, keys};
 /// The environment of an executor; `Debug` does not show the payload.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BatchInput {
-    /// The value of `EphemeralJobData`, base64 of JSON; not empty. Absent where the executor gets it when it claims its
-    /// attempt.
+    /// The value of `EphemeralJobData`, base64 of JSON; not empty. Absent where the executor gets it when it
+    /// claims its attempt.
     pub job_data: Option<String>,
 }
 
@@ -24,8 +24,8 @@ impl BatchInput {
     /// ```
     ///
     /// # Errors
-    /// A flag that is not true; an empty payload, or none where there is no address to get it from. Both are reported
-    /// together, without the payload.
+    /// A flag that is not true; an empty payload, or none where there is no address to get it from. Both are
+    /// reported together, without the payload.
     pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let flag = find(env, keys::EPHEMERAL_FLAG_BATCH);
@@ -95,13 +95,15 @@ mod tests {
     fn reports_both_problems_together() {
         assert_eq!(
             load(&[]).unwrap_err(),
-            "environment variable EphemeralFlagBatch: expected true, because there is no mode but batch; it is not set\n\
-             environment variable EphemeralJobData: expected the payload of a job: base64 of a JSON object; it is not \
-             set or empty"
+            "environment variable EphemeralFlagBatch: expected true, because there is no mode but batch; \
+             it is not set\n\
+             environment variable EphemeralJobData: expected the payload of a job: base64 of a JSON object; \
+             it is not set or empty"
         );
         assert_eq!(
             load(&[("EphemeralFlagBatch", "false"), ("EphemeralJobData", "e30=")]).unwrap_err(),
-            "environment variable EphemeralFlagBatch: found \"false\", expected true, because there is no mode but batch"
+            "environment variable EphemeralFlagBatch: found \"false\", expected true, \
+             because there is no mode but batch"
         );
     }
 

@@ -1,6 +1,7 @@
 //! Parses TOML to a tree in which every key has its path and its line.
 //!
-//! Deserializing into structs would end at the first error and lose the lines, so the tree is built from spans.
+//! Deserializing into structs would end at the first error and lose the lines,
+//! so the tree is built from spans.
 
 use std::{collections::BTreeMap, ops::Range};
 

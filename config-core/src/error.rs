@@ -1,6 +1,7 @@
 //! Problems: what is wrong with settings or variables, where, and what was expected.
 //!
-//! There is one type for all of them, because users read them, as a line of text or as JSON in a response of the API.
+//! There is one type for all of them, because users read them,
+//! as a line of text or as JSON in a response of the API.
 
 use std::{
     collections::BTreeSet,
@@ -23,7 +24,8 @@ const MAX_PER_VALUE: usize = 100;
 pub struct Problem {
     /// Where it is.
     pub origin: Origin,
-    /// The invalid value or the invalid part of it, shortened if it is long; absent where it must not be shown.
+    /// The invalid value or the invalid part of it, shortened if it is long;
+    /// absent where it must not be shown.
     pub found: Option<String>,
     /// What was expected.
     pub expected: String,
@@ -101,8 +103,8 @@ impl Problems {
         }
     }
 
-    /// Sorts problems by key, then source; `None` if there are none. The same problem twice is kept once. Of more than 100 problems
-    /// of one value, the last one says how many more there are.
+    /// Sorts problems by key, then source; `None` if there are none. The same problem twice is kept once. Of
+    /// more than 100 problems of one value, the last one says how many more there are.
     #[must_use]
     pub fn from_vec(mut problems: Vec<Problem>) -> Option<Self> {
         // Stable: several problems of one value stay in the order of the value.

@@ -15,8 +15,8 @@ pub(crate) static ALL: &[Setting] = &[
         also: &["EPHEMERALJOBDATA"],
         grammar: "base64 of a JSON object",
         example: "eyJqb2JJZCI6IjQyIiwi…",
-        summary: "The payload: everything that the executor needs to run the step. Where it is absent, the executor requests \
-                  it when it claims its attempt.",
+        summary: "The payload: everything that the executor needs to run the step. Where it is absent, the \
+                  executor requests it when it claims its attempt.",
         ..Setting::executor(keys::EPHEMERAL_JOB_DATA)
     },
     Setting {

@@ -14,7 +14,8 @@ pub const OLD_PROPERTY_PREFIX: &str = "org.terrakube.executor.ephemeral.";
 
 /// Prefix of all workspace variables that shape the Kubernetes Job.
 pub const EPHEMERAL_PREFIX: &str = "EPHEMERAL_";
-/// Name that the plugin cache's claim has by the documentation of Terrakube; it is mounted only where a workspace names it.
+/// Name that the plugin cache's claim has by the documentation of Terrakube;
+/// it is mounted only where a workspace names it.
 pub const USUAL_PVC_CLAIM_NAME: &str = "terrakube-plugin-pvc";
 
 /// Executor input: `true` makes the program run one attempt and exit.

@@ -1,7 +1,7 @@
 //! The rules of Kubernetes for names and labels, checked locally.
 //!
-//! Only the form is checked. Where Kubernetes accepts a name that can never work (an image that the container runtime cannot
-//! parse), the stricter rule is used.
+//! Only the form is checked. Where Kubernetes accepts a name that can never work (an image that the container
+//! runtime cannot parse), the stricter rule is used.
 
 /// A rule that a text must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,26 +75,28 @@ impl Rule {
                 "a DNS label: 1 to 63 lower-case letters, digits and `-`, with a letter or digit at both ends"
             }
             Self::DnsSubdomain => {
-                "a DNS subdomain: 1 to 253 lower-case letters, digits, `-` and `.`, with a letter or digit at both \
-                 ends of each part"
+                "a DNS subdomain: 1 to 253 lower-case letters, digits, `-` and `.`, with a letter or digit \
+                 at both ends of each part"
             }
             Self::LabelKey => {
-                "a label key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, after \
-                 an optional DNS subdomain and `/`"
+                "a label key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both \
+                 ends, after an optional DNS subdomain and `/`"
             }
             Self::LabelValue => {
-                "a label value: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends"
+                "a label value: at most 63 letters, digits, `-`, `_` and `.`, \
+                 with a letter or digit at both ends"
             }
             Self::AnnotationKey => {
-                "an annotation key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, \
-                 after an optional DNS subdomain and `/`"
+                "an annotation key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at \
+                 both ends, after an optional DNS subdomain and `/`"
             }
             Self::ContainerImage => {
                 "a container image: [registry/]path[:tag][@digest], the path in lower case"
             }
             Self::MountPath => "an absolute path other than `/`, without `:` and `..`",
             Self::EnvName => {
-                "the name of an environment variable: letters, digits, `_`, `-` and `.`, no digit first and no `..` first"
+                "the name of an environment variable: letters, digits, `_`, `-` and `.`, \
+                 no digit first and no `..` first"
             }
         }
     }
@@ -137,7 +139,8 @@ fn qualified_name(text: &str) -> bool {
     }
 }
 
-/// The rule of every version of Kubernetes; newer ones accept almost any character, older ones reject the Job.
+/// The rule of every version of Kubernetes; newer ones accept almost any character,
+/// older ones reject the Job.
 fn env_name(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|byte| !byte.is_ascii_digit())

@@ -2,14 +2,20 @@
 //!
 //! What `config` does here, and what it does not:
 //!
-//! - *Does:* merging. Each layer is one of its [`Source`]s and yields a table of plain values; the node selector is a table in
-//!   it and is merged label by label. Each value carries its [`Origin`] as the origin of a `config` [`Value`], so the origin of
+//! - *Does:* merging. Each layer is one of its [`Source`]s and yields a table of plain values;
+//!   the node selector is a table in
+//!   it and is merged label by label. Each value carries its [`Origin`] as the
+//!   origin of a `config` [`Value`], so the origin of
 //!   the winner comes out of the merge with the winner.
-//! - *Does not:* reading. Its environment source changes the case of names and splits them, so `nodeSelector.diskType` would
-//!   not survive; it knows neither `JAVA_TOOL_OPTIONS` nor relaxed names of properties; and a source of `config` can fail with
-//!   one error only, where we report every problem at once, with the nearest known name. So the sources here are layers that
+//! - *Does not:* reading. Its environment source changes the case of names and splits them, so
+//!   `nodeSelector.diskType` would
+//!   not survive; it knows neither `JAVA_TOOL_OPTIONS` nor relaxed names of properties;
+//!   and a source of `config` can fail with
+//!   one error only, where we report every problem at once, with the nearest known name.
+//!   So the sources here are layers that
 //!   were read before ([`crate::source`]), and what is wrong in them was reported before.
-//! - *Does not:* typing. Deserializing a merged `config` value drops its origin, so values are taken out as text with their
+//! - *Does not:* typing. Deserializing a merged `config` value drops its origin,
+//!   so values are taken out as text with their
 //!   origin and are parsed by their descriptors (`settings.rs`).
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
-//! The settings of ephemeral executors: from environment, `JAVA_TOOL_OPTIONS` and workspace variables to typed values.
+//! The settings of ephemeral executors: from environment, `JAVA_TOOL_OPTIONS` and
+//! workspace variables to typed values.
 //!
-//! Pure functions over values: nothing here reads the environment, a file or a clock. The program takes one [`EnvSnapshot`]
-//! of its environment at its start and passes it in.
+//! Pure functions over values: nothing here reads the environment, a file or a clock. The program takes one
+//! [`EnvSnapshot`] of its environment at its start and passes it in.
 //!
 //! # Three results
 //!
@@ -13,9 +14,12 @@
 //!
 //! # Precedence of settings, strongest first
 //!
-//! 1. properties, in `SPRING_APPLICATION_JSON`, then as `-D` options in `_JAVA_OPTIONS`, then in `JAVA_TOOL_OPTIONS`, then in
-//!    the environment in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`); in each of them those under
-//!    `io.terrakube.executor.ephemeral.` are stronger than those under the older prefix `org.terrakube.executor.ephemeral.`;
+//! 1. properties, in `SPRING_APPLICATION_JSON`, then as `-D` options in `_JAVA_OPTIONS`,
+//!    then in `JAVA_TOOL_OPTIONS`, then in
+//!    the environment in upper case with underscores (`IO_TERRAKUBE_EXECUTOR_EPHEMERAL_IMAGE`);
+//!    in each of them those under
+//!    `io.terrakube.executor.ephemeral.` are stronger than those under the older prefix
+//!    `org.terrakube.executor.ephemeral.`;
 //! 2. short names (`ExecutorEphemeralImage`) in the same places, in the same order;
 //! 3. the settings file of the operator ([`SettingsFile`]);
 //! 4. built-in defaults.

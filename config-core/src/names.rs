@@ -1,6 +1,7 @@
 //! Names of Kubernetes objects as types: a value that exists satisfies its rule.
 //!
-//! The rules, with links, are those of [`crate::kubernetes`]. Whether an object of that name exists, only a cluster knows.
+//! The rules, with links, are those of [`crate::kubernetes`]. Whether an object of that name exists,
+//! only a cluster knows.
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
@@ -179,8 +180,8 @@ mod tests {
 
     #[test]
     fn reports_invalid_name_with_its_rule() {
-        let message = "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and `-`, with a \
-                       letter or digit at both ends";
+        let message = "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and \
+                       `-`, with a letter or digit at both ends";
         assert_eq!(Namespace::new("Terra_Kube").unwrap_err().to_string(), message);
         assert_eq!("Terra_Kube".parse::<Namespace>().unwrap_err().to_string(), message);
         assert_eq!(Namespace::try_from("Terra_Kube"), Namespace::try_from("Terra_Kube".to_owned()));

@@ -51,10 +51,11 @@ impl Organization {
         policy.rules_for(&self.identifiers())
     }
 
-    /// Returns the variables that a step of this organization sees: those given, and below them those of the settings file.
+    /// Returns the variables that a step of this organization sees: those given,
+    /// and below them those of the settings file.
     ///
-    /// Variables that claim to come from a settings file are dropped first. Only the file of these settings, and only what it
-    /// says for this organization, is exempt from the policy.
+    /// Variables that claim to come from a settings file are dropped first. Only the file of these settings,
+    /// and only what it says for this organization, is exempt from the policy.
     #[must_use]
     pub fn variables<'v>(
         &self,

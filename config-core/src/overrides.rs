@@ -1,7 +1,7 @@
 //! What a workspace changes about its own pods: the values of its variables, by descriptor.
 //!
-//! Grammars and defaults are those of the descriptors in [`crate::workspace`]; whether the operator's policy permits a change
-//! is decided by [`Rules`](crate::Rules).
+//! Grammars and defaults are those of the descriptors in [`crate::workspace`]; whether the operator's policy
+//! permits a change is decided by [`Rules`](crate::Rules).
 
 use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
@@ -32,8 +32,8 @@ pub struct WorkspaceOverrides {
 }
 
 impl WorkspaceOverrides {
-    /// Reads the overrides of steps of a kind from variables of category `ENV`; `None` is for steps that neither plan nor
-    /// apply, such as scripts.
+    /// Reads the overrides of steps of a kind from variables of category `ENV`; `None` is for steps that
+    /// neither plan nor apply, such as scripts.
     ///
     /// Variables whose name does not begin with `EPHEMERAL_` are ignored, except `TF_PLUGIN_CACHE_DIR` and
     /// `PVC_CLAIM_NAME`, which together mount a plugin cache.
@@ -63,10 +63,11 @@ impl WorkspaceOverrides {
         Problems::into_result(problems, overrides)
     }
 
-    /// Reads as [`parse`](Self::parse) does, but leaves out what is faulty and returns the problems beside it, so that they
-    /// can be reported together with those of later stages.
+    /// Reads as [`parse`](Self::parse) does, but leaves out what is faulty and returns the problems beside
+    /// it, so that they can be reported together with those of later stages.
     ///
-    /// Variables for steps of another kind are checked too: a fault in what only an apply uses is found before the plan.
+    /// Variables for steps of another kind are checked too: a fault in what only an
+    /// apply uses is found before the plan.
     #[must_use]
     pub fn read(variables: &Variables, kind: Option<StepKind>) -> (Self, Vec<Problem>) {
         let mut problems = unknown_names(variables);
@@ -124,7 +125,8 @@ impl WorkspaceOverrides {
         &self.origins
     }
 
-    /// Iterates over the labels of the Kubernetes Job that variables set: label, value, and the name of the variable.
+    /// Iterates over the labels of the Kubernetes Job that variables set: label, value,
+    /// and the name of the variable.
     pub fn job_labels(&self) -> impl Iterator<Item = (&'static str, String, &'static str)> {
         let labels = workspace::settings().filter_map(|setting| Some((setting.job_label?, setting.name)));
         labels.filter_map(|(label, name)| Some((label, self.values.get(name)?.to_string(), name)))

@@ -30,8 +30,8 @@ variables! {
         ..Setting::platform("ExecutorEphemeralImage")
     };
 
-    /// The Secrets whose entries become environment variables of the executor. Of two entries with one name, that of the
-    /// later Secret is used.
+    /// The Secrets whose entries become environment variables of the executor. Of two entries with one name,
+    /// that of the later Secret is used.
     SECRET: NameList<SecretName> = value, Setting {
         property: Some("secret"),
         grammar: "DNS subdomains separated by `,`",
@@ -41,22 +41,23 @@ variables! {
         ..Setting::platform("ExecutorEphemeralSecret")
     };
 
-    /// How the payload gets to the executor: in the Kubernetes Job itself, in a Secret that belongs to it (the api-server
-    /// needs the right to create Secrets), or over the network when the executor claims its attempt (only executors of this
-    /// project can do that). An environment variable holds at most 131,054 bytes of it, also when it comes from a Secret.
+    /// How the payload gets to the executor: in the Kubernetes Job itself, in a Secret that belongs to it
+    /// (the api-server needs the right to create Secrets), or over the network when the executor claims its
+    /// attempt (only executors of this project can do that). An environment variable holds at most 131,054
+    /// bytes of it, also when it comes from a Secret.
     PAYLOAD_DELIVERY: Deliveries = value, Setting {
         property: Some("payloadDelivery"),
-        grammar: "`env`, `secret`, `claim`, or several of them separated by `,`, of which the first that can carry the \
-                  payload is used",
+        grammar: "`env`, `secret`, `claim`, or several of them separated by `,`, of which the first that can \
+                  carry the payload is used",
         default: Some("env"),
         example: "env,claim",
         items: Items::SeparatedBy(','),
         ..Setting::platform("ExecutorEphemeralPayloadDelivery")
     };
 
-    /// How long an executor may wait for one and the same thing before it starts: an image, room on a node, a Secret. After
-    /// that its step fails with the reason. Nothing has run then, so the job can be started again. The option
-    /// `--pod-start-timeout` of the api-server wins over this setting.
+    /// How long an executor may wait for one and the same thing before it starts: an image, room on a node, a
+    /// Secret. After that its step fails with the reason. Nothing has run then, so the job can be started
+    /// again. The option `--pod-start-timeout` of the api-server wins over this setting.
     POD_START_TIMEOUT: Seconds = |text| positive_seconds(text, "with 0 no executor could start"), Setting {
         property: Some("podStartTimeout"),
         old_name: Some(OldName { name: "PodStartPatience", property: "podStartPatience", until: "0.2.0" }),
@@ -75,10 +76,12 @@ pub static NODE_SELECTOR: Setting = Setting {
         "-Dorg.terrakube.executor.ephemeral.nodeSelector[<label key>]",
         "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_<LABEL_KEY>",
     ],
-    grammar: "label value; a label key with `/` needs brackets; the environment form gives a key in lower case",
+    grammar: "label value; a label key with `/` needs brackets; \
+        the environment form gives a key in lower case",
     example: "-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd",
     replaced_by: Some("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS"),
-    summary: "A label that the node of an executor must have, for workspaces that set no node selector themselves.",
+    summary: "A label that the node of an executor must have, \
+        for workspaces that set no node selector themselves.",
     ..Setting::platform("-Dio.terrakube.executor.ephemeral.nodeSelector.<label key>")
 };
 

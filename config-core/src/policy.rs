@@ -1,7 +1,8 @@
-//! The operator's policy: which variables the owners of workspaces and organizations may set, and to which values.
+//! The operator's policy: which variables the owners of workspaces and organizations may set,
+//! and to which values.
 //!
-//! Rules check the text of variables, so that a value for applies is already checked for the plan. `job-spec` checks the
-//! finished pod, with the Pod Security level and the maximum of these rules.
+//! Rules check the text of variables, so that a value for applies is already checked for the plan. `job-spec`
+//! checks the finished pod, with the Pod Security level and the maximum of these rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -79,14 +80,15 @@ impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// Every problem with its line: invalid TOML, unknown keys, names that are no workspace variables, a permission where none
-    /// is needed, patterns for a variable whose value is YAML, amounts that cannot be parsed.
+    /// Every problem with its line: invalid TOML, unknown keys, names that are no workspace variables, a
+    /// permission where none is needed, patterns for a variable whose value is YAML,
+    /// amounts that cannot be parsed.
     pub fn parse(text: &str) -> Result<Self, Problems> {
         parse::policy(text)
     }
 
-    /// Creates a policy that permits every variable that needs a permission, for programs whose operator owns all workspaces.
-    /// The built-in Pod Security level still applies.
+    /// Creates a policy that permits every variable that needs a permission, for programs whose operator owns
+    /// all workspaces. The built-in Pod Security level still applies.
     ///
     /// ```
     /// use config_core::{Policy, Variables};
@@ -101,8 +103,9 @@ impl Policy {
         Self { default: RuleSet { allow: Some(allow), ..RuleSet::default() }, ..Self::default() }
     }
 
-    /// Returns the rules for an organization with these names. Those of an earlier name are stronger, and those of an
-    /// organization are stronger than those for all: field by field, in `values` and `maximum` entry by entry.
+    /// Returns the rules for an organization with these names. Those of an earlier name are stronger, and
+    /// those of an organization are stronger than those for all: field by field,
+    /// in `values` and `maximum` entry by entry.
     #[must_use]
     pub fn rules_for(&self, organization: &[&str]) -> Rules {
         let own = organization.iter().filter_map(|name| self.organizations.get(*name));
@@ -151,12 +154,12 @@ impl Rules {
         &self.maximum
     }
 
-    /// Validates variables of a workspace as a whole, as a service does when they are stored: names, values, this policy with
-    /// its maximum, for steps of every kind. `variables` are those of all layers that the workspace sees, or those of one
-    /// layer alone.
+    /// Validates variables of a workspace as a whole, as a service does when they are stored: names, values,
+    /// this policy with its maximum, for steps of every kind. `variables` are those of all layers that the
+    /// workspace sees, or those of one layer alone.
     ///
-    /// Checks that need the finished pod (fields of YAML variables, conflicting mounts, Pod Security) are those of
-    /// `job_spec`, which plans or previews a Kubernetes Job.
+    /// Checks that need the finished pod (fields of YAML variables, conflicting mounts, Pod Security) are
+    /// those of `job_spec`, which plans or previews a Kubernetes Job.
     ///
     /// ```
     /// use config_core::{Rules, Variables};
@@ -188,11 +191,11 @@ impl Rules {
         Problems::into_result(problems, WorkspaceOverrides::warnings(variables))
     }
 
-    /// Checks variables of workspaces, organizations and collections; those of the operator's settings file are exempt. A
-    /// variable for steps of one kind is checked like the one for all.
+    /// Checks variables of workspaces, organizations and collections; those of the operator's settings file
+    /// are exempt. A variable for steps of one kind is checked like the one for all.
     ///
-    /// Lists that cannot be parsed are skipped: [`WorkspaceOverrides::read`](crate::WorkspaceOverrides::read) refuses
-    /// them.
+    /// Lists that cannot be parsed are skipped: [`WorkspaceOverrides::read`](crate::WorkspaceOverrides::read)
+    /// refuses them.
     #[must_use]
     pub fn check(&self, variables: &Variables) -> Vec<Problem> {
         variables
@@ -203,8 +206,9 @@ impl Rules {
             .collect()
     }
 
-    /// Checks a value that reaches the pod through another variable, such as the image of an init container, against `forbid`
-    /// and `values` of the variable that is meant for it. Returns what is expected where the policy refuses the value.
+    /// Checks a value that reaches the pod through another variable, such as the image of an init container,
+    /// against `forbid` and `values` of the variable that is meant for it.
+    /// Returns what is expected where the policy refuses the value.
     #[must_use]
     pub fn refusal(&self, variable: &str, value: &str) -> Option<String> {
         if self.forbid.value.contains(variable) {
@@ -272,8 +276,9 @@ impl Rules {
         refused.map(problem).collect()
     }
 
-    /// Checks a label that has the effect of another variable against the rules for that variable. The other labels with its
-    /// prefix belong to the same system, such as the priority class of a queue, and need the same permission.
+    /// Checks a label that has the effect of another variable against the rules for that variable. The other
+    /// labels with its prefix belong to the same system, such as the priority class of a queue,
+    /// and need the same permission.
     fn check_label(&self, origin: &Origin, label: &str) -> Vec<Problem> {
         let (key, value) = label.split_once('=').unwrap_or((label, ""));
         let prefix = |key: &str| key.split_once('/').map(|(prefix, _)| prefix.to_owned());

@@ -1,6 +1,7 @@
 //! The reference page of every setting, generated from the descriptors.
 //!
-//! A test of the api-server compares it with `docs/reference/settings.md`; `cargo xtask docs` writes the file.
+//! A test of the api-server compares it with `docs/reference/settings.md`;
+//! `cargo xtask docs` writes the file.
 
 use std::fmt::Write as _;
 
@@ -14,13 +15,18 @@ mod files;
 
 /// The introduction to the variables of workspaces.
 const WORKSPACE: &str = "
-A variable is set for a workspace, as a global variable of its organization, or in a collection that the workspace refers to; the
-first of these wins, and all of them win over the variables of the operator's [settings file](settings-file.md).
+A variable is set for a workspace, as a global variable of its organization, \
+or in a collection that the workspace refers to; the
+first of these wins, and all of them win over the variables of the operator's \
+[settings file](settings-file.md).
 The operator's [policy](policy.md) decides which variables a workspace may set, and to which values.
 
-A name that begins with `EPHEMERAL_` may have the suffix `_PLAN` or `_APPLY`. Then it applies to steps of that kind only (`_APPLY` for apply
-and destroy), and there it wins over the name without the suffix, whichever layer either comes from. So a plan needs no account that
-can change anything: `EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader` beside `EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer`.
+A name that begins with `EPHEMERAL_` may have the suffix `_PLAN` or `_APPLY`. Then it applies to steps of \
+that kind only (`_APPLY` for apply
+and destroy), and there it wins over the name without the suffix, whichever layer either comes from. \
+So a plan needs no account that
+can change anything: `EPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN=reader` beside \
+`EPHEMERAL_CONFIG_SERVICE_ACCOUNT=deployer`.
 
 A name that begins with `EPHEMERAL_` and is not on this page is refused with the nearest known name.
 ";
@@ -33,8 +39,12 @@ pub fn settings_page() -> String {
     let mut page = String::from(
         "# Settings\n\n\
          <!-- Generated from the descriptors in config-core/src; cargo xtask docs writes it. -->\n\n\
-         Precedence, strongest first: properties (in `SPRING_APPLICATION_JSON`, as `-D` options in `_JAVA_OPTIONS` or `JAVA_TOOL_OPTIONS`, in the environment in upper case with underscores), short names like `ExecutorEphemeralImage` (in the same places), the [settings file](settings-file.md), built-in defaults.\n\
-         The fixed part of a property name is compared without regard to case and dashes; a label key keeps its case.\n",
+         Precedence, strongest first: properties (in `SPRING_APPLICATION_JSON`, as `-D` options in \
+         `_JAVA_OPTIONS` or `JAVA_TOOL_OPTIONS`, in the environment in upper case with underscores), short \
+         names like `ExecutorEphemeralImage` (in the same places), the [settings file](settings-file.md), \
+         built-in defaults.\n\
+         The fixed part of a property name is compared without regard to case and dashes; \
+         a label key keeps its case.\n",
     );
     let platform = platform::settings().chain([&platform::NODE_SELECTOR]);
     section(&mut page, "Platform: environment of the api-server", "", platform);

@@ -1,7 +1,7 @@
 //! The descriptor of a setting: every fact about it in one place.
 //!
-//! Descriptors drive parsing, policy, reference page, explain and the hints for misspelt names. Those of the platform are in
-//! `platform.rs`, those of workspaces in `workspace/`, those of executors in `executor.rs`.
+//! Descriptors drive parsing, policy, reference page, explain and the hints for misspelt names. Those of the
+//! platform are in `platform.rs`, those of workspaces in `workspace/`, those of executors in `executor.rs`.
 
 use std::{
     any::Any,
@@ -58,16 +58,16 @@ pub struct Setting {
     pub example: &'static str,
     /// The first version that has it.
     pub since: &'static str,
-    /// Whether a workspace may set it only where the operator's policy allows it, because it affects more than the
-    /// workspace's own pods or decides what runs in them.
+    /// Whether a workspace may set it only where the operator's policy allows it, because it affects more
+    /// than the workspace's own pods or decides what runs in them.
     pub permission: bool,
     /// What the patterns of a policy are matched against.
     pub items: Items,
     /// Whether values may be secret: messages show only the part of an item before its first `=`.
     pub is_secret: bool,
-    /// The fields of the Kubernetes Job that this variable alone decides: paths with `.`, in which list items go by name; `*`
-    /// matches one part, `**` at the end any number. Of several variables the first in the order of the reference page counts.
-    /// `job_spec` has the fields that several settings decide together.
+    /// The fields of the Kubernetes Job that this variable alone decides: paths with `.`, in which list items
+    /// go by name; `*` matches one part, `**` at the end any number. Of several variables the first in the
+    /// order of the reference page counts. `job_spec` has the fields that several settings decide together.
     pub sets: &'static [&'static str],
     /// What to do instead of setting an empty value.
     pub if_empty: Option<&'static str>,

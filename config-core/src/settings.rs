@@ -33,18 +33,20 @@ pub struct EphemeralSettings {
     pub pod_start_timeout: Sourced<Seconds>,
     /// Node selector of workspaces that set none themselves, by label key.
     pub node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
-    /// Variables for workspaces, from the settings file; weaker than those of workspace, organization and collections.
+    /// Variables for workspaces, from the settings file; weaker than those of workspace,
+    /// organization and collections.
     pub variables: FileVariables,
     /// What is accepted but should be changed, such as old names.
     pub warnings: Vec<Warning>,
 }
 
 impl EphemeralSettings {
-    /// Reads, merges and checks the settings of an environment; the precedence is described at the [crate](crate).
+    /// Reads, merges and checks the settings of an environment;
+    /// the precedence is described at the [crate](crate).
     ///
     /// # Errors
-    /// Every problem, sorted by key: options that a JVM would not accept, unknown names of our families, values that
-    /// break a rule of Kubernetes. A value that a stronger source replaces is not checked.
+    /// Every problem, sorted by key: options that a JVM would not accept, unknown names of our families,
+    /// values that break a rule of Kubernetes. A value that a stronger source replaces is not checked.
     pub fn load(env: &EnvSnapshot) -> Result<Self, Problems> {
         Self::load_with(env, None)
     }
@@ -98,8 +100,8 @@ impl EphemeralSettings {
         }
     }
 
-    /// Returns the variables that the settings file has for the workspaces of an organization with these names; those of an
-    /// earlier name win.
+    /// Returns the variables that the settings file has for the workspaces of an organization with these
+    /// names; those of an earlier name win.
     ///
     /// They are weaker than those of workspace, organization and collections:
     /// `Variables::merge(…).or(settings.variables_for(&[id, name]))`.

@@ -1,6 +1,8 @@
-//! The settings file of the platform operator: the same settings as in the environment, and variables for workspaces.
+//! The settings file of the platform operator: the same settings as in the environment,
+//! and variables for workspaces.
 //!
-//! The caller reads the file. Values are checked like those of other sources, in `settings.rs` and [`WorkspaceOverrides`].
+//! The caller reads the file. Values are checked like those of other sources,
+//! in `settings.rs` and [`WorkspaceOverrides`].
 
 use std::collections::BTreeMap;
 
@@ -57,8 +59,8 @@ pub struct FileVariables {
 }
 
 impl FileVariables {
-    /// Returns the variables for the workspaces of an organization with any of these names; those of an earlier name win, and
-    /// those for all organizations are weaker.
+    /// Returns the variables for the workspaces of an organization with any of these names; those of an
+    /// earlier name win, and those for all organizations are weaker.
     #[must_use]
     pub fn of(&self, organization: &[&str]) -> Variables {
         let own = organization.iter().filter_map(|name| self.organizations.get(*name));
@@ -80,9 +82,10 @@ impl SettingsFile {
     /// Reads a settings file.
     ///
     /// # Errors
-    /// Every problem with its line: invalid TOML, unknown names, values that are no strings, variables that a workspace could
-    /// not read. Values of settings are checked by
-    /// [`EphemeralSettings::load_with`](crate::EphemeralSettings::load_with), when it is known which source wins.
+    /// Every problem with its line: invalid TOML, unknown names, values that are no strings, variables that a
+    /// workspace could not read. Values of settings are checked by
+    /// [`EphemeralSettings::load_with`](crate::EphemeralSettings::load_with),
+    /// when it is known which source wins.
     pub fn parse(text: &str) -> Result<Self, Problems> {
         let document = document::read(SourceName::SettingsFile, text);
         let mut file = Self { lines: document.lines, ..Self::default() };

@@ -1,6 +1,7 @@
 //! Where values come from: sources, origins, and one raw layer per kind of source.
 //!
-//! Layers hold text as it was found, in order of precedence; values are checked after merging (`settings.rs`).
+//! Layers hold text as it was found, in order of precedence;
+//! values are checked after merging (`settings.rs`).
 
 use std::fmt::{self, Write as _};
 
@@ -188,8 +189,8 @@ pub(crate) struct OldUse {
     pub(crate) found: Sourced<String>,
 }
 
-/// The entries of one source, before they are merged with those of the others. Of two entries with one target the later one is
-/// used.
+/// The entries of one source, before they are merged with those of the others. Of two entries with one target
+/// the later one is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawLayer {
     pub(crate) entries: Vec<(Target, Sourced<String>)>,
@@ -213,8 +214,8 @@ impl RawLayer {
 /// The layers of one source with the problems found in them.
 #[derive(Debug, Default)]
 pub(crate) struct Layers {
-    /// Settings by their short names, weakest first. In any source they are weaker than properties in every source, because
-    /// Terrakube reads them only where no property is found.
+    /// Settings by their short names, weakest first. In any source they are weaker than properties in every
+    /// source, because Terrakube reads them only where no property is found.
     pub(crate) short: Vec<RawLayer>,
     /// Settings by their names as properties, weakest first.
     pub(crate) properties: Vec<RawLayer>,

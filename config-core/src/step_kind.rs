@@ -4,9 +4,9 @@ use std::fmt;
 
 /// Whether a step reads or changes infrastructure.
 ///
-/// A variable of the `EPHEMERAL_*` family whose name ends with the suffix of a kind applies to steps of that kind only. There
-/// it wins over the variable without the suffix, whichever layer either comes from. So a plan can run with a read-only
-/// account.
+/// A variable of the `EPHEMERAL_*` family whose name ends with the suffix of a kind applies to steps of that
+/// kind only. There it wins over the variable without the suffix, whichever layer either comes from. So a
+/// plan can run with a read-only account.
 ///
 /// ```
 /// use config_core::{StepKind, Variables, WorkspaceOverrides, workspace};

@@ -5,7 +5,8 @@ use crate::{Origin, Problem};
 /// The minimum similarity of two names (0 to 1) for a suggestion.
 const MIN_SIMILARITY: f64 = 0.55;
 
-/// Reports an unknown name. `family` is the common prefix of the `known` names, which says nothing about similarity.
+/// Reports an unknown name. `family` is the common prefix of the `known` names,
+/// which says nothing about similarity.
 pub(crate) fn problem(origin: Origin, name: &str, family: &str, known: &[&str]) -> Problem {
     let bare = if starts_with_ignoring_case(name, family) { &name[family.len()..] } else { name };
     let bare_known = known.iter().map(|candidate| candidate.strip_prefix(family).unwrap_or(candidate));
@@ -35,7 +36,8 @@ pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, candidate)| candidate)
 }
 
-/// Returns whether names of these lengths can be similar: the difference in length is the minimum number of insertions.
+/// Returns whether names of these lengths can be similar: the difference in length
+/// is the minimum number of insertions.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a name whose length loses precision is not similar to any other"

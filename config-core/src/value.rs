@@ -1,6 +1,7 @@
 //! The small grammars of workspace variables, one type each with `FromStr` and `Display`.
 //!
-//! A list is parsed to its end, so every faulty entry is reported, not only the first one. The caller adds the origin.
+//! A list is parsed to its end, so every faulty entry is reported, not only the first one.
+//! The caller adds the origin.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The variables of category `ENV` that a step sees: several layers merged into one, each value with its origin.
+//! The variables of category `ENV` that a step sees: several layers merged into one,
+//! each value with its origin.
 //!
 //! [`crate::WorkspaceOverrides`] reads those of the `EPHEMERAL_*` family; all others are only passed on.
 
@@ -22,20 +23,23 @@ use crate::{Origin, SourceName, Sourced};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Variables(BTreeMap<String, Sourced<String>>);
 
-/// A set of variables that several workspaces refer to; `Debug` shows no values, because they are often secrets.
+/// A set of variables that several workspaces refer to; `Debug` shows no values,
+/// because they are often secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Collection {
     /// Its name.
     pub name: String,
-    /// Of two collections the one with the higher number wins; of two with one number the one whose name comes first.
+    /// Of two collections the one with the higher number wins;
+    /// of two with one number the one whose name comes first.
     pub priority: i32,
     /// Its variables of category `ENV`.
     pub variables: BTreeMap<String, String>,
 }
 
 impl Variables {
-    /// Merges the variables that the owners of a workspace and of its organization set: those of the workspace win over the
-    /// organization's global ones, these over the collections that the workspace refers to.
+    /// Merges the variables that the owners of a workspace and of its organization set: those of the
+    /// workspace win over the organization's global ones, these over the
+    /// collections that the workspace refers to.
     ///
     /// ```
     /// use config_core::{Collection, Variables};

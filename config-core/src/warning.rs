@@ -49,11 +49,11 @@ impl Serialize for Warning {
 }
 
 impl WorkspaceOverrides {
-    /// Returns whether a workspace enables ephemeral executors as Terrakube understands it: by the presence of
-    /// `TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR`, whatever its value.
+    /// Returns whether a workspace enables ephemeral executors as Terrakube understands it: by the presence
+    /// of `TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR`, whatever its value.
     ///
-    /// The api-server of this project does not ask: there every step runs in an ephemeral executor. A service that also has
-    /// other executors can.
+    /// The api-server of this project does not ask: there every step runs in an ephemeral executor. A service
+    /// that also has other executors can.
     ///
     /// ```
     /// use config_core::{Variables, WorkspaceOverrides};
@@ -66,7 +66,8 @@ impl WorkspaceOverrides {
         variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).is_some()
     }
 
-    /// Returns what is accepted in variables of a workspace but probably does not do what was meant, sorted by name.
+    /// Returns what is accepted in variables of a workspace but probably does not do what was meant,
+    /// sorted by name.
     #[must_use]
     pub fn warnings(variables: &Variables) -> Vec<Warning> {
         let mut warnings = platform_settings(variables);
@@ -120,7 +121,8 @@ fn half_a_plugin_cache(variables: &Variables) -> Option<Warning> {
         (Some(folder), None) => Some(Warning::new(variables, folder_name, folder).with_meaning(
             "where nothing is mounted without the name of a claim",
             format!(
-                "set {claim_name}={} to mount the claim of that name, or ignore this if the image has the folder",
+                "set {claim_name}={} to mount the claim of that name, \
+                 or ignore this if the image has the folder",
                 keys::USUAL_PVC_CLAIM_NAME
             ),
         )),
@@ -165,8 +167,8 @@ mod tests {
             assert_eq!(
                 messages(&[("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", value)]),
                 [format!(
-                    "workspace variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR: found {value:?}, which has no effect, because \
-                     every step runs in an ephemeral executor; remove it"
+                    "workspace variable TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR: found {value:?}, which has no \
+                     effect, because every step runs in an ephemeral executor; remove it"
                 )]
             );
         }
@@ -190,10 +192,10 @@ mod tests {
         assert_eq!(
             messages(&[("ExecutorEphemeralImage", "a"), ("PodStartTimeout", "1m"), ("ExecutorUrl", "x")]),
             [
-                "workspace variable ExecutorEphemeralImage: found \"a\", which has no effect, because it is a setting of the \
-                 platform; set EPHEMERAL_CONFIG_IMAGE to change it for a workspace",
-                "workspace variable PodStartTimeout: found \"1m\", which has no effect, because it is a setting of the \
-                 platform; remove it; only the platform operator can change it",
+                "workspace variable ExecutorEphemeralImage: found \"a\", which has no effect, because it is \
+                 a setting of the platform; set EPHEMERAL_CONFIG_IMAGE to change it for a workspace",
+                "workspace variable PodStartTimeout: found \"1m\", which has no effect, because it is a \
+                 setting of the platform; remove it; only the platform operator can change it",
             ]
         );
     }
@@ -202,18 +204,14 @@ mod tests {
     fn warns_about_half_a_plugin_cache() {
         assert_eq!(
             messages(&[("TF_PLUGIN_CACHE_DIR", "/cache")]),
-            [
-                "workspace variable TF_PLUGIN_CACHE_DIR: found \"/cache\", where nothing is mounted without the name of a \
-                 claim; set PVC_CLAIM_NAME=terrakube-plugin-pvc to mount the claim of that name, or ignore this if the \
-                 image has the folder"
-            ]
+            ["workspace variable TF_PLUGIN_CACHE_DIR: found \"/cache\", where nothing is mounted without \
+                 the name of a claim; set PVC_CLAIM_NAME=terrakube-plugin-pvc to mount the claim of that \
+                 name, or ignore this if the image has the folder"]
         );
         assert_eq!(
             messages(&[("PVC_CLAIM_NAME", "cache")]),
-            [
-                "workspace variable PVC_CLAIM_NAME: found \"cache\", which is not mounted without a folder; set \
-                 TF_PLUGIN_CACHE_DIR to the folder"
-            ]
+            ["workspace variable PVC_CLAIM_NAME: found \"cache\", which is not mounted without a folder; \
+                 set TF_PLUGIN_CACHE_DIR to the folder"]
         );
         assert!(messages(&[("PVC_CLAIM_NAME", "cache"), ("TF_PLUGIN_CACHE_DIR", "/cache")]).is_empty());
     }

@@ -1,8 +1,8 @@
 //! The variables by which a workspace shapes its pods, one descriptor each.
 //!
-//! [`WorkspaceOverrides`](crate::WorkspaceOverrides) holds their values, and reads them by descriptor. A new variable is one
-//! entry in one of the files of this folder; parsing, policy, the reference page and the hints for misspelt names follow
-//! from it.
+//! [`WorkspaceOverrides`](crate::WorkspaceOverrides) holds their values, and reads them by descriptor. A new
+//! variable is one entry in one of the files of this folder; parsing, policy, the reference page and the
+//! hints for misspelt names follow from it.
 //!
 //! ```
 //! use config_core::{Variables, WorkspaceOverrides, workspace};
@@ -39,14 +39,14 @@ pub use security::*;
 pub use time_limits::*;
 pub use volumes::*;
 
-/// The switch of Terrakube for ephemeral executors. It has no value that [`WorkspaceOverrides`](crate::WorkspaceOverrides)
-/// reads.
+/// The switch of Terrakube for ephemeral executors. It has no value that
+/// [`WorkspaceOverrides`](crate::WorkspaceOverrides) reads.
 pub static ENABLE_EPHEMERAL_EXECUTOR: Setting = Setting {
     grammar: "any text",
     example: "1",
-    summary: "Has no effect here: every step runs in an ephemeral executor, whether this variable is present or not. In \
-              Terrakube its presence enables ephemeral executors, whatever its value. `0`, `false` and the like are reported \
-              with a warning, because the step runs all the same.",
+    summary: "Has no effect here: every step runs in an ephemeral executor, whether this variable is present \
+              or not. In Terrakube its presence enables ephemeral executors, whatever its value. `0`, \
+              `false` and the like are reported with a warning, because the step runs all the same.",
     ..Setting::workspace("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR")
 };
 
@@ -87,8 +87,8 @@ pub fn setting(name: &str) -> Option<&'static Setting> {
     settings().find(|setting| setting.name == name)
 }
 
-/// Finds a variable that [`WorkspaceOverrides`](crate::WorkspaceOverrides) reads, by its name without the suffix of a kind
-/// of steps.
+/// Finds a variable that [`WorkspaceOverrides`](crate::WorkspaceOverrides) reads, by its name without the
+/// suffix of a kind of steps.
 pub(crate) fn find(name: &str) -> Option<&'static dyn AnyVariable> {
     variables().find(|variable| variable.setting().name == name)
 }
@@ -114,7 +114,8 @@ fn family() -> impl Iterator<Item = &'static str> + Clone {
 
 /// Reports an unknown name with the nearest known one.
 ///
-/// Names are compared without the parts that most of them begin with, because these say nothing about similarity.
+/// Names are compared without the parts that most of them begin with,
+/// because these say nothing about similarity.
 pub(crate) fn unknown_name(name: &str, origin: Origin) -> Problem {
     let problem = Problem::new(origin, "the name of a known setting");
     let suffix = &name[without_kind(name).len()..];

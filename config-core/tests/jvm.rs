@@ -1,9 +1,9 @@
-//! Compares [`config_core::java_options`] with a Java virtual machine: both parse the same texts of `JAVA_TOOL_OPTIONS` and
-//! must agree on every system property and on every error.
+//! Compares [`config_core::java_options`] with a Java virtual machine: both parse the same texts of
+//! `JAVA_TOOL_OPTIONS` and must agree on every system property and on every error.
 //!
-//! Each text takes the start of a virtual machine. With `CI` set there are 2,000 texts (one or two minutes on two cores),
-//! otherwise 300; `JVM_CASES=2000` sets any number. Without a Java development kit the test is skipped with a message, and
-//! fails with `CI` set.
+//! Each text takes the start of a virtual machine. With `CI` set there are 2,000 texts (one or two minutes on
+//! two cores), otherwise 300; `JVM_CASES=2000` sets any number. Without a Java development kit the test is
+//! skipped with a message, and fails with `CI` set.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by a panic too")]
 
@@ -67,7 +67,8 @@ impl Jvm {
         java.stdin(Stdio::null()).output().expect("java started a moment ago")
     }
 
-    /// Returns the system properties of a virtual machine with these options, or `None` for an unmatched quote.
+    /// Returns the system properties of a virtual machine with these options,
+    /// or `None` for an unmatched quote.
     fn properties(&self, options: &str) -> Option<Properties> {
         let Output { status, stdout, stderr } = self.start(Some(options));
         let stderr = String::from_utf8_lossy(&stderr);
@@ -93,7 +94,8 @@ impl Jvm {
     }
 }
 
-/// Parses the output of `Properties.store`: one property per line, escapes of Java, each half of a surrogate pair on its own.
+/// Parses the output of `Properties.store`: one property per line, escapes of Java,
+/// each half of a surrogate pair on its own.
 fn stored_properties(text: &[u8]) -> Properties {
     let text = std::str::from_utf8(text).expect("the stored form is ASCII");
     text.lines().filter(|line| !line.starts_with('#')).map(stored_property).collect()

@@ -1,4 +1,5 @@
-//! A namespace with the account under test: the objects of a deployment without the api-server, and a kubeconfig.
+//! A namespace with the account under test: the objects of a deployment without the api-server,
+//! and a kubeconfig.
 
 use std::{io::Write as _, path::Path, process::Command};
 

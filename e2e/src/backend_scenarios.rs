@@ -1,7 +1,9 @@
-//! Scenarios of the Kubernetes backend on a real cluster: Kubernetes Jobs that succeed, fail, wait or are cancelled.
+//! Scenarios of the Kubernetes backend on a real cluster: Kubernetes Jobs that succeed, fail,
+//! wait or are cancelled.
 //!
-//! The backend has the rights of the account under test. Changes by other clients (deletions, quotas) use `kubectl` with the
-//! rights of the operator. In reading order: [`catalog`] (the list), [`context`], [`watched`], [`jobs`].
+//! The backend has the rights of the account under test. Changes by other clients (deletions, quotas) use
+//! `kubectl` with the rights of the operator. In reading order: [`catalog`] (the list),
+//! [`context`], [`watched`], [`jobs`].
 
 mod catalog;
 mod changes;
@@ -65,7 +67,8 @@ pub(crate) async fn run(
         report(outcome);
         if !is_passed {
             bail!(
-                "no other scenario was run, because a Job that does nothing failed; can the nodes run {image:?}?"
+                "no other scenario was run, because a Job that does nothing failed; \
+                 can the nodes run {image:?}?"
             );
         }
     }

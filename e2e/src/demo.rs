@@ -1,7 +1,7 @@
 //! The demo: a Terraform configuration from plan to destroy on this machine.
 //!
-//! Starts the server, registers `examples/hello-terraform`, runs three jobs and checks how each ends. It knows the product by its
-//! command line and its HTTP API only. Whatever happens, no process is left running.
+//! Starts the server, registers `examples/hello-terraform`, runs three jobs and checks how each ends. It
+//! knows the product by its command line and its HTTP API only. Whatever happens, no process is left running.
 
 mod data_folder;
 mod evidence;

@@ -45,7 +45,8 @@ pub(crate) struct FollowedJob {
 /// Follows a job to its end.
 ///
 /// # Errors
-/// The server cannot be reached, a log cannot be followed, the job exceeds its timeout, or the observer fails.
+/// The server cannot be reached, a log cannot be followed, the job exceeds its timeout,
+/// or the observer fails.
 pub(crate) async fn follow(
     ui: &Ui,
     client: &Client,

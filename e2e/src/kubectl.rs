@@ -158,8 +158,8 @@ impl Kubectl {
         .await
     }
 
-    /// Waits until the cluster refuses an object with a message that contains `text`. A new rule holds only once every
-    /// component of the cluster has seen it.
+    /// Waits until the cluster refuses an object with a message that contains `text`. A new rule holds only
+    /// once every component of the cluster has seen it.
     pub(crate) async fn wait_until_refused(&self, object: &Value, text: &str) -> anyhow::Result<()> {
         wait_for(&format!("a refusal with {text:?}"), async || {
             match self.run(&["create", "--dry-run=server", "-f", "-"], Some(&object.to_string())).await {

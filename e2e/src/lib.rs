@@ -1,11 +1,13 @@
-//! The product as its users meet it: its programs, its HTTP API, its live logs, on one machine and on a cluster.
+//! The product as its users meet it: its programs, its HTTP API, its live logs,
+//! on one machine and on a cluster.
 //!
-//! Two programs share this library: `demo` ([`demo`]) and `e2e` ([`scenarios`]). `cargo xtask demo` and `cargo xtask e2e` build them
-//! together with the api-server and the executor, whose programs they find beside their own.
+//! Two programs share this library: `demo` ([`demo`]) and `e2e` ([`scenarios`]). `cargo xtask demo` and
+//! `cargo xtask e2e` build them together with the api-server and the executor,
+//! whose programs they find beside their own.
 //!
-//! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API); `server` (starts an
-//! api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and fail) and `main_job` (plan, approval,
-//! apply, cancel, restarts).
+//! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API);
+//! `server` (starts an api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and
+//! fail) and `main_job` (plan, approval, apply, cancel, restarts).
 
 mod account;
 mod backend_scenarios;

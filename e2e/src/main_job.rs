@@ -1,7 +1,8 @@
 //! The main job with the whole product: plan, approval, apply, cancel, restarts of the api-server, destroy.
 //!
-//! The [`scenarios`] are the same wherever the api-server runs ([`site`]): on this machine with pods as executors, in the cluster
-//! ([`deployed`]), or on this machine with a cluster in memory (`--local`, [`process_cluster`]).
+//! The [`scenarios`] are the same wherever the api-server runs ([`site`]): on this machine with pods as
+//! executors, in the cluster ([`deployed`]), or on this machine with a cluster in
+//! memory (`--local`, [`process_cluster`]).
 
 mod deployed;
 mod gateway;
@@ -46,7 +47,8 @@ pub(crate) struct Args {
     /// Run it alone, on this machine: the cluster is an API server in memory, its pods are processes
     #[arg(long, requires = "full", conflicts_with_all = ["listen", "deploy", "source"])]
     pub(crate) local: bool,
-    /// Where this machine listens for pods: the api-server and the repository of the configuration (port 0: any)
+    /// Where this machine listens for pods: the api-server and the repository of
+    /// the configuration (port 0: any)
     #[arg(long, requires = "full", value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     /// The URL by which pods reach that address [default: http:// and --listen]
@@ -58,7 +60,8 @@ pub(crate) struct Args {
     /// Image of the api-server to deploy [default: that of this version]
     #[arg(long, requires = "deploy", value_name = "IMAGE")]
     api_image: Option<String>,
-    /// A Git repository that pods reach, with examples/hello-terraform at its root, instead of one on this machine
+    /// A Git repository that pods reach, with examples/hello-terraform at its root,
+    /// instead of one on this machine
     #[arg(long, requires = "full", value_name = "URL")]
     source: Option<String>,
     /// The program in the executor's image
@@ -88,8 +91,8 @@ impl Args {
                 return Ok(());
             }
             bail!(
-                "pods have to reach this machine: choose an address with --listen ADDRESS:PORT (and --api-url URL, if pods \
-                 reach it by another one); not needed with --deploy and --source URL"
+                "pods have to reach this machine: choose an address with --listen ADDRESS:PORT (and \
+                 --api-url URL, if pods reach it by another one); not needed with --deploy and --source URL"
             );
         };
         if self.api_url.is_none() && (listen.ip().is_unspecified() || listen.ip().is_loopback()) {

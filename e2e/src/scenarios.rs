@@ -1,4 +1,5 @@
-//! The end-to-end scenarios: Kubernetes Jobs of the backend with two roles, and the main job with the whole product.
+//! The end-to-end scenarios: Kubernetes Jobs of the backend with two roles,
+//! and the main job with the whole product.
 //!
 //! Everything is created in namespaces of their own, which are removed at the end, also after Ctrl-C.
 

@@ -17,7 +17,8 @@ impl std::fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Runs a program to its end. What it has left in other threads (a question at the terminal) does not hold it up.
+/// Runs a program to its end. What it has left in other threads (a question at the terminal)
+/// does not hold it up.
 pub(crate) fn block_on<T>(program: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let result = runtime.block_on(program);

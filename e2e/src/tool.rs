@@ -31,7 +31,8 @@ impl Tool {
             Some(tool) => Ok(tool),
             None => bail!(
                 "neither terraform nor tofu is on your PATH: install one of them \
-                 (https://developer.hashicorp.com/terraform/install or https://opentofu.org/docs/intro/install)"
+                 (https://developer.hashicorp.com/terraform/install or \
+                 https://opentofu.org/docs/intro/install)"
             ),
         }
     }

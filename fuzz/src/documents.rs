@@ -11,8 +11,10 @@ pub(crate) const SETTINGS_FILE: Target = Target {
     seeds: || {
         owned(&[
             include_str!("../../config-core/examples/settings.toml"),
-            "image = \"a\"\nnamespace = 1\n[nodeSelector]\n\"a/b\" = \"c\"\n[variables]\nEPHEMERAL_CPU_LIMIT = \"x\"",
-            "[organizations.acme.variables]\nEPHEMERAL_CONFIG_LABELS_PLAN = \"a=b\"\n[organizations.b]\nvars = 1",
+            "image = \"a\"\nnamespace = 1\n[nodeSelector]\n\"a/b\" \
+             = \"c\"\n[variables]\nEPHEMERAL_CPU_LIMIT = \"x\"",
+            "[organizations.acme.variables]\nEPHEMERAL_CONFIG_LABELS_PLAN \
+             = \"a=b\"\n[organizations.b]\nvars = 1",
             "Name-Space = 'a'\nnamespace = '''b'''\nimage.x = 1 # c\nsecret = [\"a\"]",
         ])
     },
@@ -38,7 +40,8 @@ pub(crate) const SETTINGS_FILE: Target = Target {
 pub(crate) const POLICY: Target = Target {
     name: "policy",
     longest: 160,
-    about: "a policy is accepted with amounts that make sense, or every problem is reported; so is every refusal",
+    about: "a policy is accepted with amounts that make sense, or every problem is reported; \
+        so is every refusal",
     seeds: || {
         let example = include_str!("../../config-core/examples/policy.toml");
         let parts = [

@@ -1,4 +1,5 @@
-//! From any settings, variables and payload to a Kubernetes Job: what validation lets pass is rendered, and valid.
+//! From any settings, variables and payload to a Kubernetes Job: what validation lets pass is rendered,
+//! and valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,11 +18,13 @@ use k8s_openapi::api::{
 
 use crate::{SEPARATOR, Target, checks, lines, text_of, workspace as variables};
 
-/// Parts of an input: variables of the workspace, environment of the server, numbers and token, policy, payload.
+/// Parts of an input: variables of the workspace, environment of the server, numbers and token,
+/// policy, payload.
 pub(crate) const TARGET: Target = Target {
     name: "job",
     longest: 192,
-    about: "what validation lets pass is rendered, the same twice, explained, and keeps the rules of Kubernetes",
+    about: "what validation lets pass is rendered, the same twice, explained, \
+        and keeps the rules of Kubernetes",
     seeds: || {
         let environment = "ExecutorEphemeralPayloadDelivery=secret,env\nExecutorEphemeralSecret=a,b\n\
                            JAVA_TOOL_OPTIONS=-Dio.terrakube.executor.ephemeral.nodeSelector.diskType=ssd";
@@ -43,15 +46,19 @@ pub(crate) const TARGET: Target = Target {
 pub(crate) const POD_YAML: Target = Target {
     name: "pod-yaml",
     longest: 128,
-    about: "parts and patches of the pod in YAML are refused, or the pod that has them keeps the rules of Kubernetes",
+    about: "parts and patches of the pod in YAML are refused, \
+        or the pod that has them keeps the rules of Kubernetes",
     seeds: || {
         let named = |(index, setting): (usize, &Setting)| format!("{index}{}", setting.example);
         let mut seeds: Vec<String> = yaml_settings().enumerate().map(named).collect();
         let patches = [
-            "[{op: add, path: /spec/hostname, value: a}, {op: test, path: /spec/restartPolicy, value: Never}]",
+            "[{op: add, path: /spec/hostname, value: a}, {op: test, path: /spec/restartPolicy, value: \
+             Never}]",
             "[{op: remove, path: /spec/containers/0/env/0}]",
-            "{spec: {dnsConfig: {options: [{name: ndots, value: '2'}]}, volumes: [{name: tmp, emptyDir: {}}]}}",
-            "{spec: {enableServiceLinks: null, containers: [{name: executor, terminationMessagePolicy: null}]}}",
+            "{spec: {dnsConfig: {options: [{name: ndots, value: '2'}]}, volumes: [{name: tmp, emptyDir: \
+             {}}]}}",
+            "{spec: {enableServiceLinks: null, containers: [{name: executor, terminationMessagePolicy: \
+             null}]}}",
             "{spec: {resources: {limits: {cpu: 1}, requests: {cpu: 500m}}}}",
         ];
         let last = seeds.len() - 1;
@@ -106,7 +113,8 @@ fn one(
     policy: &Policy,
     (payload, words): (&EphemeralJobData, &[&str]),
 ) {
-    // To explain takes longer than all the rest: the engine makes inputs of every length, and one in four is enough.
+    // To explain takes longer than all the rest: the engine makes inputs of every length,
+    // and one in four is enough.
     let explained = data.len().is_multiple_of(4);
     let number = |index: usize| words.get(index).and_then(|word| word.parse::<u32>().ok()).unwrap_or(1);
     let organization = Organization::new(payload.organization_id.as_str(), "acme");

@@ -1,7 +1,9 @@
-//! One function per parser: it takes any bytes, and panics where something does not hold that must hold for every input.
+//! One function per parser: it takes any bytes, and panics where something does not
+//! hold that must hold for every input.
 //!
-//! Nothing of the product is in here. The tests run every target on a few inputs; `cargo xtask fuzz` lets an engine search
-//! for inputs that reach new places of the code. What it finds is mended and becomes a row of a unit test where it belongs.
+//! Nothing of the product is in here. The tests run every target on a few inputs; `cargo xtask fuzz` lets an
+//! engine search for inputs that reach new places of the code.
+//! What it finds is mended and becomes a row of a unit test where it belongs.
 
 mod checks;
 mod documents;
@@ -21,7 +23,8 @@ mod workspace;
 pub struct Target {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Longest input that the engine makes of its own, in bytes: what is longer takes time and shows nothing new.
+    /// Longest input that the engine makes of its own, in bytes:
+    /// what is longer takes time and shows nothing new.
     pub longest: usize,
     /// What must hold, in a sentence.
     pub about: &'static str,

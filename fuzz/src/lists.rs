@@ -1,4 +1,5 @@
-//! The small grammars: what prints reads as itself, errors name what is wrong, accepted parts satisfy their rules.
+//! The small grammars: what prints reads as itself, errors name what is wrong,
+//! accepted parts satisfy their rules.
 
 use std::{
     fmt::{Debug, Display},
@@ -68,7 +69,8 @@ pub(crate) const ENV_VARS: Target = Target {
 pub(crate) const TOLERATIONS: Target = Target {
     name: "tolerations",
     longest: 64,
-    about: "a toleration is one that Kubernetes accepts; every taint is tolerated only where a star is written",
+    about: "a toleration is one that Kubernetes accepts; every taint is tolerated \
+        only where a star is written",
     seeds: || {
         owned(&[
             "key:Exists:NoSchedule;gpu=true:Equal:NoExecute:300; spot",

@@ -1,4 +1,5 @@
-//! Lists the targets, or writes the seeds of one into a folder: what `cargo xtask fuzz` asks before it runs the engine.
+//! Lists the targets, or writes the seeds of one into a folder:
+//! what `cargo xtask fuzz` asks before it runs the engine.
 #![expect(clippy::print_stdout, reason = "this is a program for the command line")]
 
 use std::{error::Error, fs, path::Path};

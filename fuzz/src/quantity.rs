@@ -7,7 +7,8 @@ use crate::{Target, lists, owned, text_of};
 pub(crate) const TARGET: Target = Target {
     name: "quantity",
     longest: 32,
-    about: "amounts are those of arithmetic on digits, so their order is right; accepted forms are those of Kubernetes",
+    about: "amounts are those of arithmetic on digits, so their order is right; \
+        accepted forms are those of Kubernetes",
     seeds: || {
         owned(&[
             "1500M\n1.5Gi",

@@ -17,7 +17,8 @@ pub(crate) const SECONDS: Target = Target {
     },
 };
 
-/// Adds up hours, minutes and seconds in this order, or takes digits alone as seconds; `None` is another form.
+/// Adds up hours, minutes and seconds in this order, or takes digits alone as seconds;
+/// `None` is another form.
 fn seconds(text: &str) -> Option<i64> {
     let number = |digits: &str| {
         let are_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -54,7 +55,8 @@ pub(crate) const IMAGE_PULL_POLICY: Target = Target {
 pub(crate) const YAML: Target = Target {
     name: "yaml",
     longest: 64,
-    about: "a document prints in one line and reads as itself; JSON means the same; nothing of a wrong one is shown",
+    about: "a document prints in one line and reads as itself; JSON means the same; \
+        nothing of a wrong one is shown",
     seeds: || {
         owned(&[
             "a: &x [1, -2.5e3, 0x1F, ~, yes, \"\\u00e9\\n\"]\nb: {c: *x, <<: {d: true}}\n",

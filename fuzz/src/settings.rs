@@ -7,14 +7,19 @@ use crate::{Target, checks, java_options::quoted, lines, owned, text_of};
 pub(crate) const PROPERTIES: Target = Target {
     name: "properties",
     longest: 128,
-    about: "settings in JAVA_TOOL_OPTIONS satisfy their rules, and the options that won give the same settings alone",
+    about: "settings in JAVA_TOOL_OPTIONS satisfy their rules, \
+        and the options that won give the same settings alone",
     seeds: || {
         owned(&[
-            "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd -Dio.terrakube.executor.ephemeral.image=a:b",
-            "-Dio.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux -DExecutorEphemeralSecret=a,b",
+            "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd \
+             -Dio.terrakube.executor.ephemeral.image=a:b",
+            "-Dio.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux \
+             -DExecutorEphemeralSecret=a,b",
             "-Dio.TERRA-KUBE.executor.ephemeral.node-selector.[a].b-c_d= -DExecutorEphemeralNamespace='x'",
-            "-Dio.terrakube.executor.ephemeral.payloadDelivery=secret,env -Dio.terrakube.executor.ephemeral.imgae=x",
-            "-Dio.terrakube.executor.ephemeral.nodeSelector[a[b]=c -Dexecutorephemeralx -Dorg[terrakube].executor",
+            "-Dio.terrakube.executor.ephemeral.payloadDelivery=secret,env \
+             -Dio.terrakube.executor.ephemeral.imgae=x",
+            "-Dio.terrakube.executor.ephemeral.nodeSelector[a[b]=c \
+             -Dexecutorephemeralx -Dorg[terrakube].executor",
         ])
     },
     run: |data| load(&[(keys::JAVA_TOOL_OPTIONS.to_owned(), text_of(data).into_owned())]),
@@ -23,7 +28,8 @@ pub(crate) const PROPERTIES: Target = Target {
 pub(crate) const ENVIRONMENT: Target = Target {
     name: "environment",
     longest: 128,
-    about: "settings in the environment satisfy their rules, and the variables that won give the same settings alone",
+    about: "settings in the environment satisfy their rules, and the variables that \
+        won give the same settings alone",
     seeds: || {
         owned(&[
             "ExecutorEphemeralNamespace=a\nExecutorEphemeralImage=b/c:d\nEXECUTOREPHEMERALSECRET=x,y",

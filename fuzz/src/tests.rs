@@ -1,4 +1,5 @@
-//! Every target on its seeds and on inputs near them: quick enough for every day, and proof that the targets compile.
+//! Every target on its seeds and on inputs near them: quick enough for every day,
+//! and proof that the targets compile.
 
 use proptest::prelude::*;
 

@@ -1,7 +1,9 @@
-//! How long it takes to turn the variables of a workspace and a payload into a Kubernetes Job, as a whole and stage by stage.
+//! How long it takes to turn the variables of a workspace and a payload into a Kubernetes Job,
+//! as a whole and stage by stage.
 //!
-//! `cargo xtask bench spec` runs it and prints `the_whole_way` as a ratio to `serialise_the_job`, which merely writes the
-//! same Job down with `serde_json`. The settings of the platform are loaded once in the life of a server: `load_settings`.
+//! `cargo xtask bench spec` runs it and prints `the_whole_way` as a ratio to `serialise_the_job`, which
+//! merely writes the same Job down with `serde_json`. The settings of the platform are loaded once in the
+//! life of a server: `load_settings`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark whose input is wrong has nothing to measure")]
 

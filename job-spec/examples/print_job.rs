@@ -5,8 +5,8 @@
 //! cargo run -p job-spec --example print_job -- EPHEMERAL_CONFIG_TOLERATIONS='spot:Exists;gpu=true'
 //! ```
 //!
-//! Arguments are variables of the workspace. The example refuses what the api-server would refuse. `api-server explain` shows
-//! what decided each field.
+//! Arguments are variables of the workspace. The example refuses what the api-server would refuse.
+//! `api-server explain` shows what decided each field.
 
 use std::{error::Error, io::Write as _, process::ExitCode};
 

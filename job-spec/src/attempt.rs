@@ -24,8 +24,9 @@ pub struct AttemptKey {
 }
 
 impl AttemptKey {
-    /// Creates the key of an attempt: the organization, the id of the workspace, the id of the job, the number of the step in
-    /// its job, and the number of the attempt at the step. The ids of organization and workspace must be valid label values.
+    /// Creates the key of an attempt: the organization, the id of the workspace, the id of the job, the
+    /// number of the step in its job, and the number of the attempt at the step. The ids of organization and
+    /// workspace must be valid label values.
     pub fn new(
         organization: Organization,
         workspace_id: impl Into<String>,
@@ -75,8 +76,8 @@ impl AttemptKey {
 
 /// How an executor reaches the api-server; `Debug` does not show the token.
 ///
-/// The planner refuses a URL that does not begin with `http://` or `https://` or that ends with a slash, and a token that is
-/// not printable ASCII.
+/// The planner refuses a URL that does not begin with `http://` or `https://` or that ends with a slash, and
+/// a token that is not printable ASCII.
 #[derive(Debug, Clone)]
 pub struct AttemptAccess {
     pub(crate) url: String,

@@ -1,8 +1,8 @@
 //! The messages between an executor and the api-server about one attempt.
 //!
 //! Plain data that both sides serialize; neither the HTTP client nor the server is here.
-//! Every path is relative to the URL of the attempt, which the pod finds in [`ATTEMPT_URL_ENV`]; every request
-//! carries the token of [`ATTEMPT_TOKEN_ENV`] as `Authorization: Bearer`.
+//! Every path is relative to the URL of the attempt, which the pod finds in [`ATTEMPT_URL_ENV`]; every
+//! request carries the token of [`ATTEMPT_TOKEN_ENV`] as `Authorization: Bearer`.
 //!
 //! | request | body | response |
 //! |---|---|---|
@@ -37,8 +37,8 @@ pub struct ClaimRequest {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {
-    /// URL of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); the user name is the
-    /// attempt's id, the password its token.
+    /// URL of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); the user name
+    /// is the attempt's id, the password its token.
     pub state_url: String,
     /// Id of the attempt (UUID).
     pub attempt_id: String,
@@ -127,8 +127,8 @@ mod tests {
         };
         assert_eq!(
             format!("{claim:?}"),
-            "ClaimResponse { state_url: \"https://a/state\", attempt_id: \"7\", plan_expected: true, sensitive: \
-             [\"TOKEN\"], job_data: Some(\"<7 bytes>\") }"
+            "ClaimResponse { state_url: \"https://a/state\", attempt_id: \"7\", plan_expected: true, \
+             sensitive: [\"TOKEN\"], job_data: Some(\"<7 bytes>\") }"
         );
     }
 }

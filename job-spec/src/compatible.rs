@@ -1,7 +1,7 @@
 //! The Job that Terrakube 2.27 creates from the same settings: for comparison, and for stock executor images.
 //!
-//! The Job is rendered with its defects, and each of them is reported beside it. Our rules are not applied: text is read as
-//! Terrakube 2.27 reads it. The api-server never runs such a Job.
+//! The Job is rendered with its defects, and each of them is reported beside it. Our rules are not applied:
+//! text is read as Terrakube 2.27 reads it. The api-server never runs such a Job.
 
 use std::{borrow::Cow, fmt};
 
@@ -60,7 +60,8 @@ impl fmt::Display for Defect {
     }
 }
 
-/// Renders what Terrakube 2.27 makes of the same settings, payload and variables; see [`Planner::compatible`](crate::Planner::compatible).
+/// Renders what Terrakube 2.27 makes of the same settings, payload and variables; see
+/// [`Planner::compatible`](crate::Planner::compatible).
 pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
     let refused = request.refused_by_policy();
     let variables = without(&request.variables, &refused);

@@ -1,20 +1,21 @@
 //! The exit codes by which an executor reports the end of an attempt to its cluster.
 //!
-//! They are part of the Kubernetes Job: its `podFailurePolicy` names them, so that the cluster writes the code
-//! into the Job's own condition, where it is seen without reading pods.
+//! They are part of the Kubernetes Job: its `podFailurePolicy` names them, so that the cluster writes the
+//! code into the Job's own condition, where it is seen without reading pods.
 
 use std::fmt::{self, Write as _};
 
 /// How an executor process ended, as a process exit code.
 ///
-/// The code is a hint for users and for the cluster. What happened to the infrastructure is in the report that the executor
-/// sends to the api-server.
+/// The code is a hint for users and for the cluster. What happened to the infrastructure is in the report
+/// that the executor sends to the api-server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ExitCode {
     /// The step succeeded and the api-server has the report.
     Completed = 0,
-    /// The step failed (terraform failed, the source could not be fetched…) and the api-server has the report.
+    /// The step failed (terraform failed, the source could not be fetched…)
+    /// and the api-server has the report.
     StepFailed = 10,
     /// `EphemeralFlagBatch`, `EphemeralJobData` or another input was missing or malformed; nothing ran.
     InvalidInput = 11,
@@ -78,13 +79,15 @@ impl ExitCode {
 
     /// Returns the reference page of every code, in Markdown.
     ///
-    /// A test of the api-server compares it with `docs/reference/exit-codes.md`; `cargo xtask docs` writes the file.
+    /// A test of the api-server compares it with `docs/reference/exit-codes.md`;
+    /// `cargo xtask docs` writes the file.
     #[must_use]
     pub fn reference_page() -> String {
         let mut page = String::from(
             "# Exit codes of the executor\n\n\
              <!-- Generated from job-spec/src/exit_code.rs; cargo xtask docs writes it. -->\n\n\
-             The Kubernetes Job names these codes in its `podFailurePolicy`, so the cluster writes the code into the Job's\n\
+             The Kubernetes Job names these codes in its `podFailurePolicy`, \
+             so the cluster writes the code into the Job's\n\
              `Failed` condition. The executor's report says what happened to the infrastructure.\n\n\
              | code | name | meaning |\n|---|---|---|\n",
         );
@@ -92,8 +95,8 @@ impl ExitCode {
             let _ = writeln!(page, "| {} | `{code:?}` | {} |", code.code(), code.meaning());
         }
         page.push_str(
-            "\nAny other code does not come from the executor: 137 and 143 are signals (KILL, TERM), 128 is a container \
-             that could not be started.\n",
+            "\nAny other code does not come from the executor: 137 and 143 are signals (KILL, TERM), 128 is \
+             a container that could not be started.\n",
         );
         page
     }

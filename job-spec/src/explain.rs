@@ -1,7 +1,7 @@
 //! Explains a Job: every field with the setting that decided it.
 //!
-//! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; the table from fields
-//! to settings is in `explain/deciders.rs`.
+//! Works without a cluster, a server or a database. What is explained is the Job of a plan, redacted; the
+//! table from fields to settings is in `explain/deciders.rs`.
 
 use config_core::{Origin, Problem, SourceName, Warning, WorkspaceOverrides};
 use k8s_openapi::api::batch::v1::Job;
@@ -39,7 +39,8 @@ pub struct Explanation {
 /// As JSON: `{"path", "value", "source", "key", "reason"}`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Field {
-    /// Where it is, such as `spec.template.spec.containers[executor].image`; items of lists go by their names.
+    /// Where it is, such as `spec.template.spec.containers[executor].image`;
+    /// items of lists go by their names.
     pub path: String,
     /// Its value.
     pub value: Value,
@@ -69,7 +70,8 @@ pub enum Profile {
     /// The one that [`Planner::plan`](crate::Planner::plan) makes and that runs.
     #[default]
     Safe,
-    /// The one that Terrakube 2.27 makes of the same settings; see [`Planner::compatible`](crate::Planner::compatible).
+    /// The one that Terrakube 2.27 makes of the same settings; see
+    /// [`Planner::compatible`](crate::Planner::compatible).
     Compatible,
 }
 
@@ -82,8 +84,9 @@ pub struct Preview {
     pub refused: Vec<Problem>,
     /// Values that are accepted, but hardly have the intended effect.
     pub warnings: Vec<Warning>,
-    /// The Job, made without the variables that are refused; `None` where the problems are not those of variables. The Job
-    /// of Terrakube 2.27 is made with malformed variables too, but without those that the policy refuses.
+    /// The Job, made without the variables that are refused; `None` where the problems are not those of
+    /// variables. The Job of Terrakube 2.27 is made with malformed variables too,
+    /// but without those that the policy refuses.
     pub explanation: Option<Explanation>,
     /// What is wrong with the Job of Terrakube 2.27; `None` for ours.
     pub defects: Option<Vec<Defect>>,
@@ -128,7 +131,8 @@ fn explanation(
     Explanation { job, fields: found }
 }
 
-/// Explains what the variables of a request make, whether they are valid or not; those that are refused are left out.
+/// Explains what the variables of a request make, whether they are valid or not;
+/// those that are refused are left out.
 pub(crate) fn preview(profile: Profile, request: &Request<'_>) -> Preview {
     let (plan, refused) = plan_without_refused(request);
     let mut warnings = WorkspaceOverrides::warnings(&request.variables);

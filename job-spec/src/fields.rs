@@ -12,7 +12,8 @@ pub(crate) type FieldPath = Vec<Segment>;
 pub(crate) enum Segment {
     /// A field of an object, or a key of a map.
     Key(String),
-    /// An item of a list, by its merge key in Kubernetes: a mount by its path, others by `name` if they have one, else by index.
+    /// An item of a list, by its merge key in Kubernetes: a mount by its path,
+    /// others by `name` if they have one, else by index.
     Item(String),
 }
 
@@ -24,7 +25,8 @@ impl Segment {
     }
 }
 
-/// Visits every value that is neither an object nor a list with something in it, in the order of the document.
+/// Visits every value that is neither an object nor a list with something in it,
+/// in the order of the document.
 pub(crate) fn visit(document: &Value, take: &mut impl FnMut(&[Segment], &Value)) {
     walk(&mut Vec::new(), document, take);
 }

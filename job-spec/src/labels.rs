@@ -1,6 +1,7 @@
 //! Labels and annotations of the Kubernetes Jobs of attempts, and label selectors for them.
 //!
-//! The Job and its pod have the same labels, so that each is found by organization, workspace, job, step or attempt.
+//! The Job and its pod have the same labels, so that each is found by organization, workspace, job,
+//! step or attempt.
 
 use std::collections::BTreeMap;
 
@@ -24,12 +25,12 @@ pub const MANAGED_BY_VALUE: &str = "ephemeral-agents";
 
 /// Prefix of the keys of our own labels and annotations, which workspaces cannot set.
 pub const OWN_PREFIX: &str = "ephemeral-agents.dev/";
-/// Annotation: SHA-256 of the Job's `spec` (and of the Secret that belongs to it) as JSON, in lower-case hexadecimal. Two
-/// Jobs with the same name are the same attempt if the hashes are equal.
+/// Annotation: SHA-256 of the Job's `spec` (and of the Secret that belongs to it) as JSON, in lower-case
+/// hexadecimal. Two Jobs with the same name are the same attempt if the hashes are equal.
 pub const SPEC_HASH: &str = "ephemeral-agents.dev/spec-hash";
 
-/// Prefix of the labels that the Job controller sets on pods, and the older labels without a prefix. The API server refuses
-/// a Job that sets them.
+/// Prefix of the labels that the Job controller sets on pods, and the older labels without a prefix. The API
+/// server refuses a Job that sets them.
 const OF_JOB_CONTROLLER: [&str; 3] = ["batch.kubernetes.io/", "controller-uid", "job-name"];
 
 /// Returns whether a workspace cannot set a label, because attempts and their pods are found by it.
@@ -98,7 +99,8 @@ impl From<&AttemptKey> for AttemptLabels {
     }
 }
 
-/// Parses the labels of an object of an attempt; `None` if a label is missing or is not a number where one is expected.
+/// Parses the labels of an object of an attempt; `None` if a label is missing or is
+/// not a number where one is expected.
 ///
 /// ```
 /// use job_spec::{AttemptKey, Organization, labels};

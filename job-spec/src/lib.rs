@@ -2,21 +2,24 @@
 //!
 //! Pure functions over values: no I/O, no clock, no client. The way of a Job:
 //!
-//! 1. A [`Planner`] holds the operator's settings and policy (from `config-core`). It is the only way to a Job: it reads the
+//! 1. A [`Planner`] holds the operator's settings and policy (from `config-core`).
+//!    It is the only way to a Job: it reads the
 //!    variables, checks them against the policy and validates the whole, so no Job skips the policy.
 //! 2. [`Planner::plan`] returns a [`JobPlan`], or every problem at once.
-//! 3. [`JobPlan::into_objects`] renders the `batch/v1` Job, and the Secret that belongs to it if there is one; that cannot fail,
+//! 3. [`JobPlan::into_objects`] renders the `batch/v1` Job, and the Secret that
+//!    belongs to it if there is one; that cannot fail,
 //!    and the same plan gives the same bytes.
 //! 4. [`redacted`] makes a copy that may be shown.
 //!
 //! [`Planner::preview`] does all of it for variables that may be wrong, and says what decided each field.
 //! [`Planner::compatible`] renders what the system that the settings come from makes of them, for comparison.
 //!
-//! The Job is *safe by default*: it runs its pod once and never again, has a deadline and a time to live, meets the Pod
-//! Security profile *restricted*, and holds no token of the cluster unless the workspace names a service account.
-//! See [`JobPlan::job`] for the whole list with reasons.
+//! The Job is *safe by default*: it runs its pod once and never again, has a deadline and a time to live,
+//! meets the Pod Security profile *restricted*, and holds no token of the cluster unless the workspace names
+//! a service account. See [`JobPlan::job`] for the whole list with reasons.
 //!
-//! The version of Kubernetes is chosen by the program that imports this crate, as with every library on `k8s-openapi`:
+//! The version of Kubernetes is chosen by the program that imports this crate,
+//! as with every library on `k8s-openapi`:
 //!
 //! ```toml
 //! [dependencies]

@@ -1,7 +1,7 @@
 //! Names of Kubernetes objects as types: a value that exists satisfies its rule.
 //!
-//! All but the name of a Job are those of [`config_core::names`]. Whether an object of that name exists, only a cluster
-//! knows.
+//! All but the name of a Job are those of [`config_core::names`]. Whether an object of that name exists, only
+//! a cluster knows.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ pub use config_core::names::{
     PriorityClassName, RuntimeClassName, SecretName, ServiceAccountName,
 };
 
-/// Name of a Job. Kubernetes accepts 253 characters, but the name becomes a label value of the pods and the start of their
-/// names, so a Job whose name has more than 63 characters creates no pod:
+/// Name of a Job. Kubernetes accepts 253 characters, but the name becomes a label value of the pods and the
+/// start of their names, so a Job whose name has more than 63 characters creates no pod:
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#writing-a-job-spec>.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobName(String);
@@ -110,8 +110,8 @@ mod tests {
     fn invalid_name_is_reported_with_its_rule() {
         assert_eq!(
             Namespace::new("Terra_Kube").unwrap_err().to_string(),
-            "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and `-`, with a letter or \
-             digit at both ends"
+            "found \"Terra_Kube\", expected a DNS label: 1 to 63 lower-case letters, digits and `-`, with a \
+             letter or digit at both ends"
         );
     }
 }

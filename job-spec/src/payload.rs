@@ -1,9 +1,9 @@
 //! The whole input of an executor: `EphemeralJobData`.
 //!
-//! Field names and meanings are those of Terrakube's executor (`TerraformJob.java`), so that either executor reads the
-//! payloads of either system. The encoding is JSON in standard base64.
-//! Decoding is tolerant: unknown fields are ignored, absent or null maps are empty, null variables are unset, line breaks in
-//! the base64 text are skipped. Encoding is exact: every field is present, on one line.
+//! Field names and meanings are those of Terrakube's executor (`TerraformJob.java`), so that either executor
+//! reads the payloads of either system. The encoding is JSON in standard base64.
+//! Decoding is tolerant: unknown fields are ignored, absent or null maps are empty, null variables are unset,
+//! line breaks in the base64 text are skipped. Encoding is exact: every field is present, on one line.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -65,7 +65,8 @@ impl StepType {
         matches!(self, Self::TerraformPlan | Self::TerraformPlanDestroy)
     }
 
-    /// Returns the kind of the step, for settings that differ between plan and apply; `None` for scripts and approvals.
+    /// Returns the kind of the step, for settings that differ between plan and apply;
+    /// `None` for scripts and approvals.
     #[must_use]
     pub const fn kind(self) -> Option<StepKind> {
         match self {
@@ -155,7 +156,8 @@ pub struct EphemeralJobData {
     /// Working directory inside the source, such as `/` or `/live/dev`.
     #[serde(default, deserialize_with = "null_as_default")]
     pub folder: String,
-    /// Kind of version control system, which determines the form of the credentials: `PUBLIC`, `GITHUB`, `SSH~id_rsa`…
+    /// Kind of version control system, which determines the form of the credentials: `PUBLIC`,
+    /// `GITHUB`, `SSH~id_rsa`…
     #[serde(default, deserialize_with = "null_as_default")]
     pub vcs_type: String,
     /// `OAUTH` or `STANDALONE`; only read for `GITHUB`.
@@ -207,8 +209,9 @@ pub enum PayloadError {
 impl EphemeralJobData {
     /// Creates the payload of a step of an attempt's job; its ids are those of the key.
     ///
-    /// It refreshes before it plans, prints banners, runs the Terraform that is installed, and has neither source nor variables:
-    /// the fields are public, and the `with_` functions set those that most payloads have.
+    /// It refreshes before it plans, prints banners, runs the Terraform that is installed, and has neither
+    /// source nor variables: the fields are public, and the `with_` functions set
+    /// those that most payloads have.
     ///
     /// ```
     /// use job_spec::{AttemptKey, EphemeralJobData, Organization, StepType};
@@ -247,7 +250,8 @@ impl EphemeralJobData {
         }
     }
 
-    /// Sets the source of the configuration: the URL of a git repository and its branch or tag, or a local folder.
+    /// Sets the source of the configuration: the URL of a git repository and its branch or tag,
+    /// or a local folder.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<String>, branch: impl Into<String>) -> Self {
         self.source = source.into();
@@ -302,7 +306,8 @@ impl EphemeralJobData {
     /// White space in the text is skipped, because many tools wrap base64 at 76 characters.
     ///
     /// # Errors
-    /// [`PayloadError`] says whether the base64 or the JSON is invalid. It never contains a part of the payload.
+    /// [`PayloadError`] says whether the base64 or the JSON is invalid.
+    /// It never contains a part of the payload.
     pub fn decode(text: &str) -> Result<Self, PayloadError> {
         let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
         let json = STANDARD.decode(compact).map_err(PayloadError::Base64)?;

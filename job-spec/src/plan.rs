@@ -59,7 +59,8 @@ pub(crate) struct PatchedPod {
     pub(crate) fields: BTreeSet<FieldPath>,
 }
 
-/// The encoded payload and its delivery; except with a claim, it is short enough for one environment variable.
+/// The encoded payload and its delivery; except with a claim,
+/// it is short enough for one environment variable.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PlannedPayload {
     pub(crate) delivery: Delivery,
@@ -79,7 +80,8 @@ pub(crate) struct PodParts {
 }
 
 impl PatchedPod {
-    /// Returns whether the patch changed or removed a field, by its path in the pod's template, or something in it.
+    /// Returns whether the patch changed or removed a field, by its path in the pod's template,
+    /// or something in it.
     pub(crate) fn has_changed(&self, field: &str) -> bool {
         let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
         self.fields.iter().any(|path| in_template(path).starts_with(field))
@@ -112,7 +114,8 @@ impl JobPlan {
         render::render(self)
     }
 
-    /// Renders the Secret that belongs to the Job, for delivery by Secret; `None` for the other ways of delivery.
+    /// Renders the Secret that belongs to the Job, for delivery by Secret;
+    /// `None` for the other ways of delivery.
     ///
     /// Its name, namespace and labels are those of the Job. Who submits both makes the Job its owner.
     #[must_use]
@@ -171,8 +174,8 @@ impl JobPlan {
         self.payload.delivery
     }
 
-    /// Returns the encoded payload that the api-server must return at the claim; `None` if the executor finds it in its
-    /// environment.
+    /// Returns the encoded payload that the api-server must return at the claim; `None` if the executor finds
+    /// it in its environment.
     #[must_use]
     pub fn payload_for_claim(&self) -> Option<&str> {
         (self.payload.delivery == Delivery::Claim).then_some(self.payload.data.as_str())

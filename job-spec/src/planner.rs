@@ -1,4 +1,5 @@
-//! The only way to a Kubernetes Job: variables are read, checked against the operator's policy and validated, in this order.
+//! The only way to a Kubernetes Job: variables are read, checked against the
+//! operator's policy and validated, in this order.
 
 use std::borrow::Cow;
 
@@ -11,9 +12,10 @@ use crate::{
 
 /// Plans Kubernetes Jobs with the operator's settings and under the operator's policy.
 ///
-/// No other public item makes a [`JobPlan`], so no Kubernetes Job of this crate skips the policy. The rules are those for the
-/// organization of the [`AttemptKey`], found by its id and by its name. The variables of the settings file are merged
-/// here, below those of the workspace; only they are exempt from the policy, because the operator wrote both.
+/// No other public item makes a [`JobPlan`], so no Kubernetes Job of this crate skips the policy. The rules
+/// are those for the organization of the [`AttemptKey`], found by its id and by its name. The variables of
+/// the settings file are merged here, below those of the workspace; only they are exempt from the policy,
+/// because the operator wrote both.
 ///
 /// # Other ways do not compile
 ///
@@ -71,13 +73,14 @@ impl<'a> Planner<'a> {
 
     /// Plans the Kubernetes Job of an attempt.
     ///
-    /// `variables` are those of category `ENV` of workspace, organization and collections ([`Variables::merge`]). `access` is
-    /// `None` for an executor that does not call the api-server.
+    /// `variables` are those of category `ENV` of workspace, organization and collections
+    /// ([`Variables::merge`]). `access` is `None` for an executor that does not call the api-server.
     ///
     /// # Errors
-    /// Every problem, sorted by key: variables that are unknown or malformed, values that the policy does not permit, a payload
-    /// of another attempt or too large for an environment variable, reserved labels, annotations and environment
-    /// variables, resources above the maximum, fields that the Pod Security level refuses. Neither payload nor token is shown.
+    /// Every problem, sorted by key: variables that are unknown or malformed, values that the policy does not
+    /// permit, a payload of another attempt or too large for an environment variable, reserved labels,
+    /// annotations and environment variables, resources above the maximum, fields that the Pod Security level
+    /// refuses. Neither payload nor token is shown.
     pub fn plan(
         &self,
         variables: &Variables,
@@ -90,8 +93,8 @@ impl<'a> Planner<'a> {
         validate(&request, &request.variables)
     }
 
-    /// Explains what the variables make of the Kubernetes Job, whether they are valid or not. Refused variables are reported
-    /// and left out of the Job that is shown.
+    /// Explains what the variables make of the Kubernetes Job, whether they are valid or not. Refused
+    /// variables are reported and left out of the Job that is shown.
     ///
     /// The payload should hold the [`environment`](Self::environment), as that of a real attempt does.
     #[must_use]
@@ -107,11 +110,12 @@ impl<'a> Planner<'a> {
         explain::preview(profile, &self.request(variables, payload, key, access.as_ref()))
     }
 
-    /// Renders the Kubernetes Job that Terrakube 2.27 makes of the same settings, payload and variables, with its defects: for
-    /// comparison, never to be submitted.
+    /// Renders the Kubernetes Job that Terrakube 2.27 makes of the same settings, payload and variables, with
+    /// its defects: for comparison, never to be submitted.
     ///
-    /// Variables that the policy refuses are left out, although Terrakube 2.27 has no policy; a defect says so. Where it makes no
-    /// Job at all, because a value causes an exception, the Job shown lacks that value, and the defect says so.
+    /// Variables that the policy refuses are left out, although Terrakube 2.27 has no policy; a defect says
+    /// so. Where it makes no Job at all, because a value causes an exception,
+    /// the Job shown lacks that value, and the defect says so.
     ///
     /// ```
     /// use config_core::{EphemeralSettings, Policy, Variables};
@@ -139,9 +143,11 @@ impl<'a> Planner<'a> {
         compatible::compatible(&self.request(variables, payload, key, access.as_ref()))
     }
 
-    /// Returns the variables that a step sees: those given, and below them those of the settings file for its organization.
+    /// Returns the variables that a step sees: those given, and below them those of
+    /// the settings file for its organization.
     ///
-    /// Executors are handed all of them, because terraform must find its plugin cache where the pod has mounted it.
+    /// Executors are handed all of them, because terraform must find its plugin
+    /// cache where the pod has mounted it.
     #[must_use]
     pub fn environment<'v>(&self, variables: &'v Variables, key: &AttemptKey) -> Cow<'v, Variables> {
         key.organization.variables(self.settings, variables)

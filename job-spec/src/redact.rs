@@ -8,8 +8,8 @@ use crate::attempt_api::ATTEMPT_URL_ENV;
 /// Environment variables whose values are never secret; those of a workspace may be.
 const PLAIN_ENV: [&str; 2] = [keys::EPHEMERAL_FLAG_BATCH, ATTEMPT_URL_ENV];
 
-/// Returns the same Job with every value that may be secret (the payload, the attempt's token, environment variables of the
-/// workspace) replaced by its length, in all containers.
+/// Returns the same Job with every value that may be secret (the payload, the attempt's token, environment
+/// variables of the workspace) replaced by its length, in all containers.
 ///
 /// Works on any Job, including one that was read from a cluster.
 #[must_use]

@@ -24,8 +24,8 @@ impl Request<'_> {
         WorkspaceOverrides::read(variables, self.payload.step_type.kind())
     }
 
-    /// Returns what the policy refuses of the variables, for steps of every kind. A variable that cannot be parsed is refused if
-    /// its value is restricted: Terrakube may parse it.
+    /// Returns what the policy refuses of the variables, for steps of every kind. A variable that cannot be
+    /// parsed is refused if its value is restricted: Terrakube may parse it.
     pub(crate) fn refused_by_policy(&self) -> Vec<Problem> {
         let mut problems = self.rules.check(&self.variables);
         for kind in [None].into_iter().chain(StepKind::ALL.map(Some)) {

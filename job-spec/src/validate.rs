@@ -1,7 +1,7 @@
 //! Checks a request as a whole; afterwards nothing can fail.
 //!
-//! Settings and overrides hold the checked types of `config-core`. This module checks what spans several of them: whether
-//! the payload belongs to the attempt and fits into an environment variable.
+//! Settings and overrides hold the checked types of `config-core`. This module checks what spans several of
+//! them: whether the payload belongs to the attempt and fits into an environment variable.
 
 use std::collections::BTreeMap;
 
@@ -30,12 +30,12 @@ mod yaml;
 
 use checks::Checks;
 
-/// The longest string that Linux passes to a program (`MAX_ARG_STRLEN`, 32 pages of 4 KiB): name, `=`, value and the
-/// terminating byte.
+/// The longest string that Linux passes to a program (`MAX_ARG_STRLEN`, 32 pages of 4 KiB): name, `=`, value
+/// and the terminating byte.
 pub const LONGEST_ENV_STRING: usize = 131_072;
 
-/// Returns how many bytes the value of an environment variable may have; with more, the container cannot start
-/// (`argument list too long`), which the API server does not check.
+/// Returns how many bytes the value of an environment variable may have; with more, the container cannot
+/// start (`argument list too long`), which the API server does not check.
 ///
 /// ```
 /// assert_eq!(job_spec::longest_env_value("EphemeralJobData"), 131_054);
@@ -45,8 +45,8 @@ pub const fn longest_env_value(name: &str) -> usize {
     LONGEST_ENV_STRING.saturating_sub(name.len() + "=\0".len())
 }
 
-/// Reads variables, checks them against the policy and plans the Job. The problems of all three are reported together, and
-/// each of them refuses the plan.
+/// Reads variables, checks them against the policy and plans the Job. The problems of all three are reported
+/// together, and each of them refuses the plan.
 pub(crate) fn validate(request: &Request<'_>, variables: &Variables) -> Result<JobPlan, Problems> {
     let (overrides, mut problems) = request.read(variables);
     problems.extend(request.rules.check(variables));

@@ -1,7 +1,7 @@
 //! The volumes that settings add to the pod, one entry each, with their mounts in the executor's container.
 //!
-//! Validation, rendering and explain use these entries, so a new volume is described here alone. Volumes that the workspace
-//! writes as YAML are not among them.
+//! Validation, rendering and explain use these entries, so a new volume is described here alone. Volumes that
+//! the workspace writes as YAML are not among them.
 
 use config_core::{ConfigMapMount, PluginCache, WorkspaceOverrides, workspace};
 use k8s_openapi::api::core::v1::{

@@ -1,8 +1,9 @@
 //! Golden Jobs: `golden/<rule>/input.yaml` renders as `golden/<rule>/job.yaml`, byte for byte. What stands in
-//! `refused/<rule>/input.yaml` is refused with the message in `problems.txt`. `compatible/<rule>/input.yaml` makes, in Terrakube 2.27, `job.yaml` with what is wrong with it in `defects.txt`.
+//! `refused/<rule>/input.yaml` is refused with the message in `problems.txt`. `compatible/<rule>/input.yaml`
+//! makes, in Terrakube 2.27, `job.yaml` with what is wrong with it in `defects.txt`.
 //!
-//! The expected Jobs are plain YAML files, so that other tools can read them too. `UPDATE_GOLDEN=1` writes them; the
-//! difference is the review.
+//! The expected Jobs are plain YAML files, so that other tools can read them too. `UPDATE_GOLDEN=1` writes
+//! them; the difference is the review.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by a panic too")]
 

@@ -1,4 +1,5 @@
-//! The policy program: with a policy that forbids service accounts and images of workspaces, no public way renders them.
+//! The policy program: with a policy that forbids service accounts and images of workspaces,
+//! no public way renders them.
 //!
 //! The ways that do not compile are documentation tests of `Planner`.
 
@@ -224,8 +225,8 @@ fn refusal_of_an_added_image_names_container_and_rule() {
     assert!(plan(settings.image.value.as_str()).is_ok(), "the image of the platform is always permitted");
     assert_eq!(
         plan("docker.io/evil:1").unwrap_err().to_string(),
-        "workspace variable EPHEMERAL_CONFIG_INIT_CONTAINERS: found \"[fetch].image: docker.io/evil:1\", expected \
-         registry.example.com/*, by policy default.values.EPHEMERAL_CONFIG_IMAGE"
+        "workspace variable EPHEMERAL_CONFIG_INIT_CONTAINERS: found \"[fetch].image: docker.io/evil:1\", \
+         expected registry.example.com/*, by policy default.values.EPHEMERAL_CONFIG_IMAGE"
     );
 }
 
@@ -247,8 +248,8 @@ const VOLUMES: &str = "EPHEMERAL_CONFIG_VOLUMES";
 const INITS: &str = "EPHEMERAL_CONFIG_INIT_CONTAINERS";
 const PATCH: &str = "EPHEMERAL_CONFIG_POD_PATCH";
 
-/// The variable that a rule is for, another variable, and two values of that: one that a rule for `good` refuses, and one that it
-/// permits.
+/// The variable that a rule is for, another variable, and two values of that: one that a rule for `good`
+/// refuses, and one that it permits.
 const OTHER_WAYS: &[(&str, &str, &str, &str)] = &[
     (
         "PVC_CLAIM_NAME",
@@ -295,7 +296,8 @@ const OTHER_WAYS: &[(&str, &str, &str, &str)] = &[
     (
         "EPHEMERAL_CONFIG_SECURITY_CONTEXT",
         INITS,
-        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, capabilities: {add: [CHOWN]}}}]",
+        "[{name: a, image: b, securityContext: {allowPrivilegeEscalation: false, capabilities: {add: \
+         [CHOWN]}}}]",
         "[{name: a, image: b}]",
     ),
     (

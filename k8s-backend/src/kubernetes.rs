@@ -179,13 +179,15 @@ impl KubeBackend {
         let found = metadata.labels.as_ref().and_then(|labels| labels.get(key));
         if let Some(found) = found.filter(|found| *found != value) {
             problems.push(format!(
-                "metadata.labels has {key:?}: {found:?}, expected {value:?} or none: Jobs are watched by this label"
+                "metadata.labels has {key:?}: {found:?}, expected {value:?} or none: \
+                 Jobs are watched by this label"
             ));
         }
         if let Some(found) = metadata.namespace.as_deref().filter(|found| *found != self.namespace()) {
             let expected = self.namespace();
             problems.push(format!(
-                "metadata.namespace is {found:?}, expected {expected:?} or none: the backend works in one namespace"
+                "metadata.namespace is {found:?}, expected {expected:?} or none: \
+                 the backend works in one namespace"
             ));
         }
         problems

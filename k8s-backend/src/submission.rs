@@ -84,7 +84,8 @@ impl Submission {
         match secret.metadata.name.as_deref().filter(|name| !name.is_empty()) {
             None => problems.push("metadata.name of the Secret is not set".to_owned()),
             Some(name) if !identity::is_dns_subdomain(name) => problems.push(format!(
-                "metadata.name {name:?} of the Secret is not a DNS subdomain, expected DNS labels separated by dots"
+                "metadata.name {name:?} of the Secret is not a DNS subdomain, \
+                 expected DNS labels separated by dots"
             )),
             Some(_) => {}
         }
@@ -147,12 +148,14 @@ mod tests {
             (
                 &plain,
                 json!({"name": "../x"}),
-                "metadata.name \"../x\" of the Secret is not a DNS subdomain, expected DNS labels separated by dots",
+                "metadata.name \"../x\" of the Secret is not a DNS subdomain, \
+                 expected DNS labels separated by dots",
             ),
             (
                 &placed,
                 json!({"name": "job-1", "namespace": "default"}),
-                "metadata.namespace of the Secret is \"default\", expected that of its Job (\"terrakube\") or none",
+                "metadata.namespace of the Secret is \"default\", \
+                 expected that of its Job (\"terrakube\") or none",
             ),
             (
                 &plain,

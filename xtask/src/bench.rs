@@ -18,7 +18,8 @@ const MAX_RATIO: f64 = 5.0;
 pub(crate) enum Bench {
     /// From settings and a payload to a Kubernetes Job, as a ratio to its serialization
     Spec,
-    /// Jobs per second through the Kubernetes backend, as a ratio to bare POSTs; memory and time to the first observation
+    /// Jobs per second through the Kubernetes backend, as a ratio to bare POSTs;
+    /// memory and time to the first observation
     Dispatch {
         /// Number of Jobs of each side
         #[arg(long, default_value_t = 2000)]

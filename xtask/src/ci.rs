@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: every check of this repository, the same on a laptop and in a pipeline.
 //!
-//! Cheap checks first. Everything is built once, with one profile and one set of features; the tests, the doc tests, the demo and the
-//! main job use that build.
+//! Cheap checks first. Everything is built once, with one profile and one set of features; the tests, the doc
+//! tests, the demo and the main job use that build.
 
 use std::time::Instant;
 

@@ -1,7 +1,8 @@
 //! `cargo xtask deploy` and `cargo xtask undeploy`: the api-server in a cluster.
 //!
-//! Everything uses `kubectl`: every operator has it, it supports every way to log in to a cluster, and its commands can be repeated by
-//! hand. [`crate::manifests`] renders the objects. In reading order: [`run`], [`secrets`], [`rollout`], [`undeploy`].
+//! Everything uses `kubectl`: every operator has it, it supports every way to log in to a cluster, and its
+//! commands can be repeated by hand. [`crate::manifests`] renders the objects. In reading order: [`run`],
+//! [`secrets`], [`rollout`], [`undeploy`].
 
 pub(crate) mod cluster;
 pub(crate) mod kubectl;
@@ -21,7 +22,8 @@ use crate::{
 };
 
 const HEAD: &str = "\
-What `cargo xtask deploy` would apply. The values of the Secrets are not shown: those of ephemeral-agents-api are created
+What `cargo xtask deploy` would apply. The values of the Secrets are not shown: those of \
+ephemeral-agents-api are created
 at the first deployment and kept by later ones, those of the executors are set by the operator.";
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]

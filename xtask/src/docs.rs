@@ -1,7 +1,7 @@
 //! `cargo xtask docs`: updates `docs/reference/` and `deploy/kustomize/`.
 //!
-//! Each page belongs to the crate whose facts it contains. A test of that crate compares page and code, and writes the page if the
-//! variable below is set.
+//! Each page belongs to the crate whose facts it contains. A test of that crate compares page and code, and
+//! writes the page if the variable below is set.
 
 use crate::{
     manifests,

@@ -1,7 +1,8 @@
 //! `cargo xtask fuzz`: searches for inputs that violate the invariants of the parsers.
 //!
-//! The targets are in the crate `fuzz`. The engine, libFuzzer, is guided by coverage, which the compiler instruments. It works with a
-//! stable compiler, and uses a target folder of its own because the crates are compiled with other flags.
+//! The targets are in the crate `fuzz`. The engine, libFuzzer, is guided by coverage, which the compiler
+//! instruments. It works with a stable compiler, and uses a target folder of its
+//! own because the crates are compiled with other flags.
 
 mod report;
 
@@ -64,7 +65,8 @@ fn target(line: &str) -> Option<Target<'_>> {
     Some(Target { name: columns.next()?, max_length: columns.next()?, about: columns.next()? })
 }
 
-/// Builds the engine in a target folder of its own. With an explicit target the flags do not apply to procedural macros.
+/// Builds the engine in a target folder of its own. With an explicit target the
+/// flags do not apply to procedural macros.
 fn build(shell: &Shell) -> anyhow::Result<PathBuf> {
     let messages = Cmd::cargo(["build", "-p", "fuzz", "--bin", "engine", "--features", "engine"])
         .args(["--profile", "fuzz", "--target", "host-tuple", "--target-dir", FOLDER])

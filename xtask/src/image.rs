@@ -1,4 +1,5 @@
-//! `cargo xtask image`: builds the container images of `deploy/images/Containerfile` with podman, buildah or docker.
+//! `cargo xtask image`: builds the container images of `deploy/images/Containerfile` with podman,
+//! buildah or docker.
 
 mod builder;
 mod programs;
@@ -26,7 +27,8 @@ Examples:
   Push as registry.example.com/team/api-server:v1 and registry.example.com/team/executor:v1:
       cargo xtask image --repository registry.example.com/team --tag v1 --push
 
-The programs are static: built for musl if that target is installed, else with the static glibc of this machine.
+The programs are static: built for musl if that target is installed, \
+else with the static glibc of this machine.
 Details: docs/images.md";
 
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! The commands of this repository (`cargo xtask …`), one file each.
 //!
-//! No crate of the product is linked: the commands build its programs and run them. That keeps the first step of every command short.
+//! No crate of the product is linked: the commands build its programs and run them.
+//! That keeps the first step of every command short.
 
 mod bench;
 mod ci;

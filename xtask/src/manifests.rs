@@ -1,7 +1,8 @@
 //! `cargo xtask manifests`: the objects that run the api-server in a cluster, as YAML.
 //!
-//! The only source of `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is generated from them, and a test
-//! compares them with the rendered Helm chart. No cluster is involved. One file per kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
+//! The only source of `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is generated
+//! from them, and a test compares them with the rendered Helm chart. No cluster is involved. One file per
+//! kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
 
 mod access;
 mod kustomize;
@@ -67,7 +68,8 @@ pub(crate) fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 const HEAD: &str = "\
-Objects that run the api-server of Ephemeral Agents. Secret ephemeral-agents-api has no entries; create them before
+Objects that run the api-server of Ephemeral Agents. Secret ephemeral-agents-api has no entries; \
+create them before
 the first start (docs/deploy.md), or use `cargo xtask deploy` or the Helm chart.";
 
 #[cfg(test)]

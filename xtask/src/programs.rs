@@ -1,4 +1,5 @@
-//! `cargo xtask demo` and `cargo xtask e2e`: build the programs of the crate `e2e` with those they start, and replace this process.
+//! `cargo xtask demo` and `cargo xtask e2e`: build the programs of the crate `e2e` with those they start,
+//! and replace this process.
 
 use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 

@@ -26,7 +26,8 @@ pub(crate) fn run(shell: &Shell, args: &Args) -> anyhow::Result<()> {
 
 /// Builds all programs and tests with one set of features, and returns the messages of cargo.
 ///
-/// Built separately, the programs would need fewer features of their libraries, and these would be compiled twice.
+/// Built separately, the programs would need fewer features of their libraries,
+/// and these would be compiled twice.
 pub(crate) fn build_all(shell: &Shell) -> anyhow::Result<String> {
     build(shell, &["--workspace", "--all-targets"])
 }
@@ -50,9 +51,9 @@ pub(crate) fn build(shell: &Shell, targets: &[&str]) -> anyhow::Result<String> {
 
 /// Builds the programs of the demo and returns the messages of cargo.
 ///
-/// Without names of packages, so that cargo selects the features of the whole workspace, as for xtask itself. A first
-/// build needs no data for incremental builds and no line tables: without them our own crates compile in two thirds
-/// of the time.
+/// Without names of packages, so that cargo selects the features of the whole workspace, as for xtask itself.
+/// A first build needs no data for incremental builds and no line tables: without them our own crates compile
+/// in two thirds of the time.
 pub(crate) fn build_demo(shell: &Shell) -> anyhow::Result<String> {
     Cmd::cargo(["build", "--message-format=json-render-diagnostics"])
         .args(["--bin", "api-server", "--bin", "executor", "--bin", "demo"])

@@ -1,8 +1,8 @@
 //! `cargo xtask tidy`: the house rules that no compiler checks.
 //!
 //! Dependencies, licenses and sources: `cargo deny` with `deny.toml`. Spelling: `typos` with
-//! `typos.toml`. Here: files, links, avoided words, and which crates may do I/O. `.ci/run` installs the two programs; without them, outside of CI,
-//! their part is skipped with a message.
+//! `typos.toml`. Here: files, links, avoided words, and which crates may do I/O. `.ci/run` installs the two
+//! programs; without them, outside of CI, their part is skipped with a message.
 
 use std::{fs, path::Path};
 
@@ -15,7 +15,8 @@ const MAX_FILE_LINES: usize = 500;
 const PURE_CRATES: [&str; 2] = ["config-core", "job-spec"];
 const IO_LIBRARIES: [&str; 8] = ["tokio", "mio", "hyper", "kube", "reqwest", "rustix", "socket2", "sqlx"];
 
-/// Words of a dialect that the language rules replace (CONTRIBUTING.md), as an extended regular expression for `git grep`.
+/// Words of a dialect that the language rules replace (CONTRIBUTING.md),
+/// as an extended regular expression for `git grep`.
 const AVOIDED_WORDS: &str = "(judge[sd]?|verdicts?|culprits?|patience|mishaps?|stor(y|ies)|fates?|manners?|somebody|anybody|whoever|hears)";
 /// This list, and the old name of an option.
 const EXCEPTIONS: [&str; 3] = [":!xtask/src/tidy.rs", ":!CHANGELOG.md", ":!api-server/src/cli.rs"];
@@ -91,7 +92,8 @@ fn check_links(root: &Path, page: &str, text: &str) -> Vec<String> {
     problems
 }
 
-/// Checks that no library with I/O is compiled into the pure crates. Their own code is checked by clippy (`.ci/pure`).
+/// Checks that no library with I/O is compiled into the pure crates.
+/// Their own code is checked by clippy (`.ci/pure`).
 fn check_pure_crates(shell: &Shell) -> anyhow::Result<Vec<String>> {
     let packages = PURE_CRATES.iter().flat_map(|name| ["-p", name]);
     let tree = Cmd::cargo(["tree", "--locked", "--edges=normal", "--prefix=none", "--format={p}"])

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use config_core::value::{Yaml, json_type_name};
 use serde_json::Value;
 
-/// Reads a file: an object of texts where its name ends as that of a YAML or JSON file does, else lines `NAME=value`.
+/// Reads a file: an object of texts where its name ends as that of a YAML or JSON file does,
+/// else lines `NAME=value`.
 ///
 /// # Errors
 /// Every error with its line.
@@ -78,7 +79,8 @@ fn object(file: &str, value: &Value) -> Result<BTreeMap<String, String>, Vec<Str
     if errors.is_empty() { Ok(variables) } else { Err(errors) }
 }
 
-/// Numbers with a fraction are not taken: `1.10` would lose its last digit. A variable without a value is none.
+/// Numbers with a fraction are not taken: `1.10` would lose its last digit.
+/// A variable without a value is none.
 fn text_of(value: &Value) -> Result<Option<String>, &'static str> {
     match value {
         Value::Null => Ok(None),

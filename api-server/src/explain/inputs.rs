@@ -31,7 +31,8 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// Reads the texts; settings and policy find the organization by the id of the payload and by these names.
+    /// Reads the texts; settings and policy find the organization by the id of the
+    /// payload and by these names.
     pub(super) fn new(
         texts: Texts,
         settings: EphemeralSettings,

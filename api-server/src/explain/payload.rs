@@ -38,7 +38,8 @@ fn example_id(number: u128) -> String {
     Uuid::from_u128(number).to_string()
 }
 
-/// Creates the key of the first attempt at the first step of a payload's job; the organization goes by these names too.
+/// Creates the key of the first attempt at the first step of a payload's job;
+/// the organization goes by these names too.
 ///
 /// # Errors
 /// A job id that is not a number.

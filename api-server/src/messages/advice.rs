@@ -3,8 +3,9 @@
 use k8s_backend::{Cause, ConfigProblem, ImageProblem, Refuser, Waiting};
 
 /// For a container that completed without claiming its attempt.
-pub const NOT_AN_EXECUTOR: &str = "Check that the image (ExecutorEphemeralImage, EPHEMERAL_CONFIG_IMAGE) is one of an \
-                                   executor that claims its attempt, and look at what it changed before the next run.";
+pub const NOT_AN_EXECUTOR: &str = "Check that the image (ExecutorEphemeralImage, EPHEMERAL_CONFIG_IMAGE) is \
+                                   one of an executor that claims its attempt, \
+                                   and look at what it changed before the next run.";
 
 /// Returns what to do about the end of a Kubernetes Job; `None` where there is nothing to do.
 #[must_use]
@@ -16,15 +17,16 @@ pub fn for_cause(cause: &Cause) -> Option<&'static str> {
         }
         Cause::InitContainer { .. } => "Correct the init container in the settings of the workspace.",
         Cause::OutOfMemory { .. } => {
-            "Raise the memory limit of the executor in the settings of the workspace, or let terraform do less at a time \
-             (-parallelism)."
+            "Raise the memory limit of the executor in the settings of the workspace, or let terraform do \
+             less at a time (-parallelism)."
         }
         Cause::DeadlineExceeded => "Allow the step more time, or split its work.",
         Cause::DeadlineBeforeStart { waiting } | Cause::CannotStart { waiting } => {
             return for_waiting(waiting);
         }
         Cause::NotStarted { .. } => {
-            "Correct the image or the command of the executor; deliver a payload that is too large in a Secret."
+            "Correct the image or the command of the executor; \
+             deliver a payload that is too large in a Secret."
         }
         Cause::Evicted { resource: Some(_), .. } => {
             "Raise the limit of the executor for this resource, or use less of it."
@@ -53,11 +55,13 @@ pub fn for_waiting(waiting: &Waiting) -> Option<&'static str> {
         }
         Waiting::Gated { .. } => "Wait for the controller that set the scheduling gate, or remove the gate.",
         Waiting::NoPod => {
-            "Read the events of the Kubernetes Job (kubectl describe job), or allow this server to read events."
+            "Read the events of the Kubernetes Job (kubectl describe job), \
+             or allow this server to read events."
         }
         Waiting::NotCreated { by, .. } => for_refuser(*by),
         Waiting::Unschedulable { .. } => {
-            "Request less CPU and memory, correct the node selector, tolerations or volume claim, or add nodes."
+            "Request less CPU and memory, correct the node selector, tolerations or volume claim, \
+             or add nodes."
         }
         Waiting::Setup { .. } => {
             "Create the volume, Secret or config map that the pod mounts, or correct its name."
@@ -78,7 +82,8 @@ fn for_refuser(refuser: Refuser) -> &'static str {
             "Change the security settings of the pod, or the Pod Security level of the namespace."
         }
         Refuser::ServiceAccount => {
-            "Create the service account in the namespace, or correct its name in the settings of the workspace."
+            "Create the service account in the namespace, or correct its name in the \
+             settings of the workspace."
         }
         Refuser::PriorityClass => {
             "Create the priority class, or correct its name in the settings of the workspace."

@@ -57,15 +57,17 @@ struct TemplateRow {
 from_row!(TemplateRow { id, organization_id, name, tcl });
 
 impl Store {
-    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name in the form of an id
-    /// is refused: it could be the id of another organization, even of one that is created later.
+    /// Creates an organization. Settings and policy find an organization by its id or its name, so a name in
+    /// the form of an id is refused: it could be the id of another organization,
+    /// even of one that is created later.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when the name is taken, [`StoreError::Conflict`] when it has the form of an id.
     pub async fn create_organization(&self, name: &str) -> Result<Organization, StoreError> {
         if uuid::Uuid::try_parse(name).is_ok() {
             return Err(StoreError::Conflict(format!(
-                "organization name {name:?} has the form of an id; choose a name that settings and policy cannot take for one"
+                "organization name {name:?} has the form of an id; \
+                 choose a name that settings and policy cannot take for one"
             )));
         }
         let id = new_id();

@@ -1,7 +1,7 @@
 //! Where the message of an attempt, a step or a job is stored: once, where it arises.
 //!
-//! That is the report or the refusal of an attempt, else the attempt, the step or the job. When they are read, a step takes
-//! the message of its last attempt, and a job takes that of the step that ended it.
+//! That is the report or the refusal of an attempt, else the attempt, the step or the job. When they are
+//! read, a step takes the message of its last attempt, and a job takes that of the step that ended it.
 
 use job_spec::attempt_api::StepResult;
 

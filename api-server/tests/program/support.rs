@@ -227,7 +227,8 @@ fn launch(folder: &Path, listen: &str, options: &[&str], environment: &[(&str, &
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
         program.with_file_name("executor").is_file(),
-        "the executor is not built; `cargo xtask test` builds what tests need, or run `cargo build -p executor`"
+        "the executor is not built; `cargo xtask test` builds what tests need, \
+         or run `cargo build -p executor`"
     );
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("server.log")).unwrap();
     let child = Command::new(program)

@@ -68,14 +68,16 @@ fn rejects_wrong_values_with_variable_entry_and_expectation() {
         (
             "malformed toleration",
             ("EPHEMERAL_CONFIG_TOLERATIONS", "spot:Exists;gpu:Exsts:NoSchedule"),
-            "workspace variable EPHEMERAL_CONFIG_TOLERATIONS: found \"gpu:Exsts:NoSchedule\", expected the operator \
-             Exists or Equal, not \"Exsts\"; did you mean \"Exists\"?"
+            "workspace variable EPHEMERAL_CONFIG_TOLERATIONS: found \"gpu:Exsts:NoSchedule\", expected the \
+             operator Exists or Equal, not \"Exsts\"; did you mean \"Exists\"?"
                 .to_owned(),
         ),
         (
             "item without a value",
             ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "a=1;diskType"),
-            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"diskType\", expected key=value".to_owned(),
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"diskType\", \
+             expected key=value"
+                .to_owned(),
         ),
         (
             "label key",
@@ -104,29 +106,32 @@ fn rejects_wrong_values_with_variable_entry_and_expectation() {
         (
             "service account",
             ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "Runner"),
-            format!("workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"Runner\", expected {subdomain}"),
+            format!(
+                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"Runner\", \
+                expected {subdomain}"
+            ),
         ),
         (
             "empty service account",
             ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", " "),
             format!(
-                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"\", expected {subdomain}; remove it to \
-                 use no account of its own"
+                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"\", expected {subdomain}; \
+                 remove it to use no account of its own"
             ),
         ),
         (
             "empty config map",
             ("EPHEMERAL_CONFIG_MAP_NAME", ""),
             format!(
-                "workspace variable EPHEMERAL_CONFIG_MAP_NAME: found \"\", expected {subdomain}; remove it to mount no \
-                 config map"
+                "workspace variable EPHEMERAL_CONFIG_MAP_NAME: found \"\", expected {subdomain}; remove it \
+                 to mount no config map"
             ),
         ),
         (
             "mount path alone",
             ("EPHEMERAL_CONFIG_MAP_MOUNT_PATH", "/data"),
-            "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: expected EPHEMERAL_CONFIG_MAP_NAME beside it; name \
-             the config map to mount, or remove the path"
+            "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: expected EPHEMERAL_CONFIG_MAP_NAME beside \
+             it; name the config map to mount, or remove the path"
                 .to_owned(),
         ),
     ];

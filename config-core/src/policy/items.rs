@@ -2,8 +2,9 @@
 
 use crate::setting::{AnyVariable, Items, Setting};
 
-/// Returns the items as they print; none if the value cannot be parsed, which is reported elsewhere. An empty list counts as
-/// one empty item: an empty node selector means any node, which is at least as much as any list.
+/// Returns the items as they print; none if the value cannot be parsed, which is reported elsewhere. An empty
+/// list counts as one empty item: an empty node selector means any node,
+/// which is at least as much as any list.
 pub(super) fn of(variable: &dyn AnyVariable, text: &str) -> Vec<String> {
     match variable.setting().items {
         Items::Whole => vec![text.trim().to_owned()],

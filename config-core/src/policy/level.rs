@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::{unknown, value::EntryError};
 
-/// A level of the [Pod Security Standards](https://kubernetes.io/docs/concepts/security/pod-security-standards/), the
-/// strictest last.
+/// A level of the [Pod Security
+/// Standards](https://kubernetes.io/docs/concepts/security/pod-security-standards/), the strictest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PodSecurityLevel {
     /// No restriction.

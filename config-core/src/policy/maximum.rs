@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl Rules {
-    /// Compares what a workspace requests with the maximum. Where it sets no limit, the maximum becomes the limit; a value above
-    /// is a problem, unless the operator's settings file sets it.
+    /// Compares what a workspace requests with the maximum. Where it sets no limit, the maximum becomes the
+    /// limit; a value above is a problem, unless the operator's settings file sets it.
     #[must_use]
     pub fn limit(&self, overrides: &mut WorkspaceOverrides) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -22,7 +22,8 @@ impl fmt::Display for Patterns {
     }
 }
 
-/// Each part between two `*` is matched at its first occurrence: a later one could only leave less for the others.
+/// Each part between two `*` is matched at its first occurrence:
+/// a later one could only leave less for the others.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };

@@ -41,10 +41,9 @@ fn built_in_policy_refuses_variables_that_need_permission() {
             "",
             &[("EPHEMERAL_CONFIG_IMAGE_PLAN", "x"), ("EPHEMERAL_CPU_LIMIT", "2"), ("AWS_REGION", "eu")]
         ),
-        [
-            "workspace variable EPHEMERAL_CONFIG_IMAGE_PLAN: expected the operator's permission, by built-in default policy; \
-             the operator gives it with \"EPHEMERAL_CONFIG_IMAGE\" in default.allow of the policy file"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_IMAGE_PLAN: expected the operator's permission, by built-in \
+             default policy; the operator gives it with \"EPHEMERAL_CONFIG_IMAGE\" \
+             in default.allow of the policy file"]
     );
     assert_eq!(Rules::default().pod_security().value, PodSecurityLevel::Baseline);
     assert_eq!(Policy::default().rules_for(&["acme"]), Rules::default());
@@ -60,7 +59,8 @@ fn allow_and_forbid_apply_to_every_step_kind() {
     assert_eq!(
         refused(text, &[("EPHEMERAL_CPU_LIMIT_APPLY", "2"), ("PVC_CLAIM_NAME", "c")]),
         [
-            "workspace variable EPHEMERAL_CPU_LIMIT_APPLY: expected no value of a workspace, by policy default.forbid",
+            "workspace variable EPHEMERAL_CPU_LIMIT_APPLY: expected no value of a workspace, \
+             by policy default.forbid",
             "workspace variable PVC_CLAIM_NAME: expected no value of a workspace, by policy default.forbid",
         ]
     );
@@ -108,8 +108,8 @@ fn every_item_of_a_list_must_match_a_pattern() {
             &[("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", ""), ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "a")]
         ),
         [
-            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"\", expected diskType=* or nodeType=spot, by \
-             policy default.values.EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS",
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"\", expected diskType=* or \
+             nodeType=spot, by policy default.values.EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS",
             "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"a\", expected no value, by policy \
              default.values.EPHEMERAL_CONFIG_SERVICE_ACCOUNT",
         ]
@@ -179,26 +179,32 @@ fn reports_every_problem_with_its_line() {
         ),
         [
             "policy default.allow: found \"7\", expected strings in quotes; see line 4",
-            "policy default.allow: found \"EPHEMERAL_CPU_LIMIT\", expected variables that need a permission; every workspace may \
-             set this one; use forbid, values and maximum to restrict it (line 4)",
+            "policy default.allow: found \"EPHEMERAL_CPU_LIMIT\", expected variables that need a permission; \
+             every workspace may set this one; use forbid, values and maximum to restrict it (line 4)",
             "policy default.alow: expected the name of a known setting; did you mean \"allow\"? (line 3)",
-            "policy default.forbid: found \"EPHEMERAL_CONFIG_IMAGE\", expected a list of strings; write forbid = [\"…\"] (line 5)",
-            "policy default.maximum.cpu: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 12",
-            "policy default.maximum.deadline: found \"2d\", expected whole seconds such as 3600, 90s, 30m or 1h30m; did you \
-             mean \"48h\"? (line 15)",
-            "policy default.maximum.disk: expected the name of a known setting; known are cpu, ephemeral-storage, memory, \
-             deadline (line 14)",
-            "policy default.maximum.memory: found \"8\", expected a string in quotes; write memory = \"8\" (line 13)",
-            "policy default.pod-security: found \"restrict\", expected restricted, baseline or privileged; did you mean \
-             \"restricted\"? (line 6)",
-            "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is not YAML, because \
-             patterns do not match YAML; use allow and forbid, or pod-security and maximum (line 10)",
-            "policy default.values.EPHEMERAL_CONFIG_SERVICE_ACOUNT: found \"EPHEMERAL_CONFIG_SERVICE_ACOUNT\", expected the \
-             name of a known setting; did you mean \"EPHEMERAL_CONFIG_SERVICE_ACCOUNT\"? (line 8)",
-            "policy default.values.EPHEMERAL_CPU_LIMIT_PLAN: found \"EPHEMERAL_CPU_LIMIT_PLAN\", expected the name of a variable \
-             without the suffix of a step kind; write EPHEMERAL_CPU_LIMIT; it applies to all kinds (line 9)",
+            "policy default.forbid: found \"EPHEMERAL_CONFIG_IMAGE\", expected a list of strings; \
+             write forbid = [\"…\"] (line 5)",
+            "policy default.maximum.cpu: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; \
+             see line 12",
+            "policy default.maximum.deadline: found \"2d\", expected whole seconds such as 3600, 90s, 30m or \
+             1h30m; did you mean \"48h\"? (line 15)",
+            "policy default.maximum.disk: expected the name of a known setting; known are cpu, \
+             ephemeral-storage, memory, deadline (line 14)",
+            "policy default.maximum.memory: found \"8\", expected a string in quotes; \
+             write memory = \"8\" (line 13)",
+            "policy default.pod-security: found \"restrict\", expected restricted, baseline or privileged; \
+             did you mean \"restricted\"? (line 6)",
+            "policy default.values.EPHEMERAL_CONFIG_AFFINITY: expected a variable whose value is not YAML, \
+             because patterns do not match YAML; use allow and forbid, or pod-security and maximum (line 10)",
+            "policy default.values.EPHEMERAL_CONFIG_SERVICE_ACOUNT: \
+             found \"EPHEMERAL_CONFIG_SERVICE_ACOUNT\", expected the name of a known setting; did you \
+             mean \"EPHEMERAL_CONFIG_SERVICE_ACCOUNT\"? (line 8)",
+            "policy default.values.EPHEMERAL_CPU_LIMIT_PLAN: found \"EPHEMERAL_CPU_LIMIT_PLAN\", expected \
+             the name of a variable without the suffix of a step kind; write EPHEMERAL_CPU_LIMIT; \
+             it applies to all kinds (line 9)",
             "policy defaults: expected the name of a known setting; did you mean \"default\"? (line 1)",
-            "policy organizations.acme: found \"a list of 0\", expected a table; write [organizations.acme] (line 17)",
+            "policy organizations.acme: found \"a list of 0\", expected a table; \
+             write [organizations.acme] (line 17)",
         ]
     );
 }
@@ -207,9 +213,8 @@ fn reports_every_problem_with_its_line() {
 fn rejects_name_allowed_and_forbidden_in_one_table() {
     assert_eq!(
         messages("[default]\nallow = ['EPHEMERAL_CONFIG_IMAGE']\nforbid = ['EPHEMERAL_CONFIG_IMAGE']\n"),
-        [
-            "policy default.allow: found \"EPHEMERAL_CONFIG_IMAGE\", expected no name that default.forbid has too; see line 2"
-        ]
+        ["policy default.allow: found \"EPHEMERAL_CONFIG_IMAGE\", \
+             expected no name that default.forbid has too; see line 2"]
     );
 }
 
@@ -247,7 +252,8 @@ fn refuses_values_above_the_maximum() {
     assert_eq!(
         problems,
         [
-            "workspace variable EPHEMERAL_CPU_REQUEST_PLAN: found \"2001m\", expected at most 2, by policy default.maximum.cpu",
+            "workspace variable EPHEMERAL_CPU_REQUEST_PLAN: found \"2001m\", expected at most 2, \
+             by policy default.maximum.cpu",
             "workspace variable EPHEMERAL_MEMORY_LIMIT: found \"1025Mi\", expected at most 1Gi, by policy \
              default.maximum.memory",
             "workspace variable EPHEMERAL_CONFIG_DEADLINE: found \"2h1m\", expected at most 2h, by policy \
@@ -276,8 +282,9 @@ fn label_of_a_queue_needs_the_permission_for_the_queue() {
         assert_eq!(
             queue("", &format!("team=a;{label}")),
             [format!(
-                "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected the operator's permission, by built-in \
-                 default policy; the operator gives it with \"EPHEMERAL_CONFIG_QUEUE_NAME\" in default.allow of the policy file"
+                "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected the operator's \
+                 permission, by built-in default policy; the operator gives it \
+                 with \"EPHEMERAL_CONFIG_QUEUE_NAME\" in default.allow of the policy file"
             )]
         );
         assert_eq!(queue(allowed, label), Vec::<String>::new());
@@ -301,10 +308,8 @@ fn grace_period_is_limited_by_the_maximum_deadline() {
     let found: Vec<String> = problems("2147483647").iter().map(ToString::to_string).collect();
     assert_eq!(
         found,
-        [
-            "workspace variable EPHEMERAL_CONFIG_GRACE_PERIOD: found \"596523h14m7s\", expected at most 1h, by policy \
-             default.maximum.deadline"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_GRACE_PERIOD: found \"596523h14m7s\", expected at most 1h, \
+             by policy default.maximum.deadline"]
     );
 }
 

@@ -14,9 +14,12 @@ pub fn settings_file_page() -> String {
     let mut page = String::from(
         "# Settings file\n\n\
          <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
-         A TOML file of the platform operator: `api-server serve --settings FILE`. It has the same settings as the environment and\n\
-         is weaker than it; it also has variables for workspaces. Every key is optional. The server does not start with an\n\
-         unknown key, a value that is not a string or a variable that a workspace could not read; each is reported with its\n\
+         A TOML file of the platform operator: `api-server serve --settings FILE`. \
+         It has the same settings as the environment and\n\
+         is weaker than it; it also has variables for workspaces. Every key is optional. \
+         The server does not start with an\n\
+         unknown key, a value that is not a string or a variable that a workspace could not read; \
+         each is reported with its\n\
          line.\n\n",
     );
     let _ = writeln!(page, "```toml\n{}```\n", include_str!("../../examples/settings.toml"));
@@ -26,11 +29,15 @@ pub fn settings_file_page() -> String {
     }
     page.push_str(
         "| `variables.<NAME>` | a workspace variable of that name, in every workspace |\n\
-         | `organizations.<id or name>.variables.<NAME>` | the same, in the workspaces of one organization |\n\n\
+         | `organizations.<id or name>.variables.<NAME>` | the same, \
+         in the workspaces of one organization |\n\n\
          Variables, strongest first: workspace, global ones of the organization, collections,\n\
-         `organizations.<id>.variables`, `organizations.<name>.variables`, `variables`. A name with the suffix `_PLAN` or\n\
-         `_APPLY` counts for steps of that kind and wins there, whatever layer it comes from. The names are those of the\n\
-         [workspace variables](settings.md#workspace-variables-of-category-env); others belong into a workspace. The\n\
+         `organizations.<id>.variables`, `organizations.<name>.variables`, `variables`. \
+         A name with the suffix `_PLAN` or\n\
+         `_APPLY` counts for steps of that kind and wins there, whatever layer it comes from. \
+         The names are those of the\n\
+         [workspace variables](settings.md#workspace-variables-of-category-env); \
+         others belong into a workspace. The\n\
          [policy](policy.md) does not apply to variables of this file.\n",
     );
     page
@@ -42,8 +49,10 @@ pub fn policy_page() -> String {
     let mut page = String::from(
         "# Policy file\n\n\
          <!-- Generated from config-core/src/reference/files.rs; cargo xtask docs writes it. -->\n\n\
-         What the owners of workspaces, organizations and collections may set: `api-server serve --policy FILE`, a TOML file.\n\
-         Values that it does not permit are refused when variables are set and when a job is created, all at once and before\n\
+         What the owners of workspaces, organizations and collections may set: \
+         `api-server serve --policy FILE`, a TOML file.\n\
+         Values that it does not permit are refused when variables are set and when a job is created, \
+         all at once and before\n\
          anything exists in the cluster. The server does not start with an unknown key or name.\n\n",
     );
     let _ = writeln!(page, "```toml\n{}```\n", include_str!("../../examples/policy.toml"));

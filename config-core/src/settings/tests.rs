@@ -67,9 +67,8 @@ fn reads_several_secrets_separated_by_commas() {
     );
     assert_eq!(
         messages(&[("ExecutorEphemeralSecret", "")]),
-        [
-            "environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; remove it to use the default"
-        ]
+        ["environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; \
+             remove it to use the default"]
     );
 }
 
@@ -149,19 +148,20 @@ fn reports_every_problem_sorted_by_key() {
             ("JAVA_TOOL_OPTIONS", "-Dio.terrakube.executor.ephemeral.nodeSelector.disk_='a b'"),
         ]),
         [
-            "environment variable ExecutorEphemeralImage: found \"${ExecutorImage}\", expected a container image: \
-             [registry/]path[:tag][@digest], the path in lower case",
-            "environment variable ExecutorEphemeralImagePull: expected the name of a known setting; did you mean \
-             \"ExecutorEphemeralImage\"?",
-            "environment variable ExecutorEphemeralNamespace: found \"Terra_Kube\", expected a DNS label: 1 to 63 \
-             lower-case letters, digits and `-`, with a letter or digit at both ends",
-            "environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; remove it to \
-             use the default",
-            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"disk_\", expected a label \
-             key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, after an optional \
-             DNS subdomain and `/`",
-            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"a b\", expected a label \
-             value: at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends",
+            "environment variable ExecutorEphemeralImage: found \"${ExecutorImage}\", expected a container \
+             image: [registry/]path[:tag][@digest], the path in lower case",
+            "environment variable ExecutorEphemeralImagePull: expected the name of a known setting; did you \
+             mean \"ExecutorEphemeralImage\"?",
+            "environment variable ExecutorEphemeralNamespace: found \"Terra_Kube\", expected a DNS label: 1 \
+             to 63 lower-case letters, digits and `-`, with a letter or digit at both ends",
+            "environment variable ExecutorEphemeralSecret: found \"\", expected at least one name; remove it \
+             to use the default",
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"disk_\", \
+             expected a label key: 1 to 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both \
+             ends, after an optional DNS subdomain and `/`",
+            "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral.nodeSelector.disk_: found \"a b\", expected \
+             a label value: at most 63 letters, digits, `-`, `_` and `.`, \
+             with a letter or digit at both ends",
         ]
     );
 }
@@ -245,10 +245,8 @@ fn accepts_old_name_with_warning() {
     assert!(warnings(&[("PodStartTimeout", "1m")]).is_empty());
     assert_eq!(
         warnings(&[("PodStartPatience", "1m")]),
-        [
-            "environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout; use \
-             PodStartTimeout; version 0.2.0 does not accept the old name"
-        ]
+        ["environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout; \
+             use PodStartTimeout; version 0.2.0 does not accept the old name"]
     );
 }
 
@@ -259,8 +257,9 @@ fn current_name_wins_over_old_one_in_the_same_source() {
     assert_eq!(settings.pod_start_timeout.value.to_string(), "2m");
     assert_eq!(
         settings.warnings[0].to_string(),
-        "environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout and is ignored, \
-         because environment variable PodStartTimeout is set; use PodStartTimeout; version 0.2.0 does not accept the old name"
+        "environment variable PodStartPatience: found \"1m\", which is the old name of PodStartTimeout and \
+         is ignored, because environment variable PodStartTimeout is set; use PodStartTimeout; version 0.2.0 \
+         does not accept the old name"
     );
     let settings = load(&[env[1], ("JAVA_TOOL_OPTIONS", "-DPodStartPatience=3m")]).unwrap();
     assert_eq!(settings.pod_start_timeout.value.to_string(), "3m");

@@ -81,7 +81,8 @@ fn variables_of_organization_win_over_general_ones() {
 #[test]
 fn workspace_wins_over_file_except_for_variables_of_a_step_kind() {
     let settings = load(
-        "[variables]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = 'all'\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN = 'plan'\n",
+        "[variables]\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT = \
+         'all'\nEPHEMERAL_CONFIG_SERVICE_ACCOUNT_PLAN = 'plan'\n",
         &[],
     )
     .unwrap();
@@ -117,20 +118,23 @@ fn reports_every_problem_with_its_line() {
         ),
         [
             "settings file image: found \"7\", expected a string in quotes; write image = \"7\" (line 2)",
-            "settings file namespce: expected the name of a known setting; did you mean \"namespace\"? (line 1)",
+            "settings file namespce: expected the name of a known setting; \
+             did you mean \"namespace\"? (line 1)",
             "settings file nodeSelector: found \"ssd\", expected a table; write [nodeSelector] (line 4)",
             "settings file organizations.acme.variable: expected the name of a known setting; did you mean \
              \"variables\"? (line 13)",
             "settings file organizations.acme.variables.EPHEMERAL_CONFIG_MAP_MOUNT_PATH: expected \
              EPHEMERAL_CONFIG_MAP_NAME beside it; name the config map to mount, or remove the path (line 15)",
-            "settings file organizations.lone: found \"x\", expected a table; write [organizations.lone] (line 11)",
+            "settings file organizations.lone: found \"x\", expected a table; \
+             write [organizations.lone] (line 11)",
             "settings file secret: found \"a list of 1\", expected a string in quotes; see line 3",
             &messages("[variables]\nAWS_REGION = 'eu'\n")[0].replace("line 2", "line 9"),
-            "settings file variables.EPHEMERAL_CPU_LIMIT: found \"lots\", expected an amount such as 500m, 1.5 or 2Gi; see line 7",
-            "settings file variables.EPHEMERAL_CPU_LIMITS: expected the name of a known setting; did you mean \
-             \"EPHEMERAL_CPU_LIMIT\"? (line 6)",
-            "settings file variables.EPHEMERAL_MEMORY_LIMIT_PLAN: found \"512m\", expected a whole number of bytes; m \
-             means thousandths; did you mean \"512Mi\"? (line 8)",
+            "settings file variables.EPHEMERAL_CPU_LIMIT: found \"lots\", expected an amount such as 500m, \
+             1.5 or 2Gi; see line 7",
+            "settings file variables.EPHEMERAL_CPU_LIMITS: expected the name of a known setting; did you \
+             mean \"EPHEMERAL_CPU_LIMIT\"? (line 6)",
+            "settings file variables.EPHEMERAL_MEMORY_LIMIT_PLAN: found \"512m\", expected a whole number of \
+             bytes; m means thousandths; did you mean \"512Mi\"? (line 8)",
         ]
     );
 }
@@ -154,10 +158,8 @@ fn reports_invalid_toml_with_its_line() {
 fn rejects_setting_in_two_spellings() {
     assert_eq!(
         messages("namespace = 'a'\nname-space = 'b'\n"),
-        [
-            "settings file name-space: expected each setting once, whatever its spelling; namespace is the same setting; \
-          remove one of them (line 2)"
-        ]
+        ["settings file name-space: expected each setting once, whatever its spelling; namespace is the \
+          same setting; remove one of them (line 2)"]
     );
 }
 
@@ -173,8 +175,8 @@ fn checks_values_that_win_and_reports_their_lines() {
     let problems = load(text, &[]).unwrap_err();
     assert_eq!(
         problems.to_string(),
-        "settings file image: found \"Not An Image\", expected a container image: [registry/]path[:tag][@digest], the path \
-         in lower case; see line 2"
+        "settings file image: found \"Not An Image\", expected a container image: \
+         [registry/]path[:tag][@digest], the path in lower case; see line 2"
     );
     assert_eq!(load(text, &[("ExecutorEphemeralImage", "executor")]).unwrap().image.value, "executor");
 }
@@ -204,7 +206,7 @@ fn accepts_old_name_alone_and_rejects_it_beside_the_current_one() {
         SettingsFile::parse("podStartPatience = \"90s\"\npodStartTimeout = \"2m\"\n")
             .unwrap_err()
             .to_string(),
-        "settings file podStartTimeout: expected each setting once, whatever its spelling; podStartPatience is the \
-         same setting; remove one of them (line 2)"
+        "settings file podStartTimeout: expected each setting once, whatever its spelling; podStartPatience \
+         is the same setting; remove one of them (line 2)"
     );
 }

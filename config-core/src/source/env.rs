@@ -1,7 +1,8 @@
 //! Settings in environment variables: short names, and properties in upper case with underscores.
 //!
-//! The long form cannot express every label key: `IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE` is split at its
-//! underscores and lower-cased, so it is the label `disk.type`. Upper case, `/` and `_` in a label key need a `-D` option.
+//! The long form cannot express every label key: `IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR_DISK_TYPE` is
+//! split at its underscores and lower-cased, so it is the label `disk.type`. Upper case, `/` and `_` in a
+//! label key need a `-D` option.
 
 use super::{
     Layers, Origin, RawLayer, SourceName,
@@ -117,18 +118,18 @@ mod tests {
         let cases = [
             (
                 "ExecutorEphemeralNamespce",
-                "environment variable ExecutorEphemeralNamespce: expected the name of a known setting; did you mean \
-                 \"ExecutorEphemeralNamespace\"?",
+                "environment variable ExecutorEphemeralNamespce: expected the name of a known setting; did \
+                 you mean \"ExecutorEphemeralNamespace\"?",
             ),
             (
                 "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTR_A",
-                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTR_A: expected the name of a known \
-                 setting; did you mean \"nodeSelector\"?",
+                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTR_A: expected the name of a \
+                 known setting; did you mean \"nodeSelector\"?",
             ),
             (
                 "IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR",
-                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR: expected a label key after the \
-                 name of the node selector; write nodeSelector.diskType=ssd",
+                "environment variable IO_TERRAKUBE_EXECUTOR_EPHEMERAL_NODESELECTOR: expected a label key \
+                 after the name of the node selector; write nodeSelector.diskType=ssd",
             ),
         ];
         for (name, expected) in cases {

@@ -1,8 +1,9 @@
 //! Splits `JAVA_TOOL_OPTIONS` into options exactly as a Java virtual machine (`HotSpot` of `OpenJDK`) does.
 //!
-//! The rules: options are separated by the six characters of C's `isspace`. A quote character of either kind starts quoted
-//! text up to the same character; it may occur anywhere in an option and is dropped. There is no escape character. With an
-//! unmatched quote the JVM does not start. `property.rs` decides which setting a `-D` option is.
+//! The rules: options are separated by the six characters of C's `isspace`. A quote character of either kind
+//! starts quoted text up to the same character; it may occur anywhere in an option and is dropped. There is
+//! no escape character. With an unmatched quote the JVM does not start.
+//! `property.rs` decides which setting a `-D` option is.
 
 /// A quote without its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +49,8 @@ pub fn split(text: &str) -> Result<Vec<String>, UnmatchedQuote> {
     Ok(options)
 }
 
-/// Reads an option as a system property: `-Dkey=value`, where the value is what follows the first `=`, or empty.
+/// Reads an option as a system property: `-Dkey=value`, where the value is what follows the first `=`,
+/// or empty.
 ///
 /// Other options yield `None`.
 ///

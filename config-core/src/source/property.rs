@@ -1,7 +1,8 @@
-//! Names of settings: short names, and relaxed names of properties in `-D` options and long environment names.
+//! Names of settings: short names, and relaxed names of properties in `-D` options
+//! and long environment names.
 //!
-//! The fixed part of a name is compared by its letters and digits, ignoring case, so `nodeSelector`, `node-selector` and
-//! `nodeselector` are the same. A label key keeps
+//! The fixed part of a name is compared by its letters and digits, ignoring case, so `nodeSelector`,
+//! `node-selector` and `nodeselector` are the same. A label key keeps
 //! its case; in brackets it is used as it is.
 
 use std::borrow::Cow;

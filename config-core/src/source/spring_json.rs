@@ -1,7 +1,7 @@
 //! Properties in `SPRING_APPLICATION_JSON`: a JSON object whose nested names are joined with dots.
 //!
-//! Rules: <https://docs.spring.io/spring-boot/reference/features/external-config.html>. Other properties are skipped, and
-//! their values are never shown.
+//! Rules: <https://docs.spring.io/spring-boot/reference/features/external-config.html>. Other properties are
+//! skipped, and their values are never shown.
 
 use serde_json::Value;
 

@@ -8,13 +8,14 @@ use crate::unknown;
 /// How the payload gets to the executor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Delivery {
-    /// In the Kubernetes Job, as the value of an environment variable: readable by everyone who may read Jobs, and the only way
-    /// that stock executors support without further rights.
+    /// In the Kubernetes Job, as the value of an environment variable: readable by everyone who may read
+    /// Jobs, and the only way that stock executors support without further rights.
     Env,
     /// In a Secret that belongs to the Kubernetes Job. Stock executors can read it too; the api-server
     /// needs the right to create Secrets.
     Secret,
-    /// Over the network, in the answer to the executor's claim. The Kubernetes Job holds only the attempt's token.
+    /// Over the network, in the answer to the executor's claim.
+    /// The Kubernetes Job holds only the attempt's token.
     Claim,
 }
 
@@ -136,8 +137,8 @@ mod tests {
             (" , ", "entry \" , \": expected at least one of env, secret, claim"),
             (
                 "Secret,mail",
-                "entry \"Secret\": expected one of env, secret, claim; did you mean \"secret\"?, entry \"mail\": expected \
-                 one of env, secret, claim",
+                "entry \"Secret\": expected one of env, secret, claim; did you mean \"secret\"?, \
+                 entry \"mail\": expected one of env, secret, claim",
             ),
             ("env,env", "entry \"env\": expected each way of delivery once"),
         ];

@@ -9,8 +9,9 @@ use crate::kubernetes::Rule;
 
 /// Environment variables, `NAME=value` separated by `;`.
 ///
-/// The first `=` separates name from value; spaces around both are dropped; empty items are skipped; a value may be empty.
-/// Of two items with one name the later one is used. A value holds no `;`, and a `$` in it is a plain character.
+/// The first `=` separates name from value; spaces around both are dropped; empty items are skipped; a value
+/// may be empty. Of two items with one name the later one is used. A value holds no `;`,
+/// and a `$` in it is a plain character.
 ///
 /// ```
 /// use config_core::value::EnvVars;
@@ -41,8 +42,8 @@ impl FromStr for EnvVars {
     type Err = ListError;
 
     /// # Errors
-    /// Every item without `=`, by its number, because it may be the rest of a value that holds a `;`; every invalid name; every
-    /// value with a NUL character, which no environment can hold.
+    /// Every item without `=`, by its number, because it may be the rest of a value that holds a `;`; every
+    /// invalid name; every value with a NUL character, which no environment can hold.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut map = BTreeMap::new();
         let mut errors = Vec::new();
@@ -117,7 +118,8 @@ mod tests {
             (
                 "A=1;;B C=hunter2;1=2",
                 format!(
-                    "entry \"item 2\": expected {name} before the `=`, entry \"item 3\": expected {name} before the `=`"
+                    "entry \"item 2\": expected {name} before the `=`, entry \"item 3\": \
+                     expected {name} before the `=`"
                 ),
             ),
             ("A=hun\0ter2", "entry \"A\": expected a value without NUL characters".to_owned()),

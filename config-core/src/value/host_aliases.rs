@@ -11,8 +11,8 @@ use crate::kubernetes::Rule;
 
 /// Names of hosts by address, `address=name,name` separated by `;`.
 ///
-/// An address is one of IPv4 or IPv6, a name a DNS subdomain. Spaces around the parts are dropped, empty items and names
-/// skipped. Each address occurs once and has at least one name.
+/// An address is one of IPv4 or IPv6, a name a DNS subdomain. Spaces around the parts are dropped, empty
+/// items and names skipped. Each address occurs once and has at least one name.
 ///
 /// ```
 /// use config_core::value::HostAliases;
@@ -76,14 +76,15 @@ impl FromStr for HostAliases {
     type Err = ListError;
 
     /// # Errors
-    /// Every item without an address, with a name that is no DNS subdomain, without any name, or with the address of an
-    /// earlier item.
+    /// Every item without an address, with a name that is no DNS subdomain, without any name, or with the
+    /// address of an earlier item.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut list: Vec<HostAlias> = Vec::new();
         let mut errors = Vec::new();
         for item in items(text) {
             match item.parse::<HostAlias>() {
-                // Kubernetes merges this list by address, so a patch would lose the second entry of an address.
+                // Kubernetes merges this list by address, so a patch would lose the
+                // second entry of an address.
                 Ok(alias) if list.iter().any(|earlier| earlier.ip == alias.ip) => errors.push(
                     EntryError::new(
                         item,
@@ -216,7 +217,9 @@ mod tests {
             ),
             (
                 "10.0.0.256=a",
-                "entry \"10.0.0.256=a\": expected an IP address before the `=`, not \"10.0.0.256\"".to_owned(),
+                "entry \"10.0.0.256=a\": expected an IP address before the `=`, \
+                 not \"10.0.0.256\""
+                    .to_owned(),
             ),
             (
                 "010.0.0.1=a",
@@ -224,24 +227,25 @@ mod tests {
             ),
             (
                 "fe80::1%eth0=a",
-                "entry \"fe80::1%eth0=a\": expected an IP address before the `=`, not \"fe80::1%eth0\"".to_owned(),
+                "entry \"fe80::1%eth0=a\": expected an IP address before the `=`, \
+                 not \"fe80::1%eth0\""
+                    .to_owned(),
             ),
             (
                 "::ffff:10.0.0.1=a",
-                "entry \"::ffff:10.0.0.1=a\": expected no IPv4 address in the form of IPv6; write 10.0.0.1".to_owned(),
+                "entry \"::ffff:10.0.0.1=a\": expected no IPv4 address in the form of IPv6; \
+                 write 10.0.0.1"
+                    .to_owned(),
             ),
             (
                 "10.0.0.1=a,B_c,D",
                 format!("entry \"10.0.0.1=a,B_c,D\": expected {name} (the name is \"B_c\")"),
             ),
-            (
-                "10.0.0.1=a=b",
-                format!("entry \"10.0.0.1=a=b\": expected {name} (the name is \"a=b\")"),
-            ),
+            ("10.0.0.1=a=b", format!("entry \"10.0.0.1=a=b\": expected {name} (the name is \"a=b\")")),
             (
                 "fd00::1=a;FD00:0::1=b",
-                "entry \"FD00:0::1=b\": expected another address than fd00::1, which an earlier item has; write all names \
-                 of an address into one item, separated by `,`"
+                "entry \"FD00:0::1=b\": expected another address than fd00::1, which an earlier item has; \
+                 write all names of an address into one item, separated by `,`"
                     .to_owned(),
             ),
             (

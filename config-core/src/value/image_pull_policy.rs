@@ -85,7 +85,8 @@ mod tests {
             ("", "entry \"\": expected Always, IfNotPresent or Never"),
             (
                 "ifnotpresent",
-                "entry \"ifnotpresent\": expected Always, IfNotPresent or Never; did you mean \"IfNotPresent\"?",
+                "entry \"ifnotpresent\": expected Always, IfNotPresent or Never; \
+                 did you mean \"IfNotPresent\"?",
             ),
             ("Nevr", "entry \"Nevr\": expected Always, IfNotPresent or Never; did you mean \"Never\"?"),
             ("Sometimes", "entry \"Sometimes\": expected Always, IfNotPresent or Never"),

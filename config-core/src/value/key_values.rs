@@ -8,8 +8,9 @@ use super::{EntryError, ListError, items, metadata::write_pairs};
 
 /// A list of `key=value`, separated by `;`.
 ///
-/// The first `=` separates key from value; spaces around both are dropped; empty items are skipped; a value may be
-/// empty. Of two items with one key the later one is used. A key holds neither `=` nor `;`, a value no `;`.
+/// The first `=` separates key from value; spaces around both are dropped; empty items are skipped; a value
+/// may be empty. Of two items with one key the later one is used. A key holds neither `=` nor `;`,
+/// a value no `;`.
 ///
 /// ```
 /// use config_core::value::KeyValues;
@@ -112,7 +113,8 @@ mod tests {
             (
                 "every faulty entry",
                 "a;b=1; = ;c",
-                "entry \"a\": expected key=value, entry \"=\": expected a key before the `=`, entry \"c\": expected key=value",
+                "entry \"a\": expected key=value, entry \"=\": expected a key before the `=`, entry \"c\": \
+                 expected key=value",
             ),
         ];
         for (name, text, message) in cases {

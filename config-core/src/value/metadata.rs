@@ -44,8 +44,8 @@ impl FromStr for Labels {
     type Err = ListError;
 
     /// # Errors
-    /// Every item without `=` or without a key; else every key that is no label key, and every value that is no label
-    /// value.
+    /// Every item without `=` or without a key; else every key that is no label key, and every value that is
+    /// no label value.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let list: KeyValues = text.parse()?;
         let mut labels = BTreeMap::new();
@@ -93,8 +93,8 @@ impl FromStr for Annotations {
     type Err = ListError;
 
     /// # Errors
-    /// Every item without `=` or without a key; else every key that is no annotation key, and annotations that are too
-    /// large together.
+    /// Every item without `=` or without a key; else every key that is no annotation key, and annotations
+    /// that are too large together.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let list: KeyValues = text.parse()?;
         let mut annotations = BTreeMap::new();

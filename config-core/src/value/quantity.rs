@@ -9,10 +9,10 @@ use super::EntryError;
 /// An amount such as `500m`, `1.5` or `2Gi`: a number that is not negative, with an optional suffix.
 ///
 /// The grammar is that of the type `Quantity` of Kubernetes
-/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>): suffixes `n`, `u`, `m`, `k`, `M`,
-/// `G`, `T`, `P`, `E` for powers of ten, `Ki` to `Ei` for powers of 1024, or an exponent as in `1e3`. As in Kubernetes,
-/// fractions are rounded up to one billionth. Unlike in Kubernetes, an amount above 2⁶³ − 1 is an error instead of being
-/// reduced, and a number without any digit is an error instead of zero.
+/// (<https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>): suffixes `n`, `u`,
+/// `m`, `k`, `M`, `G`, `T`, `P`, `E` for powers of ten, `Ki` to `Ei` for powers of 1024, or an exponent as in
+/// `1e3`. As in Kubernetes, fractions are rounded up to one billionth. Unlike in Kubernetes, an amount above
+/// 2⁶³ − 1 is an error instead of being reduced, and a number without any digit is an error instead of zero.
 ///
 /// It prints as it was written.
 ///

@@ -8,8 +8,8 @@ use super::{EntryError, ListError};
 
 /// A span of time in whole seconds, from 0 to 2147483647: what Kubernetes keeps in its fields of that kind.
 ///
-/// It is written as a number of seconds, or as numbers with the units `h`, `m` and `s`, the larger unit first and each at
-/// most once.
+/// It is written as a number of seconds, or as numbers with the units `h`, `m` and `s`, the larger unit first
+/// and each at most once.
 ///
 /// ```
 /// use config_core::value::Seconds;
@@ -36,8 +36,8 @@ const EXPECTED: &str = "whole seconds such as 3600, 90s, 30m or 1h30m";
 pub(crate) const SECONDS: &str =
     "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most 2147483647 seconds";
 /// The grammar of [`positive_seconds`].
-pub(crate) const SECONDS_AT_LEAST_1: &str = "whole seconds: a number, or numbers with `h`, `m` and `s` in this order; at most \
-                                             2147483647 seconds; at least 1";
+pub(crate) const SECONDS_AT_LEAST_1: &str = "whole seconds: a number, or numbers with `h`, `m` and `s` in \
+                                             this order; at most 2147483647 seconds; at least 1";
 
 /// Parses a span of at least one second; `hint` says why 0 makes no sense.
 pub(crate) fn positive_seconds(text: &str, hint: &str) -> Result<Seconds, ListError> {

@@ -1,6 +1,7 @@
 //! The security settings of pod and container.
 //!
-//! `key=value` separated by `;`, with the keys of Kubernetes. Defaults of keys are added where the pod is rendered.
+//! `key=value` separated by `;`, with the keys of Kubernetes.
+//! Defaults of keys are added where the pod is rendered.
 
 use std::{fmt, str::FromStr};
 
@@ -16,12 +17,13 @@ pub use seccomp::SeccompProfile;
 /// The maximum user and group ID: Kubernetes keeps them as signed 32-bit numbers.
 const MAX_ID: u32 = i32::MAX.unsigned_abs();
 
-/// User and group IDs and seccomp profile of the pod: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`, `seccompProfile`,
-/// `supplementalGroups`.
+/// User and group IDs and seccomp profile of the pod: `fsGroup`, `runAsGroup`, `runAsNonRoot`, `runAsUser`,
+/// `seccompProfile`, `supplementalGroups`.
 ///
-/// IDs are numbers from 0 to 2147483647, supplemental groups such numbers separated by `,`; `runAsNonRoot` is `true` or
-/// `false` in any case; a seccomp profile is `RuntimeDefault`, `Unconfined` or `Localhost/` and a path. Spaces around the
-/// parts are dropped, empty items are skipped. Of two items with one key the later one is used.
+/// IDs are numbers from 0 to 2147483647, supplemental groups such numbers separated by `,`; `runAsNonRoot` is
+/// `true` or `false` in any case; a seccomp profile is `RuntimeDefault`, `Unconfined` or `Localhost/` and a
+/// path. Spaces around the parts are dropped, empty items are skipped.
+/// Of two items with one key the later one is used.
 ///
 /// ```
 /// use config_core::value::PodSecurity;
@@ -87,8 +89,8 @@ impl PodSecurity {
         self.seccomp_profile.as_ref()
     }
 
-    /// Returns the groups of the processes beside the one that they run as; if there are any, in the order in which they were
-    /// written.
+    /// Returns the groups of the processes beside the one that they run as; if there are any, in the order in
+    /// which they were written.
     #[must_use]
     pub fn supplemental_groups(&self) -> Option<&[u32]> {
         self.supplemental_groups.as_deref()
@@ -99,7 +101,8 @@ impl FromStr for PodSecurity {
     type Err = ListError;
 
     /// # Errors
-    /// Every item with an unknown key or a value of the wrong kind, and `runAsUser=0` beside `runAsNonRoot=true`.
+    /// Every item with an unknown key or a value of the wrong kind,
+    /// and `runAsUser=0` beside `runAsNonRoot=true`.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut security = Self::default();
         let mut errors = read(text, &Self::KEYS, |entry, key, value| {

@@ -1,6 +1,7 @@
 //! Tolerations of workspaces: which taints of nodes the pod tolerates.
 //!
-//! One entry is `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`. Start at [`Tolerations`].
+//! One entry is `key[=value][:operator[:effect[:seconds]]]`; entries are separated by `;`.
+//! Start at [`Tolerations`].
 
 use std::{fmt, str::FromStr};
 
@@ -10,14 +11,16 @@ use crate::{kubernetes::Rule, unknown};
 /// A list of tolerations, separated by `;`; it has at least one.
 ///
 /// An entry is `key[=value][:operator[:effect[:seconds]]]`:
-/// - operator: `Exists` or `Equal`. Without one it is `Equal` where there is a value, otherwise `Exists`. (Terrakube
+/// - operator: `Exists` or `Equal`. Without one it is `Equal` where there is a value,
+///   otherwise `Exists`. (Terrakube
 ///   uses `Exists` in both cases; Kubernetes rejects that together with a value.)
 /// - effect: `NoSchedule`, `PreferNoSchedule` or `NoExecute`; without one, every effect.
-/// - seconds: how long the pod may stay after such a taint appears, with the effect `NoExecute` only; without them, forever.
+/// - seconds: how long the pod may stay after such a taint appears, with the effect `NoExecute` only;
+///   without them, forever.
 /// - the key `*` matches every taint, with `Exists` only.
 ///
-/// Spaces around the parts are dropped, empty entries are skipped. A text without any entry is an error: to tolerate nothing
-/// the variable is left out, to tolerate every taint it is `*`.
+/// Spaces around the parts are dropped, empty entries are skipped. A text without any entry is an error: to
+/// tolerate nothing the variable is left out, to tolerate every taint it is `*`.
 ///
 /// ```
 /// use config_core::value::Tolerations;
@@ -40,7 +43,8 @@ pub struct Toleration {
     pub taint: TaintMatch,
     /// With which effect; `None` means with any.
     pub effect: Option<TaintEffect>,
-    /// How long the pod may stay after such a taint appears; `None` means forever. Only with [`TaintEffect::NoExecute`].
+    /// How long the pod may stay after such a taint appears; `None` means forever.
+    /// Only with [`TaintEffect::NoExecute`].
     pub seconds: Option<u32>,
 }
 

@@ -22,9 +22,9 @@ const MAX_NODES: usize = 10_000;
 
 /// One document of YAML, and so of JSON too.
 ///
-/// YAML 1.2: `yes` and `0755` are text. Anchors, aliases and merge keys (`<<`) are resolved. A key is text, a number or a
-/// boolean, and becomes text; duplicate keys are an error. Numbers are finite. Limits: 64 KiB, 32 levels, 10,000 values. Printing
-/// writes JSON on one line.
+/// YAML 1.2: `yes` and `0755` are text. Anchors, aliases and merge keys (`<<`) are resolved. A key is text, a
+/// number or a boolean, and becomes text; duplicate keys are an error. Numbers are finite. Limits: 64 KiB, 32
+/// levels, 10,000 values. Printing writes JSON on one line.
 ///
 /// ```
 /// use config_core::value::Yaml;
@@ -113,8 +113,8 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-/// Describes place and kind of an error. The messages of the library are not used, because some show the value; those of its
-/// scanner show at most a single character.
+/// Describes place and kind of an error. The messages of the library are not used, because some show the
+/// value; those of its scanner show at most a single character.
 fn fault(error: &Error) -> EntryError {
     let error = error.without_snippet();
     let place = match error.location() {
@@ -156,7 +156,8 @@ fn kind_of(error: &Error) -> Kind<'_> {
     })
 }
 
-/// A value whose objects have no duplicate keys. `Value` itself would accept the keys `1` and `"1"` and drop one of them.
+/// A value whose objects have no duplicate keys. `Value` itself would accept the
+/// keys `1` and `"1"` and drop one of them.
 struct Node(Value);
 
 impl<'de> Deserialize<'de> for Node {

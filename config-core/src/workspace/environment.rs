@@ -9,9 +9,9 @@ use crate::{
 variables! {
     ENVIRONMENT_GROUP;
 
-    /// Environment variables of the executor's container; they win over entries of Secrets and config maps. A `$` is a
-    /// plain character: nothing is expanded. The executor's own inputs cannot be set. The values are part of the Kubernetes
-    /// Job, where everyone who may read Jobs can see them.
+    /// Environment variables of the executor's container; they win over entries of Secrets and config maps. A
+    /// `$` is a plain character: nothing is expanded. The executor's own inputs cannot be set. The values are
+    /// part of the Kubernetes Job, where everyone who may read Jobs can see them.
     JOB_ENV_VARS: EnvVars = value, Setting {
         grammar: "`NAME=value;NAME=value`, a value without `;`",
         example: "HTTPS_PROXY=http://proxy.example.com:3128",
@@ -21,8 +21,8 @@ variables! {
         ..Setting::workspace("EPHEMERAL_JOB_ENV_VARS")
     };
 
-    /// Config maps whose entries become environment variables of the executor. Entries of the platform's Secrets win over
-    /// them.
+    /// Config maps whose entries become environment variables of the executor. Entries of the platform's
+    /// Secrets win over them.
     ENVFROM_CONFIG_MAP: NameList<ConfigMapName> = value, Setting {
         grammar: "DNS subdomains separated by `,`",
         example: "proxy-settings,mirrors",

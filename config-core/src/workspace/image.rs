@@ -18,8 +18,8 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_IMAGE")
     };
 
-    /// When the node pulls the image. Without it Kubernetes decides by the tag: `Always` for `latest` and for no tag,
-    /// otherwise `IfNotPresent`.
+    /// When the node pulls the image. Without it Kubernetes decides by the tag: `Always` for `latest` and for
+    /// no tag, otherwise `IfNotPresent`.
     IMAGE_PULL_POLICY: ImagePullPolicy = value, Setting {
         grammar: "`Always`, `IfNotPresent` or `Never`",
         example: "IfNotPresent",

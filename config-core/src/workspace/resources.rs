@@ -8,8 +8,8 @@ use crate::{
     value::{EntryError, ListError, Quantity},
 };
 
-const AMOUNT: &str = "amount: a number with an optional suffix `n`, `u`, `m`, `k`, `M`, `G`, `T`, `P`, `E`, `Ki` to `Ei`, or \
-                      an exponent `e3`";
+const AMOUNT: &str = "amount: a number with an optional suffix `n`, `u`, `m`, `k`, `M`, `G`, `T`, `P`, `E`, \
+                      `Ki` to `Ei`, or an exponent `e3`";
 
 variables! {
     RESOURCES_GROUP;

@@ -12,7 +12,8 @@ use super::containers::{list, object};
 variables! {
     SCHEDULING_GROUP;
 
-    /// The labels that the node must have; they replace the platform's node selector. An empty list means any node.
+    /// The labels that the node must have; they replace the platform's node selector.
+    /// An empty list means any node.
     NODE_SELECTOR_TAGS: Labels = value, Setting {
         grammar: "`key=value;key=value`, a label key and a label value each",
         example: "diskType=ssd;nodeType=spot",
@@ -22,16 +23,17 @@ variables! {
 
     /// Taints that the pod tolerates.
     TOLERATIONS: Tolerations = value, Setting {
-        grammar: "`key[=value][:operator[:effect[:seconds]]]` separated by `;`; operator `Exists` or `Equal`; effect \
-                  `NoSchedule`, `PreferNoSchedule` or `NoExecute`; seconds with `NoExecute` only; key `*` for every taint",
+        grammar: "`key[=value][:operator[:effect[:seconds]]]` separated by `;`; operator `Exists` or \
+                  `Equal`; effect `NoSchedule`, `PreferNoSchedule` or `NoExecute`; seconds with `NoExecute` \
+                  only; key `*` for every taint",
         example: "spot:Exists:NoSchedule;gpu=true",
         items: Items::SeparatedBy(';'),
         sets: &["spec.template.spec.tolerations.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_TOLERATIONS")
     };
 
-    /// The nodes on which the pod must or should run, and the pods beside which it must, should or should not. Unknown
-    /// fields are refused.
+    /// The nodes on which the pod must or should run, and the pods beside which it must, should or should
+    /// not. Unknown fields are refused.
     AFFINITY: Yaml = object, Setting {
         grammar: "YAML or JSON: an object `v1.Affinity` of Kubernetes",
         example: "{nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: \
@@ -41,11 +43,12 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_AFFINITY")
     };
 
-    /// How evenly pods are spread over nodes, zones or the like. Where `labelSelector` is absent, the pods of all executors
-    /// are counted; Kubernetes itself would count none, and the constraint would do nothing.
+    /// How evenly pods are spread over nodes, zones or the like. Where `labelSelector` is absent, the pods of
+    /// all executors are counted; Kubernetes itself would count none, and the constraint would do nothing.
     TOPOLOGY_SPREAD: Yaml = list, Setting {
         grammar: "YAML or JSON: a list of `v1.TopologySpreadConstraint` of Kubernetes",
-        example: "[{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: ScheduleAnyway}]",
+        example: "[{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: \
+            ScheduleAnyway}]",
         items: Items::Yaml,
         sets: &["spec.template.spec.topologySpreadConstraints.**"],
         ..Setting::workspace("EPHEMERAL_CONFIG_TOPOLOGY_SPREAD")
@@ -76,9 +79,9 @@ variables! {
     };
 
     /// The Kueue queue of the Kubernetes Job: a `LocalQueue` of its namespace. The Job has the label
-    /// `kueue.x-k8s.io/queue-name` and is created suspended; its pod starts when Kueue admits the Job. The deadline counts
-    /// from then on, because Kubernetes resets the start time of a Job that is resumed. In a cluster without Kueue the Job
-    /// stays suspended.
+    /// `kueue.x-k8s.io/queue-name` and is created suspended; its pod starts when Kueue admits the Job. The
+    /// deadline counts from then on, because Kubernetes resets the start time of a Job that is resumed. In a
+    /// cluster without Kueue the Job stays suspended.
     QUEUE_NAME: LabelValue = queue_name, Setting {
         grammar: "DNS subdomain of at most 63 characters",
         example: "team-platform",

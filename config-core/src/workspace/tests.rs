@@ -36,7 +36,8 @@ fn every_descriptor_is_complete() {
     );
 }
 
-/// Names are compared without case and dashes, and with the suffix of a step kind, so they must differ in more than that.
+/// Names are compared without case and dashes, and with the suffix of a step kind,
+/// so they must differ in more than that.
 #[test]
 fn no_two_names_or_aliases_collide() {
     let of_platform = platform::settings().flat_map(|setting| {

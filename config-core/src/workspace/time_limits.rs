@@ -9,9 +9,10 @@ use crate::{
 variables! {
     TIME_LIMITS_GROUP;
 
-    /// How long the Kubernetes Job may take before its pod is stopped, waiting for a node and an image included. The default
-    /// is that of Terrakube.
-    DEADLINE: Seconds = |text| positive_seconds(text, "with 0 the step would be over before it starts"), Setting {
+    /// How long the Kubernetes Job may take before its pod is stopped, waiting for a node and an image
+    /// included. The default is that of Terrakube.
+    DEADLINE: Seconds = |text| positive_seconds(text, "with 0 the step would be over \
+        before it starts"), Setting {
         grammar: SECONDS_AT_LEAST_1,
         default: Some("6h"),
         example: "1h30m",
@@ -19,9 +20,10 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_DEADLINE")
     };
 
-    /// How long the pod has from the signal to stop to the kill: terraform finishes what it has begun and saves its state. An
-    /// apply that is killed before that leaves an unknown state.
-    GRACE_PERIOD: Seconds = |text| positive_seconds(text, "with 0 the executor would be killed before it can save the state"),
+    /// How long the pod has from the signal to stop to the kill: terraform finishes what it has begun and
+    /// saves its state. An apply that is killed before that leaves an unknown state.
+    GRACE_PERIOD: Seconds = |text| positive_seconds(text, "with 0 the executor would \
+        be killed before it can save the state"),
     Setting {
         grammar: SECONDS_AT_LEAST_1,
         default: Some("5m"),
@@ -30,8 +32,9 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_GRACE_PERIOD")
     };
 
-    /// How long the Kubernetes Job stays in the cluster after its end; with 0 it is deleted at once. The default is long enough
-    /// for a server that was down to see the end, and short enough that payloads do not stay in the cluster.
+    /// How long the Kubernetes Job stays in the cluster after its end; with 0 it is deleted at once. The
+    /// default is long enough for a server that was down to see the end,
+    /// and short enough that payloads do not stay in the cluster.
     TTL: Seconds = value, Setting {
         grammar: SECONDS,
         default: Some("1h"),

@@ -31,8 +31,8 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_MAP_MOUNT_PATH")
     };
 
-    /// The folder in which terraform keeps plugins. Together with `PVC_CLAIM_NAME` a claim is mounted there; alone it is
-    /// only passed to terraform.
+    /// The folder in which terraform keeps plugins. Together with `PVC_CLAIM_NAME` a claim is mounted there;
+    /// alone it is only passed to terraform.
     TF_PLUGIN_CACHE_DIR: MountPath = value, Setting {
         grammar: PATH,
         example: "/plugin-cache",
@@ -42,8 +42,8 @@ variables! {
         ..Setting::workspace("TF_PLUGIN_CACHE_DIR")
     };
 
-    /// The persistent volume claim that is mounted at `TF_PLUGIN_CACHE_DIR`. There is no default: a pod whose claim does not
-    /// exist never starts.
+    /// The persistent volume claim that is mounted at `TF_PLUGIN_CACHE_DIR`. There is no default: a pod whose
+    /// claim does not exist never starts.
     PVC_CLAIM_NAME: ClaimName = trimmed, Setting {
         grammar: "DNS subdomain",
         example: "terrakube-plugin-pvc",
@@ -53,11 +53,11 @@ variables! {
         ..Setting::workspace("PVC_CLAIM_NAME")
     };
 
-    /// The image with a provider mirror, in the layout that `terraform providers mirror` writes. It is mounted read-only at
-    /// `/usr/local/share/terraform/plugins`, one of the folders in which terraform looks for mirrors. Providers of the mirror
-    /// are installed from there alone, other providers from their registries. A `provider_installation` block in a CLI
-    /// configuration file replaces this search. Needs image volumes: Kubernetes 1.35, or 1.33 with the feature gate
-    /// `ImageVolume`.
+    /// The image with a provider mirror, in the layout that `terraform providers mirror` writes. It is
+    /// mounted read-only at `/usr/local/share/terraform/plugins`, one of the folders in which terraform looks
+    /// for mirrors. Providers of the mirror are installed from there alone, other providers from their
+    /// registries. A `provider_installation` block in a CLI configuration file replaces this search. Needs
+    /// image volumes: Kubernetes 1.35, or 1.33 with the feature gate `ImageVolume`.
     PROVIDER_MIRROR_IMAGE: Image = trimmed, Setting {
         grammar: "`[registry/]path[:tag][@digest]`",
         example: "registry.example.com/team/provider-mirror:1",
@@ -67,8 +67,9 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_PROVIDER_MIRROR_IMAGE")
     };
 
-    /// More volumes of the pod, with names of their own. `EPHEMERAL_CONFIG_VOLUME_MOUNTS` mounts them into the executor, init
-    /// containers and sidecars mount them by their own `volumeMounts`. The Secret of an attempt cannot be named.
+    /// More volumes of the pod, with names of their own. `EPHEMERAL_CONFIG_VOLUME_MOUNTS` mounts them into
+    /// the executor, init containers and sidecars mount them by their own `volumeMounts`.
+    /// The Secret of an attempt cannot be named.
     VOLUMES: Yaml = list, Setting {
         grammar: "YAML or JSON: a list of `v1.Volume` of Kubernetes",
         example: "[{name: shared, emptyDir: {sizeLimit: 1Gi}}]",
@@ -78,8 +79,9 @@ variables! {
         ..Setting::workspace("EPHEMERAL_CONFIG_VOLUMES")
     };
 
-    /// More mounts of the executor: volumes of `EPHEMERAL_CONFIG_VOLUMES`, or those of other settings (`config-volume`,
-    /// `tf-plugin-volume`, `tmp`). No two mounts have one path, and none is inside one that is read-only.
+    /// More mounts of the executor: volumes of `EPHEMERAL_CONFIG_VOLUMES`, or those of other settings
+    /// (`config-volume`, `tf-plugin-volume`, `tmp`). No two mounts have one path,
+    /// and none is inside one that is read-only.
     VOLUME_MOUNTS: Yaml = list, Setting {
         grammar: "YAML or JSON: a list of `v1.VolumeMount` of Kubernetes",
         example: "[{name: shared, mountPath: /shared, readOnly: true}]",
@@ -116,8 +118,8 @@ impl WorkspaceOverrides {
 
     /// Returns the claim that keeps terraform's plugins from one step to the next.
     ///
-    /// Terraform's cache folder alone mounts nothing: whether the usual claim exists, only the cluster knows, and the
-    /// documented role may not read claims.
+    /// Terraform's cache folder alone mounts nothing: whether the usual claim exists, only the cluster knows,
+    /// and the documented role may not read claims.
     #[must_use]
     pub fn plugin_cache(&self) -> Option<PluginCache> {
         let (claim, mount_path) = (self.get(&PVC_CLAIM_NAME)?, self.get(&TF_PLUGIN_CACHE_DIR)?);
@@ -135,7 +137,8 @@ pub(super) fn check(overrides: &mut WorkspaceOverrides, problems: &mut Vec<Probl
         );
     }
     if overrides.get(&CONFIG_MAP_MOUNT_PATH).is_none() {
-        // At the default path it might be in the way of other mounts, which would be reported as one more problem.
+        // At the default path it might be in the way of other mounts,
+        // which would be reported as one more problem.
         overrides.remove(&CONFIG_MAP_NAME);
     }
 }

@@ -1,7 +1,7 @@
 //! Texts for `JAVA_TOOL_OPTIONS`: usual ones, special cases, and any number of generated ones.
 //!
-//! The generator is deterministic. It creates only options that a virtual machine accepts or ignores, so that a text fails
-//! only for its quotes.
+//! The generator is deterministic. It creates only options that a virtual machine accepts or ignores, so that
+//! a text fails only for its quotes.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use proptest::{
 
 /// Texts of documentation and of existing manifests.
 const WRITTEN: &[&str] = &[
-    "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot",
+    "-Dorg.terrakube.executor.ephemeral.nodeSelector.diskType=ssd \
+     -Dorg.terrakube.executor.ephemeral.nodeSelector.nodeType=spot",
     "-Dio.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux",
     "-DExecutorEphemeralImage=registry.example/executor:1.10 -Xmx64m",
     r#"-Dio.terrakube.executor.ephemeral.nodeSelector.pool="a b"  -XX:+UseSerialGC"#,

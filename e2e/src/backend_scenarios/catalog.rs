@@ -29,7 +29,8 @@ const fn exclusive(name: &'static str, description: &'static str, run: Run) -> S
     Scenario { is_exclusive: true, ..parallel(name, description, run) }
 }
 
-/// All scenarios. The first one is the precondition of the others; then the slow ones, so that others run at the same time.
+/// All scenarios. The first one is the precondition of the others; then the slow ones,
+/// so that others run at the same time.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     parallel("success", "exit code 0", |s| Box::pin(ends::success(s))),
     parallel("image-unreachable", "the registry does not answer", |s| {

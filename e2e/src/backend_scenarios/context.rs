@@ -67,8 +67,8 @@ impl ScenarioContext {
         self.check(&ended, coarse, precise)
     }
 
-    /// Checks the cause: `coarse` with the documented role, `precise` with the extended one. A cause that is more precise than
-    /// the role requires is accepted.
+    /// Checks the cause: `coarse` with the documented role, `precise` with the extended one. A cause that is
+    /// more precise than the role requires is accepted.
     pub(crate) fn check(&self, ended: &Ended, coarse: &str, precise: &str) -> anyhow::Result<String> {
         let text = ended.to_string();
         let is_precise = text.contains(precise);

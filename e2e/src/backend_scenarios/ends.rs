@@ -12,8 +12,9 @@ use super::{
 use crate::kubectl::wait_for;
 
 /// 40 MiB with nothing but a shell.
-const FILL_DISK: &str = "x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do x=\"$x$x\"; done; \
-    for i in 1 2 3 4 5 6 7 8 9 10; do echo \"$x$x$x$x\"; done > /scratch/large; while :; do sleep 1; done";
+const FILL_DISK: &str = "x=0123456789abcdef; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do x=\"$x$x\"; \
+    done; for i in 1 2 3 4 5 6 7 8 9 10; do echo \"$x$x$x$x\"; done > /scratch/large; while :; do sleep 1; \
+    done";
 
 pub(crate) async fn success(context: ScenarioContext) -> anyhow::Result<String> {
     let mut job = context.job("echo one; echo two; exit 0")?;

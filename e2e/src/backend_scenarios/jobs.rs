@@ -30,7 +30,8 @@ pub(crate) fn rendered(namespace: &str, image: &str, job_id: u64, filler: &str) 
 /// Renders a Job that runs a script.
 pub(crate) fn job(namespace: &str, image: &str, job_id: u64, script: &str) -> anyhow::Result<Job> {
     let mut job = rendered(namespace, image, job_id, "")?;
-    // The hash in the annotation is that of the Job before these changes. Without it the backend compares the whole content.
+    // The hash in the annotation is that of the Job before these changes.
+    // Without it the backend compares the whole content.
     job.metadata.annotations = None;
     let spec = spec(&mut job)?;
     spec.active_deadline_seconds = Some(300);

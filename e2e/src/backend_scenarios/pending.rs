@@ -1,4 +1,5 @@
-//! Jobs that do not start: the backend reports the reason if the role lets it read pods; the deadline ends them in any case.
+//! Jobs that do not start: the backend reports the reason if the role lets it read pods;
+//! the deadline ends them in any case.
 
 use anyhow::{Context as _, bail, ensure};
 use k8s_backend::{JobBackend as _, Submission};

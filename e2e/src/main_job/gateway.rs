@@ -1,7 +1,9 @@
-//! One address for everything that pods need of this machine: the api-server, and the repository of the configuration.
+//! One address for everything that pods need of this machine: the api-server,
+//! and the repository of the configuration.
 //!
-//! Pods have to reach only this address, and it stays the same when the api-server restarts at another port. The first byte
-//! decides: a request of the Git protocol begins with its length in digits, a request of HTTP with a letter.
+//! Pods have to reach only this address, and it stays the same when the api-server restarts at another port.
+//! The first byte decides: a request of the Git protocol begins with its length in digits,
+//! a request of HTTP with a letter.
 
 use std::{
     net::{SocketAddr, TcpListener as StdListener},

@@ -1,4 +1,5 @@
-//! A cluster whose pods are processes of this machine (`k8s-backend/examples/process_cluster.rs`), and its kubeconfig.
+//! A cluster whose pods are processes of this machine (`k8s-backend/examples/process_cluster.rs`),
+//! and its kubeconfig.
 
 use std::{
     fs::{self, File},

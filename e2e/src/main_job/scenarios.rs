@@ -221,7 +221,8 @@ impl<S: Site> Scenarios<'_, S> {
     }
 }
 
-/// Counts the lines that the final check of the configuration printed. The command in the log contains its text as well.
+/// Counts the lines that the final check of the configuration printed.
+/// The command in the log contains its text as well.
 fn count_final_checks(followed: &FollowedJob) -> usize {
     let lines = followed.log.lines().map(without_escape_sequences);
     lines.filter(|line| line.trim_end().ends_with("(local-exec): all services answer")).count()

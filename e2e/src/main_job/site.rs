@@ -161,7 +161,8 @@ pub(super) fn source(api_url: &str) -> anyhow::Result<String> {
     let host = host.with_context(|| {
         format!(
             "the repository of the configuration is served at the address of the api-server, which must be \
-             http://HOST:PORT, found --api-url {api_url:?}; or name a repository that pods reach with --source"
+             http://HOST:PORT, found --api-url {api_url:?}; or name a repository \
+             that pods reach with --source"
         )
     })?;
     Ok(format!("git://{host}{}", repository::PATH))

@@ -48,7 +48,8 @@ mod tests {
 
     use super::*;
 
-    /// Retries a request that fails in this way before it succeeds; returns the result and the number of tries.
+    /// Retries a request that fails in this way before it succeeds;
+    /// returns the result and the number of tries.
     async fn tries(
         failures: usize,
         kind: ErrorKind,

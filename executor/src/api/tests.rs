@@ -30,7 +30,8 @@ const HTML_404: &str =
 const REDIRECT: &str = "HTTP/1.1 302 Found\r\nlocation: https://login.example.com/?next=secret\r\n\
                         content-length: 0\r\nconnection: close\r\n\r\n";
 const PROBLEM: &str = "HTTP/1.1 410 Gone\r\ncontent-type: application/problem+json\r\n\
-                       connection: close\r\n\r\n{\"title\":\"Gone\",\"status\":410,\"detail\":\"the attempt is over\"}";
+                       connection: close\r\n\r\n{\"title\":\"Gone\",\"status\":410,\"detail\":\"the attempt \
+                       is over\"}";
 const OTHER_JSON: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{}";
 
 #[tokio::test]

@@ -29,8 +29,8 @@ pub(crate) async fn claim(
         match error.kind {
             ErrorKind::Unavailable => {
                 tracing::error!(
-                    "nothing was started; check that the api-server runs and that this pod can reach the address: \
-                     DNS, network policies, proxies"
+                    "nothing was started; check that the api-server runs and that this pod can reach the \
+                     address: DNS, network policies, proxies"
                 );
                 ExitCode::ApiUnreachable
             }

@@ -14,13 +14,14 @@ use crate::{
 const ALWAYS: [(&str, &str); 7] = [
     (
         "metadata.name",
-        "the same for all steps of a job: the Job of the step before is deleted to make room while its pod may still run",
+        "the same for all steps of a job: the Job of the step before is deleted to \
+         make room while its pod may still run",
     ),
     ("metadata.labels", "only the workspace: neither Job nor pod is found by organization, job or step"),
     (
         "spec.backoffLimit",
-        "not set: Kubernetes starts a new pod up to 6 times after one that failed, and each runs the step again, \
-         terraform apply too",
+        "not set: Kubernetes starts a new pod up to 6 times after one that failed, and each runs the step \
+         again, terraform apply too",
     ),
     (
         "spec.activeDeadlineSeconds",
@@ -28,11 +29,13 @@ const ALWAYS: [(&str, &str); 7] = [
     ),
     (
         "spec.ttlSecondsAfterFinished",
-        "not set: the Job stays until the next step or the end of the job, and forever if the job is cancelled",
+        "not set: the Job stays until the next step or the end of the job, \
+         and forever if the job is cancelled",
     ),
     (
         "spec.template.spec.terminationGracePeriodSeconds",
-        "not set: terraform is killed 30 seconds after it was asked to stop, whether it has saved its state or not",
+        "not set: terraform is killed 30 seconds after it was asked to stop, \
+         whether it has saved its state or not",
     ),
     (
         "spec.template.spec.securityContext",
@@ -79,7 +82,8 @@ pub(super) fn of_construction(job: &Job, request: &Request<'_>) -> Vec<Defect> {
     }
     defects.push(Defect::new(
         keys::EPHEMERAL_JOB_DATA,
-        "the whole payload stands in the Job, including credentials and sensitive variables: every user who may read Jobs can read it",
+        "the whole payload stands in the Job, including credentials and sensitive variables: \
+         every user who may read Jobs can read it",
     ));
     let (bytes, longest) = (request.payload.encode().len(), longest_env_value(keys::EPHEMERAL_JOB_DATA));
     if bytes > longest {

@@ -24,7 +24,8 @@ pub(super) struct OldToleration<'a> {
     pub(super) has_rest: bool,
 }
 
-/// Splits as Java does: empty parts at the end are dropped, and a text without the separator is its only part.
+/// Splits as Java does: empty parts at the end are dropped, and a text without the
+/// separator is its only part.
 fn split(text: &str, separator: char) -> Vec<&str> {
     let mut parts: Vec<&str> = text.split(separator).collect();
     while parts.len() > 1 && parts.last().is_some_and(|part| part.is_empty()) {

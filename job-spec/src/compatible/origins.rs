@@ -4,7 +4,8 @@ use config_core::{Origin, SourceName, Variables, keys, workspace};
 
 use crate::request::Request;
 
-/// Returns the origin of a field and, if no setting decides it, the reason; `None` for a field that no such Job has.
+/// Returns the origin of a field and, if no setting decides it, the reason;
+/// `None` for a field that no such Job has.
 pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Option<&'static str>)> {
     let variables = &*request.variables;
     let last = path.last().copied().unwrap_or_default();

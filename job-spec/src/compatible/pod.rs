@@ -54,8 +54,8 @@ fn container(reader: &mut Reader<'_>, request: &Request<'_>, mounts: Vec<VolumeM
         reader.push(
             platform::SECRET.name(),
             format!(
-                "{secret:?} is taken as one name (lists are known since version 2.31): no Secret has it, and the \
-                 container never starts"
+                "{secret:?} is taken as one name (lists are known since version 2.31): no Secret has it, and \
+                 the container never starts"
             ),
         );
     }
@@ -116,8 +116,9 @@ fn plugin_cache(reader: &mut Reader<'_>) -> Option<(Volume, VolumeMount)> {
     reader.push(
         workspace::TF_PLUGIN_CACHE_DIR.name(),
         format!(
-            "the claim {claim:?} is looked for when the Job is made, which the documented role does not allow: then no Job \
-             is made, and the job stays pending; where the claim is not found, nothing is mounted"
+            "the claim {claim:?} is looked for when the Job is made, which the documented role does not \
+             allow: then no Job is made, and the job stays pending; where the claim is not found, \
+             nothing is mounted"
         ),
     );
     let name = PLUGIN_CACHE;

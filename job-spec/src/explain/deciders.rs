@@ -1,5 +1,5 @@
-//! The settings that decide the fields of a Job. Fields that one variable decides alone are in its descriptor; the tables here
-//! have all others.
+//! The settings that decide the fields of a Job. Fields that one variable decides alone are in its
+//! descriptor; the tables here have all others.
 //!
 //! A test holds the table against every golden and every arbitrary Job: each leaf has a decider.
 
@@ -48,8 +48,8 @@ use Decider::{Always, FirstOf, InitContainer, ItemOf, Label, Mount, NodeLabel, R
 
 const FOR_TEMPORARY_FILES: &str = "a read-only root file system needs a place for temporary files";
 
-/// Paths of fields and how their origins are found; the first match counts. `*` stands for one segment, `**` at the end for any
-/// number of them.
+/// Paths of fields and how their origins are found; the first match counts. `*` stands for one segment, `**`
+/// at the end for any number of them.
 type Table = &'static [(&'static str, Decider)];
 
 /// The fields of a Job.

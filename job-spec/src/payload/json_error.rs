@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A JSON error: its kind and position.
 ///
-/// The JSON library quotes what it found, which may be a password in the wrong field. Only what it expected is kept of its
-/// message.
+/// The JSON library quotes what it found, which may be a password in the wrong field. Only what it expected
+/// is kept of its message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
     what: String,

@@ -46,8 +46,8 @@ pub(super) fn render(plan: &JobPlan) -> Container {
     }
 }
 
-/// Of two entries with one name the later one holds, so Secrets of the platform come after config maps of the workspace.
-/// None is optional: an executor without its credentials would fail later and say less.
+/// Of two entries with one name the later one holds, so Secrets of the platform come after config maps of the
+/// workspace. None is optional: an executor without its credentials would fail later and say less.
 fn env_from(secrets: &[SecretName], config_maps: &[ConfigMapName]) -> Vec<EnvFromSource> {
     let config_maps = config_maps.iter().map(|name| EnvFromSource {
         config_map_ref: Some(ConfigMapEnvSource { name: name.as_str().to_owned(), optional: None }),

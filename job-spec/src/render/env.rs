@@ -1,4 +1,5 @@
-//! The environment variables of the executor; what comes from Secrets and config maps as a whole is in `container.rs`.
+//! The environment variables of the executor; what comes from Secrets and config
+//! maps as a whole is in `container.rs`.
 
 use config_core::{
     keys,
@@ -13,8 +14,8 @@ use crate::{
     plan::PlannedPayload,
 };
 
-/// Renders our own variables first, then those of the workspace. With delivery by Secret, payload and token come from the
-/// Secret that has the name of the Job.
+/// Renders our own variables first, then those of the workspace. With delivery by Secret, payload and token
+/// come from the Secret that has the name of the Job.
 pub(super) fn render(
     job: &JobName,
     PlannedPayload { delivery, data }: &PlannedPayload,
@@ -37,8 +38,8 @@ pub(super) fn render(
     env
 }
 
-/// Makes an entry whose value reaches the container as it is: Kubernetes expands `$(NAME)` and reads `$$` as `$`, so
-/// every `$` is doubled.
+/// Makes an entry whose value reaches the container as it is: Kubernetes expands `$(NAME)` and reads `$$` as
+/// `$`, so every `$` is doubled.
 fn entry(name: &str, value: &str) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value.replace('$', "$$")), value_from: None }
 }

@@ -1,9 +1,9 @@
 //! The pod failure policy, which makes the cluster write the reason of a failure into the Job's condition.
 //!
-//! With `backoffLimit: 0` every failure ends the Job, with or without a policy. The Job controller writes the rule that
-//! matched, with exit code or pod condition, into the Job's `Failed` condition; without rules the reason is always
-//! `BackoffLimitExceeded`. The first matching rule counts. Disruption comes first, because an evicted pod has an exit code
-//! too.
+//! With `backoffLimit: 0` every failure ends the Job, with or without a policy. The Job controller writes the
+//! rule that matched, with exit code or pod condition, into the Job's `Failed` condition; without rules the
+//! reason is always `BackoffLimitExceeded`. The first matching rule counts. Disruption comes first, because
+//! an evicted pod has an exit code too.
 
 use k8s_openapi::api::batch::v1::{
     PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,

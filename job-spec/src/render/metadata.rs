@@ -58,8 +58,9 @@ fn texts(annotations: &BTreeMap<AnnotationKey, String>) -> BTreeMap<String, Stri
     annotations.iter().map(|(key, value)| (key.as_str().to_owned(), value.clone())).collect()
 }
 
-/// SHA-256 of the JSON of a spec, followed by that of the Secret that belongs to the Job, if there is one: two Jobs with
-/// different payloads are different. Maps are sorted and fields have a fixed order, so the JSON is one and the same.
+/// SHA-256 of the JSON of a spec, followed by that of the Secret that belongs to the Job, if there is one:
+/// two Jobs with different payloads are different. Maps are sorted and fields have a fixed order,
+/// so the JSON is one and the same.
 pub(super) fn spec_hash(spec: &JobSpec, secret: Option<&Secret>) -> String {
     // Most of the room is for the payload, which is seldom small.
     let mut json = Vec::with_capacity(16 * 1024);

@@ -16,8 +16,8 @@ use k8s_openapi::api::core::v1::{
 use super::volumes;
 use crate::{JobPlan, names::SecretName, plan::PodParts};
 
-/// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the kubelet
-/// starts no container whose user it does not know as a number.
+/// User of the stock executor image (`cnb`). The image names it as text only, and with `runAsNonRoot` the
+/// kubelet starts no container whose user it does not know as a number.
 const USER: i64 = 1002;
 /// Group of that user, which owns its home folder.
 const GROUP: i64 = 1000;

@@ -7,8 +7,8 @@ use k8s_openapi::{ByteString, api::core::v1::Secret, apimachinery::pkg::apis::me
 
 use crate::{AttemptAccess, AttemptKey, attempt_api::ATTEMPT_TOKEN_ENV, labels, names::Namespace};
 
-/// Renders the Secret of an attempt, with the name and the labels of the Kubernetes Job. The client that submits both sets the
-/// owner reference, because it needs the uid that the cluster gives to the Job.
+/// Renders the Secret of an attempt, with the name and the labels of the Kubernetes Job. The client that
+/// submits both sets the owner reference, because it needs the uid that the cluster gives to the Job.
 pub(super) fn render(
     key: &AttemptKey,
     namespace: &Namespace,

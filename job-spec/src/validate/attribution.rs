@@ -12,8 +12,8 @@ pub(super) enum Attribution {
     Unknown,
 }
 
-/// Attributes a field to one of the variables that can set it. One that is not the operator's comes first: otherwise a value
-/// of the settings file would exempt a patch.
+/// Attributes a field to one of the variables that can set it. One that is not the operator's comes first:
+/// otherwise a value of the settings file would exempt a patch.
 pub(super) fn attribution(origins: &Origins, keys: &[&'static str]) -> Attribution {
     let set = || keys.iter().filter_map(|key| origins.get(key));
     let operators = |origin: &&Origin| matches!(origin.source, SourceName::SettingsFile | SourceName::Policy);

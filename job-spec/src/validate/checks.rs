@@ -78,7 +78,8 @@ impl Checks<'_> {
             let longest = longest_env_value(name);
             if value.len() > longest {
                 let expected = format!(
-                    "at most {longest} bytes in {name}, which is all that Linux takes in one environment variable"
+                    "at most {longest} bytes in {name}, which is all that Linux \
+                     takes in one environment variable"
                 );
                 self.push(
                     Problem::new(origin.clone(), expected).with_found(&format!("{} bytes", value.len())),

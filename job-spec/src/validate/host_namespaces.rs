@@ -1,5 +1,5 @@
-//! Whether a pod with a user namespace of its own shares another namespace with its node, which Kubernetes refuses:
-//! <https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/>.
+//! Whether a pod with a user namespace of its own shares another namespace with its node, which Kubernetes
+//! refuses: <https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/>.
 
 use config_core::{Origins, Problem, workspace};
 use k8s_openapi::api::core::v1::PodSpec;
@@ -39,8 +39,8 @@ mod tests {
         assert_eq!(
             messages(spec(Some(false))),
             ["hostNetwork", "hostPID"].map(|field| format!(
-                "workspace variable EPHEMERAL_CONFIG_POD_PATCH: found \"spec.{field}: true\", expected false or no such \
-                 field, because spec.hostUsers is false"
+                "workspace variable EPHEMERAL_CONFIG_POD_PATCH: found \"spec.{field}: true\", expected false \
+                 or no such field, because spec.hostUsers is false"
             ))
         );
     }

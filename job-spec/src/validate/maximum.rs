@@ -1,7 +1,7 @@
 //! Whether all containers of a finished pod together stay below the operator's maximum.
 //!
-//! The resources of the executor itself are checked before ([`Rules::limit`]); this module checks added containers and
-//! resources that were set in another way.
+//! The resources of the executor itself are checked before ([`Rules::limit`]); this module checks added
+//! containers and resources that were set in another way.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,8 @@ pub(super) fn check(spec: &PodSpec, rules: &Rules, origins: &Origins, problems: 
     }
 }
 
-/// A pod may ask for amounts as a whole, which hold a node's room for it whatever its containers ask for. Only a patch sets them.
+/// A pod may ask for amounts as a whole, which hold a node's room for it whatever
+/// its containers ask for. Only a patch sets them.
 fn of_the_pod_itself(
     spec: &PodSpec,
     resource: ResourceName,
@@ -61,8 +62,8 @@ fn of_the_pod_itself(
     }
 }
 
-/// The variables by which a container comes to a limit. Those that add containers come first: what the executor itself asks
-/// for was checked before.
+/// The variables by which a container comes to a limit. Those that add containers come first: what the
+/// executor itself asks for was checked before.
 const fn set_by(resource: ResourceName) -> [&'static str; 3] {
     let of_executor = match resource {
         ResourceName::Cpu => workspace::CPU_LIMIT.name(),
@@ -82,8 +83,8 @@ fn without_limit(spec: &PodSpec, resource: ResourceName) -> Vec<String> {
         .collect()
 }
 
-/// Sidecars are init containers that go on: those that stand before an init container run beside it, and all of them run
-/// beside the containers.
+/// Sidecars are init containers that go on: those that stand before an init container run beside it, and all
+/// of them run beside the containers.
 fn most_at_one_time(spec: &PodSpec, resource: ResourceName) -> u128 {
     let amount = |container: &Container| limit(container, resource).map_or(0, |limit| limit.nanos());
     let (mut sidecars, mut most) = (0_u128, 0_u128);
@@ -147,8 +148,8 @@ mod tests {
 
     #[test]
     fn sums_containers_that_run_at_one_time() {
-        let over = "policy default.maximum.cpu: found \"2001m\", expected at most 2 of cpu for all containers that run at \
-                    one time, by policy default.maximum.cpu";
+        let over = "policy default.maximum.cpu: found \"2001m\", expected at most 2 of cpu for all \
+                    containers that run at one time, by policy default.maximum.cpu";
         let over_whole = over.replace("2001m", "3");
         let over_whole = over_whole.as_str();
         let own = |cpu| vec![container("executor", Some(cpu), None)];
@@ -177,10 +178,8 @@ mod tests {
     fn requires_limit_for_every_container() {
         assert_eq!(
             messages(vec![container("executor", Some("1"), None)], vec![container("git", None, None)], &[]),
-            [
-                "policy default.maximum.cpu: expected spec.initContainers[git].resources.limits.cpu to be set, because of \
-                 policy default.maximum.cpu"
-            ]
+            ["policy default.maximum.cpu: expected spec.initContainers[git].resources.limits.cpu to be \
+                 set, because of policy default.maximum.cpu"]
         );
     }
 
@@ -221,10 +220,8 @@ mod tests {
         };
         assert_eq!(
             messages(SourceName::Workspace),
-            [
-                "workspace variable EPHEMERAL_CONFIG_POD_PATCH: found \"2001m\", expected spec.resources.requests.cpu to be at \
-                 most 2, by policy default.maximum.cpu"
-            ]
+            ["workspace variable EPHEMERAL_CONFIG_POD_PATCH: found \"2001m\", expected \
+                 spec.resources.requests.cpu to be at most 2, by policy default.maximum.cpu"]
         );
         assert!(messages(SourceName::SettingsFile).is_empty());
     }

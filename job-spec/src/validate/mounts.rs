@@ -6,8 +6,8 @@ use super::checks::Checks;
 use crate::{names::folders, volumes::SettingVolume};
 
 impl Checks<'_> {
-    /// Kubernetes refuses two volumes at one path, and inside a read-only volume the container runtime cannot create a folder
-    /// to mount at.
+    /// Kubernetes refuses two volumes at one path, and inside a read-only volume the container runtime cannot
+    /// create a folder to mount at.
     pub(super) fn mounts(&mut self, volumes: &[SettingVolume]) {
         let mounted: Vec<Mounted<'_>> = volumes.iter().map(Mounted::from).collect();
         for (index, volume) in mounted.iter().enumerate() {

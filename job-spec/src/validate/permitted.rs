@@ -1,8 +1,9 @@
 //! Whether the policy permits what added containers, added volumes and patches bring into the pod.
 //!
-//! The rules for `EPHEMERAL_CONFIG_IMAGE` and `EPHEMERAL_CONFIG_SERVICE_ACCOUNT` would mean little if an init container could
-//! run any image, or a volume could hold the token of an account. The same holds for claims, config maps, pull policies and
-//! user IDs. The finished pod is checked, so the way by which a field got there does not matter.
+//! The rules for `EPHEMERAL_CONFIG_IMAGE` and `EPHEMERAL_CONFIG_SERVICE_ACCOUNT` would mean little if an init
+//! container could run any image, or a volume could hold the token of an account. The same holds for claims,
+//! config maps, pull policies and user IDs. The finished pod is checked,
+//! so the way by which a field got there does not matter.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +76,8 @@ impl Check<'_> {
         self.refuse(security, origin, &field("securityContext"), item.as_deref());
     }
 
-    /// Checks what a container says about its user in place of the pod. What is as in the pod, or stricter, changes nothing.
+    /// Checks what a container says about its user in place of the pod. What is as in the pod,
+    /// or stricter, changes nothing.
     fn user(&mut self, container: &Container, spec: &PodSpec, origin: &Origin) {
         let Some(context) = &container.security_context else { return };
         let pod = spec.security_context.clone().unwrap_or_default();

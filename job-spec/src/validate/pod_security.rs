@@ -1,7 +1,7 @@
 //! Whether a finished pod meets a level of the Pod Security Standards.
 //!
-//! The controls are those of <https://kubernetes.io/docs/concepts/security/pod-security-standards/>, for pods that run on
-//! Linux. Only the finished pod is checked, so no way of shaping a pod
+//! The controls are those of <https://kubernetes.io/docs/concepts/security/pod-security-standards/>, for pods
+//! that run on Linux. Only the finished pod is checked, so no way of shaping a pod
 //! avoids the level. A field is attributed to a variable afterwards, for the error message.
 
 use std::fmt::Display;
@@ -41,8 +41,8 @@ pub(super) fn violations(template: &PodTemplateSpec, level: PodSecurityLevel) ->
     findings.violations
 }
 
-/// Refuses what the operator's rules do not permit. A field that only the settings file can have set causes a warning
-/// instead, because the operator wrote both.
+/// Refuses what the operator's rules do not permit. A field that only the settings file can have set causes a
+/// warning instead, because the operator wrote both.
 pub(super) fn check(
     template: &PodTemplateSpec,
     rules: &Rules,

@@ -80,7 +80,8 @@ fn rejects_payload_of_another_attempt() {
         request.messages(),
         [
             "job request EphemeralJobData.jobId: found \"43\", expected \"42\" as in the attempt",
-            "job request EphemeralJobData.workspaceId: found \"ws-other\", expected \"ws-8\" as in the attempt",
+            "job request EphemeralJobData.workspaceId: found \"ws-other\", \
+             expected \"ws-8\" as in the attempt",
         ]
     );
 }
@@ -108,8 +109,8 @@ fn validates_access_and_hides_token() {
         assert_eq!(
             with(url, "t").messages(),
             [format!(
-                "job request EphemeralAttemptUrl: found {url:?}, expected an address that begins with http:// or \
-                 https:// and has no slash at the end"
+                "job request EphemeralAttemptUrl: found {url:?}, expected an address that begins with \
+                 http:// or https:// and has no slash at the end"
             )]
         );
     }
@@ -124,8 +125,8 @@ fn validates_access_and_hides_token() {
     assert_eq!(
         with("http://host", &"t".repeat(longest + 1)).messages(),
         [format!(
-            "job request EphemeralAttemptToken: found \"{} bytes\", expected at most {longest} bytes, which is all that Linux \
-             takes in one environment variable; use a shorter token",
+            "job request EphemeralAttemptToken: found \"{} bytes\", expected at most {longest} bytes, which \
+             is all that Linux takes in one environment variable; use a shorter token",
             longest + 1
         )]
     );
@@ -137,10 +138,8 @@ fn rejects_reserved_annotations() {
     let overrides = overrides(&[("EPHEMERAL_CONFIG_ANNOTATIONS", annotations)]);
     assert_eq!(
         Request { overrides, ..Request::default() }.messages(),
-        [
-            "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", expected \
-          annotations other than those that begin with ephemeral-agents.dev/"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", \
+          expected annotations other than those that begin with ephemeral-agents.dev/"]
     );
 }
 
@@ -181,8 +180,8 @@ fn rejects_config_map_at_temporary_folder() {
         assert_eq!(
             with_map_at(path).messages(),
             [format!(
-                "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: found {path:?}, expected another path than \
-                 \"/tmp\", which is that of EPHEMERAL_CONFIG_SECURITY_CONTEXT"
+                "workspace variable EPHEMERAL_CONFIG_MAP_MOUNT_PATH: found {path:?}, expected another path \
+                 than \"/tmp\", which is that of EPHEMERAL_CONFIG_SECURITY_CONTEXT"
             )]
         );
     }
@@ -211,8 +210,8 @@ fn rejects_reserved_labels() {
             .messages();
     let expected = reserved.map(|key| {
         format!(
-            "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected labels other than those by which attempts \
-             and their pods are found"
+            "workspace variable EPHEMERAL_CONFIG_LABELS: found {key:?}, expected labels other than those by \
+             which attempts and their pods are found"
         )
     });
     assert_eq!(messages, expected);
@@ -240,8 +239,8 @@ fn rejects_reserved_and_too_long_environment_variables() {
     assert_eq!(messages(&format!("A={}", "x".repeat(131_069))), None);
     assert_eq!(
         messages(&format!("A={}", "x".repeat(131_070))).unwrap(),
-        "workspace variable EPHEMERAL_JOB_ENV_VARS: found \"131070 bytes\", expected at most 131069 bytes in A, which is \
-         all that Linux takes in one environment variable"
+        "workspace variable EPHEMERAL_JOB_ENV_VARS: found \"131070 bytes\", expected at most 131069 bytes in \
+         A, which is all that Linux takes in one environment variable"
     );
 }
 
@@ -250,10 +249,8 @@ fn rejects_reserved_pod_annotations() {
     let overrides = overrides(&[("EPHEMERAL_CONFIG_POD_ANNOTATIONS", "ephemeral-agents.dev/spec-hash=x")]);
     assert_eq!(
         Request { overrides, ..Request::default() }.messages(),
-        [
-            "workspace variable EPHEMERAL_CONFIG_POD_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", expected \
-             annotations other than those that begin with ephemeral-agents.dev/"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_POD_ANNOTATIONS: found \"ephemeral-agents.dev/spec-hash\", \
+             expected annotations other than those that begin with ephemeral-agents.dev/"]
     );
 }
 
@@ -270,17 +267,13 @@ fn rejects_overlapping_plugin_cache_and_config_map() {
     };
     assert_eq!(
         with("/data/", "/data").messages(),
-        [
-            "workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/\", expected another path than \"/data\", which is that \
-             of EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
-        ]
+        ["workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/\", expected another path than \"/data\", \
+             which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH"]
     );
     assert_eq!(
         with("/data/cache", "/data").messages(),
-        [
-            "workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/cache\", expected a path outside \"/data\", which is \
-             that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only"
-        ]
+        ["workspace variable TF_PLUGIN_CACHE_DIR: found \"/data/cache\", expected a path \
+             outside \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only"]
     );
     for (cache, map) in [("/data", "/data/extra"), ("/data-cache", "/data"), ("/a/data", "/data")] {
         let volumes = with(cache, map).validate().unwrap().volumes;
@@ -327,7 +320,8 @@ fn plans_contradiction_of_operator_with_warning() {
 fn plans_valid_settings_and_overrides() {
     let env: EnvSnapshot = [(
         "JAVA_TOOL_OPTIONS",
-        "-Dorg.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux -DExecutorEphemeralNamespace=runs",
+        "-Dorg.terrakube.executor.ephemeral.nodeSelector[kubernetes.io/os]=linux \
+         -DExecutorEphemeralNamespace=runs",
     )]
     .into_iter()
     .collect();

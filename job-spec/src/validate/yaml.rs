@@ -1,4 +1,5 @@
-//! Variables whose value is YAML: from plain data to Kubernetes types, and the rules that the types cannot express.
+//! Variables whose value is YAML: from plain data to Kubernetes types,
+//! and the rules that the types cannot express.
 //!
 //! Each problem names the path of the field. Values of fields are shown only if they cannot be secrets.
 

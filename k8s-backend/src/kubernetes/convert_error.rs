@@ -104,7 +104,8 @@ fn missing_rule(message: &str) -> Option<String> {
     let role =
         namespace.map_or_else(|| "a ClusterRole".to_owned(), |it| format!("its Role in namespace {it:?}"));
     Some(format!(
-        "; the right to {verb} {resource} is missing, add to {role}: {{apiGroups: [{group:?}], resources: [{resource:?}], verbs: [{verb:?}]}}"
+        "; the right to {verb} {resource} is missing, add to {role}: {{apiGroups: [{group:?}], resources: \
+         [{resource:?}], verbs: [{verb:?}]}}"
     ))
 }
 
@@ -201,22 +202,30 @@ mod tests {
             (
                 "quota-count-jobs-403",
                 "02-create-second",
-                "Unavailable: the API server responded with 403: jobs.batch \"job-1304-100-1\" is forbidden: exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: count/jobs.batch=1",
+                "Unavailable: the API server responded with 403: jobs.batch \"job-1304-100-1\" is forbidden: \
+                 exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: \
+                 count/jobs.batch=1",
             ),
             (
                 "admission-policy-422",
                 "03-create-denied",
-                "Invalid: the API server responded with 422: jobs.batch \"job-1307-100-1\" is forbidden: ValidatingAdmissionPolicy 'approved-images' with binding 'approved-images' denied request: image localhost/busybox:1 is not from registry.example.com",
+                "Invalid: the API server responded with 422: jobs.batch \"job-1307-100-1\" is forbidden: \
+                 ValidatingAdmissionPolicy 'approved-images' with binding 'approved-images' denied request: \
+                 image localhost/busybox:1 is not from registry.example.com",
             ),
             (
                 "admission-webhook-down-500",
                 "02-create",
-                "Unavailable: the API server responded with 500: Internal error occurred: failed calling webhook \"image-policy.example.com\": failed to call webhook: Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": service \"image-policy\" not found",
+                "Unavailable: the API server responded with 500: Internal error occurred: failed calling \
+                 webhook \"image-policy.example.com\": failed to call webhook: \
+                 Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": \
+                 service \"image-policy\" not found",
             ),
             (
                 "namespace-terminating-403",
                 "04-create",
-                "Forbidden: the API server responded with 403: jobs.batch \"job-1310-100-1\" is forbidden: unable to create new content in namespace team-leaving because it is being terminated",
+                "Forbidden: the API server responded with 403: jobs.batch \"job-1310-100-1\" is forbidden: \
+                 unable to create new content in namespace team-leaving because it is being terminated",
             ),
         ] {
             assert_eq!(recorded(situation, what), expected);

@@ -243,7 +243,8 @@ impl Follower {
         if phase::waits_for_its_pod(&seen) {
             return Ok(JobPhase::Ended(Cause::Deleted));
         }
-        let text = "the Job was deleted without waiting for its pod, which may run on for its grace period or longer";
+        let text = "the Job was deleted without waiting for its pod, \
+            which may run on for its grace period or longer";
         Err(self.error(ErrorKind::NotFound, text))
     }
 

@@ -124,14 +124,16 @@ fn container_problems(pod: &PodSpec, has_entry_point: bool) -> Vec<String> {
     };
     if pod.containers.len() > 1 {
         problems.push(format!(
-            "spec.template.spec.containers has {} containers ({}), expected exactly one: a local process has no pod to share",
+            "spec.template.spec.containers has {} containers ({}), expected exactly one: \
+             a local process has no pod to share",
             pod.containers.len(),
             names(&pod.containers)
         ));
     }
     if let Some(init) = pod.init_containers.as_deref().filter(|init| !init.is_empty()) {
         problems.push(format!(
-            "spec.template.spec.initContainers is set ({}), expected none: a local process cannot be prepared by another one",
+            "spec.template.spec.initContainers is set ({}), expected none: \
+             a local process cannot be prepared by another one",
             names(init)
         ));
     }
@@ -140,7 +142,8 @@ fn container_problems(pod: &PodSpec, has_entry_point: bool) -> Vec<String> {
         && !has_entry_point
     {
         problems.push(format!(
-            "container {:?} has no command, expected one: no image is used, and the backend has no entry point",
+            "container {:?} has no command, expected one: no image is used, \
+             and the backend has no entry point",
             container.name
         ));
     }

@@ -193,7 +193,8 @@ impl Folder {
             if let Err(error) = fs::remove_dir_all(&folder)
                 && error.kind() != io::ErrorKind::NotFound
             {
-                tracing::warn!(folder = %folder.display(), %error, "a folder of an ended Job could not be removed");
+                tracing::warn!(folder = %folder.display(), %error, "a folder of an \
+                    ended Job could not be removed");
             }
         }
     }

@@ -178,7 +178,8 @@ impl Supervisor {
         if is_free(&self.folder).await {
             return;
         }
-        tracing::warn!(job = %self.record.name, "the main process has ended and left others running, ending them");
+        tracing::warn!(job = %self.record.name, "the main process has ended and left others running, \
+            ending them");
         tree.terminate();
         if timeout_at(kill_at, until_free(&self.folder)).await.is_err() {
             kill_until(tree, until_free(&self.folder)).await;

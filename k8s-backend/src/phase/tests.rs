@@ -17,7 +17,8 @@ fn failed(reason: &str, message: &str) -> Job {
 
 #[test]
 fn failed_condition_shows_cause() {
-    let by_code = "Container executor for pod terrakube/job-1-abcde failed with exit code 42 matching FailJob rule at index 0";
+    let by_code = "Container executor for pod terrakube/job-1-abcde failed with exit \
+        code 42 matching FailJob rule at index 0";
     let disrupted =
         "Pod terrakube/job-1-abcde has condition DisruptionTarget matching FailJob rule at index 0";
     for (reason, message, cause) in [

@@ -1,9 +1,9 @@
 //! `cargo xtask`: builds the program `xtask` and replaces this process by it.
 //!
-//! Cargo selects the features of dependencies for the packages of one command. `cargo run --package xtask` would
-//! compile the crates that xtask shares with the product with other features than the product does, so that a tenth of
-//! the first build would be done twice. A build in the root of the workspace selects the features of all packages.
-//! `cargo run` cannot do that from other folders.
+//! Cargo selects the features of dependencies for the packages of one command. `cargo run --package xtask`
+//! would compile the crates that xtask shares with the product with other features than the product does, so
+//! that a tenth of the first build would be done twice. A build in the root of the workspace selects the
+//! features of all packages. `cargo run` cannot do that from other folders.
 //!
 //! Without dependencies, because nothing else compiles before it.
 

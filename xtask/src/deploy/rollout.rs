@@ -1,4 +1,5 @@
-//! Waits for the roll-out with `kubectl rollout status`, and prints meanwhile what the pods and their events report.
+//! Waits for the roll-out with `kubectl rollout status`, and prints meanwhile what
+//! the pods and their events report.
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +51,8 @@ pub(super) fn wait(kubectl: &Kubectl<'_>, namespace: &str, timeout: Duration) ->
     }
 }
 
-/// Lists the problems of the pods, the most specific last. Without the right to read pods or events there are none.
+/// Lists the problems of the pods, the most specific last. Without the right to
+/// read pods or events there are none.
 fn problems(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Result<Vec<String>> {
     let selector = format!("app.kubernetes.io/name={SERVER}");
     let pods = list(kubectl, &["get", "pods", "-n", namespace, "-l", &selector, "-o", "json"])?;
@@ -85,7 +87,8 @@ fn hint(problem: &str) -> Option<&'static str> {
         ("ErrImageNeverPull", "load the image into the node, or choose another one with --image"),
         (
             "ImagePull",
-            "choose an image that the node can pull with --image, its login with --image-pull-secret, or load it into the node",
+            "choose an image that the node can pull with --image, its login with --image-pull-secret, \
+             or load it into the node",
         ),
         ("InvalidImageName", "choose the image with --image"),
         ("exceeded quota", "the quota of the namespace is too small"),

@@ -1,7 +1,7 @@
 //! The Secrets of a deployment: created once, never overwritten.
 //!
-//! Without the encryption key the states cannot be read, so an existing Secret only gets missing entries. Values are passed to
-//! `kubectl` by its standard input: other users of this machine can read arguments.
+//! Without the encryption key the states cannot be read, so an existing Secret only gets missing entries.
+//! Values are passed to `kubectl` by its standard input: other users of this machine can read arguments.
 
 use anyhow::Context as _;
 use base64::{

@@ -1,6 +1,7 @@
 //! `cargo xtask undeploy`: deletes what `deploy` has created, and nothing that other clients have.
 //!
-//! Objects with data (Secrets, the claim, the namespace with everything in it) are deleted only after a question, or with `--yes`.
+//! Objects with data (Secrets, the claim, the namespace with everything in it)
+//! are deleted only after a question, or with `--yes`.
 
 use anyhow::bail;
 use serde_json::Value;
@@ -73,7 +74,8 @@ fn wait_for_termination(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Resul
     let answer = kubectl.output_logged(&arguments, None)?;
     if !answer.status.success() {
         shell::warning(&format!(
-            "the pod of the api-server may still be terminating: {}; a new api-server waits for it at most a minute",
+            "the pod of the api-server may still be terminating: {}; \
+             a new api-server waits for it at most a minute",
             answer.stderr.trim()
         ));
     }
@@ -120,7 +122,8 @@ fn warn_of_running_jobs(kubectl: &Kubectl<'_>, namespace: &str) -> anyhow::Resul
     let running = jobs.iter().filter(|job| job["status"]["active"].as_i64().unwrap_or_default() > 0).count();
     if running > 0 {
         shell::warning(&format!(
-            "{running} executors are running; without the api-server they cannot report their result and their state"
+            "{running} executors are running; without the api-server they cannot \
+             report their result and their state"
         ));
     }
     Ok(())

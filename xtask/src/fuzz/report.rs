@@ -37,8 +37,8 @@ impl fmt::Display for Report {
         let Self { executions, seconds, edges_before, edges_after, inputs } = self;
         write!(
             f,
-            "{executions} executions in {seconds} s, {edges_before} edges reached before and {edges_after} after, \
-             {inputs} inputs kept"
+            "{executions} executions in {seconds} s, {edges_before} edges reached before and {edges_after} \
+             after, {inputs} inputs kept"
         )
     }
 }
@@ -85,7 +85,8 @@ Done 5021 runs in 5 second(s)
 
     #[test]
     fn finding_has_no_progress_and_no_stack() {
-        let log = "INFO: seed\n#5\tNEW    cov: 1\n\nthread '<unnamed>' panicked at a.rs:1:2:\nno\n    #0 0x5 in x\n\
+        let log = "INFO: seed\n#5\tNEW    cov: 1\n\nthread '<unnamed>' panicked at \
+            a.rs:1:2:\nno\n    #0 0x5 in x\n\
                    Test unit written to target/fuzz/finds/quantity-crash-1\n";
         let expected = [
             "thread '<unnamed>' panicked at a.rs:1:2:",

@@ -25,8 +25,8 @@ pub(super) fn find(shell: &Shell, chosen: Option<Builder>) -> anyhow::Result<Bui
         chosen.or_else(|| all.into_iter().find(|builder| shell.find_program(builder.name()).is_some()));
     let Some(builder) = found else {
         bail!(
-            "podman, buildah or docker must be on the PATH to build images (Debian: apt-get install buildah); \
-             the programs alone are built by `cargo build --release -p api-server -p executor`"
+            "podman, buildah or docker must be on the PATH to build images (Debian: apt-get install \
+             buildah); the programs alone are built by `cargo build --release -p api-server -p executor`"
         );
     };
     if builder == Builder::Docker {
@@ -184,7 +184,8 @@ mod tests {
                 Build { context, stage: "executor", image: "r/executor:1", architecture, time: 7, options };
             builder.build_command(&build).to_string()
         };
-        let common = "build --file /context/Containerfile --target executor --tag r/executor:1 --platform=linux/arm64 --label=a=b";
+        let common = "build --file /context/Containerfile --target executor --tag r/executor:1 \
+            --platform=linux/arm64 --label=a=b";
         let expected = format!("podman {common} --timestamp=7 --layers --force-rm /context");
         assert_eq!(command(Builder::Podman), expected);
         assert_eq!(command(Builder::Buildah), expected.replace("podman", "buildah"));

@@ -96,8 +96,8 @@ pub(super) fn build(
     names.iter().map(find).collect()
 }
 
-/// Returns target and C compiler (SQLite and the TLS library are C): musl if it is complete, else glibc. Since version 2.34 a static
-/// glibc resolves names by `/etc/hosts` and DNS without loading a library.
+/// Returns target and C compiler (SQLite and the TLS library are C): musl if it is complete, else glibc.
+/// Since version 2.34 a static glibc resolves names by `/etc/hosts` and DNS without loading a library.
 fn choose_toolchain(
     architecture: Architecture,
     is_host: bool,
@@ -114,9 +114,10 @@ fn choose_toolchain(
         }
     }
     bail!(
-        "no toolchain for static {} programs is complete: either `rustup target add {processor}-unknown-linux-musl` and the \
-         C compiler {musl}, or `rustup target add {processor}-unknown-linux-gnu` and {gnu} (Debian: gcc-{}-linux-gnu); \
-         or use programs that were built elsewhere with --programs",
+        "no toolchain for static {} programs is complete: either `rustup target add \
+         {processor}-unknown-linux-musl` and the C compiler {musl}, or `rustup target add \
+         {processor}-unknown-linux-gnu` and {gnu} (Debian: gcc-{}-linux-gnu); or use programs that were \
+         built elsewhere with --programs",
         architecture.name(),
         processor.replace('_', "-"),
     )

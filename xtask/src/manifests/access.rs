@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{Settings, labels, metadata};
 
-/// Names and rules of these three are those of the documentation of ephemeral executors, which operators have applied already. They
-/// have no labels, so that applying them again changes nothing.
+/// Names and rules of these three are those of the documentation of ephemeral executors, which operators have
+/// applied already. They have no labels, so that applying them again changes nothing.
 const SERVICE_ACCOUNT: &str = "terrakube-api-service-account";
 const ROLE: &str = "terrakube-api-role";
 const ROLE_BINDING: &str = "terrakube-api-role-binding";
@@ -53,8 +53,8 @@ pub(super) fn role_binding(settings: &Settings) -> Value {
     binding
 }
 
-/// The extended role: pods and events contain the cause of the end of a Kubernetes Job, Secrets contain payloads that should not be
-/// in the Kubernetes Job.
+/// The extended role: pods and events contain the cause of the end of a Kubernetes Job, Secrets contain
+/// payloads that should not be in the Kubernetes Job.
 pub(super) fn extended(settings: &Settings) -> [Value; 2] {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -1,4 +1,5 @@
-//! The Secrets: that of the executors, which operators fill, and that of the api-server, whose entries are created once.
+//! The Secrets: that of the executors, which operators fill, and that of the api-server,
+//! whose entries are created once.
 
 use serde_json::{Value, json};
 

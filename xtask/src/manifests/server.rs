@@ -15,8 +15,9 @@ const USER: u32 = 1002;
 /// Owns the mounted volumes.
 const GROUP: u32 = 1000;
 
-/// The label by which Service, `NetworkPolicy` and `PodDisruptionBudget` find the pod. Workspaces cannot set it: with a label that
-/// they can set, the pod of an executor could receive requests to the server, and the tokens in them.
+/// The label by which Service, `NetworkPolicy` and `PodDisruptionBudget` find the pod. Workspaces cannot set
+/// it: with a label that they can set, the pod of an executor could receive requests to the server,
+/// and the tokens in them.
 pub(super) fn selector() -> Value {
     json!({ "ephemeral-agents.dev/component": "api-server" })
 }
@@ -79,7 +80,8 @@ pub(super) fn disruption_budget(settings: &Settings) -> Value {
     })
 }
 
-/// One pod, and the old one is deleted before the new one is created: the store is one SQLite file, which two servers cannot share.
+/// One pod, and the old one is deleted before the new one is created: the store is one SQLite file,
+/// which two servers cannot share.
 pub(super) fn deployment(settings: &Settings) -> Value {
     json!({
         "apiVersion": "apps/v1",

@@ -22,7 +22,8 @@ pub(crate) struct Settings {
     /// Image of the executors (ExecutorEphemeralImage)
     #[arg(long, default_value = concat!("ephemeral-agents/executor:", env!("CARGO_PKG_VERSION")))]
     pub(crate) executor_image: String,
-    /// Further environment of the api-server: ExecutorEphemeralSecret, JAVA_TOOL_OPTIONS, RUST_LOG… (repeatable)
+    /// Further environment of the api-server: ExecutorEphemeralSecret, JAVA_TOOL_OPTIONS,
+    /// RUST_LOG… (repeatable)
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) env: Vec<(String, String)>,
     /// Address of the api-server as executors reach it [default: that of its Service, by cluster DNS]
@@ -85,7 +86,9 @@ impl Settings {
 
     /// Returns the URL of the api-server for executors.
     ///
-    /// Without DNS the cluster expands a variable that it sets in every pod for each Service that is older than the pod (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+    /// Without DNS the cluster expands a variable that it sets in every pod for each Service that is older
+    /// than the pod
+    /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
     pub(super) fn api_url(&self) -> String {
         let of_service = || {
             if self.no_cluster_dns {
@@ -103,8 +106,8 @@ impl Settings {
         let executors = self.environment()["ExecutorEphemeralNamespace"];
         if executors != self.namespace {
             bail!(
-                "--env ExecutorEphemeralNamespace is {executors:?}, but the role of the api-server is in namespace {:?}; \
-                 remove it, and choose the namespace of both with --namespace",
+                "--env ExecutorEphemeralNamespace is {executors:?}, but the role of the api-server is in \
+                 namespace {:?}; remove it, and choose the namespace of both with --namespace",
                 self.namespace
             );
         }

@@ -25,7 +25,8 @@ fn component_adds_the_extended_role_also_in_another_namespace() {
     let Some(kubectl) = tool("kubectl") else { return };
     // kustomize accepts a base only by a relative path.
     let folder = tempfile::tempdir_in(root().join("target")).unwrap();
-    let overlay = "namespace: other\nresources: [../../deploy/kustomize/base]\ncomponents: [../../deploy/kustomize/extended-role]\n";
+    let overlay = "namespace: other\nresources: [../../deploy/kustomize/base]\ncomponents: \
+        [../../deploy/kustomize/extended-role]\n";
     fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();
     let built = built(&kubectl, folder.path());
     let arguments = [

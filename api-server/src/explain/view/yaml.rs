@@ -47,7 +47,8 @@ impl Serialize for Node<'_> {
     }
 }
 
-/// The comment steps back behind the field. The library lets no control characters into comments, so they are put around it.
+/// The comment steps back behind the field. The library lets no control characters into comments,
+/// so they are put around it.
 fn coloured(line: &str) -> String {
     match line.rfind(" # ") {
         Some(at) => {

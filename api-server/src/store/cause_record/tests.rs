@@ -149,9 +149,11 @@ async fn migration_keeps_causes_and_waits_of_version_2() {
     ];
     for (number, (cause, _)) in (1..).zip(old_causes()) {
         rows.push(format!(
-            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed, phase,
+            "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, \
+             job_object_sealed, phase,
                                    live, status, created_at, cause, waiting, waiting_since)
-             VALUES ('a{number}', 1, 's', {number}, 'job-1-100-{number}', x'00', x'00', 'submitted', FALSE, 'pending', '{at}',
+             VALUES ('a{number}', 1, 's', {number}, 'job-1-100-{number}', x'00', x'00', 'submitted', FALSE, \
+             'pending', '{at}',
                      {cause}, '{{\"type\":\"beingEnded\"}}', '{at}')"
         ));
     }

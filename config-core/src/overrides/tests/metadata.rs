@@ -8,10 +8,8 @@ fn limits_annotations_as_a_whole() {
     assert!(parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &fits)]).is_ok());
     assert_eq!(
         parse(&[("EPHEMERAL_CONFIG_ANNOTATIONS", &format!("{fits}x"))]).unwrap_err(),
-        [
-            "workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"262145 bytes\", expected at most 262144 bytes of \
-          keys and values"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_ANNOTATIONS: found \"262145 bytes\", expected at most \
+          262144 bytes of keys and values"]
     );
 }
 

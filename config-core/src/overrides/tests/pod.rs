@@ -31,8 +31,8 @@ fn reads_host_aliases_and_reports_their_errors() {
         [
             format!("workspace variable {key}: found \"b\", expected address=name,name"),
             format!(
-                "workspace variable {key}: found \"10.0.0.1=c\", expected another address than 10.0.0.1, which an earlier \
-                 item has; write all names of an address into one item, separated by `,`"
+                "workspace variable {key}: found \"10.0.0.1=c\", expected another address than 10.0.0.1, \
+                 which an earlier item has; write all names of an address into one item, separated by `,`"
             ),
         ]
     );

@@ -42,7 +42,8 @@ fn rejects_request_above_limit_with_both_values() {
         assert_eq!(
             parse(&[(&request_key, request), (&limit_key, limit)]).unwrap_err(),
             [format!(
-                "workspace variable {request_key}: found {request:?}, expected at most the limit, {limit_key}={limit}"
+                "workspace variable {request_key}: found {request:?}, expected at most the limit, \
+                 {limit_key}={limit}"
             )]
         );
         assert!(parse(&[(&request_key, limit), (&limit_key, limit)]).is_ok());

@@ -27,8 +27,8 @@ fn value_for_one_step_kind_wins_for_that_kind_only() {
 
 #[test]
 fn reports_problem_of_one_step_kind_for_every_step() {
-    let message = "workspace variable EPHEMERAL_CONFIG_TOLERATIONS_APPLY: found \"a:X\", expected the operator Exists or \
-                   Equal, not \"X\"";
+    let message = "workspace variable EPHEMERAL_CONFIG_TOLERATIONS_APPLY: found \"a:X\", expected the \
+                   operator Exists or Equal, not \"X\"";
     for kind in [None, Some(StepKind::Plan), Some(StepKind::Apply)] {
         assert_eq!(
             parse_for(kind, &[("EPHEMERAL_CONFIG_TOLERATIONS_APPLY", "a:X")]),

@@ -25,12 +25,15 @@ fn rejects_invalid_time_limits() {
         (
             "EPHEMERAL_CONFIG_DEADLINE",
             " 0m ",
-            "found \"0m\", expected at least 1 second; with 0 the step would be over before it starts".to_owned(),
+            "found \"0m\", expected at least 1 second; with 0 the step would be over \
+             before it starts"
+                .to_owned(),
         ),
         (
             "EPHEMERAL_CONFIG_GRACE_PERIOD",
             "0",
-            "found \"0\", expected at least 1 second; with 0 the executor would be killed before it can save the state"
+            "found \"0\", expected at least 1 second; with 0 the executor would be \
+             killed before it can save the state"
                 .to_owned(),
         ),
         ("EPHEMERAL_CONFIG_DEADLINE", "", format!("found \"\", {form}")),

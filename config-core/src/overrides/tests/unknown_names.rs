@@ -8,15 +8,15 @@ fn rejects_unknown_names_with_suggestion() {
         (
             "misspelt name",
             ("EPHEMERAL_CONFIG_NODE_SELECTOR", "a=b"),
-            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR: expected the name of a known setting; did you mean \
-             \"EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS\"?"
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR: expected the name of a known setting; did \
+             you mean \"EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS\"?"
                 .to_owned(),
         ),
         (
             "name in another case",
             ("Ephemeral_Config_Annotations", "a=b"),
-            "workspace variable Ephemeral_Config_Annotations: expected the name of a known setting; did you mean \
-             \"EPHEMERAL_CONFIG_ANNOTATIONS\"?"
+            "workspace variable Ephemeral_Config_Annotations: expected the name of a known setting; did you \
+             mean \"EPHEMERAL_CONFIG_ANNOTATIONS\"?"
                 .to_owned(),
         ),
         (
@@ -24,14 +24,17 @@ fn rejects_unknown_names_with_suggestion() {
             ("EPHEMERAL_XYZ", "secret"),
             format!(
                 "workspace variable EPHEMERAL_XYZ: expected the name of a known setting; known are {}",
-                workspace::names().filter(|name| name.starts_with(keys::EPHEMERAL_PREFIX)).collect::<Vec<_>>().join(", ")
+                workspace::names()
+                    .filter(|name| name.starts_with(keys::EPHEMERAL_PREFIX))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         ),
         (
             "misspelt name without CONFIG",
             ("EPHEMERAL_CONFIG_CPU_REQEST", "1"),
-            "workspace variable EPHEMERAL_CONFIG_CPU_REQEST: expected the name of a known setting; did you mean \
-             \"EPHEMERAL_CPU_REQUEST\"?"
+            "workspace variable EPHEMERAL_CONFIG_CPU_REQEST: expected the name of a known setting; did you \
+             mean \"EPHEMERAL_CPU_REQUEST\"?"
                 .to_owned(),
         ),
     ];

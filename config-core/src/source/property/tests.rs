@@ -133,12 +133,14 @@ fn rejects_unknown_names_with_suggestion() {
     let cases = [
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelectr.a=b",
-            format!("{option}.nodeSelectr.a: expected the name of a known setting; did you mean \"nodeSelector\"?"),
+            format!("{option}.nodeSelectr.a: expected the name of a known setting; \
+                did you mean \"nodeSelector\"?"),
         ),
         (
             "-Dio.terrakube.executor.ephemeral.x=b",
             format!(
-                "{option}.x: expected the name of a known setting; known are namespace, image, secret, payloadDelivery, podStartTimeout, nodeSelector"
+                "{option}.x: expected the name of a known setting; known are namespace, image, secret, \
+                 payloadDelivery, podStartTimeout, nodeSelector"
             ),
         ),
         (
@@ -151,16 +153,17 @@ fn rejects_unknown_names_with_suggestion() {
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelector.-a-b=c",
             format!(
-                "{option}.nodeSelector.-a-b: found \"-a-b\", expected a label key of letters, digits, `_`, `.` and inner \
-                 `-`, or any label key in brackets; write nodeSelector[-a-b]; without brackets it would be read as \"a-b\""
+                "{option}.nodeSelector.-a-b: found \"-a-b\", expected a label key of letters, digits, `_`, \
+                 `.` and inner `-`, or any label key in brackets; write nodeSelector[-a-b]; \
+                 without brackets it would be read as \"a-b\""
             ),
         ),
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelector.kubernetes.io/os=linux",
             format!(
-                "{option}.nodeSelector.kubernetes.io/os: found \"kubernetes.io/os\", expected a label key of letters, \
-                 digits, `_`, `.` and inner `-`, or any label key in brackets; write nodeSelector[kubernetes.io/os]; \
-                 without brackets it would be read as \"kubernetes.ioos\""
+                "{option}.nodeSelector.kubernetes.io/os: found \"kubernetes.io/os\", expected a label key of \
+                 letters, digits, `_`, `.` and inner `-`, or any label key in brackets; write \
+                 nodeSelector[kubernetes.io/os]; without brackets it would be read as \"kubernetes.ioos\""
             ),
         ),
         (
@@ -181,8 +184,8 @@ fn rejects_unknown_names_with_suggestion() {
         ),
         (
             "-Xmx1g '-Da=b",
-            "environment variable JAVA_TOOL_OPTIONS: expected a second ' that ends the quoted text; the quote ' at \
-             character 8 is not closed"
+            "environment variable JAVA_TOOL_OPTIONS: expected a second ' that ends the quoted text; the \
+             quote ' at character 8 is not closed"
                 .to_owned(),
         ),
     ];

@@ -7,8 +7,9 @@ use crate::unknown;
 
 /// What the container may do: `addCapabilities`, `allowPrivilegeEscalation`, `readOnlyRootFilesystem`.
 ///
-/// The form is that of [`PodSecurity`](super::PodSecurity). Capabilities are separated by `,` and have the names of
-/// <https://man7.org/linux/man-pages/man7/capabilities.7.html> without `CAP_`; the other values are `true` or `false`.
+/// The form is that of [`PodSecurity`](super::PodSecurity). Capabilities are separated by `,` and have the
+/// names of <https://man7.org/linux/man-pages/man7/capabilities.7.html> without `CAP_`;
+/// the other values are `true` or `false`.
 ///
 /// ```
 /// use config_core::value::ContainerSecurity;
@@ -99,8 +100,8 @@ impl FromStr for ContainerSecurity {
     type Err = ListError;
 
     /// # Errors
-    /// Every item with an unknown key, with a value that is neither `true` nor `false`, or with a capability that Linux does
-    /// not have.
+    /// Every item with an unknown key, with a value that is neither `true` nor `false`, or with a capability
+    /// that Linux does not have.
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut security = Self::default();
         let errors = read(text, &Self::KEYS, |entry, key, value| {

@@ -13,7 +13,8 @@ pub enum SeccompProfile {
     RuntimeDefault,
     /// All.
     Unconfined,
-    /// Those of a profile of the node, by its path below the kubelet's folder of profiles: a relative one without `..`.
+    /// Those of a profile of the node, by its path below the kubelet's folder of profiles:
+    /// a relative one without `..`.
     Localhost(String),
 }
 

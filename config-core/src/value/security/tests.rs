@@ -86,7 +86,9 @@ fn rejects_malformed_pod_security() {
         (
             "number that is too large",
             "runAsGroup=2147483648",
-            "entry \"runAsGroup=2147483648\": expected a number from 0 to 2147483647, not \"2147483648\"".to_owned(),
+            "entry \"runAsGroup=2147483648\": expected a number from 0 to 2147483647, \
+             not \"2147483648\""
+                .to_owned(),
         ),
         (
             "negative number",
@@ -101,14 +103,15 @@ fn rejects_malformed_pod_security() {
         (
             "root that may not be root",
             "runAsUser=0;runAsNonRoot=true",
-            "entry \"runAsUser=0\": expected another user than 0 beside runAsNonRoot=true; write runAsNonRoot=false to \
-             run as root"
+            "entry \"runAsUser=0\": expected another user than 0 beside runAsNonRoot=true; write \
+             runAsNonRoot=false to run as root"
                 .to_owned(),
         ),
         (
             "every faulty item",
             "a;fsGroup=",
-            "entry \"a\": expected key=value, entry \"fsGroup=\": expected a number from 0 to 2147483647, not \"\""
+            "entry \"a\": expected key=value, entry \"fsGroup=\": expected a number from 0 to 2147483647, \
+             not \"\""
                 .to_owned(),
         ),
     ];
@@ -176,7 +179,8 @@ proptest! {
         seccomp_profile in prop::option::of(prop_oneof![
             Just(SeccompProfile::RuntimeDefault),
             Just(SeccompProfile::Unconfined),
-            "[a-z.=]{1,3}(/[a-z=]{1,3})?".prop_filter("no `..`", |path| !path.contains("..")).prop_map(SeccompProfile::Localhost),
+            "[a-z.=]{1,3}(/[a-z=]{1,3})?".prop_filter("no \
+             `..`", |path| !path.contains("..")).prop_map(SeccompProfile::Localhost),
         ]),
         supplemental_groups in prop::option::of(prop::collection::vec(0..=MAX_ID, 1..4)),
     ) {

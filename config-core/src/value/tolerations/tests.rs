@@ -49,16 +49,19 @@ fn rejects_malformed_entries() {
         (
             "unknown operator",
             "gpu:Exsts",
-            "entry \"gpu:Exsts\": expected the operator Exists or Equal, not \"Exsts\"; did you mean \"Exists\"?"
+            "entry \"gpu:Exsts\": expected the operator Exists or Equal, not \"Exsts\"; \
+             did you mean \"Exists\"?"
                 .to_owned(),
         ),
         (
             "operator in another case",
             "gpu:exists",
-            "entry \"gpu:exists\": expected the operator Exists or Equal, not \"exists\"; did you mean \"Exists\"?"
+            "entry \"gpu:exists\": expected the operator Exists or Equal, not \"exists\"; \
+             did you mean \"Exists\"?"
                 .to_owned(),
         ),
-        ("empty operator", "gpu:", "entry \"gpu:\": expected the operator Exists or Equal, not \"\"".to_owned()),
+        ("empty operator", "gpu:", "entry \"gpu:\": expected the operator Exists or Equal, \
+            not \"\"".to_owned()),
         (
             "effect in the place of the operator",
             "gpu:NoSchedule",
@@ -67,33 +70,35 @@ fn rejects_malformed_entries() {
         (
             "unknown effect",
             "gpu:Exists:NoShedule",
-            "entry \"gpu:Exists:NoShedule\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, not \
-             \"NoShedule\"; did you mean \"NoSchedule\"?"
+            "entry \"gpu:Exists:NoShedule\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, \
+             not \"NoShedule\"; did you mean \"NoSchedule\"?"
                 .to_owned(),
         ),
         (
             "empty effect",
             "gpu:Exists:",
-            "entry \"gpu:Exists:\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, not \"\"".to_owned(),
+            "entry \"gpu:Exists:\": expected the effect NoSchedule, PreferNoSchedule or NoExecute, \
+             not \"\"".to_owned(),
         ),
         (
             "value with Exists",
             "gpu=true:Exists",
-            "entry \"gpu=true:Exists\": expected no value with the operator Exists; write Equal to match the value, or \
-             remove the value"
+            "entry \"gpu=true:Exists\": expected no value with the operator Exists; write Equal to match the \
+             value, or remove the value"
                 .to_owned(),
         ),
         (
             "empty value with Exists",
             "gpu=:Exists",
-            "entry \"gpu=:Exists\": expected no value with the operator Exists; write Equal to match the value, or \
-             remove the value"
+            "entry \"gpu=:Exists\": expected no value with the operator Exists; write Equal to match the \
+             value, or remove the value"
                 .to_owned(),
         ),
         (
             "five parts",
             "gpu:Exists:NoExecute:60:",
-            "entry \"gpu:Exists:NoExecute:60:\": expected at most 4 parts, key[=value]:operator:effect:seconds, not 5"
+            "entry \"gpu:Exists:NoExecute:60:\": expected at most 4 parts, \
+             key[=value]:operator:effect:seconds, not 5"
                 .to_owned(),
         ),
         (
@@ -104,17 +109,20 @@ fn rejects_malformed_entries() {
         (
             "no number of seconds",
             "gpu:Exists:NoExecute:1m",
-            "entry \"gpu:Exists:NoExecute:1m\": expected a number of seconds from 0 to 4294967295, not \"1m\"".to_owned(),
+            "entry \"gpu:Exists:NoExecute:1m\": expected a number of seconds from 0 to 4294967295, \
+             not \"1m\"".to_owned(),
         ),
         (
             "a negative number of seconds",
             "gpu:Exists:NoExecute:-1",
-            "entry \"gpu:Exists:NoExecute:-1\": expected a number of seconds from 0 to 4294967295, not \"-1\"".to_owned(),
+            "entry \"gpu:Exists:NoExecute:-1\": expected a number of seconds from 0 to 4294967295, \
+             not \"-1\"".to_owned(),
         ),
         (
             "empty seconds",
             "gpu:Exists:NoExecute:",
-            "entry \"gpu:Exists:NoExecute:\": expected a number of seconds from 0 to 4294967295, not \"\"".to_owned(),
+            "entry \"gpu:Exists:NoExecute:\": expected a number of seconds from 0 to 4294967295, \
+             not \"\"".to_owned(),
         ),
         ("no key", "=true", format!("entry \"=true\": expected {key} (the key is \"\")")),
         ("no key but an operator", ":Exists", format!("entry \":Exists\": expected {key} (the key is \"\")")),

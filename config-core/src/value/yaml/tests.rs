@@ -70,7 +70,8 @@ fn limits_size_depth_and_number_of_values() {
     assert!(read(&text(MAX_BYTES - 2)).is_ok());
     assert_eq!(
         read(&text(MAX_BYTES)).unwrap_err(),
-        "entry \"65538 bytes\": expected at most 65536 bytes; this is its size as JSON, with its aliases written out"
+        "entry \"65538 bytes\": expected at most 65536 bytes; this is its size as JSON, \
+         with its aliases written out"
     );
     assert_eq!(
         read(&text(MAX_BYTES + 1)).unwrap_err(),

@@ -82,7 +82,8 @@ impl Findings {
                 "Volume Types",
                 field,
                 &"another type",
-                "a configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, projected or secret",
+                "a configMap, csi, downwardAPI, emptyDir, ephemeral, image, persistentVolumeClaim, \
+                 projected or secret",
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Each control with a value that violates it and the lowest level that has it, compared with the messages of a real server.
+//! Each control with a value that violates it and the lowest level that has it,
+//! compared with the messages of a real server.
 
 use config_core::{Origin, Policy, SourceName};
 use serde_json::{Value, json};
@@ -293,8 +294,8 @@ fn refuses_workspace_by_variable_and_warns_operator() {
         (
             vec![
                 "workspace variable EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT: found \"0\", expected \
-                 spec.securityContext.runAsUser to be absent or another than 0 (Running as Non-root user, Pod Security level \
-                 restricted), by policy default.pod-security"
+                 spec.securityContext.runAsUser to be absent or another than 0 (Running as Non-root user, \
+                 Pod Security level restricted), by policy default.pod-security"
                     .to_owned()
             ],
             none.clone()
@@ -302,19 +303,18 @@ fn refuses_workspace_by_variable_and_warns_operator() {
     );
     assert_eq!(
         check_root(None).0,
-        [
-            "policy default.pod-security: found \"0\", expected spec.securityContext.runAsUser to be absent or another than 0 \
-             (Running as Non-root user, Pod Security level restricted)"
-        ]
+        ["policy default.pod-security: found \"0\", expected spec.securityContext.runAsUser to be absent \
+             or another than 0 (Running as Non-root user, Pod Security level restricted)"]
     );
     assert_eq!(
         check_root(Some(SourceName::SettingsFile)),
         (
             none,
             vec![
-                "settings file EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT: found \"0\", although policy default.pod-security wants \
-                 spec.securityContext.runAsUser to be absent or another than 0 (Running as Non-root user, Pod Security level \
-                 restricted); the settings file and the policy contradict each other"
+                "settings file EPHEMERAL_CONFIG_POD_SECURITY_CONTEXT: found \"0\", although policy \
+                 default.pod-security wants spec.securityContext.runAsUser to be absent or another than 0 \
+                 (Running as Non-root user, Pod Security level restricted); \
+                 the settings file and the policy contradict each other"
                     .to_owned()
             ]
         )

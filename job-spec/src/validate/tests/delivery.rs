@@ -51,8 +51,9 @@ fn chooses_first_possible_delivery() {
 #[test]
 fn rejects_payload_too_large_for_every_delivery() {
     let message = |deliveries, access| request(deliveries, LONGEST + 4, access).messages();
-    let refused = "job request EphemeralJobData: found \"131056 bytes\", expected at most 131054 bytes, which is all that \
-                   Linux takes in one environment variable; shorten scripts and variables of the workspace";
+    let refused = "job request EphemeralJobData: found \"131056 bytes\", expected at most 131054 bytes, \
+                   which is all that Linux takes in one environment variable; \
+                   shorten scripts and variables of the workspace";
     assert_eq!(message("env", false), [refused]);
     assert_eq!(message("env,claim", false), [refused]);
     assert_eq!(
@@ -68,10 +69,8 @@ fn rejects_payload_too_large_for_every_delivery() {
 fn rejects_claim_delivery_without_access() {
     assert_eq!(
         request("claim", 4000, false).messages(),
-        [
-            "environment variable ExecutorEphemeralPayloadDelivery: found \"claim\", expected another way than claim for an \
-             executor that has no access to the api-server"
-        ]
+        ["environment variable ExecutorEphemeralPayloadDelivery: found \"claim\", expected another way \
+             than claim for an executor that has no access to the api-server"]
     );
 }
 

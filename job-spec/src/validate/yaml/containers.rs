@@ -1,8 +1,8 @@
 //! Containers that a workspace adds: those that end before the executor starts, and those that run beside it.
 //!
 //! Sidecars are init containers that restart always, the form of Kubernetes since 1.29:
-//! <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>. A second container of the other kind would keep
-//! the Kubernetes Job from ending.
+//! <https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/>. A second container of the other
+//! kind would keep the Kubernetes Job from ending.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,8 @@
 //! The patch of a workspace: changes of the finished pod for which there is no variable.
 //!
-//! A patch sees neither the payload nor the token: it is applied to a pod whose executor has no environment. Afterwards the
-//! two pods are compared field by field, so the way by which a field was changed does not matter.
+//! A patch sees neither the payload nor the token: it is applied to a pod whose executor has no environment.
+//! Afterwards the two pods are compared field by field, so the way by which a field
+//! was changed does not matter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ use crate::{
     render,
 };
 
-/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is returned too, for further checks.
+/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is returned too,
+/// for further checks.
 pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
     let key = workspace::POD_PATCH.name();
     let mut errors = FieldErrors::new(key, plan.origins.of(key));
@@ -40,8 +42,8 @@ pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<Patched
     (Some(PatchedPod { template, fields }), errors.problems)
 }
 
-/// Merges as Kubernetes merges: lists of named things by name, other lists are replaced. A field whose new value is
-/// `null` is removed.
+/// Merges as Kubernetes merges: lists of named things by name, other lists are replaced. A field whose new
+/// value is `null` is removed.
 fn merged(errors: &mut FieldErrors, mut template: PodTemplateSpec, patch: &Value) -> Option<PodTemplateSpec> {
     let mut patch = patch.clone();
     let removed = nulls::take(&mut patch);
@@ -115,8 +117,8 @@ fn check_amounts(errors: &mut FieldErrors, template: &PodTemplateSpec) {
     }
 }
 
-/// The fields of a pod by the paths that they have in the Kubernetes Job. Items of a list that have one name have one path, so a
-/// path may have several values: none of them hides another one.
+/// The fields of a pod by the paths that they have in the Kubernetes Job. Items of a list that have one name
+/// have one path, so a path may have several values: none of them hides another one.
 fn fields_of(template: &PodTemplateSpec) -> BTreeMap<FieldPath, Vec<Value>> {
     let document = json!({ "spec": { "template": template } });
     let mut fields: BTreeMap<FieldPath, Vec<Value>> = BTreeMap::new();

@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{FieldErrors, strict::field};
 use crate::names::JobName;
 
-/// Searches the plain data of a pod for names of Secrets: in `secretName`, and in `name` inside of `secret`, `secretRef`,
-/// `secretKeyRef` and the like.
+/// Searches the plain data of a pod for names of Secrets: in `secretName`, and in `name` inside of `secret`,
+/// `secretRef`, `secretKeyRef` and the like.
 pub(super) fn check(errors: &mut FieldErrors, path: &str, value: &Value) {
     search(errors, path, value, false);
 }

@@ -1,7 +1,7 @@
 //! Strict deserialization of plain data into Kubernetes types: unknown and missing fields are errors.
 //!
-//! The types ignore unknown fields, and use an empty value for a missing required field. Serializing the result again shows
-//! both: a field that is gone was unknown, and a field that was added is missing.
+//! The types ignore unknown fields, and use an empty value for a missing required field. Serializing the
+//! result again shows both: a field that is gone was unknown, and a field that was added is missing.
 
 use config_core::value::json_type_name;
 use serde::{Serialize, de::DeserializeOwned};

@@ -23,10 +23,8 @@ fn problem_names_variable_and_path() {
     let request = Request::with(overrides.unwrap());
     assert_eq!(
         request.messages(),
-        [
-            "workspace variable EPHEMERAL_CONFIG_AFFINITY_PLAN: found \"nodeAffinty: unknown field\", expected a \
-             field of the Kubernetes API"
-        ]
+        ["workspace variable EPHEMERAL_CONFIG_AFFINITY_PLAN: found \"nodeAffinty: unknown field\", \
+             expected a field of the Kubernetes API"]
     );
 }
 
@@ -140,7 +138,8 @@ fn validates_topology_spread_and_reports_errors_of_every_item() {
     assert_eq!(
         spread(
             "[{maxSkew: one}, 7, {}, \
-             {maxSkew: 0, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: 0, nodeTaintsPolicy: No, matchLabelKeys: [a b]}]"
+             {maxSkew: 0, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: 0, \
+             nodeTaintsPolicy: No, matchLabelKeys: [a b]}]"
         ),
         [
             "[0].maxSkew: text | a whole number",
@@ -243,18 +242,42 @@ fn validates_mounts_and_unique_paths() {
         assert_eq!(mounts(&format!("[{fine}]")), [""; 0], "{fine}");
     }
     let cases = [
-        ("{name: b, mountPath: /x}", "[0].name: b | a volume of the pod, which are a, config-volume, s".to_owned()),
-        ("{name: tmp, mountPath: /x}", "[0].name: tmp | a volume of the pod, which are a, config-volume, s".to_owned()),
+        (
+            "{name: b, mountPath: /x}",
+            "[0].name: b | a volume of the pod, which are a, config-volume, \
+            s"
+            .to_owned(),
+        ),
+        (
+            "{name: tmp, mountPath: /x}",
+            "[0].name: tmp | a volume of the pod, which are a, config-volume, \
+            s"
+            .to_owned(),
+        ),
         ("{name: a}", "[0].mountPath: nothing | a value: the field is required".to_owned()),
-        ("{name: a, mountPath: /x, subPath: ../y}", "[0].subPath: ../y | a relative path without `..`".to_owned()),
-        ("{name: a, mountPath: /x, subPath: y, subPathExpr: z}", "[0]: subPath and subPathExpr | one of them".to_owned()),
+        (
+            "{name: a, mountPath: /x, subPath: ../y}",
+            "[0].subPath: \
+            ../y | a relative path without `..`"
+                .to_owned(),
+        ),
+        (
+            "{name: a, mountPath: /x, subPath: y, subPathExpr: z}",
+            "[0]: \
+            subPath and subPathExpr | one of them"
+                .to_owned(),
+        ),
         (
             "{name: a, mountPath: /data/}",
-            "/data/ | another path than \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH".to_owned(),
+            "/data/ | another path than \"/data\", which is that of \
+             EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
+                .to_owned(),
         ),
         (
             "{name: a, mountPath: /data/x}",
-            "/data/x | a path outside \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only".to_owned(),
+            "/data/x | a path outside \"/data\", which is that of \
+             EPHEMERAL_CONFIG_MAP_MOUNT_PATH and read-only"
+                .to_owned(),
         ),
         (
             "{name: s, mountPath: /s}, {name: a, mountPath: /s/x}",

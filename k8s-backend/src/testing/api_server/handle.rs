@@ -12,7 +12,8 @@ use super::{
     store::Store,
 };
 
-const ORPHAN_WARNING: &str = "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
+const ORPHAN_WARNING: &str = "299 - \"child pods are preserved by default when jobs are deleted; set \
+    propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\"";
 
 /// Carries out a request.
 pub(super) fn handle(store: &mut Store, request: &ParsedRequest, body: &[u8]) -> ServerResponse {
@@ -103,7 +104,8 @@ fn change(store: &mut Store, request: &ParsedRequest, body: Value) -> ServerResp
     let expected = body["metadata"].get("resourceVersion");
     if expected.is_some_and(|expected| *expected != existing["metadata"]["resourceVersion"]) {
         let message = format!(
-            "Operation cannot be fulfilled on {} {:?}: the object has been modified; please apply your changes to the latest version and try again",
+            "Operation cannot be fulfilled on {} {:?}: the object has been modified; please apply your \
+             changes to the latest version and try again",
             request.resource.qualified(),
             request.name
         );
@@ -205,7 +207,8 @@ fn precondition(resource: &Resource, existing: &Value, expected: &Value) -> Opti
         let found = existing["metadata"][field].as_str().unwrap_or_default();
         (expected != found).then(|| {
             let message = format!(
-                "Operation cannot be fulfilled on {singular} {name:?}: the {called} in the precondition ({expected}) does not match the {called} in record ({found}). {hint}"
+                "Operation cannot be fulfilled on {singular} {name:?}: the {called} in the precondition \
+                 ({expected}) does not match the {called} in record ({found}). {hint}"
             );
             status(409, "Conflict", &message, resource.details(name, resource.kind()))
         })

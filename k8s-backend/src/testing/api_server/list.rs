@@ -90,7 +90,11 @@ fn too_large(version: u64, current: u64) -> ServerResponse {
 }
 
 fn expired(after: &str) -> ServerResponse {
-    let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+    let message = "The provided continue parameter is too old to display a consistent list result. You can \
+        start a new list without the continue parameter, or use the continue token in this response to \
+        retrieve the remainder of the results. Continuing with the provided token results in an inconsistent \
+        list - objects that were created, modified, or deleted between the time the first chunk was returned \
+        and now may show up in the list.";
     let mut body = status_object(410, "Expired", message, Value::Null);
     let next = ContinueToken { version: None, after: after.to_owned() };
     body["metadata"]["continue"] = json!(next.write());

@@ -155,7 +155,8 @@ fn outcome(store: &Store, name: &str, end: &PodEnd) -> (&'static str, &'static s
         PodEnd::FailsByPolicy(code) => (
             "PodFailurePolicy",
             format!(
-                "Container {container} for pod {pod} failed with exit code {code} matching FailJob rule at index 0"
+                "Container {container} for pod {pod} failed with exit code {code} \
+                 matching FailJob rule at index 0"
             ),
         ),
         PodEnd::Fails => ("BackoffLimitExceeded", "Job has reached the specified backoff limit".to_owned()),

@@ -102,7 +102,8 @@ impl ApiServer {
         let resource = &request.resource;
         let which = if request.name.is_empty() { String::new() } else { format!(" {:?}", request.name) };
         let message = format!(
-            "{}{which} is forbidden: User \"system:serviceaccount:terrakube:terrakube-api-service-account\" cannot {} resource {:?} in API group {:?} in the namespace {:?}",
+            "{}{which} is forbidden: User \"system:serviceaccount:terrakube:terrakube-api-service-account\" \
+             cannot {} resource {:?} in API group {:?} in the namespace {:?}",
             resource.qualified(),
             request.verb,
             resource.plural,

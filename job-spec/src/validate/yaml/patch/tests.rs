@@ -26,8 +26,8 @@ fn merges_object_patch_and_finds_executor_by_name() {
         ("EPHEMERAL_CPU_LIMIT", "2"),
         (
             "EPHEMERAL_CONFIG_POD_PATCH",
-            "spec: {hostname: runner, enableServiceLinks: true, containers: [{name: executor, stdin: true, resources: {limits: \
-             {nvidia.com/gpu: 1}}}]}",
+            "spec: {hostname: runner, enableServiceLinks: true, containers: [{name: executor, stdin: true, \
+             resources: {limits: {nvidia.com/gpu: 1}}}]}",
         ),
     ]);
     let mut expected = without;
@@ -61,7 +61,8 @@ fn applies_json_patch_operations() {
 fn null_removes_unowned_field() {
     let patched = pod(&[(
         "EPHEMERAL_CONFIG_POD_PATCH",
-        "{spec: {enableServiceLinks: null, hostname: a, containers: [{name: executor, terminationMessagePolicy: null}]}}",
+        "{spec: {enableServiceLinks: null, hostname: a, containers: [{name: executor, \
+         terminationMessagePolicy: null}]}}",
     )]);
     let mut expected = pod(&[]);
     expected.enable_service_links = None;
@@ -169,7 +170,8 @@ fn rejects_patch_of_owned_fields() {
 
 #[test]
 fn reports_every_owner_once() {
-    let patch = "{spec: {restartPolicy: Always, nodeSelector: {a: b, c: d}, containers: [{name: executor, restartPolicy: Always}]}}";
+    let patch = "{spec: {restartPolicy: Always, nodeSelector: {a: b, c: d}, containers: [{name: executor, \
+        restartPolicy: Always}]}}";
     assert_eq!(
         problems(patch),
         [
