@@ -7,12 +7,14 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use self::db::{Pool, Transaction, query, query_scalar};
 use crate::encryption::{EncryptionKey, OpenError};
 
+mod db;
 #[macro_use]
 mod from_row;
 
@@ -42,6 +44,11 @@ pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
 pub use variables::{NewVariable, VariableChange, VariableView};
 
 const KEY_CHECK: &str = "key check";
+
+/// Settings of our sessions in PostgreSQL. A transaction that does nothing is a program that was stopped in the
+/// middle of it; it must not keep the lock of writers from the others. Nothing else waits longer than this either.
+const POSTGRES_SETTINGS: [(&str, &str); 3] =
+    [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "30s"), ("statement_timeout", "60s")];
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +112,7 @@ impl<T> ResultExt<T> for Result<T, sqlx::Error> {
 /// Handle to the store; clones share one pool.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: Pool,
     secrets: EncryptionKey,
 }
 
@@ -128,7 +135,24 @@ impl Store {
             .connect_with(options)
             .await
             .context("open the store")?;
-        migrations::migrator().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
+        migrations::sqlite().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
+        Self::checked(Pool::sqlite(pool), secrets).await
+    }
+
+    /// Connects to a PostgreSQL database, and migrates it to the current version.
+    ///
+    /// # Errors
+    /// [`StoreError::WrongKey`] when the store was created with another key; otherwise the database failed.
+    pub async fn connect(url: &str, secrets: EncryptionKey) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse().context("read the address of the database")?;
+        let options = options.application_name("api-server").options(POSTGRES_SETTINGS);
+        let pool =
+            PgPoolOptions::new().max_connections(16).connect_with(options).await.context("open the store")?;
+        migrations::postgres().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
+        Self::checked(Pool::postgres(pool), secrets).await
+    }
+
+    async fn checked(pool: Pool, secrets: EncryptionKey) -> Result<Self, StoreError> {
         let store = Self { pool, secrets };
         store.check_key().await?;
         store.separate_claim_data().await?;
@@ -140,7 +164,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await.context("reach the store")?;
+        query_scalar::<i64>("SELECT 1").fetch_one(&self.pool).await.context("reach the store")?;
         Ok(())
     }
 
@@ -149,28 +173,28 @@ impl Store {
         self.pool.close().await;
     }
 
-    /// Begins a transaction that will write. It takes the write lock at once, because upgrading a read lock
-    /// can fail.
-    async fn write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.context("begin a transaction")
+    /// Begins a transaction that will write.
+    async fn write(&self) -> Result<Transaction, StoreError> {
+        self.pool.begin_write().await.context("begin a transaction")
     }
 
     async fn check_key(&self) -> Result<(), StoreError> {
-        let stored: Option<Vec<u8>> = sqlx::query_scalar("SELECT value FROM meta WHERE key = ?")
+        let mut tx = self.write().await?;
+        let stored: Option<Vec<u8>> = query_scalar("SELECT value FROM meta WHERE key = $1")
             .bind(KEY_CHECK)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *tx)
             .await
             .context("read the key check")?;
         if let Some(sealed) = stored {
             return self.secrets.open(KEY_CHECK, &sealed).map(|_| ()).map_err(|_| StoreError::WrongKey);
         }
-        sqlx::query("INSERT INTO meta (key, value) VALUES (?, ?)")
+        query("INSERT INTO meta (key, value) VALUES ($1, $2)")
             .bind(KEY_CHECK)
             .bind(self.secrets.seal(KEY_CHECK, b"ok"))
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await
             .context("store the key check")?;
-        Ok(())
+        tx.commit().await.context("store the key check")
     }
 }
 

@@ -2,10 +2,12 @@
 //! they end.
 
 use jiff::Timestamp;
-use sqlx::Sqlite;
 
 use super::{
-    ClaimData, Prepared, ResultExt as _, Store, StoreError, now, prepared, stored_messages::reported_message,
+    ClaimData, Prepared, ResultExt as _, Store, StoreError,
+    db::{Query, query, query_as},
+    now, prepared,
+    stored_messages::reported_message,
 };
 use crate::{
     model::{Attempt, AttemptPhase, AttemptStatus, StepStatus},
@@ -54,10 +56,10 @@ impl Store {
         } = new;
         let prepared = serde_json::to_vec(&prepared).expect("Kubernetes objects are plain data");
         let mut tx = self.write().await?;
-        sqlx::query(
+        query(
             "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed,
                                    claim_sealed, phase, retry_at, status, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(&id)
         .bind(job_id)
@@ -74,7 +76,7 @@ impl Store {
         .execute(&mut *tx)
         .await
         .context("store an attempt")?;
-        sqlx::query("UPDATE steps SET status = ?, started_at = coalesce(started_at, ?) WHERE id = ?")
+        query("UPDATE steps SET status = $1, started_at = coalesce(started_at, $2) WHERE id = $3")
             .bind(StepStatus::Running.as_str())
             .bind(now())
             .bind(step_id)
@@ -91,7 +93,7 @@ impl Store {
     pub async fn attempt_submitted(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "record a submit",
-            sqlx::query("UPDATE attempts SET phase = ?, retry_at = NULL WHERE id = ? AND phase = ?")
+            query("UPDATE attempts SET phase = $1, retry_at = NULL WHERE id = $2 AND phase = $3")
                 .bind(AttemptPhase::Submitted.as_str())
                 .bind(attempt_id.to_owned())
                 .bind(AttemptPhase::Prepared.as_str()),
@@ -106,11 +108,9 @@ impl Store {
     pub async fn backend_away(&self, attempt_id: &str, retry_at: Timestamp) -> Result<(), StoreError> {
         self.change(
             "record a failed submit",
-            sqlx::query(
-                "UPDATE attempts SET submit_failures = submit_failures + 1, retry_at = ? WHERE id = ?",
-            )
-            .bind(retry_at.to_string())
-            .bind(attempt_id.to_owned()),
+            query("UPDATE attempts SET submit_failures = submit_failures + 1, retry_at = $1 WHERE id = $2")
+                .bind(retry_at.to_string())
+                .bind(attempt_id.to_owned()),
         )
         .await
     }
@@ -122,7 +122,7 @@ impl Store {
     pub async fn attempt_refused(&self, attempt_id: &str, refusal: &str) -> Result<(), StoreError> {
         self.change(
             "record a refusal",
-            sqlx::query("UPDATE attempts SET refusal = ? WHERE id = ?")
+            query("UPDATE attempts SET refusal = $1 WHERE id = $2")
                 .bind(refusal.to_owned())
                 .bind(attempt_id.to_owned()),
         )
@@ -136,7 +136,7 @@ impl Store {
     pub async fn fence_unclaimed(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "fence an attempt",
-            sqlx::query("UPDATE attempts SET live = FALSE WHERE id = ? AND claimed_at IS NULL")
+            query("UPDATE attempts SET live = FALSE WHERE id = $1 AND claimed_at IS NULL")
                 .bind(attempt_id.to_owned()),
         )
         .await
@@ -149,7 +149,7 @@ impl Store {
     pub async fn cancel_sent(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "record a cancellation",
-            sqlx::query("UPDATE attempts SET cancel_sent = TRUE, retry_at = NULL WHERE id = ?")
+            query("UPDATE attempts SET cancel_sent = TRUE, retry_at = NULL WHERE id = $1")
                 .bind(attempt_id.to_owned()),
         )
         .await
@@ -170,9 +170,9 @@ impl Store {
         let reported = reported_message(seen.result.as_ref(), seen.refusal.as_deref());
         let message = message.filter(|message| reported != Some(message));
         let mut tx = self.write().await?;
-        let done = sqlx::query(
-            "UPDATE attempts SET phase = ?, live = live AND NOT ?, status = ?, message = ?, ended_at = ?
-             WHERE id = ? AND (claimed_at IS NOT NULL) = ? AND (result IS NOT NULL) = ?",
+        let done = query(
+            "UPDATE attempts SET phase = $1, live = live AND NOT $2, status = $3, message = $4, ended_at = $5
+             WHERE id = $6 AND (claimed_at IS NOT NULL) = $7 AND (result IS NOT NULL) = $8",
         )
         .bind(AttemptPhase::Ended.as_str())
         .bind(fence)
@@ -187,7 +187,7 @@ impl Store {
         .context("end an attempt")?;
         // A run that reported or never started does not need its lock any more.
         if done.rows_affected() == 1 && status != AttemptStatus::Lost {
-            sqlx::query("DELETE FROM state_locks WHERE attempt_id = ?")
+            query("DELETE FROM state_locks WHERE attempt_id = $1")
                 .bind(&seen.id)
                 .execute(&mut *tx)
                 .await
@@ -201,7 +201,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such attempt.
     pub async fn attempt_log_state(&self, attempt_id: &str) -> Result<(String, bool), StoreError> {
-        sqlx::query_as("SELECT kubernetes_job, phase = ? FROM attempts WHERE id = ?")
+        query_as("SELECT kubernetes_job, phase = $1 FROM attempts WHERE id = $2")
             .bind(AttemptPhase::Ended.as_str())
             .bind(attempt_id)
             .fetch_optional(&self.pool)
@@ -210,11 +210,7 @@ impl Store {
             .ok_or_else(|| StoreError::no_attempt(attempt_id))
     }
 
-    pub(super) async fn change(
-        &self,
-        action: &'static str,
-        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn change(&self, action: &'static str, query: Query) -> Result<(), StoreError> {
         query.execute(&self.pool).await.context(action)?;
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Organizations, workspaces and templates.
 
-use super::{ResultExt as _, Store, StoreError, created, new_id, now, parse_time};
+use super::{
+    ResultExt as _, Store, StoreError, created,
+    db::{query, query_as},
+    new_id, now, parse_time,
+};
 use crate::model::{IacType, Organization, Template, Workspace};
 
 /// The fields of a new workspace.
@@ -71,7 +75,7 @@ impl Store {
             )));
         }
         let id = new_id();
-        let result = sqlx::query("INSERT INTO organizations (id, name, created_at) VALUES (?, ?, ?)")
+        let result = query("INSERT INTO organizations (id, name, created_at) VALUES ($1, $2, $3)")
             .bind(&id)
             .bind(name)
             .bind(now())
@@ -86,7 +90,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is none.
     pub async fn organization(&self, id: &str) -> Result<Organization, StoreError> {
-        sqlx::query_as::<_, OrganizationRow>("SELECT * FROM organizations WHERE id = ?")
+        query_as::<OrganizationRow>("SELECT * FROM organizations WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
@@ -100,7 +104,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn organizations(&self) -> Result<Vec<Organization>, StoreError> {
-        sqlx::query_as::<_, OrganizationRow>("SELECT * FROM organizations ORDER BY id")
+        query_as::<OrganizationRow>("SELECT * FROM organizations ORDER BY id")
             .fetch_all(&self.pool)
             .await
             .context("list organizations")?
@@ -117,10 +121,10 @@ impl Store {
         self.organization(&new.organization_id).await?;
         let id = new_id();
         let NewWorkspace { organization_id, name, source, branch, folder, iac_type, terraform_version } = new;
-        let result = sqlx::query(
+        let result = query(
             "INSERT INTO workspaces
              (id, organization_id, name, source, branch, folder, iac_type, terraform_version, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(&id)
         .bind(organization_id)
@@ -142,7 +146,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is none.
     pub async fn workspace(&self, id: &str) -> Result<Workspace, StoreError> {
-        sqlx::query_as::<_, WorkspaceRow>("SELECT * FROM workspaces WHERE id = ?")
+        query_as::<WorkspaceRow>("SELECT * FROM workspaces WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
@@ -156,7 +160,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn workspaces(&self, organization_id: &str) -> Result<Vec<Workspace>, StoreError> {
-        sqlx::query_as::<_, WorkspaceRow>("SELECT * FROM workspaces WHERE organization_id = ? ORDER BY id")
+        query_as::<WorkspaceRow>("SELECT * FROM workspaces WHERE organization_id = $1 ORDER BY id")
             .bind(organization_id)
             .fetch_all(&self.pool)
             .await
@@ -178,14 +182,13 @@ impl Store {
     ) -> Result<Template, StoreError> {
         self.organization(organization_id).await?;
         let id = new_id();
-        let result =
-            sqlx::query("INSERT INTO templates (id, organization_id, name, tcl) VALUES (?, ?, ?, ?)")
-                .bind(&id)
-                .bind(organization_id)
-                .bind(name)
-                .bind(tcl)
-                .execute(&self.pool)
-                .await;
+        let result = query("INSERT INTO templates (id, organization_id, name, tcl) VALUES ($1, $2, $3, $4)")
+            .bind(&id)
+            .bind(organization_id)
+            .bind(name)
+            .bind(tcl)
+            .execute(&self.pool)
+            .await;
         created(result, "template", name)?;
         self.template(&id).await
     }
@@ -195,7 +198,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is none.
     pub async fn template(&self, id: &str) -> Result<Template, StoreError> {
-        Ok(sqlx::query_as::<_, TemplateRow>("SELECT * FROM templates WHERE id = ?")
+        Ok(query_as::<TemplateRow>("SELECT * FROM templates WHERE id = $1")
             .bind(id)
             .fetch_optional(&self.pool)
             .await
@@ -209,12 +212,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn templates(&self, organization_id: &str) -> Result<Vec<Template>, StoreError> {
-        let rows =
-            sqlx::query_as::<_, TemplateRow>("SELECT * FROM templates WHERE organization_id = ? ORDER BY id")
-                .bind(organization_id)
-                .fetch_all(&self.pool)
-                .await
-                .context("list templates")?;
+        let rows = query_as::<TemplateRow>("SELECT * FROM templates WHERE organization_id = $1 ORDER BY id")
+            .bind(organization_id)
+            .fetch_all(&self.pool)
+            .await
+            .context("list templates")?;
         Ok(rows.into_iter().map(Into::into).collect())
     }
 }

@@ -1,6 +1,12 @@
 //! Collections of variables, and the workspaces that they are attached to.
 
-use super::{ResultExt as _, Store, StoreError, VariableChange, catalog::WorkspaceRow, created, new_id};
+use super::{
+    ResultExt as _, Store, StoreError, VariableChange,
+    catalog::WorkspaceRow,
+    created,
+    db::{query, query_as},
+    new_id,
+};
 use crate::model::{Collection, Workspace};
 
 struct CollectionRow {
@@ -32,7 +38,7 @@ impl Store {
         self.organization(organization_id).await?;
         let id = new_id();
         let result =
-            sqlx::query("INSERT INTO collections (id, organization_id, name, priority) VALUES (?, ?, ?, ?)")
+            query("INSERT INTO collections (id, organization_id, name, priority) VALUES ($1, $2, $3, $4)")
                 .bind(&id)
                 .bind(organization_id)
                 .bind(name)
@@ -48,7 +54,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the organization has no such collection.
     pub async fn collection(&self, organization_id: &str, id: &str) -> Result<Collection, StoreError> {
-        sqlx::query_as::<_, CollectionRow>("SELECT * FROM collections WHERE id = ? AND organization_id = ?")
+        query_as::<CollectionRow>("SELECT * FROM collections WHERE id = $1 AND organization_id = $2")
             .bind(id)
             .bind(organization_id)
             .fetch_optional(&self.pool)
@@ -63,8 +69,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn collections(&self, organization_id: &str) -> Result<Vec<Collection>, StoreError> {
-        let rows = sqlx::query_as::<_, CollectionRow>(
-            "SELECT * FROM collections WHERE organization_id = ? ORDER BY priority DESC, name",
+        let rows = query_as::<CollectionRow>(
+            "SELECT * FROM collections WHERE organization_id = $1 ORDER BY priority DESC, name",
         )
         .bind(organization_id)
         .fetch_all(&self.pool)
@@ -78,9 +84,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn attached_collections(&self, workspace_id: &str) -> Result<Vec<Collection>, StoreError> {
-        let rows = sqlx::query_as::<_, CollectionRow>(
+        let rows = query_as::<CollectionRow>(
             "SELECT c.* FROM collections c JOIN workspace_collections w ON w.collection_id = c.id
-             WHERE w.workspace_id = ? ORDER BY c.priority DESC, c.name",
+             WHERE w.workspace_id = $1 ORDER BY c.priority DESC, c.name",
         )
         .bind(workspace_id)
         .fetch_all(&self.pool)
@@ -96,9 +102,9 @@ impl VariableChange {
     /// # Errors
     /// [`StoreError::NotFound`] when the workspace's organization has no such collection.
     pub async fn attach(&mut self, workspace: &Workspace, collection_id: &str) -> Result<(), StoreError> {
-        let done = sqlx::query(
+        let done = query(
             "INSERT INTO workspace_collections (workspace_id, collection_id)
-             SELECT ?, id FROM collections WHERE id = ? AND organization_id = ?
+             SELECT $1, id FROM collections WHERE id = $2 AND organization_id = $3
              ON CONFLICT (workspace_id, collection_id) DO UPDATE SET collection_id = excluded.collection_id",
         )
         .bind(&workspace.id)
@@ -115,7 +121,7 @@ impl VariableChange {
     /// # Errors
     /// The database failed.
     pub async fn detach(&mut self, workspace: &Workspace, collection_id: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM workspace_collections WHERE workspace_id = ? AND collection_id = ?")
+        query("DELETE FROM workspace_collections WHERE workspace_id = $1 AND collection_id = $2")
             .bind(&workspace.id)
             .bind(collection_id)
             .execute(&mut *self.tx)
@@ -129,9 +135,9 @@ impl VariableChange {
     /// # Errors
     /// The database failed.
     pub async fn workspaces_with(&mut self, collection_id: &str) -> Result<Vec<Workspace>, StoreError> {
-        let rows = sqlx::query_as::<_, WorkspaceRow>(
+        let rows = query_as::<WorkspaceRow>(
             "SELECT * FROM workspaces WHERE id IN
-             (SELECT workspace_id FROM workspace_collections WHERE collection_id = ?) ORDER BY id",
+             (SELECT workspace_id FROM workspace_collections WHERE collection_id = $1) ORDER BY id",
         )
         .bind(collection_id)
         .fetch_all(&mut *self.tx)
@@ -148,8 +154,8 @@ impl VariableChange {
         &mut self,
         organization_id: &str,
     ) -> Result<Vec<Workspace>, StoreError> {
-        let rows = sqlx::query_as::<_, WorkspaceRow>(
-            "SELECT * FROM workspaces WHERE organization_id = ?
+        let rows = query_as::<WorkspaceRow>(
+            "SELECT * FROM workspaces WHERE organization_id = $1
              AND (id IN (SELECT workspace_id FROM variables)
                   OR id IN (SELECT workspace_id FROM workspace_collections))
              ORDER BY id",
@@ -176,12 +182,9 @@ impl VariableChange {
                 names.join(", ")
             )));
         }
-        for sql in ["DELETE FROM variables WHERE collection_id = ?", "DELETE FROM collections WHERE id = ?"] {
-            sqlx::query(sql)
-                .bind(&collection.id)
-                .execute(&mut *self.tx)
-                .await
-                .context("delete a collection")?;
+        for sql in ["DELETE FROM variables WHERE collection_id = $1", "DELETE FROM collections WHERE id = $1"]
+        {
+            query(sql).bind(&collection.id).execute(&mut *self.tx).await.context("delete a collection")?;
         }
         Ok(())
     }

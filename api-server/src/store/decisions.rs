@@ -2,6 +2,7 @@
 
 use super::{
     ResultExt as _, Store, StoreError,
+    db::query,
     jobs::{close_job, close_step, set_job_status},
     rows::read_job,
 };
@@ -40,7 +41,7 @@ impl Store {
         if job.status == JobStatus::Unknown {
             close_job(&mut tx, &job, JobStatus::Cancelled, job.message.as_deref()).await?;
         } else if !job.status.is_final() {
-            sqlx::query("UPDATE jobs SET cancel_requested = TRUE WHERE id = ?")
+            query("UPDATE jobs SET cancel_requested = TRUE WHERE id = $1")
                 .bind(job_id)
                 .execute(&mut *tx)
                 .await

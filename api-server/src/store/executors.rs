@@ -7,7 +7,12 @@ use job_spec::{
 
 use sqlx::AssertSqlSafe;
 
-use super::{ResultExt as _, Store, StoreError, now, rows::sql_list};
+use super::{
+    ResultExt as _, Store, StoreError,
+    db::{query, query_as, query_scalar},
+    now,
+    rows::sql_list,
+};
 use crate::{
     model::{AttemptStatus, StepStatus},
     token::TokenHash,
@@ -74,10 +79,10 @@ impl Store {
             claimed: bool,
         }
         from_row!(Row { job_id, workspace_id, step_number, kubernetes_job, token_hash, live, claimed });
-        let row = sqlx::query_as::<_, Row>(
+        let row = query_as::<Row>(
             "SELECT a.job_id, j.workspace_id, s.number AS step_number, a.kubernetes_job, a.token_hash, a.live,
                     a.claimed_at IS NOT NULL AS claimed
-             FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN steps s ON s.id = a.step_id WHERE a.id = ?",
+             FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN steps s ON s.id = a.step_id WHERE a.id = $1",
         )
         .bind(id)
         .fetch_optional(&self.pool)
@@ -104,7 +109,7 @@ impl Store {
     pub async fn claim(&self, attempt_id: &str, request: &ClaimRequest) -> Result<ClaimOutcome, StoreError> {
         let mut tx = self.write().await?;
         let (live, holder): (bool, Option<String>) =
-            sqlx::query_as("SELECT live, claimed_by FROM attempts WHERE id = ?")
+            query_as("SELECT live, claimed_by FROM attempts WHERE id = $1")
                 .bind(attempt_id)
                 .fetch_one(&mut *tx)
                 .await
@@ -115,8 +120,8 @@ impl Store {
             Some(_) => return Ok(ClaimOutcome::Taken),
             None => {}
         }
-        sqlx::query(
-            "UPDATE attempts SET claimed_by = ?, claimed_host = ?, claimed_at = ?, status = ? WHERE id = ?",
+        query(
+            "UPDATE attempts SET claimed_by = $1, claimed_host = $2, claimed_at = $3, status = $4 WHERE id = $5",
         )
         .bind(&request.executor_id)
         .bind(&request.host)
@@ -138,7 +143,7 @@ impl Store {
         let text = serde_json::to_string(result).expect("a report is plain data");
         let mut tx = self.write().await?;
         let (live, claimed, stored): (bool, bool, Option<String>) =
-            sqlx::query_as("SELECT live, claimed_at IS NOT NULL, result FROM attempts WHERE id = ?")
+            query_as("SELECT live, claimed_at IS NOT NULL, result FROM attempts WHERE id = $1")
                 .bind(attempt_id)
                 .fetch_one(&mut *tx)
                 .await
@@ -149,7 +154,7 @@ impl Store {
             None if !live || !claimed => return Ok(ReportOutcome::Over),
             None => {}
         }
-        sqlx::query("UPDATE attempts SET result = ? WHERE id = ?")
+        query("UPDATE attempts SET result = $1 WHERE id = $2")
             .bind(text)
             .bind(attempt_id)
             .execute(&mut *tx)
@@ -164,9 +169,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn plan_stored(&self, attempt_id: &str) -> Result<bool, StoreError> {
-        let done = sqlx::query(
+        let done = query(
             "UPDATE attempts SET has_plan = TRUE
-             WHERE id = ? AND live AND claimed_at IS NOT NULL AND result IS NULL",
+             WHERE id = $1 AND live AND claimed_at IS NOT NULL AND result IS NULL",
         )
         .bind(attempt_id)
         .execute(&self.pool)
@@ -181,8 +186,8 @@ impl Store {
     /// The database failed.
     pub async fn has_plan_step(&self, job_id: i64, before_step: u32) -> Result<bool, StoreError> {
         let plans = StepType::ALL.into_iter().filter(|step_type| step_type.is_plan()).map(StepType::as_str);
-        sqlx::query_scalar(AssertSqlSafe(format!(
-            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = ? AND number < ? AND type IN {})",
+        query_scalar(AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = $1 AND number < $2 AND type IN {})",
             sql_list(plans)
         )))
         .bind(job_id)
@@ -198,9 +203,9 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn plan_attempt(&self, job_id: i64, before_step: u32) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar(
+        query_scalar(
             "SELECT a.id FROM attempts a JOIN steps s ON s.id = a.step_id
-             WHERE s.job_id = ? AND s.number < ? AND s.status = ? AND a.has_plan AND a.status = ?
+             WHERE s.job_id = $1 AND s.number < $2 AND s.status = $3 AND a.has_plan AND a.status = $4
              ORDER BY s.number DESC, a.number DESC LIMIT 1",
         )
         .bind(job_id)

@@ -1,9 +1,9 @@
 //! Jobs and steps: reads, and the transitions of the orchestrator.
 
-use sqlx::{Sqlite, Transaction};
-
 use super::{
-    ResultExt as _, Store, StoreError, new_id, now,
+    ResultExt as _, Store, StoreError,
+    db::{Transaction, query, query_scalar},
+    new_id, now,
     rows::{open_statuses, read_hold, read_job},
     stored_messages::{message_of_attempts, message_of_steps},
 };
@@ -21,9 +21,9 @@ impl Store {
         steps: &[NewStep],
     ) -> Result<Job, StoreError> {
         let mut tx = self.write().await?;
-        let id: i64 = sqlx::query_scalar(
+        let id: i64 = query_scalar(
             "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at)
-             VALUES (?, ?, ?, ?, ?) RETURNING id",
+             VALUES ($1, $2, $3, $4, $5) RETURNING id",
         )
         .bind(&workspace.organization_id)
         .bind(&workspace.id)
@@ -34,8 +34,8 @@ impl Store {
         .await
         .context("store a job")?;
         for NewStep { number, name, step_type } in steps {
-            sqlx::query(
-                "INSERT INTO steps (id, job_id, number, name, type, status) VALUES (?, ?, ?, ?, ?, ?)",
+            query(
+                "INSERT INTO steps (id, job_id, number, name, type, status) VALUES ($1, $2, $3, $4, $5, $6)",
             )
             .bind(new_id())
             .bind(id)
@@ -67,7 +67,7 @@ impl Store {
     pub async fn jobs_of_workspace(&self, workspace_id: &str) -> Result<Vec<Job>, StoreError> {
         let mut tx = self.pool.begin().await.context("list jobs")?;
         let ids: Vec<i64> =
-            sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? ORDER BY id DESC LIMIT 50")
+            query_scalar("SELECT id FROM jobs WHERE workspace_id = $1 ORDER BY id DESC LIMIT 50")
                 .bind(workspace_id)
                 .fetch_all(&mut *tx)
                 .await
@@ -84,7 +84,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn open_jobs(&self) -> Result<Vec<i64>, StoreError> {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+        query_scalar(sqlx::AssertSqlSafe(format!(
             "SELECT id FROM jobs WHERE status IN {} ORDER BY id",
             open_statuses()
         )))
@@ -98,7 +98,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn waiting_jobs(&self, workspace_id: &str) -> Result<Vec<i64>, StoreError> {
-        sqlx::query_scalar("SELECT id FROM jobs WHERE workspace_id = ? AND status = ? ORDER BY id")
+        query_scalar("SELECT id FROM jobs WHERE workspace_id = $1 AND status = $2 ORDER BY id")
             .bind(workspace_id)
             .bind(JobStatus::Pending.as_str())
             .fetch_all(&self.pool)
@@ -124,7 +124,7 @@ impl Store {
         if read_hold(&mut tx, job.id, &job.workspace_id).await? == WorkspaceHold::Other {
             return Ok(());
         }
-        sqlx::query("UPDATE workspaces SET locked_by_job = ? WHERE id = ?")
+        query("UPDATE workspaces SET locked_by_job = $1 WHERE id = $2")
             .bind(job.id)
             .bind(&job.workspace_id)
             .execute(&mut *tx)
@@ -140,7 +140,7 @@ impl Store {
     /// The database failed.
     pub async fn ask_approval(&self, job_id: i64, step_id: &str) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        sqlx::query("UPDATE steps SET status = ?, started_at = ? WHERE id = ? AND status = ?")
+        query("UPDATE steps SET status = $1, started_at = $2 WHERE id = $3 AND status = $4")
             .bind(StepStatus::WaitingApproval.as_str())
             .bind(now())
             .bind(step_id)
@@ -157,7 +157,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn set_job_message(&self, job_id: i64, message: Option<&str>) -> Result<(), StoreError> {
-        sqlx::query("UPDATE jobs SET message = ? WHERE id = ?")
+        query("UPDATE jobs SET message = $1 WHERE id = $2")
             .bind(message)
             .bind(job_id)
             .execute(&self.pool)
@@ -205,11 +205,11 @@ impl Store {
 }
 
 pub(super) async fn set_job_status(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction,
     job_id: i64,
     status: JobStatus,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE jobs SET status = ? WHERE id = ?")
+    query("UPDATE jobs SET status = $1 WHERE id = $2")
         .bind(status.as_str())
         .bind(job_id)
         .execute(&mut **tx)
@@ -219,13 +219,13 @@ pub(super) async fn set_job_status(
 }
 
 pub(super) async fn close_step(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction,
     step_id: &str,
     status: StepStatus,
     message: Option<&str>,
     has_changes: Option<bool>,
 ) -> Result<(), StoreError> {
-    sqlx::query("UPDATE steps SET status = ?, message = ?, has_changes = ?, ended_at = ? WHERE id = ?")
+    query("UPDATE steps SET status = $1, message = $2, has_changes = $3, ended_at = $4 WHERE id = $5")
         .bind(status.as_str())
         .bind(message)
         .bind(has_changes)
@@ -238,14 +238,14 @@ pub(super) async fn close_step(
 }
 
 pub(super) async fn close_job(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction,
     job: &Job,
     status: JobStatus,
     message: Option<&str>,
 ) -> Result<(), StoreError> {
     let ended = now();
     let message = message.filter(|message| message_of_steps(status, &job.steps) != Some(message));
-    sqlx::query("UPDATE jobs SET status = ?, message = ?, ended_at = ? WHERE id = ?")
+    query("UPDATE jobs SET status = $1, message = $2, ended_at = $3 WHERE id = $4")
         .bind(status.as_str())
         .bind(message)
         .bind(&ended)
@@ -253,7 +253,7 @@ pub(super) async fn close_job(
         .execute(&mut **tx)
         .await
         .context("end a job")?;
-    sqlx::query("UPDATE steps SET status = ?, ended_at = ? WHERE job_id = ? AND status IN (?, ?)")
+    query("UPDATE steps SET status = $1, ended_at = $2 WHERE job_id = $3 AND status IN ($4, $5)")
         .bind(StepStatus::NotExecuted.as_str())
         .bind(&ended)
         .bind(job.id)
@@ -265,17 +265,17 @@ pub(super) async fn close_job(
     if status == JobStatus::Unknown {
         return Ok(());
     }
-    sqlx::query("UPDATE attempts SET live = FALSE WHERE job_id = ?")
+    query("UPDATE attempts SET live = FALSE WHERE job_id = $1")
         .bind(job.id)
         .execute(&mut **tx)
         .await
         .context("fence the attempts of a job")?;
-    sqlx::query("DELETE FROM state_locks WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = ?)")
+    query("DELETE FROM state_locks WHERE attempt_id IN (SELECT id FROM attempts WHERE job_id = $1)")
         .bind(job.id)
         .execute(&mut **tx)
         .await
         .context("release the state locks of a job")?;
-    sqlx::query("UPDATE workspaces SET locked_by_job = NULL WHERE id = ? AND locked_by_job = ?")
+    query("UPDATE workspaces SET locked_by_job = NULL WHERE id = $1 AND locked_by_job = $2")
         .bind(&job.workspace_id)
         .bind(job.id)
         .execute(&mut **tx)

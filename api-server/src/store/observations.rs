@@ -6,6 +6,7 @@ use k8s_backend::{Cause, Waiting};
 use super::{
     ResultExt as _, Store, StoreError,
     cause_record::{CauseRecord, WaitingRecord},
+    db::{query, query_as},
     rows::waiting_of,
 };
 use crate::model::WaitingSince;
@@ -19,8 +20,8 @@ impl Store {
         let (kind, detail) = CauseRecord::from(cause).to_columns();
         self.change(
             "record the end of a Kubernetes Job",
-            sqlx::query(
-                "UPDATE attempts SET cause_kind = ?, cause_detail = ? WHERE id = ? AND cause_kind IS NULL",
+            query(
+                "UPDATE attempts SET cause_kind = $1, cause_detail = $2 WHERE id = $3 AND cause_kind IS NULL",
             )
             .bind(kind)
             .bind(detail)
@@ -42,7 +43,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
         let before: Option<(Option<String>, Option<String>)> =
-            sqlx::query_as("SELECT waiting, waiting_since FROM attempts WHERE id = ?")
+            query_as("SELECT waiting, waiting_since FROM attempts WHERE id = $1")
                 .bind(attempt_id)
                 .fetch_optional(&mut *tx)
                 .await
@@ -50,7 +51,7 @@ impl Store {
         let (text, since) = before.ok_or_else(|| StoreError::no_attempt(attempt_id))?;
         let before = waiting_of(text.as_deref(), since.as_deref())?;
         let next = waiting.map(|waiting| WaitingSince::after(before.as_ref(), waiting, now));
-        sqlx::query("UPDATE attempts SET waiting = ?, waiting_since = ? WHERE id = ?")
+        query("UPDATE attempts SET waiting = $1, waiting_since = $2 WHERE id = $3")
             .bind(next.as_ref().map(|next| WaitingRecord::from(&next.waiting).to_column()))
             .bind(next.as_ref().map(|next| next.since.to_string()))
             .bind(attempt_id)
@@ -68,11 +69,11 @@ impl Store {
         let (kind, detail) = CauseRecord::from(cause).to_columns();
         self.change(
             "give up an attempt",
-            sqlx::query(
+            query(
                 // What is right of a SET reads the old row: a cause that is there stays as it is.
-                "UPDATE attempts SET live = FALSE, cause_kind = coalesce(cause_kind, ?),
-                        cause_detail = CASE WHEN cause_kind IS NULL THEN ? ELSE cause_detail END
-                 WHERE id = ? AND claimed_at IS NULL",
+                "UPDATE attempts SET live = FALSE, cause_kind = coalesce(cause_kind, $1),
+                        cause_detail = CASE WHEN cause_kind IS NULL THEN $2 ELSE cause_detail END
+                 WHERE id = $3 AND claimed_at IS NULL",
             )
             .bind(kind)
             .bind(detail)

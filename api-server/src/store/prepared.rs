@@ -8,7 +8,7 @@ use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{ResultExt as _, Store, StoreError};
+use super::{ResultExt as _, Store, StoreError, db::query_scalar};
 
 /// The Kubernetes objects of an attempt. They hold secrets, so they are stored sealed; `Debug` shows the name
 /// only.
@@ -107,12 +107,11 @@ impl Store {
     /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when they cannot be
     /// decrypted, [`StoreError::Corrupt`] when they cannot be parsed.
     pub async fn prepared(&self, attempt_id: &str) -> Result<Prepared, StoreError> {
-        let sealed: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT job_object_sealed FROM attempts WHERE id = ?")
-                .bind(attempt_id)
-                .fetch_optional(&self.pool)
-                .await
-                .context("read a Kubernetes Job")?;
+        let sealed: Option<Vec<u8>> = query_scalar("SELECT job_object_sealed FROM attempts WHERE id = $1")
+            .bind(attempt_id)
+            .fetch_optional(&self.pool)
+            .await
+            .context("read a Kubernetes Job")?;
         let sealed = sealed.ok_or_else(|| StoreError::no_attempt(attempt_id))?;
         let prepared = self.secrets.open(&job_context(attempt_id), &sealed)?;
         serde_json::from_slice(&prepared)
@@ -125,12 +124,11 @@ impl Store {
     /// [`StoreError::NotFound`] when there is no such attempt, [`StoreError::Sealed`] when it cannot be
     /// decrypted, [`StoreError::Corrupt`] when it is missing or cannot be parsed.
     pub async fn claim_data(&self, attempt_id: &str) -> Result<ClaimData, StoreError> {
-        let sealed: Option<Option<Vec<u8>>> =
-            sqlx::query_scalar("SELECT claim_sealed FROM attempts WHERE id = ?")
-                .bind(attempt_id)
-                .fetch_optional(&self.pool)
-                .await
-                .context("read the claim data of an attempt")?;
+        let sealed: Option<Option<Vec<u8>>> = query_scalar("SELECT claim_sealed FROM attempts WHERE id = $1")
+            .bind(attempt_id)
+            .fetch_optional(&self.pool)
+            .await
+            .context("read the claim data of an attempt")?;
         let corrupt = || StoreError::Corrupt(format!("claim data of attempt {attempt_id}"));
         let sealed = sealed.ok_or_else(|| StoreError::no_attempt(attempt_id))?.ok_or_else(corrupt)?;
         let data = self.secrets.open(&claim_context(attempt_id), &sealed)?;

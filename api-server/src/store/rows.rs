@@ -2,19 +2,18 @@
 
 use std::collections::HashMap;
 
-use job_spec::{StepType, attempt_api::StepResult};
-use k8s_backend::{Cause, Waiting};
-use sqlx::{Sqlite, Transaction};
-
 use super::{
     ResultExt as _, StoreError,
     cause_record::{CauseRecord, WaitingRecord},
+    db::{Transaction, query_as, query_scalar},
     parse_time, parse_time_opt,
     stored_messages::{message_of_attempts, message_of_steps, reported_message},
 };
 use crate::model::{
     Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
 };
+use job_spec::{StepType, attempt_api::StepResult};
+use k8s_backend::{Cause, Waiting};
 
 /// Returns the texts of enums as a list for SQL: `('a', 'b')`.
 pub(super) fn sql_list(texts: impl IntoIterator<Item = &'static str>) -> String {
@@ -109,12 +108,12 @@ from_row!(AttemptRow {
 });
 
 impl AttemptRow {
-    async fn of_job(tx: &mut Transaction<'_, Sqlite>, job_id: i64) -> Result<Vec<Self>, StoreError> {
-        sqlx::query_as(
+    async fn of_job(tx: &mut Transaction, job_id: i64) -> Result<Vec<Self>, StoreError> {
+        query_as(
             "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal,
                     cancel_sent, claimed_at, result, cause_kind, cause_detail, waiting, waiting_since, status,
                     message, created_at, ended_at
-             FROM attempts WHERE job_id = ? ORDER BY number",
+             FROM attempts WHERE job_id = $1 ORDER BY number",
         )
         .bind(job_id)
         .fetch_all(&mut **tx)
@@ -124,24 +123,23 @@ impl AttemptRow {
 }
 
 /// Reads a job with its steps and attempts.
-pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Result<Job, StoreError> {
-    let row = sqlx::query_as::<_, JobRow>(
+pub(super) async fn read_job(tx: &mut Transaction, id: i64) -> Result<Job, StoreError> {
+    let row = query_as::<JobRow>(
         "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at,
                 ended_at
-         FROM jobs WHERE id = ?",
+         FROM jobs WHERE id = $1",
     )
     .bind(id)
     .fetch_optional(&mut **tx)
     .await
     .context("read a job")?
     .ok_or_else(|| StoreError::NotFound { kind: "job", id: id.to_string() })?;
-    let steps = sqlx::query_as::<_, StepRow>(
-        "SELECT *, type AS step_type FROM steps WHERE job_id = ? ORDER BY number",
-    )
-    .bind(id)
-    .fetch_all(&mut **tx)
-    .await
-    .context("read the steps of a job")?;
+    let steps =
+        query_as::<StepRow>("SELECT *, type AS step_type FROM steps WHERE job_id = $1 ORDER BY number")
+            .bind(id)
+            .fetch_all(&mut **tx)
+            .await
+            .context("read the steps of a job")?;
     let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
     for row in AttemptRow::of_job(tx, id).await? {
         attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
@@ -181,11 +179,11 @@ pub(super) async fn read_job(tx: &mut Transaction<'_, Sqlite>, id: i64) -> Resul
 
 /// Reads who holds a workspace. It is free for a job when no job holds it and no earlier job waits for it.
 pub(super) async fn read_hold(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction,
     job_id: i64,
     workspace_id: &str,
 ) -> Result<WorkspaceHold, StoreError> {
-    let holder: Option<i64> = sqlx::query_scalar("SELECT locked_by_job FROM workspaces WHERE id = ?")
+    let holder: Option<i64> = query_scalar("SELECT locked_by_job FROM workspaces WHERE id = $1")
         .bind(workspace_id)
         .fetch_one(&mut **tx)
         .await
@@ -195,8 +193,8 @@ pub(super) async fn read_hold(
         Some(_) => return Ok(WorkspaceHold::Other),
         None => {}
     }
-    let earlier: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = ? AND id < ? AND status IN {})",
+    let earlier: bool = query_scalar(sqlx::AssertSqlSafe(format!(
+        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = $1 AND id < $2 AND status IN {})",
         open_statuses()
     )))
     .bind(workspace_id)

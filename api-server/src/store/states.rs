@@ -1,8 +1,10 @@
 //! Terraform states: versions and locks. The bytes live in [`crate::blobs`].
 
-use sqlx::{Sqlite, Transaction};
-
-use super::{ResultExt as _, Store, StoreError, now};
+use super::{
+    ResultExt as _, Store, StoreError,
+    db::{Transaction, query, query_as, query_scalar},
+    now,
+};
 
 /// The writer of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,13 +76,11 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn latest_state(&self, workspace_id: &str) -> Result<Option<StateRecord>, StoreError> {
-        sqlx::query_as(
-            "SELECT serial, lineage, blob FROM states WHERE workspace_id = ? ORDER BY id DESC LIMIT 1",
-        )
-        .bind(workspace_id)
-        .fetch_optional(&self.pool)
-        .await
-        .context("look up a state")
+        query_as("SELECT serial, lineage, blob FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
+            .bind(workspace_id)
+            .fetch_optional(&self.pool)
+            .await
+            .context("look up a state")
     }
 
     /// Stores a new version of a state. `lock_id` is the lock that the writer claims to hold.
@@ -103,9 +103,9 @@ impl Store {
         {
             return Ok(LockOutcome::HeldBy(lock));
         }
-        sqlx::query(
+        query(
             "INSERT INTO states (workspace_id, serial, lineage, attempt_id, blob, created_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(workspace_id)
         .bind(record.serial)
@@ -139,9 +139,9 @@ impl Store {
             Some(held) => return Ok(LockOutcome::HeldBy(held)),
             None => {}
         }
-        sqlx::query(
+        query(
             "INSERT INTO state_locks (workspace_id, lock_id, info, attempt_id, created_at)
-             VALUES (?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5)",
         )
         .bind(workspace_id)
         .bind(&lock.lock_id)
@@ -177,7 +177,7 @@ impl Store {
         if !allowed {
             return Ok(LockOutcome::HeldBy(held));
         }
-        sqlx::query("DELETE FROM state_locks WHERE workspace_id = ?")
+        query("DELETE FROM state_locks WHERE workspace_id = $1")
             .bind(workspace_id)
             .execute(&mut *tx)
             .await
@@ -187,11 +187,8 @@ impl Store {
     }
 }
 
-async fn read_lock(
-    tx: &mut Transaction<'_, Sqlite>,
-    workspace_id: &str,
-) -> Result<Option<StateLock>, StoreError> {
-    sqlx::query_as("SELECT lock_id, info, attempt_id FROM state_locks WHERE workspace_id = ?")
+async fn read_lock(tx: &mut Transaction, workspace_id: &str) -> Result<Option<StateLock>, StoreError> {
+    query_as("SELECT lock_id, info, attempt_id FROM state_locks WHERE workspace_id = $1")
         .bind(workspace_id)
         .fetch_optional(&mut **tx)
         .await
@@ -199,9 +196,9 @@ async fn read_lock(
 }
 
 /// The fence: an attempt writes only while it is live and claimed.
-async fn may_write(tx: &mut Transaction<'_, Sqlite>, writer: &StateWriter) -> Result<bool, StoreError> {
+async fn may_write(tx: &mut Transaction, writer: &StateWriter) -> Result<bool, StoreError> {
     let Some(attempt) = writer.attempt() else { return Ok(true) };
-    sqlx::query_scalar("SELECT live AND claimed_at IS NOT NULL FROM attempts WHERE id = ?")
+    query_scalar("SELECT live AND claimed_at IS NOT NULL FROM attempts WHERE id = $1")
         .bind(attempt)
         .fetch_optional(&mut **tx)
         .await

@@ -87,7 +87,7 @@ async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
     let job = store.job(job.id).await.unwrap();
     let shown = [&job.message, &job.steps[0].message, &job.steps[0].attempts[0].message];
     assert!(shown.iter().all(|message| message.as_deref() == Some(SENTENCE)), "{job:#?}");
-    let stored: Vec<Option<String>> = sqlx::query_scalar(
+    let stored: Vec<Option<String>> = query_scalar(
         "SELECT message FROM jobs UNION ALL SELECT message FROM steps
          UNION ALL SELECT message FROM attempts UNION ALL SELECT result FROM attempts",
     )
@@ -164,7 +164,7 @@ async fn rejects_database_of_a_newer_version() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.sqlite");
     let store = Store::open(&path, EncryptionKey::new([1; 32])).await.unwrap();
-    sqlx::query(
+    query(
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
          VALUES (9999, 'from the future', TRUE, x'00', 0)",
     )

@@ -1,6 +1,10 @@
 //! Tokens of users and programs, stored as hashes.
 
-use super::{ResultExt as _, Store, StoreError, new_id, now};
+use super::{
+    ResultExt as _, Store, StoreError,
+    db::{query, query_scalar},
+    new_id, now,
+};
 use crate::token::TokenHash;
 
 impl Store {
@@ -9,8 +13,8 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn put_token(&self, name: &str, hash: &TokenHash) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO tokens (id, name, hash, created_at) VALUES (?, ?, ?, ?)
+        query(
+            "INSERT INTO tokens (id, name, hash, created_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (name) DO UPDATE SET hash = excluded.hash",
         )
         .bind(new_id())
@@ -30,7 +34,7 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub async fn token_name(&self, hash: &TokenHash) -> Result<Option<String>, StoreError> {
-        sqlx::query_scalar("SELECT name FROM tokens WHERE hash = ?")
+        query_scalar("SELECT name FROM tokens WHERE hash = $1")
             .bind(&hash.0)
             .fetch_optional(&self.pool)
             .await

@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    ClaimData, ResultExt as _, Store, StoreError, VariableView, catalog::WorkspaceRow, prepared,
+    ClaimData, ResultExt as _, Store, StoreError, VariableView,
+    catalog::WorkspaceRow,
+    db::{query, query_as},
+    prepared,
     variables::read_layers,
 };
 use crate::model::Workspace;
@@ -24,7 +27,7 @@ impl Store {
     /// claim.
     pub(super) async fn separate_claim_data(&self) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        let attempts: Vec<(String, Vec<u8>, String)> = sqlx::query_as(
+        let attempts: Vec<(String, Vec<u8>, String)> = query_as(
             "SELECT a.id, a.job_object_sealed, j.workspace_id FROM attempts a JOIN jobs j ON j.id = a.job_id
              WHERE a.live AND a.claim_sealed IS NULL",
         )
@@ -34,13 +37,12 @@ impl Store {
         let mut sensitive: BTreeMap<String, _> = BTreeMap::new();
         for (id, sealed, workspace_id) in attempts {
             if !sensitive.contains_key(&workspace_id) {
-                let workspace: Workspace =
-                    sqlx::query_as::<_, WorkspaceRow>("SELECT * FROM workspaces WHERE id = ?")
-                        .bind(&workspace_id)
-                        .fetch_one(&mut *tx)
-                        .await
-                        .context("read the workspace of an attempt")?
-                        .try_into()?;
+                let workspace: Workspace = query_as::<WorkspaceRow>("SELECT * FROM workspaces WHERE id = $1")
+                    .bind(&workspace_id)
+                    .fetch_one(&mut *tx)
+                    .await
+                    .context("read the workspace of an attempt")?
+                    .try_into()?;
                 let layers = read_layers(&mut tx, &self.secrets, VariableView::Workspace(&workspace)).await?;
                 sensitive.insert(workspace_id.clone(), layers.sensitive_keys());
             }
@@ -48,7 +50,7 @@ impl Store {
                 serde_json::from_slice(&self.secrets.open(&prepared::job_context(&id), &sealed)?)
                     .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {id}")))?;
             let claim = ClaimData { job_data: old.job_data, sensitive: sensitive[&workspace_id].clone() };
-            sqlx::query("UPDATE attempts SET claim_sealed = ? WHERE id = ?")
+            query("UPDATE attempts SET claim_sealed = $1 WHERE id = $2")
                 .bind(self.seal_claim(&id, &claim))
                 .bind(&id)
                 .execute(&mut *tx)

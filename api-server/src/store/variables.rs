@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::AssertSqlSafe;
 
-use super::{ResultExt as _, Store, StoreError, created, new_id};
+use super::{
+    ResultExt as _, Store, StoreError, created,
+    db::{FromRow, Row, Transaction, query, query_as},
+    new_id,
+};
 use crate::{
     encryption::EncryptionKey,
     model::{CollectionLayer, Variable, VariableCategory, VariableLayers, VariableOwner, Workspace},
@@ -31,13 +35,13 @@ struct LayerRow {
     collection_priority: Option<i32>,
 }
 
-impl sqlx::FromRow<'_, SqliteRow> for LayerRow {
-    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+impl FromRow for LayerRow {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
         Ok(Self {
             variable: VariableRow::from_row(row)?,
-            workspace_id: row.try_get("workspace_id")?,
-            collection_name: row.try_get("collection_name")?,
-            collection_priority: row.try_get("collection_priority")?,
+            workspace_id: row.get("workspace_id")?,
+            collection_name: row.get("collection_name")?,
+            collection_priority: row.get("collection_priority")?,
         })
     }
 }
@@ -73,7 +77,7 @@ pub enum VariableView<'a> {
 /// between its reads and its commit. Dropping it discards the changes.
 #[derive(Debug)]
 pub struct VariableChange {
-    pub(super) tx: Transaction<'static, Sqlite>,
+    pub(super) tx: Transaction,
     secrets: EncryptionKey,
 }
 
@@ -116,10 +120,10 @@ impl Store {
     /// [`StoreError::Sealed`] when a value cannot be decrypted.
     pub async fn variables(&self, owner: &VariableOwner) -> Result<Vec<Variable>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM variables v WHERE v.{} = ? ORDER BY v.key, v.category",
+            "SELECT {COLUMNS} FROM variables v WHERE v.{} = $1 ORDER BY v.key, v.category",
             owner.column()
         );
-        let rows = sqlx::query_as::<_, VariableRow>(AssertSqlSafe(sql))
+        let rows = query_as::<VariableRow>(AssertSqlSafe(sql))
             .bind(owner.id())
             .fetch_all(&self.pool)
             .await
@@ -148,10 +152,10 @@ impl VariableChange {
         let id = new_id();
         let sql = format!(
             "INSERT INTO variables (id, {}, category, key, value_sealed, sensitive, hcl)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
             owner.column()
         );
-        let result = sqlx::query(AssertSqlSafe(sql))
+        let result = query(AssertSqlSafe(sql))
             .bind(&id)
             .bind(owner.id())
             .bind(category.as_str())
@@ -173,8 +177,8 @@ impl VariableChange {
     /// # Errors
     /// [`StoreError::NotFound`] when the owner has no such variable.
     pub async fn delete(&mut self, owner: &VariableOwner, id: &str) -> Result<(), StoreError> {
-        let sql = format!("DELETE FROM variables WHERE id = ? AND {} = ?", owner.column());
-        let done = sqlx::query(AssertSqlSafe(sql))
+        let sql = format!("DELETE FROM variables WHERE id = $1 AND {} = $2", owner.column());
+        let done = query(AssertSqlSafe(sql))
             .bind(id)
             .bind(owner.id())
             .execute(&mut *self.tx)
@@ -204,7 +208,7 @@ impl VariableChange {
 }
 
 pub(super) async fn read_layers(
-    tx: &mut Transaction<'_, Sqlite>,
+    tx: &mut Transaction,
     secrets: &EncryptionKey,
     view: VariableView<'_>,
 ) -> Result<VariableLayers, StoreError> {
@@ -216,11 +220,11 @@ pub(super) async fn read_layers(
     let sql = format!(
         "SELECT {COLUMNS}, v.workspace_id, c.name AS collection_name, c.priority AS collection_priority
          FROM variables v LEFT JOIN collections c ON c.id = v.collection_id
-         WHERE v.workspace_id = ?1 OR v.organization_id = ?2 OR v.collection_id = ?3
-            OR v.collection_id IN (SELECT collection_id FROM workspace_collections WHERE workspace_id = ?1)
+         WHERE v.workspace_id = $1 OR v.organization_id = $2 OR v.collection_id = $3
+            OR v.collection_id IN (SELECT collection_id FROM workspace_collections WHERE workspace_id = $1)
          ORDER BY v.key, v.category"
     );
-    let rows = sqlx::query_as::<_, LayerRow>(AssertSqlSafe(sql))
+    let rows = query_as::<LayerRow>(AssertSqlSafe(sql))
         .bind(workspace)
         .bind(organization)
         .bind(collection)

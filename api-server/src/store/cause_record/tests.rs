@@ -131,7 +131,7 @@ async fn migration_keeps_causes_and_waits_of_version_2() {
     let path = folder.path().join("store.sqlite");
     let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    migrations::migrator_to(2).run(&pool).await.unwrap();
+    migrations::sqlite_to(2).run(&pool).await.unwrap();
     let at = "2026-11-23T19:08:51Z";
     let mut rows = vec![
         format!("INSERT INTO organizations VALUES ('o', 'acme', '{at}')"),

@@ -9,7 +9,7 @@ use sqlx::{SqlitePool, sqlite::SqliteConnectOptions};
 use crate::{
     encryption::EncryptionKey,
     model::VariableOwner,
-    store::{Store, StoreError, migrations, prepared::job_context},
+    store::{Store, StoreError, db::query, migrations, prepared::job_context},
 };
 
 /// The last migration of version 0.1.0.
@@ -20,7 +20,7 @@ const KEY: [u8; 32] = [7; 32];
 async fn old_database(path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true).foreign_keys(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    migrations::migrator_to(OLD_VERSION).run(&pool).await.unwrap();
+    migrations::sqlite_to(OLD_VERSION).run(&pool).await.unwrap();
     pool
 }
 
@@ -113,10 +113,10 @@ async fn variable_has_exactly_one_owner() {
     pool.close().await;
     let store = Store::open(&path, EncryptionKey::new(KEY)).await.unwrap();
     for (workspace, organization) in [(None, None), (Some("ws"), Some("org"))] {
-        let result = sqlx::query(
+        let result = query(
             "INSERT INTO variables (id, workspace_id, organization_id, category, key, value_sealed,
                                     sensitive, hcl)
-             VALUES ('v3', ?, ?, 'ENV', 'A', x'00', FALSE, FALSE)",
+             VALUES ('v3', $1, $2, 'ENV', 'A', x'00', FALSE, FALSE)",
         )
         .bind(workspace)
         .bind(organization)
