@@ -5,6 +5,8 @@
 //! below marks the helpers as tests for clippy.)
 
 #[cfg(test)]
+mod backends;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod failures;

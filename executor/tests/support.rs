@@ -7,6 +7,7 @@ pub(crate) mod server;
 use std::{
     collections::BTreeMap,
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     time::Duration,
@@ -40,9 +41,19 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Returns where a program is installed.
+fn find(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&search_path()).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Returns whether a program is installed that CI need not have.
+pub(crate) fn installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
 /// Returns whether a program is installed. A missing one skips the test, and fails it in CI.
 pub(crate) fn have(program: &str) -> bool {
-    let found = std::env::split_paths(&search_path()).any(|folder| folder.join(program).is_file());
+    let found = installed(program);
     if !found {
         assert!(variable("CI").is_none(), "{program} is not on PATH");
         eprintln!("SKIPPED: {program} is not on PATH");
@@ -97,6 +108,28 @@ impl Bench {
     /// Writes a file into the source folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.folder("source").join(name), text).unwrap();
+    }
+
+    /// Puts a script in front of terraform, which gets the same arguments.
+    pub(crate) fn wrap_terraform(&mut self, script: &str) {
+        let folder = self.folder("bin");
+        let real = find("terraform").unwrap();
+        let text = format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display());
+        fs::write(folder.join("terraform"), text).unwrap();
+        fs::set_permissions(folder.join("terraform"), fs::Permissions::from_mode(0o755)).unwrap();
+        self.path = format!("{}:{}", folder.display(), self.path);
+    }
+
+    /// Commits the files of the source to a repository, whatever ignores them, and returns its address.
+    pub(crate) fn commit_source(&self) -> String {
+        let (source, bare) = (self.folder("source"), self.folder("bare").join("source.git"));
+        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
+        let git = |args: &[&str]| tool("git", &[&identity[..], args].concat(), &source);
+        git(&["init", "--quiet", "--initial-branch=main"]);
+        git(&["add", "--all", "--force", "."]);
+        git(&["commit", "--quiet", "-m", "source"]);
+        git(&["clone", "--quiet", "--bare", ".", bare.to_str().unwrap()]);
+        format!("file://{}", bare.display())
     }
 
     /// Returns a folder of the bench: `source`, `home`, `tmp`, or a new one.

@@ -41,7 +41,6 @@ const EXECUTOR_NAMES: &[&str] = &[
     "OLDPWD",
     "PWD",
     "SSH_ASKPASS",
-    // Terraform would leave the private work directory.
     "TF_DATA_DIR",
     "TF_WORKSPACE",
 ];
@@ -134,6 +133,8 @@ pub(crate) fn terraform(
     ] {
         all.insert(name.into(), value.into());
     }
+    // Terraform would leave the private work directory.
+    all.remove("TF_DATA_DIR");
     check(&all)?;
     Ok(all)
 }

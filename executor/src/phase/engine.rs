@@ -51,6 +51,15 @@ impl Engine {
         }
     }
 
+    /// Returns the endings of the files in its own syntax. Tofu ignores `a.tf` beside `a.tofu`, and merges
+    /// override files with its own ending after the others; its first versions know `.tf` alone.
+    pub(crate) const fn file_endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Terraform => &[".tf"],
+            Self::Tofu => &[".tf", ".tofu"],
+        }
+    }
+
     const fn page(self) -> &'static str {
         match self {
             Self::Terraform => "https://developer.hashicorp.com/terraform/install",

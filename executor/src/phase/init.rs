@@ -1,9 +1,12 @@
 //! Phase 5: writes what terraform needs into the work directory and runs `init`.
 
-use std::{fs, io, path::Path};
+pub(crate) mod backend;
+
+use std::{io, path::Path};
 
 use secrecy::SecretString;
 
+use self::backend::BackendError;
 use super::{
     context::Context,
     engine::Tool,
@@ -18,23 +21,20 @@ use crate::{
     work_paths::{WorkDir, write_private},
 };
 
-/// Makes terraform use the `http` backend. Its settings are in the environment, so that no file holds the
-/// token.
-const BACKEND_FILE: &str = "ephemeral_agents_backend_override.tf";
-const BACKEND: &str = "terraform {\n  backend \"http\" {}\n}\n";
-
 /// The work directory could not be initialized.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InitError {
     #[error("could not write {what}")]
     Write { what: &'static str, source: io::Error },
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     #[error("{command} failed with {exit}; see its error message in the log")]
     Failed { command: String, exit: Exit },
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
 
-/// Writes the backend file and the plan file, and runs `init`.
+/// Writes the backend file and the plan file, runs `init`, and checks that the backend in use is ours.
 pub(crate) async fn init(
     context: &Context<'_>,
     dir: &WorkDir,
@@ -43,7 +43,8 @@ pub(crate) async fn init(
     plan: Option<&[u8]>,
 ) -> Result<(), InitError> {
     let write_error = |what| move |source| InitError::Write { what, source };
-    fs::write(folder.join(BACKEND_FILE), BACKEND).map_err(write_error("the backend file"))?;
+    backend::check_environment(&tool.env)?;
+    backend::prepare(folder, tool.engine)?;
     if let Some(plan) = plan {
         write_private(&dir.plan_file(), plan).map_err(write_error("the plan file"))?;
     }
@@ -60,7 +61,7 @@ pub(crate) async fn init(
     let args = init_args(context.options());
     let call = Invocation { program: &tool.program, args, dir: folder, env: &env };
     match run(&call, context.log, context.stop).await? {
-        Exit::Code(0) => Ok(()),
+        Exit::Code(0) => Ok(backend::verify(folder, tool.engine)?),
         exit => Err(InitError::Failed { command, exit }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{context::Context, run::TerraformRun};
+use super::{context::Context, init::backend::ERRORED_STATE, run::TerraformRun};
 use crate::{
     api::retry::retry,
     child::process::Exit,
@@ -19,9 +19,6 @@ pub(crate) enum Pending {
     /// The state that terraform has written to a file because it could not store it.
     State,
 }
-
-/// Name of the file in which terraform leaves a state that it could not store.
-const ERRORED_STATE: &str = "errored.tfstate";
 
 /// Returns what has to be stored.
 pub(crate) fn pending(context: &Context<'_>, run: &TerraformRun, report: &StepReport) -> Option<Pending> {

@@ -65,6 +65,7 @@ fn workspace_overrides_inherited_variables_but_not_the_state() {
             ("AWS_REGION", "eu"),
             ("TF_HTTP_ADDRESS", "http://elsewhere"),
             ("TF_IN_AUTOMATION", "yes"),
+            ("TF_DATA_DIR", "/elsewhere"),
             ("EPHEMERAL_CPU_REQUEST", "1"),
             ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1"),
         ],
@@ -76,7 +77,7 @@ fn workspace_overrides_inherited_variables_but_not_the_state() {
     assert_eq!(all["TF_HTTP_ADDRESS"], "http://server/state");
     assert_eq!(all["TF_HTTP_USERNAME"], "attempt-9");
     assert_eq!(all["TF_HTTP_PASSWORD"], "secret-9");
-    assert!(!all.keys().any(|name| name.contains("EPHEMERAL")));
+    assert!(!all.keys().any(|name| name.contains("EPHEMERAL") || name == "TF_DATA_DIR"));
 }
 
 #[test]
