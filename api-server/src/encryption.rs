@@ -12,17 +12,20 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chacha20poly1305::{
-    Key, KeyInit as _, XChaCha20Poly1305, XNonce,
+    Key, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
 
-/// The key; seals and opens values. `Debug` does not show it.
+/// The key; seals and opens values, and derives credentials. `Debug` does not show it.
 #[derive(Clone)]
 pub struct EncryptionKey {
     cipher: XChaCha20Poly1305,
+    mac: Hmac<Sha256>,
 }
 
 /// An error of the key file.
@@ -60,7 +63,10 @@ impl EncryptionKey {
     /// Uses this key.
     #[must_use]
     pub fn new(key: [u8; KEY_BYTES]) -> Self {
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(key)) }
+        Self {
+            cipher: XChaCha20Poly1305::new(&Key::from(key)),
+            mac: Hmac::new_from_slice(&key).expect("HMAC takes keys of any length"),
+        }
     }
 
     /// Reads the key from a file.
@@ -84,6 +90,19 @@ impl EncryptionKey {
                 .map_err(|source| KeyError::File { path: path.into(), source })?;
         }
         Self::read(path)
+    }
+
+    /// Derives 256 bits from the key: always the same for the same purpose and parts, and unpredictable
+    /// without the key.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
+        let mut mac = self.mac.clone();
+        for part in std::iter::once(&purpose).chain(parts) {
+            // With their lengths, no two lists of parts are the same bytes.
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
     }
 
     /// Encrypts a value for a context.
@@ -140,6 +159,16 @@ pub fn write_private_file(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn derives_the_same_value_for_the_same_parts_only() {
+        let (key, other) = (EncryptionKey::new([7; KEY_BYTES]), EncryptionKey::new([8; KEY_BYTES]));
+        let derived = key.derive("session", &["attempt", "executor"]);
+        assert_eq!(derived, key.derive("session", &["attempt", "executor"]));
+        assert_ne!(derived, key.derive("session", &["attemp", "texecutor"]));
+        assert_ne!(derived, key.derive("other", &["attempt", "executor"]));
+        assert_ne!(derived, other.derive("session", &["attempt", "executor"]));
+    }
 
     #[test]
     fn opens_sealed_value_in_its_own_context_only() {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{orchestrator::Orchestrator, services::Services};
 
+mod access;
 mod auth;
 mod collections;
 mod executor;
@@ -31,7 +32,7 @@ mod variables;
 mod warning;
 mod workspaces;
 
-use auth::require_user;
+use auth::{require_attempt, require_user};
 use problem::Problem;
 
 /// The services of the server, as handlers extract them.
@@ -107,13 +108,21 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/attempts/{attempt}/kubernetes-job", get(jobs::kubernetes_job))
         .route("/v1/attempts/{attempt}/log", get(logs::read))
         .route("/v1/attempts/{attempt}/log/stream", get(logs::follow))
+        .merge(
+            Router::new()
+                .route("/state/v1/workspaces/{workspace}", any(state::of_workspace))
+                .layer(DefaultBodyLimit::max(MAX_LARGE_BODY)),
+        )
         .route_layer(from_fn_with_state(Arc::clone(&state.services), require_user));
     let attempts = Router::new()
         .route("/executor/v1/attempts/{attempt}/claim", post(executor::claim))
+        .route("/executor/v1/attempts/{attempt}/heartbeat", post(executor::heartbeat))
         .route("/executor/v1/attempts/{attempt}/log", post(executor::append_log))
-        .route("/executor/v1/attempts/{attempt}/result", post(executor::report))
         .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
-        .route("/state/v1/workspaces/{workspace}", any(state::handle))
+        .route("/executor/v1/attempts/{attempt}/state", any(executor::state))
+        .route("/executor/v1/attempts/{attempt}/rescued-state", put(executor::put_rescued_state))
+        .route("/executor/v1/attempts/{attempt}/result", post(executor::report))
+        .route_layer(from_fn_with_state(Arc::clone(&state.services), require_attempt))
         .layer(DefaultBodyLimit::max(MAX_LARGE_BODY));
     let health =
         Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));

@@ -116,10 +116,24 @@ pub struct Step {
     pub status: StepStatus,
     pub message: Option<String>,
     pub has_changes: Option<bool>,
+    /// Who approved or rejected, when, and the digest of the plan that was approved.
+    pub answer: Option<Answer>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     /// In the order of their numbers.
     pub attempts: Vec<Attempt>,
+}
+
+/// The answer of a user to an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// Name of the user's token.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Digest of the plan that was approved, if there was one.
+    pub plan_digest: Option<String>,
 }
 
 /// What a Kubernetes Job waits for, and since when.
@@ -140,6 +154,38 @@ impl WaitingSince {
             _ => now,
         };
         Self { waiting: waiting.clone(), since }
+    }
+}
+
+/// What the executor of an attempt may still do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptAccess {
+    /// Claim it.
+    Unclaimed,
+    /// Everything of a claimed attempt.
+    Live,
+    /// Nothing but to repeat its report.
+    Reported,
+    /// Nothing: it ended without a report.
+    Ended,
+}
+
+impl AttemptAccess {
+    /// Every variant.
+    pub const ALL: [Self; 4] = [Self::Unclaimed, Self::Live, Self::Reported, Self::Ended];
+}
+
+impl Job {
+    /// Returns the digest of the plan file that a step of this job would apply: that of the last completed
+    /// plan step before it.
+    #[must_use]
+    pub fn plan_digest_before(&self, step_number: u32) -> Option<&str> {
+        let planned = |step: &&Step| step.number < step_number && step.status == StepStatus::Completed;
+        let attempts = self.steps.iter().filter(planned).flat_map(|step| &step.attempts);
+        attempts
+            .filter(|attempt| attempt.status == AttemptStatus::Completed)
+            .filter_map(|attempt| attempt.plan_digest.as_deref())
+            .next_back()
     }
 }
 
@@ -166,6 +212,12 @@ pub struct Attempt {
     pub cancel_sent: bool,
     /// When an executor claimed it.
     pub claimed_at: Option<Timestamp>,
+    /// When its executor was last heard of, to the second.
+    pub last_contact_at: Option<Timestamp>,
+    /// Digest of the plan file that its executor has stored.
+    pub plan_digest: Option<String>,
+    /// Whether its executor has handed in a state that could not be stored as a version.
+    pub has_rescued_state: bool,
     /// What its executor reported.
     pub result: Option<job_spec::attempt_api::StepResult>,
     /// Why its Kubernetes Job ended, as the backend reported.

@@ -36,12 +36,6 @@ impl Services {
     pub fn attempt_url(&self, attempt_id: &str) -> String {
         format!("{}/executor/v1/attempts/{attempt_id}", self.api_url)
     }
-
-    /// Returns the address of a workspace's state, for Terraform's `http` backend.
-    #[must_use]
-    pub fn state_url(&self, workspace_id: &str) -> String {
-        format!("{}/state/v1/workspaces/{workspace_id}", self.api_url)
-    }
 }
 
 /// Formats an error with its sources: `a: b: c`.

@@ -1,11 +1,13 @@
 //! Bearer tokens: random, shown once, stored as a hash only.
 
+use std::fmt::Write as _;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::encryption::random_bytes;
+use crate::encryption::{EncryptionKey, random_bytes};
 
 /// SHA-256 of a token. Tokens are random, so a fast hash without salt is enough.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,30 @@ impl TokenHash {
     pub fn is_of(&self, token: &str) -> bool {
         self.0.ct_eq(&Self::of(token).0).into()
     }
+}
+
+/// Returns the session token of the executor with this secret id. It is derived, so that a repeated claim gets
+/// the same token in whatever order its requests arrive.
+#[must_use]
+pub fn session_token(key: &EncryptionKey, attempt_id: &str, executor_id: &str) -> SecretString {
+    let derived = key.derive("session token of an executor", &[attempt_id, executor_id]);
+    format!("session_{}", URL_SAFE_NO_PAD.encode(derived)).into()
+}
+
+/// Returns the SHA-256 of bytes in hexadecimal digits.
+#[must_use]
+pub fn digest_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Returns bytes in hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Creates a token of 256 random bits. Users and secret scanners recognize it by its prefix.

@@ -58,6 +58,20 @@ impl Api {
         Ok(Self { http: client(url)?, url: url.to_owned(), token })
     }
 
+    /// Returns the API of a claimed attempt: every request carries the session token.
+    pub(crate) fn in_session(self, token: SecretString) -> Self {
+        Self { token, ..self }
+    }
+
+    /// Returns address and credentials of the state for an attempt with this id.
+    pub(crate) fn state(&self, attempt_id: &str) -> StateAddress {
+        StateAddress {
+            url: format!("{}/state", self.url),
+            user: attempt_id.to_owned(),
+            password: self.token.clone(),
+        }
+    }
+
     fn call(&self, action: &'static str, method: Method, path: &str) -> Call {
         let url = format!("{}/{path}", self.url);
         let request = self.http.request(method, &url).bearer_auth(self.token.expose_secret());

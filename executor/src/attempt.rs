@@ -76,6 +76,7 @@ async fn decode_and_run(env: &EnvSnapshot, timeouts: Timeouts, stop: &Stop) -> E
         Err(code) => return code,
     };
     record.phase("claim", started);
+    let api = api.in_session(claim.session_token.clone().into());
     let reporter = Reporter { api: &api, timeouts, stop };
     match input.with_claim(claim.job_data.as_deref()) {
         Ok(input) => Attempt { env, input: &input, claim: &claim, reporter }.run(record).await,

@@ -40,7 +40,7 @@ impl StepReport {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self.outcome {
             StepOutcome::Completed => ExitCode::Completed,
-            StepOutcome::Failed => ExitCode::StepFailed,
+            StepOutcome::Failed | StepOutcome::Unknown => ExitCode::StepFailed,
             StepOutcome::Cancelled => ExitCode::Cancelled,
         }
     }

@@ -1,16 +1,29 @@
 //! The messages between an executor and the api-server about one attempt.
 //!
 //! Plain data that both sides serialize; neither the HTTP client nor the server is here.
-//! Every path is relative to the URL of the attempt, which the pod finds in [`ATTEMPT_URL_ENV`]; every
-//! request carries the token of [`ATTEMPT_TOKEN_ENV`] as `Authorization: Bearer`.
+//! Every path is relative to the URL of the attempt, which the pod finds in [`ATTEMPT_URL_ENV`].
+//!
+//! There are two credentials, both sent as `Authorization: Bearer`. The *claim token* of
+//! [`ATTEMPT_TOKEN_ENV`] is in the Kubernetes Job or its Secret, and is good for `POST claim` alone. The
+//! *session token* of [`ClaimResponse`] is good for everything else while the attempt is live; it stays in the
+//! memory of the executor that claimed the attempt.
 //!
 //! | request | body | response |
 //! |---|---|---|
 //! | `POST claim` | [`ClaimRequest`] | 200 [`ClaimResponse`]; 409 another process has claimed it; 410 the attempt has ended |
+//! | `POST heartbeat` | | 204; 410 |
 //! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] of the next byte that is expected; 410 |
-//! | `PUT plan` | raw plan file | 204; 410 |
-//! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none |
+//! | `PUT plan` | raw plan file | 200 [`PlanStored`]; 410 |
+//! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none; 410 |
+//! | `GET state` | | 200 raw state of the workspace; 204 if there is none; 410 |
+//! | `POST state?ID=LOCK` | raw state | 200; 403 in a plan step; 409 another lineage or serial; 423 locked; 410 |
+//! | `LOCK state`, `UNLOCK state` | Terraform's lock information | 200; 423 with who holds it and since when; 410 |
+//! | `PUT rescued-state` | raw state that could not be stored as a version | 204; 403 in a plan step; 410 |
 //! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
+//!
+//! 401 is the answer to a token that is unknown or belongs to another attempt, 403 to one that is not good for
+//! the request. An attempt that has ended or has reported is answered with 410, whatever the request is; only
+//! the same result again is acknowledged.
 
 use std::fmt;
 
@@ -20,30 +33,36 @@ use serde::{Deserialize, Serialize};
 /// Environment variable with the URL of the attempt at the api-server, without a slash at the end.
 pub const ATTEMPT_URL_ENV: &str = keys::EPHEMERAL_ATTEMPT_URL;
 
-/// Environment variable with the attempt's token.
+/// Environment variable with the attempt's claim token.
 pub const ATTEMPT_TOKEN_ENV: &str = keys::EPHEMERAL_ATTEMPT_TOKEN;
 
 /// The executor's first request: it claims the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRequest {
-    /// Random id (UUID) of this executor process: the same id again is the same claim, another id is refused.
+    /// Secret random id (UUID) of this executor process, which only its memory holds: the same id again is the
+    /// same claim and gets the same session token, another id is refused.
     pub executor_id: String,
     /// Name of the machine or pod, for users.
     pub host: String,
 }
 
-/// What the executor needs beyond what it finds in its environment; `Debug` does not show the payload.
+/// What the executor needs beyond what it finds in its environment; `Debug` shows neither the session token
+/// nor the payload.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimResponse {
-    /// URL of the workspace's state for Terraform's `http` backend (GET, POST, LOCK, UNLOCK); the user name
-    /// is the attempt's id, the password its token.
-    pub state_url: String,
     /// Id of the attempt (UUID).
     pub attempt_id: String,
+    /// Credential for every later request; dead when the attempt has reported or has ended.
+    pub session_token: String,
+    /// The executor sends a heartbeat when it has sent nothing else for this many seconds.
+    pub heartbeat_seconds: u32,
     /// The job has a plan step before this one, so an apply must use its plan file.
     pub plan_expected: bool,
+    /// The plan file that an apply must use. It refuses a file with another digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlannedChange>,
     /// Names of variables (of both categories) whose values must not appear in the log.
     pub sensitive: Vec<String>,
     /// The payload in the form of `EphemeralJobData`, if the environment does not hold it.
@@ -53,15 +72,46 @@ pub struct ClaimResponse {
 
 impl fmt::Debug for ClaimResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { state_url, attempt_id, plan_expected, sensitive, job_data } = self;
+        let Self {
+            attempt_id,
+            session_token: _,
+            heartbeat_seconds,
+            plan_expected,
+            plan,
+            sensitive,
+            job_data,
+        } = self;
         f.debug_struct("ClaimResponse")
-            .field("state_url", state_url)
             .field("attempt_id", attempt_id)
+            .field("heartbeat_seconds", heartbeat_seconds)
             .field("plan_expected", plan_expected)
+            .field("plan", plan)
             .field("sensitive", sensitive)
             .field("job_data", &job_data.as_ref().map(|data| format!("<{} bytes>", data.len())))
-            .finish()
+            .finish_non_exhaustive()
     }
+}
+
+/// A plan file, and the version of the state that it was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedChange {
+    /// SHA-256 of the plan file in hexadecimal digits.
+    pub digest: String,
+    /// Serial of the state that the plan step read last; `None` if there was no state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_serial: Option<i64>,
+    /// Lineage of that state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_lineage: Option<String>,
+}
+
+/// The plan file is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStored {
+    /// SHA-256 of the stored bytes in hexadecimal digits.
+    pub digest: String,
 }
 
 /// A position in the attempt's log.
@@ -82,6 +132,39 @@ pub enum StepOutcome {
     Failed,
     /// It was asked to stop, and stopped.
     Cancelled,
+    /// Whether it changed infrastructure, and what, is not known: terraform did not end by itself, or its state
+    /// is not stored. [`StepResult::evidence`] holds what is known.
+    Unknown,
+}
+
+/// What is known when terraform did not end by itself, or when its state was not stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Evidence {
+    /// Exit code of terraform, if it exited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// The signal that ended terraform, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Whether terraform stored its state as a version; `None` where the executor cannot know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_saved: Option<bool>,
+    /// Where the state is that could not be stored as a version.
+    pub rescued_state: RescuedState,
+}
+
+/// Where a state is that could not be stored as a version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RescuedState {
+    /// There is none.
+    #[default]
+    None,
+    /// The api-server has it (`PUT rescued-state`).
+    Stored,
+    /// In a file of the machine that the executor runs on.
+    KeptIn(String),
 }
 
 /// The executor's last request: the result of the step.
@@ -94,6 +177,9 @@ pub struct StepResult {
     pub has_changes: Option<bool>,
     /// One sentence for users, if the outcome needs one; without secrets.
     pub message: Option<String>,
+    /// What is known beyond the outcome, if terraform did not end by itself or its state was not stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// The commit that was checked out, for a git source.
     pub commit_id: Option<String>,
     /// How long each phase took, in order.
@@ -117,18 +203,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_of_claim_response_hides_payload() {
+    fn debug_of_claim_response_hides_session_token_and_payload() {
         let claim = ClaimResponse {
-            state_url: "https://a/state".to_owned(),
             attempt_id: "7".to_owned(),
+            session_token: "hunter1".to_owned(),
+            heartbeat_seconds: 15,
             plan_expected: true,
+            plan: None,
             sensitive: vec!["TOKEN".to_owned()],
             job_data: Some("hunter2".to_owned()),
         };
         assert_eq!(
             format!("{claim:?}"),
-            "ClaimResponse { state_url: \"https://a/state\", attempt_id: \"7\", plan_expected: true, \
-             sensitive: [\"TOKEN\"], job_data: Some(\"<7 bytes>\") }"
+            "ClaimResponse { attempt_id: \"7\", heartbeat_seconds: 15, plan_expected: true, plan: None, \
+             sensitive: [\"TOKEN\"], job_data: Some(\"<7 bytes>\"), .. }"
         );
+    }
+
+    #[test]
+    fn evidence_has_a_stable_form() {
+        let kept = Evidence {
+            signal: Some(9),
+            state_saved: Some(false),
+            rescued_state: RescuedState::KeptIn("/work/errored.tfstate".to_owned()),
+            ..Evidence::default()
+        };
+        let text = r#"{"signal":9,"stateSaved":false,"rescuedState":{"keptIn":"/work/errored.tfstate"}}"#;
+        assert_eq!(serde_json::to_string(&kept).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Evidence>(text).unwrap(), kept);
+        let stored: Evidence = serde_json::from_str(r#"{"exit":1,"rescuedState":"stored"}"#).unwrap();
+        assert_eq!((stored.exit, stored.rescued_state), (Some(1), RescuedState::Stored));
+        assert_eq!(serde_json::from_str::<Evidence>("{}").unwrap(), Evidence::default());
     }
 }

@@ -1,82 +1,125 @@
-//! Authentication: users by their token, executors by the token of their attempt.
-//!
-//! Every route below `/v1` requires [`require_user`]. Routes of attempts and states check for themselves,
-//! because they accept other credentials, too. No address is trusted, not even localhost.
+//! Authentication: finds out what a request brings, asks [`super::access`] what that may do, and answers
+//! before a byte of the body is read. No address is trusted, not even localhost.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, RawPathParams, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::problem::Problem;
-use crate::{
-    services::Services,
-    store::{AttemptAuth, StateWriter},
-    token::TokenHash,
+use super::{
+    access::{Credential, Decision, Route, attempt_route, decide},
+    method_not_allowed,
+    problem::Problem,
 };
+use crate::{services::Services, store::AttemptAuth, token::TokenHash};
 
-/// Requires the token of a user.
+/// The user who sent a request; handlers extract it.
+#[derive(Debug, Clone)]
+pub(super) struct User {
+    /// Name of the user's token.
+    pub(super) name: String,
+}
+
+/// Requires the token of a user: `Authorization: Bearer`, or as the password of any user name, which is how
+/// Terraform's `http` backend sends it.
 ///
 /// # Errors
 /// 401 without a valid token.
 pub(super) async fn require_user(
     State(services): State<Arc<Services>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = bearer(request.headers()).ok_or_else(Problem::unauthorized)?;
-    check_user(&services, token).await?;
+    let headers = request.headers();
+    let token = match bearer(headers) {
+        Some(token) => Some(token.to_owned()),
+        None => basic(headers).map(|(_, password)| password),
+    };
+    let user = match &token {
+        Some(token) => user(&services, token).await?,
+        None => None,
+    };
+    let credential = if user.is_some() { Credential::User } else { Credential::None };
+    check(decide(credential, None, false, Route::User))?;
+    if let Some(user) = user {
+        request.extensions_mut().insert(user);
+    }
     Ok(next.run(request).await)
 }
 
-/// Requires the token of this attempt.
+/// Requires a credential that is good for this request about an attempt. Handlers extract the attempt as
+/// [`AttemptAuth`].
 ///
 /// # Errors
-/// 401 without a valid token.
+/// What [`decide`] decides.
 pub(super) async fn require_attempt(
-    services: &Services,
-    headers: &HeaderMap,
-    attempt_id: &str,
-) -> Result<AttemptAuth, Problem> {
-    let token = bearer(headers).ok_or_else(Problem::unauthorized)?;
-    services.store.authenticate_attempt(attempt_id, token).await?.ok_or_else(Problem::unauthorized)
-}
-
-/// Requires credentials for the state of a workspace: those of an attempt on it (its id as user name, its
-/// token as password) or of a user (bearer token, or any user name with the token as password).
-///
-/// # Errors
-/// 401 without valid credentials, and for an attempt of another workspace.
-pub(super) async fn require_state_access(
-    services: &Services,
-    headers: &HeaderMap,
-    workspace_id: &str,
-) -> Result<StateWriter, Problem> {
-    if let Some(token) = bearer(headers) {
-        check_user(services, token).await?;
-        return Ok(StateWriter::User);
-    }
-    let (name, password) = basic(headers).ok_or_else(Problem::unauthorized)?;
-    match services.store.authenticate_attempt(&name, &password).await? {
-        Some(attempt) if attempt.workspace_id == workspace_id => Ok(StateWriter::Attempt(attempt.id)),
-        Some(_) => Err(Problem::unauthorized()),
-        None => {
-            check_user(services, &password).await?;
-            Ok(StateWriter::User)
+    State(services): State<Arc<Services>>,
+    path: MatchedPath,
+    parameters: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let tail = path.as_str().rsplit('/').next().unwrap_or_default();
+    let Some(route) = attempt_route(request.method(), tail) else {
+        return Err(method_not_allowed(request.method().clone()).await);
+    };
+    let id = parameters.iter().find(|(name, _)| *name == "attempt").map_or("", |(_, id)| id);
+    let attempt = services.store.attempt_auth(id).await?;
+    let credential = credential(&services, request.headers(), attempt.as_ref(), route).await?;
+    let is_plan = attempt.as_ref().is_some_and(|attempt| attempt.step_type.is_plan());
+    check(decide(credential, attempt.as_ref().map(|attempt| attempt.access), is_plan, route))?;
+    if let Some(attempt) = attempt {
+        if credential == Credential::SessionToken {
+            services.store.record_contact(&attempt).await?;
         }
+        request.extensions_mut().insert(attempt);
+    }
+    Ok(next.run(request).await)
+}
+
+async fn credential(
+    services: &Services,
+    headers: &HeaderMap,
+    attempt: Option<&AttemptAuth>,
+    route: Route,
+) -> Result<Credential, Problem> {
+    let Some(token) = bearer(headers).map(str::to_owned).or_else(|| of_terraform(headers, attempt, route))
+    else {
+        return Ok(Credential::None);
+    };
+    Ok(match attempt {
+        Some(attempt) if attempt.is_claim_token(&token) => Credential::ClaimToken,
+        Some(attempt) if attempt.is_session_token(&token) => Credential::SessionToken,
+        _ if user(services, &token).await?.is_some() => Credential::User,
+        _ => Credential::None,
+    })
+}
+
+/// Terraform itself sends the session token as the password of its attempt, for the state alone.
+fn of_terraform(headers: &HeaderMap, attempt: Option<&AttemptAuth>, route: Route) -> Option<String> {
+    let (name, password) = basic(headers)?;
+    let is_state =
+        matches!(route, Route::GetState | Route::PostState | Route::LockState | Route::UnlockState);
+    (is_state && attempt?.id == name && attempt?.is_session_token(&password)).then_some(password)
+}
+
+fn check(decision: Decision) -> Result<(), Problem> {
+    match decision {
+        Decision::Allow => Ok(()),
+        Decision::Unauthorized => Err(Problem::unauthorized()),
+        Decision::Forbidden => Err(Problem::forbidden()),
+        Decision::NotFound => Err(Problem::no_attempt()),
+        Decision::Gone => Err(Problem::attempt_over()),
     }
 }
 
-async fn check_user(services: &Services, token: &str) -> Result<(), Problem> {
-    match services.store.token_name(&TokenHash::of(token)).await? {
-        Some(_) => Ok(()),
-        None => Err(Problem::unauthorized()),
-    }
+async fn user(services: &Services, token: &str) -> Result<Option<User>, Problem> {
+    Ok(services.store.token_name(&TokenHash::of(token)).await?.map(|name| User { name }))
 }
 
 /// Returns the credentials of a scheme, whose name is not case-sensitive.

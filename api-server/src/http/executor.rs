@@ -1,59 +1,86 @@
-//! Requests of executors: claim, log, plan file, result. Bodies are those of [`job_spec::attempt_api`].
+//! Requests of executors: claim, heartbeat, log, plan file, state, result. Bodies are those of
+//! [`job_spec::attempt_api`].
 //!
-//! The fence is here and in the store: a write of an attempt that has ended is answered with 410 and not
-//! stored.
+//! [`super::auth`] has checked the credential and the progress of the attempt. A request that was under way
+//! when the attempt ended is fenced by the store: it is answered with 410 and not stored.
 
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
+use job_spec::{
+    StepType,
+    attempt_api::{ClaimRequest, ClaimResponse, LogPosition, PlanStored, StepResult},
+};
+use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::{
     AppState,
-    auth::require_attempt,
-    extract::{Body, Path, Query, RawBody},
+    extract::{Body, Query, RawBody},
     problem::Problem,
+    state::{self, LockId},
 };
 use crate::{
     logs::Appended,
     services::Services,
-    store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome},
+    store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
+    token::digest_hex,
 };
+
+/// An executor that has nothing else to send is heard of this often.
+const HEARTBEAT_SECONDS: u32 = 15;
 
 pub(super) async fn claim(
     State(app): State<AppState>,
-    Path(attempt): Path<String>,
-    headers: HeaderMap,
+    Extension(attempt): Extension<AttemptAuth>,
     Body(request): Body<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, Problem> {
-    let attempt = require_attempt(&app.services, &headers, &attempt).await?;
     match app.services.store.claim(&attempt.id, &request).await? {
         ClaimOutcome::Claimed => {}
         ClaimOutcome::Taken => {
             return Err(Problem::new(StatusCode::CONFLICT, "another executor has claimed the attempt"));
         }
         ClaimOutcome::Over => return Err(Problem::attempt_over()),
+        ClaimOutcome::Refused(reason) => {
+            app.orchestrator.wake(attempt.job_id);
+            return Err(Problem::new(StatusCode::GONE, reason));
+        }
     }
     app.orchestrator.wake(attempt.job_id);
-    Ok(Json(claim_response(&app.services, attempt).await?))
+    Ok(Json(claim_response(&app.services, attempt, &request.executor_id).await?))
 }
 
 /// Answers a claim without decrypting the Kubernetes Job.
-async fn claim_response(services: &Services, attempt: AttemptAuth) -> Result<ClaimResponse, Problem> {
-    let ClaimData { job_data, sensitive } = services.store.claim_data(&attempt.id).await?;
+async fn claim_response(
+    services: &Services,
+    attempt: AttemptAuth,
+    executor_id: &str,
+) -> Result<ClaimResponse, Problem> {
+    let store = &services.store;
+    let ClaimData { job_data, sensitive } = store.claim_data(&attempt.id).await?;
+    let plan = match attempt.step_type {
+        StepType::TerraformApply => store.plan_before(attempt.job_id, attempt.step_number).await?,
+        _ => None,
+    };
     Ok(ClaimResponse {
-        state_url: services.state_url(&attempt.workspace_id),
-        plan_expected: services.store.has_plan_step(attempt.job_id, attempt.step_number).await?,
+        session_token: store.session_token(&attempt.id, executor_id).expose_secret().to_owned(),
+        heartbeat_seconds: HEARTBEAT_SECONDS,
+        plan_expected: store.has_plan_step(attempt.job_id, attempt.step_number).await?,
+        plan: plan.and_then(StoredPlan::into_change),
         sensitive: sensitive.into_iter().collect(),
         attempt_id: attempt.id,
         job_data,
     })
+}
+
+/// The contact is recorded with every request.
+pub(super) async fn heartbeat() -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,12 +91,10 @@ pub(super) struct LogQuery {
 
 pub(super) async fn append_log(
     State(services): State<Arc<Services>>,
-    Path(attempt): Path<String>,
+    Extension(attempt): Extension<AttemptAuth>,
     Query(LogQuery { offset }): Query<LogQuery>,
-    headers: HeaderMap,
     RawBody(bytes): RawBody,
 ) -> Result<(StatusCode, Json<LogPosition>), Problem> {
-    let attempt = require_writer(&services, &headers, &attempt).await?;
     Ok(match services.logs.append(&attempt.kubernetes_job, offset, &bytes).await? {
         Appended::Stored(offset) => (StatusCode::OK, Json(LogPosition { offset })),
         Appended::WrongOffset(offset) => (StatusCode::CONFLICT, Json(LogPosition { offset })),
@@ -78,41 +103,62 @@ pub(super) async fn append_log(
 
 pub(super) async fn put_plan(
     State(services): State<Arc<Services>>,
-    Path(attempt): Path<String>,
-    headers: HeaderMap,
+    Extension(attempt): Extension<AttemptAuth>,
+    RawBody(bytes): RawBody,
+) -> Result<Json<PlanStored>, Problem> {
+    let digest = digest_hex(&bytes);
+    services.blobs.put(&plan_blob(&attempt.id), bytes.to_vec()).await?;
+    if !services.store.plan_stored(&attempt.id, &digest).await? {
+        services.blobs.discard(&plan_blob(&attempt.id)).await;
+        return Err(Problem::attempt_over());
+    }
+    Ok(Json(PlanStored { digest }))
+}
+
+pub(super) async fn get_plan(
+    State(services): State<Arc<Services>>,
+    Extension(attempt): Extension<AttemptAuth>,
+) -> Result<Response, Problem> {
+    let planned = services
+        .store
+        .plan_before(attempt.job_id, attempt.step_number)
+        .await?
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the job has no plan file"))?;
+    let plan = services.blobs.get(&plan_blob(&planned.attempt_id)).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], plan).into_response())
+}
+
+/// The state of the attempt's workspace, for Terraform's `http` backend: GET, POST, LOCK, UNLOCK.
+pub(super) async fn state(
+    State(services): State<Arc<Services>>,
+    Extension(attempt): Extension<AttemptAuth>,
+    Query(lock): Query<LockId>,
+    method: Method,
+    RawBody(body): RawBody,
+) -> Result<Response, Problem> {
+    let writer = StateWriter::Attempt(attempt.id);
+    state::handle(&services, &attempt.workspace_id, &writer, &method, &lock, body).await
+}
+
+/// Keeps a state that could not be stored as a version, whatever it is, beside the attempt.
+pub(super) async fn put_rescued_state(
+    State(services): State<Arc<Services>>,
+    Extension(attempt): Extension<AttemptAuth>,
     RawBody(bytes): RawBody,
 ) -> Result<StatusCode, Problem> {
-    let attempt = require_writer(&services, &headers, &attempt).await?;
-    services.blobs.put(&plan_blob(&attempt.id), bytes.to_vec()).await?;
-    if !services.store.plan_stored(&attempt.id).await? {
-        services.blobs.discard(&plan_blob(&attempt.id)).await;
+    let blob = format!("rescued/{}", attempt.id);
+    services.blobs.put(&blob, bytes.to_vec()).await?;
+    if !services.store.rescued_state_stored(&attempt.id, &blob).await? {
         return Err(Problem::attempt_over());
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn get_plan(
-    State(services): State<Arc<Services>>,
-    Path(attempt): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let attempt = require_writer(&services, &headers, &attempt).await?;
-    let planned = services
-        .store
-        .plan_attempt(attempt.job_id, attempt.step_number)
-        .await?
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the job has no plan file"))?;
-    let plan = services.blobs.get(&plan_blob(&planned)).await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], plan).into_response())
-}
-
 pub(super) async fn report(
     State(app): State<AppState>,
-    Path(attempt): Path<String>,
-    headers: HeaderMap,
+    Extension(attempt): Extension<AttemptAuth>,
     Body(result): Body<StepResult>,
 ) -> Result<StatusCode, Problem> {
-    let attempt = require_attempt(&app.services, &headers, &attempt).await?;
     match app.services.store.report(&attempt.id, &result).await? {
         ReportOutcome::Stored => {
             app.orchestrator.wake(attempt.job_id);
@@ -123,16 +169,6 @@ pub(super) async fn report(
         }
         ReportOutcome::Over => Err(Problem::attempt_over()),
     }
-}
-
-/// Requires the token of an attempt that may write.
-async fn require_writer(
-    services: &Services,
-    headers: &HeaderMap,
-    attempt: &str,
-) -> Result<AttemptAuth, Problem> {
-    let attempt = require_attempt(services, headers, attempt).await?;
-    if attempt.live && attempt.claimed { Ok(attempt) } else { Err(Problem::attempt_over()) }
 }
 
 fn plan_blob(attempt_id: &str) -> String {

@@ -3,25 +3,26 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use config_core::Warning;
 use jiff::Timestamp;
-use job_spec::attempt_api::{PhaseTiming, StepOutcome};
+use job_spec::attempt_api::{Evidence, PhaseTiming, StepOutcome};
 use serde::{Deserialize, Serialize};
 
 use super::{
     AppState, Items,
-    extract::{Body, Path},
+    auth::User,
+    extract::{Body, Path, RawBody},
     problem::Problem,
 };
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
     messages,
-    model::{Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
+    model::{Answer, Attempt, AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace},
     redaction::Redactor,
     services::Services,
     store::{CauseRecord, Store, StoreError},
@@ -103,22 +104,46 @@ pub(super) async fn read(
     Ok(Json(services.store.job(job).await?.into()))
 }
 
+/// The optional body of an approval.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Approval {
+    /// Digest of the plan that the user has seen.
+    plan_digest: Option<String>,
+}
+
 pub(super) async fn approve(
     State(app): State<AppState>,
     Path(job): Path<i64>,
+    Extension(user): Extension<User>,
+    RawBody(body): RawBody,
 ) -> Result<Json<JobView>, Problem> {
-    answer(&app, job, true).await
+    let approval: Option<Approval> = if body.is_empty() {
+        None
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?
+    };
+    let digest = approval.and_then(|approval| approval.plan_digest);
+    answer(&app, job, true, &user, digest.as_deref()).await
 }
 
 pub(super) async fn reject(
     State(app): State<AppState>,
     Path(job): Path<i64>,
+    Extension(user): Extension<User>,
 ) -> Result<Json<JobView>, Problem> {
-    answer(&app, job, false).await
+    answer(&app, job, false, &user, None).await
 }
 
-async fn answer(app: &AppState, job: i64, approved: bool) -> Result<Json<JobView>, Problem> {
-    let job = app.services.store.answer_approval(job, approved).await?;
+async fn answer(
+    app: &AppState,
+    job: i64,
+    approved: bool,
+    user: &User,
+    digest: Option<&str>,
+) -> Result<Json<JobView>, Problem> {
+    let job = app.services.store.answer_approval(job, approved, &user.name, digest).await?;
     app.orchestrator.wake(job.id);
     Ok(Json(job.into()))
 }
@@ -177,6 +202,9 @@ struct StepView {
     status: StepStatus,
     message: Option<String>,
     has_changes: Option<bool>,
+    /// Of an approval: the digest of the plan that it is about, and who answered.
+    plan_digest: Option<String>,
+    answer: Option<Answer>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     attempts: Vec<AttemptView>,
@@ -195,15 +223,23 @@ struct AttemptView {
     advice: Option<&'static str>,
     /// The outcome that the executor reported, possibly after the attempt was considered lost.
     reported: Option<StepOutcome>,
+    /// What is known where terraform did not end by itself.
+    evidence: Option<Evidence>,
+    /// Whether a state is kept that could not be stored as a version.
+    has_rescued_state: bool,
+    /// Digest of the plan file that it stored.
+    plan_digest: Option<String>,
     message: Option<String>,
     created_at: Timestamp,
     claimed_at: Option<Timestamp>,
+    last_contact_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     timings: Vec<PhaseTiming>,
 }
 
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
+        let digests: Vec<_> = job.steps.iter().map(|step| approvable_digest(&job, step)).collect();
         let Job {
             id,
             organization_id,
@@ -226,14 +262,20 @@ impl From<Job> for JobView {
             cancel_requested,
             created_at,
             ended_at,
-            steps: steps.into_iter().map(Into::into).collect(),
+            steps: steps.into_iter().zip(digests).map(StepView::from).collect(),
             warnings: Vec::new(),
         }
     }
 }
 
-impl From<Step> for StepView {
-    fn from(step: Step) -> Self {
+/// Returns the digest of the plan that an approval is about.
+fn approvable_digest(job: &Job, step: &Step) -> Option<String> {
+    let is_approval = step.step_type == job_spec::StepType::Approval;
+    is_approval.then(|| job.plan_digest_before(step.number)).flatten().map(str::to_owned)
+}
+
+impl From<(Step, Option<String>)> for StepView {
+    fn from((step, plan_digest): (Step, Option<String>)) -> Self {
         let Step {
             id,
             number,
@@ -242,6 +284,7 @@ impl From<Step> for StepView {
             status,
             message,
             has_changes,
+            answer,
             started_at,
             ended_at,
             attempts,
@@ -254,6 +297,8 @@ impl From<Step> for StepView {
             status,
             message,
             has_changes,
+            plan_digest,
+            answer,
             started_at,
             ended_at,
             attempts: attempts.into_iter().map(Into::into).collect(),
@@ -272,9 +317,13 @@ impl From<Attempt> for AttemptView {
             advice: attempt.cause.as_ref().and_then(messages::advice::for_cause),
             cause_detail: attempt.cause.as_ref().map(CauseRecord::from),
             reported: attempt.result.as_ref().map(|result| result.outcome),
+            evidence: attempt.result.as_ref().and_then(|result| result.evidence.clone()),
+            has_rescued_state: attempt.has_rescued_state,
+            plan_digest: attempt.plan_digest,
             message: attempt.message,
             created_at: attempt.created_at,
             claimed_at: attempt.claimed_at,
+            last_contact_at: attempt.last_contact_at,
             ended_at: attempt.ended_at,
             timings: attempt.result.map(|result| result.timings).unwrap_or_default(),
         }

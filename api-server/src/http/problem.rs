@@ -75,10 +75,22 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "expected a valid token in the header `Authorization: Bearer …`")
     }
 
+    /// Returns a 403: the token is valid, but not for this request.
+    #[must_use]
+    pub(super) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "this token is not good for this request; nothing was stored")
+    }
+
+    /// Returns a 404 for an attempt.
+    #[must_use]
+    pub(super) fn no_attempt() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is no such attempt")
+    }
+
     /// Returns a 410: the attempt has ended, and nothing of it is stored any more.
     #[must_use]
     pub(super) fn attempt_over() -> Self {
-        Self::new(StatusCode::GONE, "the attempt has ended or was never claimed; nothing was stored")
+        Self::new(StatusCode::GONE, "the attempt has ended; nothing was read or stored")
     }
 
     fn internal(error: &dyn std::error::Error) -> Self {

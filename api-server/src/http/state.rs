@@ -7,15 +7,16 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    auth::require_state_access,
+    auth::User,
     extract::{Path, Query, RawBody},
     problem::Problem,
 };
@@ -46,33 +47,49 @@ struct StateHead {
     lineage: String,
 }
 
-pub(super) async fn handle(
+/// The state of a workspace, for users and their Terraform.
+pub(super) async fn of_workspace(
     State(services): State<Arc<Services>>,
     Path(workspace): Path<String>,
+    Extension(_): Extension<User>,
     Query(lock): Query<LockId>,
     method: Method,
-    headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<Response, Problem> {
-    let writer = require_state_access(&services, &headers, &workspace).await?;
     services.store.workspace(&workspace).await?;
+    handle(&services, &workspace, &StateWriter::User, &method, &lock, body).await
+}
+
+/// Answers a request about the state of a workspace whose writer is authorized.
+pub(super) async fn handle(
+    services: &Services,
+    workspace: &str,
+    writer: &StateWriter,
+    method: &Method,
+    lock: &LockId,
+    body: Bytes,
+) -> Result<Response, Problem> {
     match method.as_str() {
-        "GET" => read(&services, &workspace).await,
-        "POST" => write(&services, &workspace, &writer, lock.id.as_deref(), body).await,
+        "GET" | "HEAD" => read(services, workspace, writer).await,
+        "POST" => write(services, workspace, writer, lock.id.as_deref(), body).await,
         "LOCK" => {
-            let lock = parse_lock(&body, &writer)?;
-            lock_answer(services.store.lock_state(&workspace, &lock, &writer).await?)
+            let lock = parse_lock(&body, writer)?;
+            lock_answer(services.store.lock_state(workspace, &lock, writer).await?, writer)
         }
         "UNLOCK" => {
-            let id = if body.is_empty() { None } else { Some(parse_lock(&body, &writer)?.lock_id) };
-            lock_answer(services.store.unlock_state(&workspace, id.as_deref(), &writer).await?)
+            let id = if body.is_empty() { None } else { Some(parse_lock(&body, writer)?.lock_id) };
+            lock_answer(services.store.unlock_state(workspace, id.as_deref(), writer).await?, writer)
         }
         _ => Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "expected GET, POST, LOCK or UNLOCK")),
     }
 }
 
-async fn read(services: &Services, workspace: &str) -> Result<Response, Problem> {
-    let Some(record) = services.store.latest_state(workspace).await? else {
+async fn read(services: &Services, workspace: &str, writer: &StateWriter) -> Result<Response, Problem> {
+    let record = match writer {
+        StateWriter::Attempt(attempt) => services.store.read_state(workspace, attempt).await?,
+        StateWriter::User => services.store.latest_state(workspace).await?,
+    };
+    let Some(record) = record else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let state = services.blobs.get(&record.blob).await?;
@@ -96,7 +113,7 @@ async fn write(
     if !matches!(outcome, Ok(LockOutcome::Done)) {
         services.blobs.discard(&record.blob).await;
     }
-    lock_answer(outcome?)
+    lock_answer(outcome?, writer)
 }
 
 fn parse_lock(body: &[u8], writer: &StateWriter) -> Result<StateLock, Problem> {
@@ -111,14 +128,47 @@ fn parse_lock(body: &[u8], writer: &StateWriter) -> Result<StateLock, Problem> {
     })
 }
 
-/// Answers with the outcome; 423 has the information of the lock that is held, which Terraform shows to the
-/// user.
-fn lock_answer(outcome: LockOutcome) -> Result<Response, Problem> {
+/// Answers with the outcome. 423 has the information of the lock that is held, which Terraform shows to the
+/// user; its id unlocks the state, so only users and the holder learn it.
+fn lock_answer(outcome: LockOutcome, writer: &StateWriter) -> Result<Response, Problem> {
     match outcome {
         LockOutcome::Done => Ok(StatusCode::OK.into_response()),
         LockOutcome::HeldBy(lock) => {
-            Ok((StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], lock.info).into_response())
+            let is_holder = writer.attempt().is_some() && writer.attempt() == lock.attempt_id.as_deref();
+            let info =
+                if *writer == StateWriter::User || is_holder { lock.info } else { without_id(&lock.info) };
+            Ok((StatusCode::LOCKED, [(header::CONTENT_TYPE, "application/json")], info).into_response())
         }
         LockOutcome::Fenced => Err(Problem::attempt_over()),
+    }
+}
+
+/// Returns who holds a lock and since when. Everything else of the lock information is the holder's.
+fn without_id(info: &str) -> String {
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(rename_all = "PascalCase", default)]
+    struct Shown {
+        operation: String,
+        who: String,
+        version: String,
+        created: String,
+    }
+    let shown: Shown = serde_json::from_str(info).unwrap_or_default();
+    serde_json::to_string(&shown).expect("four texts are plain data")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_information_for_others_has_no_id() {
+        let info = r#"{"ID":"secret","Operation":"OperationTypeApply","Info":"x","Who":"me@pod",
+                       "Version":"1.11.4","Created":"2026-01-02T03:04:05Z","Path":""}"#;
+        assert_eq!(
+            without_id(info),
+            r#"{"Operation":"OperationTypeApply","Who":"me@pod","Version":"1.11.4","Created":"2026-01-02T03:04:05Z"}"#
+        );
+        assert!(!without_id(r#"{"ID":"secret"}"#).contains("secret"));
     }
 }

@@ -206,6 +206,7 @@ fn decide_attempt(
             StepOutcome::Completed => AttemptStatus::Completed,
             StepOutcome::Failed => AttemptStatus::Failed,
             StepOutcome::Cancelled => AttemptStatus::Cancelled,
+            StepOutcome::Unknown => AttemptStatus::Lost,
         };
         return end_attempt(attempt, status, result.message.clone());
     }

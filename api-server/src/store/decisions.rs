@@ -4,16 +4,24 @@ use super::{
     ResultExt as _, Store, StoreError,
     db::query,
     jobs::{close_job, close_step, set_job_status},
+    now,
     rows::read_job,
 };
 use crate::model::{Job, JobStatus, StepStatus};
 
 impl Store {
-    /// Approves or rejects the step that a job waits for.
+    /// Approves or rejects the step that a job waits for, and records who did and which plan was approved.
+    /// `digest` is the digest of the plan that the user has seen, if the user names one.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the job does not wait for approval.
-    pub async fn answer_approval(&self, job_id: i64, approved: bool) -> Result<Job, StoreError> {
+    /// [`StoreError::Conflict`] when the job does not wait for approval, or when its plan is another one.
+    pub async fn answer_approval(
+        &self,
+        job_id: i64,
+        approved: bool,
+        by: &str,
+        digest: Option<&str>,
+    ) -> Result<Job, StoreError> {
         let mut tx = self.write().await?;
         let job = read_job(&mut tx, job_id).await?;
         let waiting = job.steps.iter().find(|step| step.status == StepStatus::WaitingApproval);
@@ -23,8 +31,25 @@ impl Store {
                 job.status
             )));
         };
+        let plan = job.plan_digest_before(step.number);
+        if let Some(digest) = digest
+            && plan != Some(digest)
+        {
+            return Err(StoreError::Conflict(match plan {
+                Some(plan) => format!("the plan of job {job_id} has digest {plan}, not {digest}"),
+                None => format!("job {job_id} has no plan, but digest {digest} was approved"),
+            }));
+        }
         let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
         close_step(&mut tx, &step.id, status, None, None).await?;
+        query("UPDATE steps SET answered_by = $1, answered_at = $2, approved_digest = $3 WHERE id = $4")
+            .bind(by)
+            .bind(now())
+            .bind(plan.filter(|_| approved))
+            .bind(&step.id)
+            .execute(&mut *tx)
+            .await
+            .context("record the answer to an approval")?;
         set_job_status(&mut tx, job_id, JobStatus::Running).await?;
         tx.commit().await.context("answer an approval")?;
         self.job(job_id).await

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "variable layers", include_str!("../../migrations/0003_variable_layers.sql")),
     (4, "claim data", include_str!("../../migrations/0004_claim_data.sql")),
     (5, "cause columns", include_str!("../../migrations/0005_cause_columns.sql")),
+    (6, "sessions", include_str!("../../migrations/0006_sessions.sql")),
 ];
 
 /// The first version that PostgreSQL has: what the SQL of SQLite has made of its tables by then.

@@ -10,7 +10,8 @@ use super::{
     stored_messages::{message_of_attempts, message_of_steps, reported_message},
 };
 use crate::model::{
-    Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince, WorkspaceHold,
+    Answer, Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince,
+    WorkspaceHold,
 };
 use job_spec::{StepType, attempt_api::StepResult};
 use k8s_backend::{Cause, Waiting};
@@ -57,10 +58,26 @@ struct StepRow {
     status: String,
     message: Option<String>,
     has_changes: Option<bool>,
+    answered_by: Option<String>,
+    answered_at: Option<String>,
+    approved_digest: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
 }
-from_row!(StepRow { id, number, name, step_type, status, message, has_changes, started_at, ended_at });
+from_row!(StepRow {
+    id,
+    number,
+    name,
+    step_type,
+    status,
+    message,
+    has_changes,
+    answered_by,
+    answered_at,
+    approved_digest,
+    started_at,
+    ended_at
+});
 
 struct AttemptRow {
     id: String,
@@ -74,6 +91,9 @@ struct AttemptRow {
     refusal: Option<String>,
     cancel_sent: bool,
     claimed_at: Option<String>,
+    last_contact_at: Option<String>,
+    plan_digest: Option<String>,
+    has_rescued_state: bool,
     result: Option<String>,
     cause_kind: Option<String>,
     cause_detail: Option<String>,
@@ -96,6 +116,9 @@ from_row!(AttemptRow {
     refusal,
     cancel_sent,
     claimed_at,
+    last_contact_at,
+    plan_digest,
+    has_rescued_state,
     result,
     cause_kind,
     cause_detail,
@@ -111,8 +134,9 @@ impl AttemptRow {
     async fn of_job(tx: &mut Transaction, job_id: i64) -> Result<Vec<Self>, StoreError> {
         query_as(
             "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal,
-                    cancel_sent, claimed_at, result, cause_kind, cause_detail, waiting, waiting_since, status,
-                    message, created_at, ended_at
+                    cancel_sent, claimed_at, last_contact_at, plan_digest,
+                    rescued_state IS NOT NULL AS has_rescued_state, result, cause_kind, cause_detail, waiting,
+                    waiting_since, status, message, created_at, ended_at
              FROM attempts WHERE job_id = $1 ORDER BY number",
         )
         .bind(job_id)
@@ -207,23 +231,42 @@ pub(super) async fn read_hold(
 
 impl StepRow {
     fn into_step(self, attempts: Vec<Attempt>) -> Result<Step, StoreError> {
-        let Self { id, number, name, step_type, status, message, has_changes, started_at, ended_at } = self;
-        let known = StepType::ALL.into_iter().find(|known| known.as_str() == step_type);
+        let Self {
+            id,
+            number,
+            name,
+            step_type,
+            status,
+            message,
+            has_changes,
+            answered_by,
+            answered_at,
+            approved_digest,
+            started_at,
+            ended_at,
+        } = self;
+        let answer = answered_by.zip(parse_time_opt(answered_at.as_deref())?);
         let status = StepStatus::parse(&status).map_err(StoreError::Corrupt)?;
         let message = message.or_else(|| message_of_attempts(status, &attempts).map(str::to_owned));
         Ok(Step {
             id,
             number,
             name,
-            step_type: known.ok_or_else(|| StoreError::Corrupt(format!("step type {step_type:?}")))?,
+            step_type: parse_step_type(&step_type)?,
             status,
             message,
             has_changes,
+            answer: answer.map(|(by, at)| Answer { by, at, plan_digest: approved_digest }),
             started_at: parse_time_opt(started_at.as_deref())?,
             ended_at: parse_time_opt(ended_at.as_deref())?,
             attempts,
         })
     }
+}
+
+pub(super) fn parse_step_type(text: &str) -> Result<StepType, StoreError> {
+    let known = StepType::ALL.into_iter().find(|known| known.as_str() == text);
+    known.ok_or_else(|| StoreError::Corrupt(format!("step type {text:?}")))
 }
 
 fn cause_of(kind: &str, detail: Option<&str>) -> Result<Cause, StoreError> {
@@ -257,6 +300,9 @@ impl TryFrom<AttemptRow> for Attempt {
             refusal,
             cancel_sent,
             claimed_at,
+            last_contact_at,
+            plan_digest,
+            has_rescued_state,
             result,
             cause_kind,
             cause_detail,
@@ -288,6 +334,9 @@ impl TryFrom<AttemptRow> for Attempt {
             refusal,
             cancel_sent,
             claimed_at: parse_time_opt(claimed_at.as_deref())?,
+            last_contact_at: parse_time_opt(last_contact_at.as_deref())?,
+            plan_digest,
+            has_rescued_state,
             result,
             cause: cause_kind.map(|kind| cause_of(&kind, cause_detail.as_deref())).transpose()?,
             waiting: waiting_of(waiting.as_deref(), waiting_since.as_deref())?,

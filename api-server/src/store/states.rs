@@ -83,6 +83,40 @@ impl Store {
             .context("look up a state")
     }
 
+    /// Reads the latest state for an attempt, and records which version the attempt has read: none counts as
+    /// serial 0 without lineage.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn read_state(
+        &self,
+        workspace_id: &str,
+        attempt_id: &str,
+    ) -> Result<Option<StateRecord>, StoreError> {
+        let mut tx = self.write().await?;
+        let record: Option<StateRecord> = query_as(
+            "SELECT serial, lineage, blob FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1",
+        )
+        .bind(workspace_id)
+        .fetch_optional(&mut *tx)
+        .await
+        .context("look up a state")?;
+        let (serial, lineage) =
+            record.as_ref().map_or((0, ""), |record| (record.serial, record.lineage.as_str()));
+        // A plan that is stored was made from what was read before.
+        query(
+            "UPDATE attempts SET read_serial = $1, read_lineage = $2 WHERE id = $3 AND live AND NOT has_plan",
+        )
+        .bind(serial)
+        .bind(lineage)
+        .bind(attempt_id)
+        .execute(&mut *tx)
+        .await
+        .context("record which state was read")?;
+        tx.commit().await.context("record which state was read")?;
+        Ok(record)
+    }
+
     /// Stores a new version of a state. `lock_id` is the lock that the writer claims to hold.
     ///
     /// # Errors
@@ -167,6 +201,9 @@ impl Store {
         writer: &StateWriter,
     ) -> Result<LockOutcome, StoreError> {
         let mut tx = self.write().await?;
+        if !may_write(&mut tx, writer).await? {
+            return Ok(LockOutcome::Fenced);
+        }
         let Some(held) = read_lock(&mut tx, workspace_id).await? else {
             return Ok(LockOutcome::Done);
         };
@@ -195,10 +232,10 @@ async fn read_lock(tx: &mut Transaction, workspace_id: &str) -> Result<Option<St
         .context("read the lock of a state")
 }
 
-/// The fence: an attempt writes only while it is live and claimed.
+/// The fence: an attempt writes only while it is live and claimed, and has not reported.
 async fn may_write(tx: &mut Transaction, writer: &StateWriter) -> Result<bool, StoreError> {
     let Some(attempt) = writer.attempt() else { return Ok(true) };
-    query_scalar("SELECT live AND claimed_at IS NOT NULL FROM attempts WHERE id = $1")
+    query_scalar("SELECT live AND claimed_at IS NOT NULL AND result IS NULL FROM attempts WHERE id = $1")
         .bind(attempt)
         .fetch_optional(&mut **tx)
         .await

@@ -70,6 +70,7 @@ async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
         outcome: StepOutcome::Failed,
         has_changes: None,
         message: Some(SENTENCE.to_owned()),
+        evidence: None,
         commit_id: None,
         timings: Vec::new(),
         log_bytes: 0,

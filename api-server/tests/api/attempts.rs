@@ -31,25 +31,38 @@ async fn accepts_writes_of_an_attempt_between_claim_and_report_only() {
     let world = World::new().await;
     let job = world.job(&["terraformPlan", "approval"]).await;
     let executor = world.executor(&name(job, 100, 1)).await;
-    assert_all_writes_are_rejected(&executor).await;
+    assert_all_writes_are_rejected(&executor, StatusCode::FORBIDDEN).await;
     executor.claim("e").await;
     let (status, position) = executor.send("POST", "log?offset=0", b"hello\n".to_vec()).await;
     assert_eq!((status, &position["offset"]), (StatusCode::OK, &json!(6)));
     let (status, position) = executor.send("POST", "log?offset=99", b"x".to_vec()).await;
     assert_eq!((status, &position["offset"]), (StatusCode::CONFLICT, &json!(6)));
-    assert_eq!(executor.send("PUT", "plan", b"plan".to_vec()).await.0, StatusCode::NO_CONTENT);
+    let (status, stored) = executor.send("PUT", "plan", b"plan".to_vec()).await;
+    let digest = "64879f7d6b960a01909762d911a32d4582c20010c5641ee90278b644a9e3b525";
+    assert_eq!((status, stored), (StatusCode::OK, json!({ "digest": digest })));
     assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
     world.wait_for_status(job, "waitingApproval").await;
-    assert_all_writes_are_rejected(&executor).await;
+    assert_all_writes_are_rejected(&executor, StatusCode::GONE).await;
     // A report whose answer was lost may be repeated.
     assert_eq!(executor.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
     assert_eq!(executor.report("failed", None).await.0, StatusCode::CONFLICT);
 }
 
-async fn assert_all_writes_are_rejected(executor: &Executor) {
-    for (method, path) in [("POST", "log?offset=0"), ("PUT", "plan"), ("GET", "plan")] {
+async fn assert_all_writes_are_rejected(executor: &Executor, expected: StatusCode) {
+    let requests = [
+        ("POST", "log?offset=0"),
+        ("PUT", "plan"),
+        ("GET", "plan"),
+        ("GET", "state"),
+        ("POST", "state"),
+        ("LOCK", "state"),
+        ("UNLOCK", "state"),
+        ("PUT", "rescued-state"),
+        ("POST", "heartbeat"),
+    ];
+    for (method, path) in requests {
         let (status, answer) = executor.send(method, path, b"x".to_vec()).await;
-        assert_eq!(status, StatusCode::GONE, "{method} {path}: {answer}");
+        assert_eq!(status, expected, "{method} {path}: {answer}");
     }
 }
 
@@ -64,7 +77,7 @@ async fn apply_step_gets_the_plan_of_its_job() {
     let apply = world.executor(&name(job, 200, 1)).await;
     assert_eq!(apply.claim("apply").await.1["planExpected"], true);
     let response =
-        reqwest::Client::new().get(format!("{}/plan", apply.url)).bearer_auth(&apply.token).send().await;
+        reqwest::Client::new().get(format!("{}/plan", apply.url)).bearer_auth(apply.session()).send().await;
     assert_eq!(response.unwrap().bytes().await.unwrap(), "the plan");
     apply.report("completed", None).await;
     world.wait_for_status(job, "completed").await;
@@ -79,7 +92,7 @@ async fn token_of_one_attempt_is_invalid_for_another() {
     assert_eq!(other.claim("x").await.0, StatusCode::UNAUTHORIZED);
     let response = reqwest::Client::new()
         .get(format!("{}/v1/jobs/{job}", other.url.split("/executor/").next().unwrap()))
-        .bearer_auth(&other.token)
+        .bearer_auth(other.session())
         .send()
         .await
         .unwrap();
@@ -144,7 +157,7 @@ async fn claimed_apply_without_report_is_unknown_and_keeps_workspace_locked() {
     assert_eq!(world.read(job).await["steps"][0]["attempts"][0]["reported"], "completed");
     let (_, decided) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
     assert_eq!(decided["status"], "cancelled");
-    assert_all_writes_are_rejected(&executor).await;
+    assert_all_writes_are_rejected(&executor, StatusCode::GONE).await;
     world.executor(&name(next, 100, 1)).await;
 }
 

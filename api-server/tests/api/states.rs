@@ -11,14 +11,6 @@ impl World {
         let response = self.request(method, &path).body(body.to_owned()).send().await.unwrap();
         (response.status(), response.text().await.unwrap())
     }
-
-    async fn state_as(&self, executor: &Executor, method: &str, query: &str, body: &str) -> StatusCode {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let base = executor.url.split("/executor/").next().unwrap();
-        let address = format!("{base}/state/v1/workspaces/{}{query}", self.workspace);
-        let request = reqwest::Client::new().request(method, address).body(body.to_owned());
-        request.basic_auth(executor.id(), Some(&executor.token)).send().await.unwrap().status()
-    }
 }
 
 #[tokio::test]
@@ -53,35 +45,77 @@ async fn lock_rejects_other_writers_with_the_information_of_the_holder() {
     assert_eq!(world.state("LOCK", "", "nonsense").await.0, StatusCode::BAD_REQUEST);
 }
 
+/// Sends a request about the state of the attempt's workspace.
+async fn state_as(executor: &Executor, method: &str, query: &str, body: &str) -> StatusCode {
+    executor.send(method, &format!("state{query}"), body.as_bytes().to_vec()).await.0
+}
+
 #[tokio::test]
 async fn accepts_states_of_live_attempts_only() {
     let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&format!("job-{job}-100-1")).await;
     let (lock, state) = (r#"{"ID":"run"}"#, r#"{"version":4,"serial":1,"lineage":"l"}"#);
-    assert_eq!(world.state_as(&executor, "POST", "", state).await, StatusCode::GONE, "not claimed yet");
+    assert_eq!(state_as(&executor, "POST", "", state).await, StatusCode::FORBIDDEN, "not claimed yet");
     executor.claim("e").await;
-    assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::OK);
-    assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::OK);
+    assert_eq!(state_as(&executor, "LOCK", "", lock).await, StatusCode::OK);
+    assert_eq!(state_as(&executor, "POST", "?ID=run", state).await, StatusCode::OK);
     // It holds the lock, so it may write without the id, as it does in place of a terraform that failed to.
-    assert_eq!(world.state_as(&executor, "POST", "", state).await, StatusCode::OK);
+    assert_eq!(state_as(&executor, "POST", "", state).await, StatusCode::OK);
     executor.report("completed", None).await;
     world.wait_for_status(job, "completed").await;
-    assert_eq!(world.state_as(&executor, "POST", "?ID=run", state).await, StatusCode::GONE);
-    assert_eq!(world.state_as(&executor, "LOCK", "", lock).await, StatusCode::GONE);
+    assert_eq!(state_as(&executor, "POST", "?ID=run", state).await, StatusCode::GONE);
+    assert_eq!(state_as(&executor, "LOCK", "", lock).await, StatusCode::GONE);
     // The lock that the executor left was released.
     assert_eq!(world.state("LOCK", "", r#"{"ID":"user"}"#).await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn attempt_cannot_access_state_of_another_workspace() {
-    let mut world = World::new().await;
+async fn credentials_of_an_attempt_are_no_credentials_of_a_workspace() {
+    let world = World::new().await;
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&format!("job-{job}-100-1")).await;
     executor.claim("e").await;
-    let path = format!("/v1/organizations/{}/workspaces", world.organization);
-    let (_, other) =
-        world.post(&path, json!({ "name": "other", "source": "https://git.example.com/o.git" })).await;
-    other["id"].as_str().unwrap().clone_into(&mut world.workspace);
-    assert_eq!(world.state_as(&executor, "GET", "", "").await, StatusCode::UNAUTHORIZED);
+    let base = executor.url.split("/executor/").next().unwrap();
+    let address = format!("{base}/state/v1/workspaces/{}", world.workspace);
+    for token in [&executor.token, executor.session()] {
+        let request = || reqwest::Client::new().get(&address);
+        for request in [request().bearer_auth(token), request().basic_auth(executor.id(), Some(token))] {
+            assert_eq!(request.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn lock_id_is_shown_to_its_holder_and_to_users_only() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan"]).await;
+    let executor = world.executor(&format!("job-{job}-100-1")).await;
+    executor.claim("e").await;
+    let of_user = json!({ "ID": "of-a-user", "Who": "me@laptop", "Operation": "apply" }).to_string();
+    assert_eq!(world.state("LOCK", "", &of_user).await.0, StatusCode::OK);
+    let (status, seen) = executor.send("LOCK", "state", br#"{"ID":"of-the-run"}"#.to_vec()).await;
+    assert_eq!((status, &seen["Who"]), (StatusCode::LOCKED, &json!("me@laptop")));
+    assert!(!seen.to_string().contains("of-a-user"), "{seen}");
+    assert_eq!(world.state("LOCK", "", r#"{"ID":"two"}"#).await, (StatusCode::LOCKED, of_user.clone()));
+    assert_eq!(world.state("UNLOCK", "", &of_user).await.0, StatusCode::OK);
+    let mine = br#"{"ID":"of-the-run"}"#.to_vec();
+    assert_eq!(executor.send("LOCK", "state", mine).await.0, StatusCode::OK);
+    let (status, seen) = executor.send("LOCK", "state", br#"{"ID":"again"}"#.to_vec()).await;
+    assert_eq!((status, &seen["ID"]), (StatusCode::LOCKED, &json!("of-the-run")));
+}
+
+#[tokio::test]
+async fn plan_step_cannot_write_the_state() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan"]).await;
+    let executor = world.executor(&format!("job-{job}-100-1")).await;
+    executor.claim("e").await;
+    let state = r#"{"version":4,"serial":1,"lineage":"l"}"#;
+    assert_eq!(state_as(&executor, "LOCK", "", r#"{"ID":"run"}"#).await, StatusCode::OK);
+    assert_eq!(state_as(&executor, "POST", "?ID=run", state).await, StatusCode::FORBIDDEN);
+    let rescued = executor.send("PUT", "rescued-state", state.as_bytes().to_vec()).await;
+    assert_eq!(rescued.0, StatusCode::FORBIDDEN);
+    assert_eq!(state_as(&executor, "UNLOCK", "", r#"{"ID":"run"}"#).await, StatusCode::OK);
+    assert_eq!(world.state("GET", "", "").await.0, StatusCode::NO_CONTENT);
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -272,7 +272,10 @@ async fn serve(
 /// A fake executor of one attempt, with the environment of its Kubernetes Job.
 pub(crate) struct Executor {
     pub(crate) url: String,
+    /// The claim token.
     pub(crate) token: String,
+    /// The answer to the claim has it.
+    session: OnceLock<String>,
     client: reqwest::Client,
 }
 
@@ -284,28 +287,60 @@ impl Executor {
             let all = pod.containers[0].env.as_ref().unwrap();
             all.iter().find(|entry| entry.name == wanted).unwrap().value.clone().unwrap()
         };
-        Self { url: env(ATTEMPT_URL_ENV), token: env(ATTEMPT_TOKEN_ENV), client: reqwest::Client::new() }
+        Self {
+            url: env(ATTEMPT_URL_ENV),
+            token: env(ATTEMPT_TOKEN_ENV),
+            session: OnceLock::new(),
+            client: reqwest::Client::new(),
+        }
     }
 
     /// Uses this token for another attempt.
     pub(crate) fn with_token_for(&self, id: &str) -> Self {
-        Self { url: self.url.replace(self.id(), id), token: self.token.clone(), client: self.client.clone() }
+        Self {
+            url: self.url.replace(self.id(), id),
+            token: self.token.clone(),
+            session: self.session.clone(),
+            client: self.client.clone(),
+        }
     }
 
     pub(crate) fn id(&self) -> &str {
         self.url.rsplit('/').next().unwrap()
     }
 
+    /// The session token after a claim, before it the claim token.
+    pub(crate) fn session(&self) -> &str {
+        self.session.get().unwrap_or(&self.token)
+    }
+
+    /// Sends a request with the session token.
     pub(crate) async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (StatusCode, Value) {
+        self.send_with(self.session(), method, path, body).await
+    }
+
+    /// Sends a request with this token.
+    pub(crate) async fn send_with(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> (StatusCode, Value) {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let request = self.client.request(method, format!("{}/{path}", self.url)).bearer_auth(&self.token);
+        let request = self.client.request(method, format!("{}/{path}", self.url)).bearer_auth(token);
         let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
         (response.status(), response.json().await.unwrap_or_default())
     }
 
     pub(crate) async fn claim(&self, executor_id: &str) -> (StatusCode, Value) {
         let body = json!({ "executorId": executor_id, "host": "test" });
-        self.send("POST", "claim", body.to_string().into_bytes()).await
+        let (status, claim) =
+            self.send_with(&self.token, "POST", "claim", body.to_string().into_bytes()).await;
+        if let Some(session) = claim["sessionToken"].as_str() {
+            self.session.set(session.to_owned()).unwrap_or_else(|_| assert_eq!(self.session(), session));
+        }
+        (status, claim)
     }
 
     pub(crate) async fn report(&self, outcome: &str, has_changes: Option<bool>) -> (StatusCode, Value) {

@@ -50,11 +50,7 @@ impl<'a> Context<'a> {
 
     /// Returns address and credentials of the state.
     pub(crate) fn state(&self) -> StateAddress {
-        StateAddress {
-            url: self.claim.state_url.clone(),
-            user: self.claim.attempt_id.clone(),
-            password: self.input.env.token.clone(),
-        }
+        self.api.state(&self.claim.attempt_id)
     }
 
     /// Returns the options of the command lines.

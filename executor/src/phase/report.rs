@@ -47,7 +47,8 @@ impl Reporter<'_> {
         let code = report.exit_code();
         let StepReport { outcome, has_changes, message } = report;
         let Record { commit_id, timings } = record;
-        let result = StepResult { outcome, has_changes, message, commit_id, timings, log_bytes };
+        let evidence = None;
+        let result = StepResult { outcome, has_changes, message, evidence, commit_id, timings, log_bytes };
         let reported = retry(self.timeouts.report, || false, || self.api.report(&result)).await;
         match reported {
             Ok(()) => code,

@@ -13,13 +13,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
+use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, PlanStored, StepResult};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use super::TIMEOUT;
 
+/// Good for the claim alone.
 pub(crate) const TOKEN: &str = "attempt-token-5e0d1c2b";
+/// The answer to the claim has it; good for everything else.
+pub(crate) const SESSION: &str = "session-token-77c1e0a4";
 pub(crate) const ATTEMPT: &str = "attempt-d2f0aa11";
 
 /// The data of the server, and its failures.
@@ -84,7 +87,6 @@ pub(crate) struct Server {
 struct Shared {
     memory: Arc<Mutex<Memory>>,
     changes: watch::Sender<u64>,
-    address: std::net::SocketAddr,
 }
 
 impl Drop for Server {
@@ -98,7 +100,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (memory, changes) = (Arc::new(Mutex::new(Memory::default())), watch::Sender::new(0));
-        let shared = Shared { memory: Arc::clone(&memory), changes: changes.clone(), address };
+        let shared = Shared { memory: Arc::clone(&memory), changes: changes.clone() };
         let app = Router::new().fallback(handle).with_state(shared);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { memory, changes, address, task }
@@ -152,7 +154,7 @@ async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Respons
     let answer = {
         let mut memory = shared.memory.lock().unwrap();
         let query = parts.uri.query().unwrap_or_default();
-        let answer = route(&shared, &mut memory, &method, &path, query, &parts.headers, &body);
+        let answer = route(&mut memory, &method, &path, query, &parts.headers, &body);
         let tail = path.rsplit('/').next().unwrap_or_default();
         memory.requests.push(format!("{method} {tail} {}", answer.status().as_u16()));
         answer
@@ -162,7 +164,6 @@ async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Respons
 }
 
 fn route(
-    shared: &Shared,
     memory: &mut Memory,
     method: &str,
     path: &str,
@@ -173,29 +174,30 @@ fn route(
     let authorization =
         headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent = headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if path == "/state" {
-        let basic = format!("Basic {}", STANDARD.encode(format!("{ATTEMPT}:{TOKEN}")));
+    if path == format!("/executor/v1/attempts/{ATTEMPT}/state") {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{ATTEMPT}:{SESSION}")));
         return match authorization == basic {
             true if memory.unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
             true => state(memory, method, body, agent.starts_with("ephemeral-agents-executor")),
             false => StatusCode::UNAUTHORIZED.into_response(),
         };
     }
-    if authorization != format!("Bearer {TOKEN}") {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
     let Some(message) = path.strip_prefix(&format!("/executor/v1/attempts/{ATTEMPT}/")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let token = if message == "claim" { TOKEN } else { SESSION };
+    if authorization != format!("Bearer {token}") {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     if memory.unavailable && message != "claim" {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     match (method, message) {
-        ("POST", "claim") => claim(memory, body, format!("http://{}/state", shared.address)),
+        ("POST", "claim") => claim(memory, body),
         ("POST", "log") => log(memory, query, body),
         ("PUT", "plan") => {
             memory.plan = Some(body.to_vec());
-            StatusCode::NO_CONTENT.into_response()
+            axum::Json(PlanStored { digest: String::new() }).into_response()
         }
         ("GET", "plan") => match &memory.plan {
             Some(plan) => plan.clone().into_response(),
@@ -212,7 +214,7 @@ fn route(
     }
 }
 
-fn claim(memory: &mut Memory, body: &Bytes, state_url: String) -> Response {
+fn claim(memory: &mut Memory, body: &Bytes) -> Response {
     let request: ClaimRequest = serde_json::from_slice(body).unwrap();
     if let Some(status) = memory.refuse_claim {
         return StatusCode::from_u16(status).unwrap().into_response();
@@ -221,9 +223,11 @@ fn claim(memory: &mut Memory, body: &Bytes, state_url: String) -> Response {
         return StatusCode::CONFLICT.into_response();
     }
     axum::Json(ClaimResponse {
-        state_url,
         attempt_id: ATTEMPT.to_owned(),
+        session_token: SESSION.to_owned(),
+        heartbeat_seconds: 15,
         plan_expected: memory.plan_expected,
+        plan: None,
         sensitive: memory.sensitive.clone(),
         job_data: memory.job_data.clone(),
     })

@@ -1,0 +1,196 @@
+//! Plan files: which one a step applies, and whether it still may.
+//!
+//! A plan is identified by its digest, and by the version of the state that its step read last. An apply is
+//! refused when another plan was approved, or when the state is another one by now.
+
+use job_spec::{StepType, attempt_api::PlannedChange};
+use sqlx::AssertSqlSafe;
+
+use super::{
+    ResultExt as _, Store, StoreError,
+    db::{Transaction, query, query_as, query_scalar},
+    rows::sql_list,
+};
+use crate::model::{AttemptStatus, StepStatus};
+
+/// The plan file of an attempt.
+#[derive(Debug, Clone)]
+pub struct StoredPlan {
+    /// The attempt that made it.
+    pub attempt_id: String,
+    digest: Option<String>,
+    serial: Option<i64>,
+    lineage: Option<String>,
+}
+from_row!(StoredPlan { attempt_id, digest, serial, lineage });
+
+impl StoredPlan {
+    /// Returns what an executor needs to know about the plan; `None` for a plan of an earlier release, which
+    /// has no digest.
+    #[must_use]
+    pub fn into_change(self) -> Option<PlannedChange> {
+        let (state_serial, state_lineage) = (self.serial, self.lineage);
+        self.digest.map(|digest| PlannedChange { digest, state_serial, state_lineage })
+    }
+}
+
+impl Store {
+    /// Records that the attempt's plan file is stored. Returns `false` if the attempt may not write any more.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn plan_stored(&self, attempt_id: &str, digest: &str) -> Result<bool, StoreError> {
+        let done = query(
+            "UPDATE attempts SET has_plan = TRUE, plan_digest = $1
+             WHERE id = $2 AND live AND claimed_at IS NOT NULL AND result IS NULL",
+        )
+        .bind(digest)
+        .bind(attempt_id)
+        .execute(&self.pool)
+        .await
+        .context("record a plan file")?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Returns whether a job has a plan step before the step with this number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_plan_step(&self, job_id: i64, before_step: u32) -> Result<bool, StoreError> {
+        let plans = StepType::ALL.into_iter().filter(|step_type| step_type.is_plan()).map(StepType::as_str);
+        query_scalar(AssertSqlSafe(format!(
+            "SELECT EXISTS (SELECT 1 FROM steps WHERE job_id = $1 AND number < $2 AND type IN {})",
+            sql_list(plans)
+        )))
+        .bind(job_id)
+        .bind(before_step)
+        .fetch_one(&self.pool)
+        .await
+        .context("look for the plan step of a job")
+    }
+
+    /// Returns the plan file that a step uses: that of the last completed plan step before it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn plan_before(&self, job_id: i64, before_step: u32) -> Result<Option<StoredPlan>, StoreError> {
+        let mut tx = self.pool.begin().await.context("look for the plan of a job")?;
+        plan_before(&mut tx, job_id, before_step).await
+    }
+}
+
+async fn plan_before(
+    tx: &mut Transaction,
+    job_id: i64,
+    before_step: u32,
+) -> Result<Option<StoredPlan>, StoreError> {
+    query_as(
+        "SELECT a.id AS attempt_id, a.plan_digest AS digest, a.read_serial AS serial,
+                a.read_lineage AS lineage
+         FROM attempts a JOIN steps s ON s.id = a.step_id
+         WHERE s.job_id = $1 AND s.number < $2 AND s.status = $3 AND a.has_plan AND a.status = $4
+         ORDER BY s.number DESC, a.number DESC LIMIT 1",
+    )
+    .bind(job_id)
+    .bind(before_step)
+    .bind(StepStatus::Completed.as_str())
+    .bind(AttemptStatus::Completed.as_str())
+    .fetch_optional(&mut **tx)
+    .await
+    .context("look for the plan of a job")
+}
+
+/// Returns why an attempt may not apply its plan: another one was approved, or the state has changed since.
+pub(super) async fn refusal(tx: &mut Transaction, attempt_id: &str) -> Result<Option<String>, StoreError> {
+    let (job_id, workspace_id, number, step_type): (i64, String, u32, String) = query_as(
+        "SELECT a.job_id, j.workspace_id, s.number, s.type
+         FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN steps s ON s.id = a.step_id WHERE a.id = $1",
+    )
+    .bind(attempt_id)
+    .fetch_one(&mut **tx)
+    .await
+    .context("read the step of an attempt")?;
+    if step_type != StepType::TerraformApply.as_str() {
+        return Ok(None);
+    }
+    let Some(plan) = plan_before(tx, job_id, number).await? else { return Ok(None) };
+    if let Some(approved) = approved_digest(tx, job_id, number).await?
+        && plan.digest.as_ref() != Some(&approved)
+    {
+        let found = plan.digest.as_deref().unwrap_or("unknown");
+        return Ok(Some(format!(
+            "the plan of this job has digest {found}, but digest {approved} was approved; nothing was \
+             applied, run the job again"
+        )));
+    }
+    let current: Option<(i64, String)> =
+        query_as("SELECT serial, lineage FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
+            .bind(workspace_id)
+            .fetch_optional(&mut **tx)
+            .await
+            .context("look up a state")?;
+    Ok(moved(&plan, current.unwrap_or_default()))
+}
+
+/// Returns the digest that the last approval before a step approved.
+async fn approved_digest(
+    tx: &mut Transaction,
+    job_id: i64,
+    before_step: u32,
+) -> Result<Option<String>, StoreError> {
+    query_scalar(
+        "SELECT approved_digest FROM steps
+         WHERE job_id = $1 AND number < $2 AND approved_digest IS NOT NULL ORDER BY number DESC LIMIT 1",
+    )
+    .bind(job_id)
+    .bind(before_step)
+    .fetch_optional(&mut **tx)
+    .await
+    .context("read the approval of a plan")
+}
+
+/// Compares the state that a plan was made from with the current one. A workspace without a state counts as
+/// serial 0 without lineage; a plan that read no state keeps its state elsewhere.
+fn moved(plan: &StoredPlan, (serial, lineage): (i64, String)) -> Option<String> {
+    let (planned, planned_lineage) = plan.serial.zip(plan.lineage.as_deref())?;
+    if (planned, planned_lineage) == (serial, lineage.as_str()) {
+        return None;
+    }
+    let detail = if planned_lineage == lineage {
+        String::new()
+    } else {
+        format!(", and lineage {lineage:?} instead of {planned_lineage:?}")
+    };
+    Some(format!(
+        "the state has changed since the plan: it has serial {serial}, the plan was made from serial \
+         {planned}{detail}; nothing was applied, run the job again"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plan_is_refused_when_serial_or_lineage_of_the_state_differ() {
+        let plan = |serial, lineage: Option<&str>| StoredPlan {
+            attempt_id: "a".to_owned(),
+            digest: Some("d".to_owned()),
+            serial,
+            lineage: lineage.map(str::to_owned),
+        };
+        let state = |serial, lineage: &str| (serial, lineage.to_owned());
+        assert_eq!(moved(&plan(Some(3), Some("l")), state(3, "l")), None);
+        assert_eq!(moved(&plan(Some(0), Some("")), (0, String::new())), None, "no state then and now");
+        assert_eq!(moved(&plan(None, None), state(3, "l")), None, "the plan read no state of ours");
+        assert_eq!(
+            moved(&plan(Some(3), Some("l")), state(4, "l")).unwrap(),
+            "the state has changed since the plan: it has serial 4, the plan was made from serial 3; nothing \
+             was applied, run the job again"
+        );
+        let other = moved(&plan(Some(0), Some("")), state(4, "l")).unwrap();
+        assert!(
+            other.contains(r#"serial 4, the plan was made from serial 0, and lineage "l" instead of """#)
+        );
+    }
+}
