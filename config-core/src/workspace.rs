@@ -13,6 +13,8 @@
 //! # Ok::<(), config_core::Problems>(())
 //! ```
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use crate::{
     Origin, Problem, StepKind, keys,
     setting::{AnyVariable, Setting},
@@ -90,7 +92,9 @@ pub fn setting(name: &str) -> Option<&'static Setting> {
 /// Finds a variable that [`WorkspaceOverrides`](crate::WorkspaceOverrides) reads, by its name without the
 /// suffix of a kind of steps.
 pub(crate) fn find(name: &str) -> Option<&'static dyn AnyVariable> {
-    variables().find(|variable| variable.setting().name == name)
+    static BY_NAME: LazyLock<HashMap<&str, &dyn AnyVariable>> =
+        LazyLock::new(|| variables().map(|variable| (variable.setting().name, variable)).collect());
+    BY_NAME.get(name).copied()
 }
 
 /// Finds a variable by its name, with or without the suffix of a kind of steps.

@@ -2,11 +2,12 @@
 //!
 //! The only source of `deploy/`: `cargo xtask deploy` applies these objects, the kustomize base is generated
 //! from them, and a test compares them with the rendered Helm chart. No cluster is involved. One file per
-//! kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`secrets`].
+//! kind of object: [`access`] (namespace, account, roles), [`server`], [`network`], [`policy`], [`secrets`].
 
 mod access;
 mod kustomize;
 mod network;
+mod policy;
 pub(crate) mod secrets;
 mod server;
 mod settings;
@@ -30,6 +31,7 @@ pub(crate) fn objects(settings: &Settings) -> Vec<Value> {
         objects.extend(access::extended(settings));
     }
     objects.extend([secrets::executors(settings), secrets::server(settings)]);
+    objects.push(policy::config_map(settings));
     objects.extend(server::claim(settings));
     objects.extend([server::service(settings), server::deployment(settings)]);
     objects.push(server::disruption_budget(settings));

@@ -1,24 +1,40 @@
-//! Patterns of values, in which `*` matches any characters.
+//! Patterns of values, in which `*` matches any characters; one that begins with `!` excludes values.
 
 use std::fmt;
 
-/// Patterns of which a value must match one; an empty list matches no value.
+/// Patterns of which a value must match one, and patterns of which it must match none. An empty list matches
+/// no value; a list that only excludes values matches all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Patterns(Vec<String>);
+pub(super) struct Patterns {
+    included: Vec<String>,
+    excluded: Vec<String>,
+}
 
 impl Patterns {
-    pub(super) const fn new(patterns: Vec<String>) -> Self {
-        Self(patterns)
+    pub(super) fn new(patterns: Vec<String>) -> Self {
+        let (excluded, mut included): (Vec<_>, Vec<_>) =
+            patterns.into_iter().partition(|pattern| pattern.starts_with('!'));
+        let excluded: Vec<_> = excluded.into_iter().map(|pattern| pattern[1..].to_owned()).collect();
+        if included.is_empty() && !excluded.is_empty() {
+            included.push("*".to_owned());
+        }
+        Self { included, excluded }
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        self.0.iter().any(|pattern| matches(pattern, text))
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, text));
+        any(&self.included) && !any(&self.excluded)
     }
 }
 
 impl fmt::Display for Patterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("no value") } else { f.write_str(&self.0.join(" or ")) }
+        match (self.included.as_slice(), self.excluded.as_slice()) {
+            ([], _) => f.write_str("no value"),
+            (included, []) => f.write_str(&included.join(" or ")),
+            ([any], excluded) if any == "*" => write!(f, "any value but {}", excluded.join(", ")),
+            (included, excluded) => write!(f, "{}, but not {}", included.join(" or "), excluded.join(", ")),
+        }
     }
 }
 
@@ -65,6 +81,26 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern:?} {text:?}");
         }
+    }
+
+    #[test]
+    fn exclamation_mark_excludes_values() {
+        let patterns = |list: &[&str]| Patterns::new(list.iter().map(|&text| text.to_owned()).collect());
+        for (list, text, expected) in [
+            (&["!api"][..], "terraform-1", true),
+            (&["!api"], "api", false),
+            (&["*", "!api", "!api-*"], "api-2", false),
+            (&["!api", "terraform-*"], "other", false),
+            (&["!api", "terraform-*"], "terraform-1", true),
+            (&["terraform-*", "!terraform-admin"], "terraform-admin", false),
+            (&["!"], "", false),
+            (&["!"], "a", true),
+            (&[], "a", false),
+        ] {
+            assert_eq!(patterns(list).matches(text), expected, "{list:?} {text:?}");
+        }
+        assert_eq!(patterns(&["!api", "!db"]).to_string(), "any value but api, db");
+        assert_eq!(patterns(&["a*", "!ab", "b"]).to_string(), "a* or b, but not ab");
     }
 
     /// The plain definition, which takes exponential time.

@@ -79,7 +79,8 @@ fn field_of_rules(field: &str) -> (&'static str, &'static str) {
         "forbid" => ("list of variables that no workspace may set", "none is forbidden"),
         "pod-security" => ("`restricted`, `baseline` or `privileged`", "`baseline`"),
         "values" => (
-            "table from a variable to a list of patterns; one must match, `*` matches any characters",
+            "table from a variable to a list of patterns; one must match, `*` matches any characters, \
+             `!pattern` excludes what it matches",
             "any value",
         ),
         "maximum" => ("table of amounts", "no maximum"),

@@ -4,6 +4,11 @@ app.kubernetes.io/name: ephemeral-agents-api
 app.kubernetes.io/part-of: ephemeral-agents
 {{- end }}
 
+{{/* The policy: ours protects what belongs to the server, whose account has the name that was chosen. */}}
+{{- define "policy" -}}
+{{- .Values.policy | default (.Files.Get "policy.toml" | replace "terrakube-api-service-account" .Values.api.serviceAccountName) }}
+{{- end }}
+
 {{/* The URL of the api-server for executors. */}}
 {{- define "apiUrl" -}}
 {{- if .Values.api.url }}{{ .Values.api.url }}

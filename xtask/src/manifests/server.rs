@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    SERVER, Settings, access, labels, metadata,
+    SERVER, Settings, access, labels, metadata, policy,
     secrets::{ADMIN_TOKEN, ENCRYPTION_KEY},
     settings::{PORT, Storage},
 };
@@ -92,7 +92,13 @@ pub(super) fn deployment(settings: &Settings) -> Value {
             "revisionHistoryLimit": 3,
             "selector": { "matchLabels": selector_of_deployment() },
             "strategy": { "type": "Recreate" },
-            "template": { "metadata": { "labels": pod_labels() }, "spec": pod(settings) },
+            "template": {
+                "metadata": {
+                    "labels": pod_labels(),
+                    "annotations": { policy::HASH: policy::hash(settings) },
+                },
+                "spec": pod(settings),
+            },
         },
     })
 }
@@ -119,6 +125,7 @@ fn pod(settings: &Settings) -> Value {
         "volumes": [
             data,
             { "name": "secrets", "secret": { "secretName": SERVER, "defaultMode": 0o440 } },
+            { "name": "policy", "configMap": { "name": SERVER } },
             { "name": "tmp", "emptyDir": { "sizeLimit": "256Mi" } },
         ],
     });
@@ -142,6 +149,7 @@ fn container(settings: &Settings) -> Value {
             format!("--data-dir={DATA}"),
             format!("--encryption-key-file={SECRETS}/{ENCRYPTION_KEY}"),
             format!("--admin-token-file={SECRETS}/{ADMIN_TOKEN}"),
+            format!("--policy={}/{}", policy::FOLDER, policy::FILE),
         ],
         "env": env,
         "ports": [{ "name": "http", "containerPort": PORT, "protocol": "TCP" }],
@@ -161,6 +169,7 @@ fn container(settings: &Settings) -> Value {
         "volumeMounts": [
             { "name": "data", "mountPath": DATA },
             { "name": "secrets", "mountPath": SECRETS, "readOnly": true },
+            { "name": "policy", "mountPath": policy::FOLDER, "readOnly": true },
             { "name": "tmp", "mountPath": "/tmp" },
         ],
     })

@@ -1,9 +1,11 @@
 //! The options of a deployment, as options of the command line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use anyhow::bail;
 use clap::{Parser as _, ValueEnum};
+
+use super::policy;
 
 /// The Secret whose entries become environment variables of executors.
 pub(crate) const EXECUTOR_SECRET: &str = "terrakube-executor-secrets";
@@ -35,6 +37,10 @@ pub(crate) struct Settings {
     /// Allow more than the documented role: read pods and events (specific causes), one Secret per attempt
     #[arg(long)]
     pub(crate) extended_role: bool,
+    /// File with the policy for workspaces (docs/reference/policy.md)
+    /// [default: all but the service account and the claim of the api-server]
+    #[arg(long, value_name = "FILE", value_parser = read_file, default_value = "", hide_default_value = true)]
+    pub(crate) policy: String,
     /// Storage of the api-server's data
     #[arg(long, value_enum, default_value_t = Storage::Claim)]
     pub(crate) storage: Storage,
@@ -120,6 +126,14 @@ impl Settings {
     }
 }
 
+/// Reads a policy file; without a path, the policy of the chart.
+fn read_file(path: &str) -> Result<String, String> {
+    if path.is_empty() {
+        return Ok(policy::DEFAULT.to_owned());
+    }
+    fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -156,6 +170,12 @@ mod tests {
     fn rejects_api_url_without_scheme() {
         let settings = Settings { api_url: Some("api:8080".to_owned()), ..Settings::defaults() };
         assert!(settings.check().unwrap_err().to_string().contains("\"api:8080\""));
+    }
+
+    #[test]
+    fn reports_policy_file_that_cannot_be_read() {
+        assert!(read_file("no-such/policy.toml").unwrap_err().contains("No such file"));
+        assert_eq!(Settings::defaults().policy, policy::DEFAULT);
     }
 
     #[test]

@@ -78,9 +78,28 @@ fn pod_of_the_server_satisfies_the_restricted_pod_security_standard() {
     assert_eq!(container["capabilities"], json!({ "drop": ["ALL"] }));
     assert_eq!(container["readOnlyRootFilesystem"], true);
     for volume in pod["volumes"].as_array().unwrap() {
-        let kinds = ["emptyDir", "secret", "persistentVolumeClaim"];
+        let kinds = ["configMap", "emptyDir", "secret", "persistentVolumeClaim"];
         assert!(kinds.iter().any(|kind| volume.get(kind).is_some()), "{volume}");
     }
+}
+
+#[test]
+fn policy_protects_what_belongs_to_the_server() {
+    let policy = policy::DEFAULT;
+    for excluded in [access::service_account_name(), SERVER] {
+        assert!(policy.contains(&format!("[\"!{excluded}\"]")), "{policy}");
+    }
+}
+
+#[test]
+fn changed_policy_restarts_the_server() {
+    let template = |settings: &Settings| {
+        let objects = objects(settings);
+        objects.iter().find_map(|object| object.pointer("/spec/template")).unwrap().clone()
+    };
+    let settings = Settings::defaults();
+    let changed = Settings { policy: "[default]\n".to_owned(), ..settings.clone() };
+    assert_ne!(template(&settings), template(&changed));
 }
 
 #[test]

@@ -24,7 +24,9 @@ fn rendered(program: &Path, namespace: &str, options: &[&str]) -> BTreeMap<Strin
         if let Some(annotations) = object["metadata"].as_object_mut().unwrap().remove("annotations") {
             assert_eq!(annotations, serde_json::json!({ "helm.sh/resource-policy": "keep" }));
         }
-        object.as_object_mut().unwrap().remove("data");
+        if object["kind"] == "Secret" {
+            object.as_object_mut().unwrap().remove("data");
+        }
     }
     by_name(objects)
 }

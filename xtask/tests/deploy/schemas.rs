@@ -16,6 +16,7 @@ const KINDS: &[(&str, &str, &str)] = &[
     ("v1", "ServiceAccount", "io.k8s.api.core.v1"),
     ("v1", "Secret", "io.k8s.api.core.v1"),
     ("v1", "Service", "io.k8s.api.core.v1"),
+    ("v1", "ConfigMap", "io.k8s.api.core.v1"),
     ("v1", "PersistentVolumeClaim", "io.k8s.api.core.v1"),
     ("apps/v1", "Deployment", "io.k8s.api.apps.v1"),
     ("policy/v1", "PodDisruptionBudget", "io.k8s.api.policy.v1"),
