@@ -87,7 +87,9 @@ impl Serialize for Problem {
 }
 
 /// One or more problems, sorted by key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// `Debug` is the text of `Display`, because that is what a `main` that returns an error prints.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems(Vec<Problem>);
 
@@ -181,6 +183,12 @@ impl fmt::Display for Problems {
     }
 }
 
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Problems {}
 
 #[cfg(test)]
@@ -210,6 +218,12 @@ mod tests {
         );
         assert!((&problems).into_iter().eq(problems.iter()) && problems.iter().count() == 3);
         assert_eq!(problems.clone().into_iter().collect::<Vec<_>>(), problems.into_vec());
+    }
+
+    #[test]
+    fn debug_is_readable_when_main_returns_problems() {
+        let problems = Problems::from_vec(vec![problem("A", "x"), problem("B", "y")]).unwrap();
+        assert_eq!(format!("{problems:?}"), problems.to_string());
     }
 
     #[test]
