@@ -124,8 +124,8 @@ impl LocalBackend {
     /// that runtime.
     ///
     /// # Errors
-    /// [`OpenError::InUse`] if another program uses the directory; [`OpenError::Unusable`] if a file cannot
-    /// be created or read. A damaged record of a single Job is not an error: its name stays taken.
+    /// [`OpenError::InUse`] if another program uses the directory; [`OpenError::SecretsInDirectory`] if it is
+    /// the folder of Secrets, too; [`OpenError::Unusable`] if a file cannot be created or read. A damaged record of a single Job is not an error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
         let LocalOptions { directory, secrets, entry_point, environment, rules } = options;
         // Processes have another working folder, so relative paths would differ.
@@ -133,6 +133,9 @@ impl LocalBackend {
         let directory = absolute(directory);
         let secrets = secrets.map_or_else(|| directory.join(".secrets"), absolute);
         let entry_point = entry_point.map(absolute);
+        if secrets == directory {
+            return Err(OpenError::SecretsInDirectory(secrets));
+        }
         let lock = directory::lock(&directory).await?;
         let at = directory.clone();
         let found = blocking(move || directory::load(&at)).await;

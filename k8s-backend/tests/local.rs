@@ -333,6 +333,13 @@ async fn directory_is_used_by_one_backend_at_a_time() {
 }
 
 #[tokio::test]
+async fn folder_of_secrets_is_not_the_directory() {
+    let machine = Machine::new();
+    let options = machine.options().secrets(machine.path("jobs"));
+    assert!(matches!(LocalBackend::open(options).await, Err(OpenError::SecretsInDirectory(_))));
+}
+
+#[tokio::test]
 async fn folders_are_accessible_to_this_user_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let machine = Machine::new();
