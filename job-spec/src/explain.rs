@@ -13,7 +13,6 @@ use crate::{
     compatible::{self, Compatible, origins},
     fields::{self, Segment},
     redacted,
-    render::render,
     request::{Request, remove},
     validate::validate,
 };
@@ -110,7 +109,7 @@ impl Serialize for Preview {
 
 /// Explains the Job of a plan.
 pub(crate) fn explain(plan: &JobPlan) -> Explanation {
-    explanation(&render(plan), |path| {
+    explanation(&plan.job(), |path| {
         deciders::decide(plan, path).map(|decision| (decision.origin, decision.reason))
     })
 }

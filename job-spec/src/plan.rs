@@ -46,18 +46,14 @@ pub struct JobPlan {
     /// Where settings were found, by the name of the setting.
     pub(crate) origins: Origins,
     pub(crate) warnings: Vec<Warning>,
-    /// What the workspace's patch made of the pod.
-    pub(crate) patched: Option<PatchedPod>,
+    /// The pod without the executor's environment, which checks and patches do not see.
+    pub(crate) template: PodTemplateSpec,
+    pub(crate) patched: PatchedFields,
 }
 
-/// The pod of a plan after the workspace's patch.
-#[derive(Clone, PartialEq)]
-pub(crate) struct PatchedPod {
-    /// The pod without the executor's environment, which patches do not see.
-    pub(crate) template: PodTemplateSpec,
-    /// The fields that the patch changed, added or removed.
-    pub(crate) fields: BTreeSet<FieldPath>,
-}
+/// The fields of the pod that the workspace's patch changed, added or removed.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct PatchedFields(pub(crate) BTreeSet<FieldPath>);
 
 /// The encoded payload and its delivery; except with a claim,
 /// it is short enough for one environment variable.
@@ -79,12 +75,12 @@ pub(crate) struct PodParts {
     pub(crate) volume_mounts: Vec<VolumeMount>,
 }
 
-impl PatchedPod {
+impl PatchedFields {
     /// Returns whether the patch changed or removed a field, by its path in the pod's template,
     /// or something in it.
     pub(crate) fn has_changed(&self, field: &str) -> bool {
         let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
-        self.fields.iter().any(|path| in_template(path).starts_with(field))
+        self.0.iter().any(|path| in_template(path).starts_with(field))
     }
 }
 
@@ -111,7 +107,7 @@ impl JobPlan {
     /// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
     #[must_use]
     pub fn job(&self) -> Job {
-        render::render(self)
+        render::render(self, self.template.clone())
     }
 
     /// Renders the Secret that belongs to the Job, for delivery by Secret;
@@ -125,8 +121,9 @@ impl JobPlan {
 
     /// Renders the Job and the Secret that belongs to it, if there is one.
     #[must_use]
-    pub fn into_objects(self) -> (Job, Option<Secret>) {
-        (self.job(), self.secret())
+    pub fn into_objects(mut self) -> (Job, Option<Secret>) {
+        let template = std::mem::take(&mut self.template);
+        (render::render(&self, template), self.secret())
     }
 
     /// Explains the Job: every field with the setting that decided it.

@@ -21,16 +21,20 @@ mod volumes;
 pub use container::EXECUTOR_CONTAINER;
 pub(crate) use container::restricted;
 
-/// Renders the Job of a plan.
-pub(crate) fn render(plan: &JobPlan) -> Job {
-    let JobPlan { key, namespace, annotations, labels, overrides, .. } = plan;
+/// Renders the Job of a plan around the plan's pod.
+pub(crate) fn render(plan: &JobPlan, mut pod: PodTemplateSpec) -> Job {
+    let JobPlan { key, namespace, annotations, labels, overrides, payload, access, .. } = plan;
+    if let Some(executor) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
+        let variables = overrides.get(&workspace::JOB_ENV_VARS);
+        executor.env = Some(env::render(&key.job_name(), payload, access.as_ref(), variables));
+    }
     let spec = JobSpec {
         active_deadline_seconds: Some(overrides.deadline().get().into()),
         backoff_limit: Some(0),
         pod_failure_policy: Some(failure_policy::render()),
         pod_replacement_policy: Some("Failed".to_owned()),
         suspend: overrides.get(&workspace::QUEUE_NAME).map(|_| true),
-        template: template(plan),
+        template: pod,
         ttl_seconds_after_finished: Some(overrides.ttl().get()),
         ..JobSpec::default()
     };
@@ -41,27 +45,9 @@ pub(crate) fn render(plan: &JobPlan) -> Job {
     Job { metadata, spec: Some(spec), status: None }
 }
 
-/// Renders the pod of a plan.
-fn template(plan: &JobPlan) -> PodTemplateSpec {
-    let JobPlan { key, overrides, payload, access, .. } = plan;
-    let mut template = template_without_env(plan);
-    if let Some(executor) = template.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
-        executor.env = Some(env::render(
-            &key.job_name(),
-            payload,
-            access.as_ref(),
-            overrides.get(&workspace::JOB_ENV_VARS),
-        ));
-    }
-    template
-}
-
 /// Renders the pod of a plan without the environment of its executor, which checks and patches must not see.
 pub(crate) fn template_without_env(plan: &JobPlan) -> PodTemplateSpec {
-    let JobPlan { key, pod_annotations, labels, patched, .. } = plan;
-    if let Some(patched) = patched {
-        return patched.template.clone();
-    }
+    let JobPlan { key, pod_annotations, labels, .. } = plan;
     PodTemplateSpec {
         metadata: Some(metadata::of_pod(key, labels, pod_annotations)),
         spec: Some(pod::render(plan, container::render(plan))),

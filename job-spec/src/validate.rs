@@ -10,9 +10,12 @@ use config_core::{
     workspace,
 };
 
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+
 use crate::{
     JobPlan,
     names::{LabelKey, LabelValue},
+    plan::PatchedFields,
     render,
     request::Request,
     volumes,
@@ -62,26 +65,25 @@ fn validate_overrides(
     let limited = rules.limit(&mut overrides);
     let is_limited = limited.is_empty();
     problems.extend(limited);
-    let (plan, mut problems) = plan(problems, request, &overrides);
+    let (plan, mut problems) = plan(problems, request, overrides);
     let Some(mut plan) = plan else {
         return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
     };
-    if let Some(yaml) = overrides.get(&workspace::POD_PATCH) {
-        let (patched, errors) = yaml::patch(&plan, yaml);
-        plan.patched = patched;
-        problems.extend(errors);
+    plan.template = render::template_without_env(&plan);
+    if let Some(yaml) = plan.overrides.get(&workspace::POD_PATCH).cloned() {
+        problems.extend(yaml::patch(&mut plan, &yaml));
     }
-    let template = render::template_without_env(&plan);
-    plan.warnings =
-        pod_security::check(&template, rules, &plan.origins, plan.patched.as_ref(), &mut problems);
+    let JobPlan { template, origins, patched, .. } = &plan;
+    let warnings = pod_security::check(template, rules, origins, patched, &mut problems);
     if let Some(spec) = &template.spec {
         permitted::check(spec, &plan, rules, &mut problems);
-        host_namespaces::check(spec, &plan.origins, &mut problems);
+        host_namespaces::check(spec, origins, &mut problems);
     }
     // A container above the maximum is also above it together with the others; it is reported once.
-    if let Some(spec) = template.spec.filter(|_| is_limited) {
-        maximum::check(&spec, rules, &plan.origins, &mut problems);
+    if let Some(spec) = template.spec.as_ref().filter(|_| is_limited) {
+        maximum::check(spec, rules, origins, &mut problems);
     }
+    plan.warnings = warnings;
     Problems::into_result(problems, plan)
 }
 
@@ -89,7 +91,7 @@ fn validate_overrides(
 fn plan(
     problems: Vec<Problem>,
     request: &Request<'_>,
-    overrides: &WorkspaceOverrides,
+    overrides: WorkspaceOverrides,
 ) -> (Option<JobPlan>, Vec<Problem>) {
     let Request { key, settings, rules: _, variables: _, payload, access } = *request;
     let mut checks = Checks { origins: overrides.origins(), problems };
@@ -108,13 +110,14 @@ fn plan(
         (platform::PAYLOAD_DELIVERY.name(), &payload_delivery.origin),
     ];
 
-    let annotations = checks.annotations(&workspace::ANNOTATIONS, overrides);
-    let pod_annotations = checks.annotations(&workspace::POD_ANNOTATIONS, overrides);
-    let labels = checks.own_labels_of_workspace(overrides);
-    checks.env_vars(overrides);
-    let volumes = volumes::of_settings(overrides);
+    let annotations = checks.annotations(&workspace::ANNOTATIONS, &overrides);
+    let pod_annotations = checks.annotations(&workspace::POD_ANNOTATIONS, &overrides);
+    let labels = checks.own_labels_of_workspace(&overrides);
+    checks.env_vars(&overrides);
+    let volumes = volumes::of_settings(&overrides);
     checks.mounts(&volumes);
-    let parts = checks.parts(overrides, &volumes);
+    let parts = checks.parts(&overrides, &volumes);
+    let problems = checks.problems;
 
     // Without a payload there is a problem.
     let plan = payload.map(|payload| JobPlan {
@@ -123,20 +126,21 @@ fn plan(
         image: overrides.get(&workspace::IMAGE).unwrap_or(&image.value).clone(),
         platform_image: image.value.clone(),
         secrets: secrets.value.as_slice().to_vec(),
-        node_selector: node_selector(settings, overrides),
+        node_selector: node_selector(settings, &overrides),
         annotations,
         pod_annotations,
         labels,
         volumes,
-        overrides: overrides.clone(),
         payload,
         access: access.cloned(),
         parts,
         origins: all_origins(overrides.origins(), settings_origins),
+        overrides,
         warnings: Vec::new(),
-        patched: None,
+        template: PodTemplateSpec::default(),
+        patched: PatchedFields::default(),
     });
-    (plan, checks.problems)
+    (plan, problems)
 }
 
 /// The labels that the node must have; those of the workspace replace those of the platform.

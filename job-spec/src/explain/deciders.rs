@@ -125,7 +125,7 @@ const OF_CONTAINER: [&str; 5] = ["spec", "template", "spec", "containers", crate
 
 /// Returns the origin of a field; `None` for a field that no Job of an attempt has.
 pub(super) fn decide(plan: &JobPlan, path: &[Segment]) -> Option<Decision> {
-    if plan.patched.as_ref().is_some_and(|patched| patched.fields.contains(path)) {
+    if plan.patched.0.contains(path) {
         return Setting(workspace::POD_PATCH.name()).of(plan, path);
     }
     decider(path)?.of(plan, path)

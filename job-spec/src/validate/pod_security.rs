@@ -10,7 +10,7 @@ use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, workspace}
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::attribution::{Attribution, attribution};
-use crate::plan::PatchedPod;
+use crate::plan::PatchedFields;
 
 mod containers;
 mod pod;
@@ -47,7 +47,7 @@ pub(super) fn check(
     template: &PodTemplateSpec,
     rules: &Rules,
     origins: &Origins,
-    patched: Option<&PatchedPod>,
+    patched: &PatchedFields,
     problems: &mut Vec<Problem>,
 ) -> Vec<Warning> {
     let mut warnings = Vec::new();
@@ -72,8 +72,8 @@ pub(super) fn check(
 }
 
 /// The variables that may have set a field.
-fn set_by(patched: Option<&PatchedPod>, field: &str) -> Vec<&'static str> {
-    if patched.is_some_and(|patched| patched.has_changed(field)) {
+fn set_by(patched: &PatchedFields, field: &str) -> Vec<&'static str> {
+    if patched.has_changed(field) {
         return vec![workspace::POD_PATCH.name()];
     }
     let own_container = format!("spec.containers[{}].securityContext", crate::EXECUTOR_CONTAINER);

@@ -281,7 +281,7 @@ fn check_root(source: Option<SourceName>) -> (Vec<String>, Vec<String>) {
     let key = workspace::POD_SECURITY_CONTEXT.name();
     let origins = source.map(|source| (key, Origin::new(source, key))).into_iter().collect();
     let mut problems = Vec::new();
-    let warnings = check(&template, &rules, &origins, None, &mut problems);
+    let warnings = check(&template, &rules, &origins, &PatchedFields::default(), &mut problems);
     let texts = |warnings: &[Warning]| warnings.iter().map(ToString::to_string).collect();
     (problems.iter().map(ToString::to_string).collect(), texts(&warnings))
 }

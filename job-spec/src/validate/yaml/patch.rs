@@ -16,30 +16,30 @@ use crate::{
     JobPlan,
     explain::owner,
     fields::{self, FieldPath},
-    plan::PatchedPod,
-    render,
+    plan::PatchedFields,
 };
 
-/// Applies the patch of a workspace to the pod of a plan. A patched pod with problems is returned too,
-/// for further checks.
-pub(in crate::validate) fn patch(plan: &JobPlan, yaml: &Yaml) -> (Option<PatchedPod>, Vec<Problem>) {
+/// Applies the patch of a workspace to the pod of a plan. A pod with problems is patched too, for further
+/// checks; one that the patch does not fit stays as it is.
+pub(in crate::validate) fn patch(plan: &mut JobPlan, yaml: &Yaml) -> Vec<Problem> {
     let key = workspace::POD_PATCH.name();
     let mut errors = FieldErrors::new(key, plan.origins.of(key));
-    let template = render::template_without_env(plan);
+    let template = plan.template.clone();
     let before = fields_of(&template);
     let patched = match yaml.value() {
         list @ Value::Array(_) => operated(&mut errors, &template, list),
         object => merged(&mut errors, template, object),
     };
-    let Some(template) = patched else { return (None, errors.problems) };
+    let Some(template) = patched else { return errors.problems };
     let after = fields_of(&template);
     let is_same = |path: &FieldPath| before.get(path) == after.get(path);
     let changed: BTreeSet<&FieldPath> =
         before.keys().chain(after.keys()).filter(|path| !is_same(path)).collect();
     refuse_owned(&mut errors, &changed);
     check_amounts(&mut errors, &template);
-    let fields = changed.into_iter().cloned().collect();
-    (Some(PatchedPod { template, fields }), errors.problems)
+    plan.patched = PatchedFields(changed.into_iter().cloned().collect());
+    plan.template = template;
+    errors.problems
 }
 
 /// Merges as Kubernetes merges: lists of named things by name, other lists are replaced. A field whose new
