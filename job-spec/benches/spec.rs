@@ -76,7 +76,7 @@ impl Typical {
     }
 
     fn job(&self, settings: &EphemeralSettings, policy: &Policy) -> Job {
-        self.plan(settings, policy).job()
+        self.plan(settings, policy).into_objects().0
     }
 }
 

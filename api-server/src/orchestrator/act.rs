@@ -88,8 +88,8 @@ impl Actor {
                 return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;
             }
         };
-        let prepared = Prepared::of(&plan);
         let claim = ClaimData::new(&plan, input.variables.sensitive_keys());
+        let prepared = Prepared::of(plan);
         store
             .create_attempt(NewAttempt {
                 id,

@@ -35,8 +35,9 @@ pub struct ClaimData {
 impl Prepared {
     /// Renders a plan.
     #[must_use]
-    pub fn of(plan: &JobPlan) -> Self {
-        Self { job: plan.job(), secret: plan.secret() }
+    pub fn of(plan: JobPlan) -> Self {
+        let (job, secret) = plan.into_objects();
+        Self { job, secret }
     }
 
     /// Returns the name of the Kubernetes Job.
