@@ -50,6 +50,18 @@ pub struct Serve {
     #[arg(long)]
     pub data_dir: PathBuf,
 
+    /// PostgreSQL database (13 or later) for several replicas, without a password:
+    /// `postgres://USER@HOST:PORT/DATABASE`. [default: the file DATA_DIR/store.sqlite, for one server]
+    ///
+    /// The environment variable API_SERVER_DATABASE does the same, and may hold a password; so do
+    /// PGPASSWORD and --database-password-file.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+
+    /// File with the password of the database.
+    #[arg(long, value_name = "FILE")]
+    pub database_password_file: Option<PathBuf>,
+
     /// Address to listen on; port 0 selects a free port.
     #[arg(long, default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,

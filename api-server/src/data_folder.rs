@@ -1,4 +1,5 @@
-//! The data folder: only its owner can read it, and one server at a time uses it.
+//! The data folder: only its owner can read it. One server at a time uses it, or several replicas that share a
+//! database.
 
 use std::{
     fs,
@@ -9,9 +10,18 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use crate::cli::Backend;
+use crate::{cli::Backend, encryption::create_private_file};
 
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Who may use the data folder at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// One server.
+    Exclusive,
+    /// All servers that open it like this.
+    Replicas,
+}
 
 /// A locked data folder.
 #[derive(Debug)]
@@ -24,11 +34,11 @@ impl DataFolder {
     /// Creates the folder if it is missing, and locks it.
     ///
     /// While another api-server holds the lock, tries again until the timeout of this backend.
-    pub(crate) async fn open(root: &Path, backend: Backend) -> anyhow::Result<Self> {
-        Self::open_within(root, lock_timeout(backend)).await
+    pub(crate) async fn open(root: &Path, backend: Backend, sharing: Sharing) -> anyhow::Result<Self> {
+        Self::open_within(root, lock_timeout(backend), sharing).await
     }
 
-    async fn open_within(root: &Path, timeout: Duration) -> anyhow::Result<Self> {
+    async fn open_within(root: &Path, timeout: Duration, sharing: Sharing) -> anyhow::Result<Self> {
         create_folder(root)?;
         let root = fs::canonicalize(root).with_context(|| format!("cannot use data folder {root:?}"))?;
         let lock = fs::File::create(root.join("lock"))
@@ -36,10 +46,16 @@ impl DataFolder {
         let deadline = Instant::now() + timeout;
         let mut is_logged = false;
         loop {
-            match lock.try_lock() {
+            let locked = match sharing {
+                Sharing::Exclusive => lock.try_lock(),
+                Sharing::Replicas => lock.try_lock_shared(),
+            };
+            match locked {
                 Ok(()) => return Ok(Self { root, _lock: lock }),
                 Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {}
-                Err(fs::TryLockError::WouldBlock) => bail!("another api-server uses data folder {root:?}"),
+                Err(fs::TryLockError::WouldBlock) => bail!(
+                    "another api-server uses data folder {root:?}; several need --database and --backend kubernetes"
+                ),
                 Err(fs::TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock data folder {root:?}"));
                 }
@@ -58,6 +74,14 @@ impl DataFolder {
     /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// Returns the id of the folder, which is created with it.
+    pub(crate) fn id(&self) -> anyhow::Result<String> {
+        let path = self.path("data-folder-id");
+        create_private_file(&path, uuid::Uuid::new_v4().to_string().as_bytes())
+            .and_then(|_| fs::read_to_string(&path))
+            .with_context(|| format!("cannot use {path:?}"))
     }
 
     /// Returns the path of a subfolder, which is created if it is missing.
@@ -92,21 +116,35 @@ mod tests {
     #[tokio::test]
     async fn opens_the_folder_once_its_lock_is_released() {
         let folder = tempfile::tempdir().unwrap();
-        let first = DataFolder::open(folder.path(), Backend::Local).await.unwrap();
-        let (second, ()) = tokio::join!(DataFolder::open(folder.path(), Backend::Kubernetes), async {
-            tokio::task::yield_now().await;
-            drop(first);
-        });
+        let first = DataFolder::open(folder.path(), Backend::Local, Sharing::Exclusive).await.unwrap();
+        let (second, ()) =
+            tokio::join!(DataFolder::open(folder.path(), Backend::Kubernetes, Sharing::Exclusive), async {
+                tokio::task::yield_now().await;
+                drop(first);
+            });
         assert_eq!(second.unwrap().root, fs::canonicalize(folder.path()).unwrap());
     }
 
     #[tokio::test]
     async fn refuses_a_locked_folder_after_the_timeout() {
         let folder = tempfile::tempdir().unwrap();
-        let _first = DataFolder::open(folder.path(), Backend::Local).await.unwrap();
-        for timeout in [Duration::ZERO, Duration::from_millis(10)] {
-            let error = DataFolder::open_within(folder.path(), timeout).await.unwrap_err().to_string();
+        let _first = DataFolder::open(folder.path(), Backend::Local, Sharing::Exclusive).await.unwrap();
+        for (timeout, sharing) in
+            [(Duration::ZERO, Sharing::Exclusive), (Duration::from_millis(10), Sharing::Replicas)]
+        {
+            let error =
+                DataFolder::open_within(folder.path(), timeout, sharing).await.unwrap_err().to_string();
             assert!(error.contains("another api-server uses data folder"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn replicas_share_a_folder_with_one_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |sharing| DataFolder::open_within(folder.path(), Duration::ZERO, sharing);
+        let first = open(Sharing::Replicas).await.unwrap();
+        let second = open(Sharing::Replicas).await.unwrap();
+        assert_eq!(first.id().unwrap(), second.id().unwrap());
+        assert!(open(Sharing::Exclusive).await.is_err());
     }
 }

@@ -86,7 +86,7 @@ impl EncryptionKey {
     /// [`KeyError`] when the file cannot be read or created, or holds no key.
     pub fn read_or_create(path: &Path) -> Result<Self, KeyError> {
         if !path.exists() {
-            write_private_file(path, STANDARD.encode(random_bytes::<KEY_BYTES>()).as_bytes())
+            create_private_file(path, STANDARD.encode(random_bytes::<KEY_BYTES>()).as_bytes())
                 .map_err(|source| KeyError::File { path: path.into(), source })?;
         }
         Self::read(path)
@@ -143,7 +143,25 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Creates a file that only its owner can read, atomically.
+/// Creates a file that only its owner can read, unless it exists. Of several programs that do this at the same
+/// time, one creates the file, and all find its content. Returns whether this one has created it.
+///
+/// # Errors
+/// The error of the system.
+pub fn create_private_file(path: &Path, content: &[u8]) -> io::Result<bool> {
+    let temporary = path.with_extension(format!("{}.new", uuid::Uuid::new_v4()));
+    write_private_file(&temporary, content)?;
+    // Unlike a rename, a link fails if there is a file.
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Creates or replaces a file that only its owner can read, atomically.
 ///
 /// # Errors
 /// The error of the system.
@@ -197,6 +215,21 @@ mod tests {
         let sealed = EncryptionKey::read_or_create(&path).unwrap().seal("x", b"value");
         assert_eq!(EncryptionKey::read_or_create(&path).unwrap().open("x", &sealed).unwrap(), b"value");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn programs_that_create_a_file_at_the_same_time_find_one_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let created: Vec<bool> = std::thread::scope(|scope| {
+            let create = |text: u8| create_private_file(&path, &[text; 32]).unwrap();
+            let threads: Vec<_> = (0..8).map(|text| scope.spawn(move || create(text))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let creator = created.iter().position(|created| *created).unwrap();
+        assert_eq!(created.iter().filter(|created| **created).count(), 1, "{created:?}");
+        assert_eq!(usize::from(fs::read(&path).unwrap()[0]), creator);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The logs of attempts: one file each, appended by byte offset and followed live.
 //!
+//! Bytes are written at their offset, and the bytes of an offset never differ: so replicas can append to the same
+//! file without a lock, which one that is stopped would keep from the others.
+//!
 //! The executor masks secrets before it sends a line, so the files are not encrypted. The store knows whether
 //! a log has ended.
 
@@ -58,12 +61,14 @@ impl Logs {
     /// The file system failed.
     pub async fn append(&self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<Appended> {
         let _guard = self.lock(name).lock().await;
-        let mut file = OpenOptions::new().create(true).append(true).open(self.path(name)).await?;
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(false).open(self.path(name)).await?;
         let length = file.metadata().await?.len();
         let known = match length.checked_sub(offset) {
             Some(known) if known <= bytes.len() as u64 => usize::try_from(known).unwrap_or(usize::MAX),
             _ => return Ok(Appended::WrongOffset(length)),
         };
+        file.seek(SeekFrom::Start(length)).await?;
         file.write_all(&bytes[known..]).await?;
         file.flush().await?;
         self.notify();
@@ -160,6 +165,29 @@ mod tests {
         assert_eq!(logs.append("a", 9, b"x").await.unwrap(), Appended::WrongOffset(5));
         assert_eq!(logs.append("a", 0, b"12").await.unwrap(), Appended::WrongOffset(5));
         assert_eq!(logs.read("a", 3).await.unwrap(), b"45");
+    }
+
+    #[tokio::test]
+    async fn replicas_append_to_the_same_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let replicas = [Logs::new(folder.path()), Logs::new(folder.path())];
+        // The sender repeats requests at the other replica while the first one may still work on them.
+        let text: Vec<u8> = (0..100_000_u32).flat_map(u32::to_be_bytes).collect();
+        let sends = (0..text.len()).step_by(20_000).flat_map(|offset| [(offset, 0), (offset, 1)]);
+        for (offset, replica) in sends {
+            let piece = &text[offset..text.len().min(offset + 50_000)];
+            let other = &replicas[1 - replica];
+            let offset = offset as u64;
+            let (one, two) =
+                tokio::join!(replicas[replica].append("a", offset, piece), other.append("a", offset, piece));
+            one.unwrap();
+            two.unwrap();
+        }
+        let mut stored = Vec::new();
+        while stored.len() < text.len() {
+            stored.extend(replicas[0].read("a", stored.len() as u64).await.unwrap());
+        }
+        assert!(stored == text);
     }
 
     #[tokio::test]

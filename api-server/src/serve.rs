@@ -18,16 +18,18 @@ use crate::{
     backend,
     blobs::Blobs,
     cli::{Backend, Serve},
-    data_folder::DataFolder,
-    encryption::{EncryptionKey, write_private_file},
+    data_folder::{DataFolder, Sharing},
+    encryption::{EncryptionKey, create_private_file},
     http::{AppState, router},
     logs::Logs,
     operator_files::{read_policy, read_settings},
     orchestrator::Orchestrator,
     services::Services,
-    store::Store,
+    store::{PostgresAddress, Store},
     token::{TokenHash, new_token},
 };
+
+mod database;
 
 const ADMIN: &str = "admin";
 
@@ -42,12 +44,18 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
     }
     let pod_start_timeout = options.pod_start_timeout.unwrap_or(settings.pod_start_timeout.value).into();
     let policy = read_policy(options.policy.as_deref())?;
-    let data = DataFolder::open(&options.data_dir, options.backend).await?;
+    let database = database::address(&options, environment)?;
+    // The processes of the local backend belong to one program.
+    let sharing = match (&database, options.backend) {
+        (Some(_), Backend::Kubernetes) => Sharing::Replicas,
+        (None, _) | (_, Backend::Local) => Sharing::Exclusive,
+    };
+    let data = DataFolder::open(&options.data_dir, options.backend, sharing).await?;
     let secrets = match &options.encryption_key_file {
         Some(path) => EncryptionKey::read(path)?,
         None => EncryptionKey::read_or_create(&data.path("encryption-key"))?,
     };
-    let store = Store::open(&data.path("store.sqlite"), secrets.clone()).await?;
+    let store = open_store(&data, database, secrets.clone()).await?;
     let admin_token = match &options.admin_token_file {
         Some(path) => path.clone(),
         None => created_admin_token(data.path("admin-token"))?,
@@ -75,6 +83,19 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await
+}
+
+async fn open_store(
+    data: &DataFolder,
+    database: Option<PostgresAddress>,
+    secrets: EncryptionKey,
+) -> anyhow::Result<Store> {
+    let Some(address) = database else { return Ok(Store::open(&data.path("store.sqlite"), secrets).await?) };
+    tracing::info!(%address, "using PostgreSQL");
+    let text = address.to_string();
+    let store = Store::connect(address, secrets).await.with_context(|| format!("cannot use {text}"))?;
+    store.bind_data_folder(&data.id()?).await.with_context(|| format!("cannot use {text}"))?;
+    Ok(store)
 }
 
 /// Serves until a signal comes, or until the orchestrator ends: without it, the server would accept jobs and
@@ -110,9 +131,10 @@ async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> an
 /// Creates the admin token at the first start. Later starts leave the file as it is, so that an operator may
 /// replace it.
 fn created_admin_token(path: PathBuf) -> anyhow::Result<PathBuf> {
-    if !path.exists() {
-        write_private_file(&path, new_token(ADMIN).expose_secret().as_bytes())
-            .with_context(|| format!("cannot write the admin token to {path:?}"))?;
+    if !path.exists()
+        && create_private_file(&path, new_token(ADMIN).expose_secret().as_bytes())
+            .with_context(|| format!("cannot write the admin token to {path:?}"))?
+    {
         tracing::info!(?path, "created the admin token");
     }
     Ok(path)

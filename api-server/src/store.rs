@@ -7,17 +7,18 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::PgPoolOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use self::db::{Pool, Transaction, query, query_scalar};
+use self::db::{LeaseLost, Pool, Transaction, query, query_scalar};
 use crate::encryption::{EncryptionKey, OpenError};
 
 mod db;
 #[macro_use]
 mod from_row;
 
+mod address;
 mod attempts;
 mod catalog;
 mod cause_record;
@@ -29,6 +30,7 @@ mod migrations;
 mod observations;
 mod plans;
 mod prepared;
+mod replicas;
 mod rows;
 mod states;
 mod stored_messages;
@@ -36,21 +38,21 @@ mod tokens;
 mod upgrade;
 mod variables;
 
+pub use address::{AddressError, PostgresAddress};
 pub use attempts::NewAttempt;
 pub use catalog::NewWorkspace;
 pub use cause_record::{CauseRecord, ConfigProblemRecord, ImageProblemRecord, RefuserRecord, WaitingRecord};
 pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
 pub use plans::StoredPlan;
 pub use prepared::{ClaimData, Prepared};
+pub use replicas::{Wake, Wakes};
 pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
 pub use variables::{NewVariable, VariableChange, VariableView};
 
 const KEY_CHECK: &str = "key check";
 
-/// Settings of our sessions in PostgreSQL. A transaction that does nothing is a program that was stopped in the
-/// middle of it; it must not keep the lock of writers from the others. Nothing else waits longer than this either.
-const POSTGRES_SETTINGS: [(&str, &str); 3] =
-    [("idle_in_transaction_session_timeout", "5s"), ("lock_timeout", "30s"), ("statement_timeout", "60s")];
+/// A replica uses at most this many connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +70,14 @@ pub enum StoreError {
     #[error(transparent)]
     Sealed(#[from] OpenError),
     /// The store was created with another key.
-    #[error("this store was created with another encryption key")]
+    #[error("this store was created with another encryption key; all replicas must use the same key file")]
     WrongKey,
+    /// Another replica decides about the job: what this one decided is not stored.
+    #[error("another replica has taken job {job}")]
+    LeaseLost {
+        /// The job.
+        job: i64,
+    },
     /// The record does not exist.
     #[error("there is no {kind} {id:?}")]
     NotFound {
@@ -107,7 +115,13 @@ trait ResultExt<T> {
 
 impl<T> ResultExt<T> for Result<T, sqlx::Error> {
     fn context(self, action: &'static str) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Database { action, source })
+        self.map_err(|source| match &source {
+            sqlx::Error::AnyDriverError(error) => match error.downcast_ref::<LeaseLost>() {
+                Some(lost) => StoreError::LeaseLost { job: lost.0 },
+                None => StoreError::Database { action, source },
+            },
+            _ => StoreError::Database { action, source },
+        })
     }
 }
 
@@ -138,18 +152,21 @@ impl Store {
             .await
             .context("open the store")?;
         migrations::sqlite().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
-        Self::checked(Pool::sqlite(pool), secrets).await
+        let store = Self::checked(Pool::sqlite(pool), secrets).await?;
+        store.remove_all_replicas().await?;
+        Ok(store)
     }
 
     /// Connects to a PostgreSQL database, and migrates it to the current version.
     ///
     /// # Errors
     /// [`StoreError::WrongKey`] when the store was created with another key; otherwise the database failed.
-    pub async fn connect(url: &str, secrets: EncryptionKey) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse().context("read the address of the database")?;
-        let options = options.application_name("api-server").options(POSTGRES_SETTINGS);
-        let pool =
-            PgPoolOptions::new().max_connections(16).connect_with(options).await.context("open the store")?;
+    pub async fn connect(address: PostgresAddress, secrets: EncryptionKey) -> Result<Self, StoreError> {
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .connect_with(address.into_options())
+            .await
+            .context("connect to the database")?;
         migrations::postgres().run(&pool).await.map_err(sqlx::Error::from).context("migrate the store")?;
         Self::checked(Pool::postgres(pool), secrets).await
     }
@@ -233,5 +250,8 @@ fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
+#[cfg(test)]
+#[path = "../tests/support/postgres.rs"]
+mod postgres_server;
 #[cfg(test)]
 mod tests;

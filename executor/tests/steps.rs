@@ -5,11 +5,7 @@ use std::fs;
 use job_spec::{StepType, attempt_api::StepOutcome};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Bench, have,
-    server::{SESSION, TOKEN},
-    tool,
-};
+use crate::support::{Bench, have, server::TOKEN, tool};
 
 const CONFIGURATION: &str = r#"
 variable "greeting" {
@@ -207,7 +203,6 @@ resource "terraform_data" "leak" {
         "token-of-git",
         "internal-secret-value",
         TOKEN,
-        SESSION,
         "EphemeralJobData",
     ];
     for secret in secrets {

@@ -23,8 +23,9 @@ use super::{
 };
 use crate::{logs::whole_text, services::Services};
 
-/// A follower reads the log again after this time, even without a notification.
-const READ_INTERVAL: Duration = Duration::from_secs(5);
+/// A follower reads the log again after this time, even without a notification: another replica may have
+/// appended to it.
+const READ_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

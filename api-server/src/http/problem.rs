@@ -135,7 +135,10 @@ impl From<StoreError> for Problem {
                 tracing::error!(error = chain(&error), "the store failed");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "the store is unavailable; try again")
             }
-            StoreError::Sealed(_) | StoreError::WrongKey | StoreError::Corrupt(_) => Self::internal(&error),
+            StoreError::Sealed(_)
+            | StoreError::WrongKey
+            | StoreError::LeaseLost { .. }
+            | StoreError::Corrupt(_) => Self::internal(&error),
         }
     }
 }

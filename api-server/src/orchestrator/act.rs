@@ -13,19 +13,21 @@ use crate::{
     messages,
     model::{Attempt, Job, Step, StepStatus},
     services::{Services, chain},
-    store::{ClaimData, NewAttempt, Prepared, StoreError},
+    store::{ClaimData, NewAttempt, Prepared, Store, StoreError},
     token::{TokenHash, new_token},
 };
 
 /// Carries out actions. Not part of the driver, whose watch would be borrowed meanwhile.
 pub(super) struct Actor {
     pub(super) services: Arc<Services>,
+    /// The store of the driver: it writes only while this replica decides about the job.
+    pub(super) store: Store,
 }
 
 impl Actor {
     /// Carries out an action of [`decide`](super::decide) about a job.
     pub(super) async fn act(&self, job: &Job, action: Action) -> Result<(), StoreError> {
-        let store = &self.services.store;
+        let store = &self.store;
         match action {
             Action::StartJob => store.start_job(job).await,
             Action::AskApproval { step } => store.ask_approval(job.id, &step).await,
@@ -62,7 +64,7 @@ impl Actor {
         number: u32,
         not_before: Option<Timestamp>,
     ) -> Result<(), StoreError> {
-        let store = &self.services.store;
+        let store = &self.store;
         let id = uuid::Uuid::now_v7().to_string();
         let token = new_token("attempt");
         let workspace = store.workspace(&job.workspace_id).await?;
@@ -107,7 +109,7 @@ impl Actor {
 
     /// Submits the stored Kubernetes Job to the backend.
     async fn submit(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
-        let store = &self.services.store;
+        let store = &self.store;
         let submission = store.prepared(&attempt.id).await?.into_submission();
         match self.services.backend.submit(&submission).await {
             Ok(submitted) => {
@@ -127,7 +129,7 @@ impl Actor {
 
     async fn cancel(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
         match self.services.backend.cancel(&attempt.kubernetes_job).await {
-            Ok(()) => self.services.store.cancel_sent(&attempt.id).await,
+            Ok(()) => self.store.cancel_sent(&attempt.id).await,
             Err(error) => self.retry_later(job, attempt, &error).await,
         }
     }
@@ -147,7 +149,7 @@ impl Actor {
             ?delay,
             "retrying"
         );
-        let store = &self.services.store;
+        let store = &self.store;
         store.backend_away(&attempt.id, Timestamp::now() + delay).await?;
         store.set_job_message(job.id, Some(&messages::retrying(&text))).await
     }

@@ -18,9 +18,11 @@ use crate::{
 /// Delay after a failure of the store.
 pub(super) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Drives one job.
+/// Drives one job, as long as this replica decides about it.
 pub(super) struct JobDriver {
     services: Arc<Services>,
+    /// Once the job is taken: it writes only until another replica takes the job.
+    store: Store,
     job_id: i64,
     changed: Arc<Notify>,
     watching: Option<Watching>,
@@ -37,6 +39,15 @@ struct Watching {
     phases: BoxStream<'static, Result<JobPhase, BackendError>>,
 }
 
+/// Why a driver has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DriverEnd {
+    /// The job is over.
+    Over,
+    /// Another replica decides about the job, or will.
+    Elsewhere,
+}
+
 enum Settled {
     Wait(Option<Timestamp>),
     Done,
@@ -44,15 +55,34 @@ enum Settled {
 
 impl JobDriver {
     pub(super) fn new(services: Arc<Services>, job_id: i64, changed: Arc<Notify>) -> Self {
-        Self { services, job_id, changed, watching: None, watch_failures: 0, watch_not_before: None }
+        let store = services.store.clone();
+        Self { services, store, job_id, changed, watching: None, watch_failures: 0, watch_not_before: None }
     }
 
-    /// Runs until the job is over.
-    pub(super) async fn run(mut self) {
+    /// Takes the job for a replica, and runs until the job is over or taken by another replica.
+    pub(super) async fn run(mut self, replica: &str) -> DriverEnd {
+        loop {
+            match self.services.store.take_job(self.job_id, replica).await {
+                Ok(Some(store)) => break self.store = store,
+                Ok(None) | Err(StoreError::NotFound { .. }) => return DriverEnd::Elsewhere,
+                Err(error) => {
+                    tracing::error!(
+                        job = self.job_id,
+                        error = chain(&error),
+                        "could not take a job, retrying"
+                    );
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
+                }
+            }
+        }
         loop {
             let until = match self.settle().await {
                 Ok(Settled::Wait(until)) => until,
-                Ok(Settled::Done) | Err(StoreError::NotFound { .. }) => return,
+                Ok(Settled::Done) | Err(StoreError::NotFound { .. }) => return DriverEnd::Over,
+                Err(StoreError::LeaseLost { .. }) => {
+                    tracing::warn!(job = self.job_id, "another replica has taken the job");
+                    return DriverEnd::Elsewhere;
+                }
                 Err(error) => {
                     tracing::error!(job = self.job_id, error = chain(&error), "the store failed, retrying");
                     tokio::time::sleep(STORE_RETRY_DELAY).await;
@@ -63,16 +93,20 @@ impl JobDriver {
         }
     }
 
+    fn actor(&self) -> Actor {
+        Actor { services: Arc::clone(&self.services), store: self.store.clone() }
+    }
+
     /// Acts until there is nothing to do now.
     async fn settle(&mut self) -> Result<Settled, StoreError> {
         loop {
-            let mut job = self.services.store.job(self.job_id).await?;
-            let hold = self.services.store.workspace_hold(&job).await?;
+            let mut job = self.store.job(self.job_id).await?;
+            let hold = self.store.workspace_hold(&job).await?;
             self.forget_earlier_waits(&mut job);
             match decide(&job, hold, Timestamp::now(), self.services.pod_start_timeout) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
-                    Actor { services: Arc::clone(&self.services) }.act(&job, action).await?;
+                    self.actor().act(&job, action).await?;
                 }
                 Next::Wait(until) => {
                     self.follow(&job);
@@ -141,7 +175,7 @@ impl JobDriver {
         let Some(watching) = &mut self.watching else { return };
         watching.has_yielded = true;
         let attempt_id = watching.attempt_id.clone();
-        let store = &self.services.store;
+        let store = &self.store;
         let stored = match &phase {
             Some(Ok(JobPhase::Pending { waiting })) => {
                 store_waiting(store, (self.job_id, &attempt_id), Some(waiting)).await

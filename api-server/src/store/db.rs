@@ -31,7 +31,21 @@ pub(super) struct Pool {
     driver: Driver,
     /// Writers of this program queue here, in order, and hold one connection at a time.
     writer: Arc<Mutex<()>>,
+    /// Every transaction that writes first checks that it is valid.
+    lease: Option<Lease>,
 }
+
+/// The right to decide about a job, as long as its generation is this one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) job_id: i64,
+    pub(super) generation: i64,
+}
+
+/// Another replica has taken the job.
+#[derive(Debug, thiserror::Error)]
+#[error("another replica has taken job {0}")]
+pub(super) struct LeaseLost(pub(super) i64);
 
 #[derive(Debug, Clone)]
 enum Driver {
@@ -55,11 +69,32 @@ pub(super) struct Transaction {
 
 impl Pool {
     pub(super) fn sqlite(pool: SqlitePool) -> Self {
-        Self { driver: Driver::Sqlite(pool), writer: Arc::default() }
+        Self { driver: Driver::Sqlite(pool), writer: Arc::default(), lease: None }
     }
 
     pub(super) fn postgres(pool: PgPool) -> Self {
-        Self { driver: Driver::Postgres(pool), writer: Arc::default() }
+        Self { driver: Driver::Postgres(pool), writer: Arc::default(), lease: None }
+    }
+
+    /// Returns a handle whose writes need this lease.
+    pub(super) fn fenced(&self, lease: Lease) -> Self {
+        Self { lease: Some(lease), ..self.clone() }
+    }
+
+    /// Returns the pool of PostgreSQL, for what only that database has.
+    pub(super) fn postgres_pool(&self) -> Option<&PgPool> {
+        match &self.driver {
+            Driver::Sqlite(_) => None,
+            Driver::Postgres(pool) => Some(pool),
+        }
+    }
+
+    /// Returns SQL for the time of the database in milliseconds since 1970.
+    pub(super) fn now_millis(&self) -> &'static str {
+        match &self.driver {
+            Driver::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+            Driver::Postgres(_) => "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+        }
     }
 
     /// Begins a transaction that reads: it sees the database as it is at its first query.
@@ -78,7 +113,11 @@ impl Pool {
             Driver::Sqlite(pool) => Connection::Sqlite(pool.begin_with(BEGIN_WRITE_SQLITE).await?),
             Driver::Postgres(pool) => Connection::Postgres(pool.begin_with(BEGIN_WRITE_POSTGRES).await?),
         };
-        Ok(Transaction { connection, _writer: Some(writer) })
+        let mut transaction = Transaction { connection, _writer: Some(writer) };
+        if let Some(lease) = self.lease {
+            lease.check(&mut transaction).await?;
+        }
+        Ok(transaction)
     }
 
     /// Waits until all connections are closed.
@@ -87,6 +126,20 @@ impl Pool {
             Driver::Sqlite(pool) => pool.close().await,
             Driver::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+impl Lease {
+    /// Checks that no other replica has taken the job. Nothing can change that until the transaction ends.
+    async fn check(self, transaction: &mut Transaction) -> sqlx::Result<()> {
+        let generation = query_scalar::<i64>("SELECT generation FROM jobs WHERE id = $1")
+            .bind(self.job_id)
+            .fetch_optional(&mut **transaction)
+            .await?;
+        if generation == Some(self.generation) {
+            return Ok(());
+        }
+        Err(sqlx::Error::AnyDriverError(Box::new(LeaseLost(self.job_id))))
     }
 }
 

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "claim data", include_str!("../../migrations/0004_claim_data.sql")),
     (5, "cause columns", include_str!("../../migrations/0005_cause_columns.sql")),
     (6, "sessions", include_str!("../../migrations/0006_sessions.sql")),
+    (7, "replicas", include_str!("../../migrations/0007_replicas.sql")),
 ];
 
 /// The first version that PostgreSQL has: what the SQL of SQLite has made of its tables by then.
@@ -59,9 +60,13 @@ fn migration(version: i64, name: &'static str, sql: impl SqlSafeStr) -> Migratio
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{collections::BTreeSet, path::Path};
 
     use super::*;
+    use crate::{
+        encryption::EncryptionKey,
+        store::{PostgresAddress, Store, db::query_scalar, postgres_server::new_database},
+    };
 
     #[test]
     fn lists_every_file_of_the_folder_in_order() {
@@ -83,5 +88,61 @@ mod tests {
             |migration: &Migration| format!("{:02x}{:02x}", migration.checksum[0], migration.checksum[1]);
         let found: Vec<_> = sqlite().iter().map(checksum).collect();
         assert_eq!(found[..2], ["b1e4", "5ff5"]);
+    }
+
+    /// One line for each column, index and reference.
+    async fn schema(store: &Store, queries: &[&'static str]) -> BTreeSet<String> {
+        let mut lines = BTreeSet::new();
+        for sql in queries {
+            lines.extend(query_scalar::<String>(*sql).fetch_all(&store.pool).await.unwrap());
+        }
+        lines
+    }
+
+    const SQLITE_SCHEMA: [&str; 4] = [
+        r#"SELECT t.name || '.' || c.name || ' '
+                  || CASE upper(c.type) WHEN 'INTEGER' THEN 'BIGINT' WHEN 'BLOB' THEN 'BYTEA' ELSE upper(c.type) END
+                  || CASE WHEN c."notnull" OR c.pk > 0 THEN ' NOT NULL' ELSE '' END
+                  || coalesce(' DEFAULT ' || upper(c.dflt_value), '')
+           FROM sqlite_master t, pragma_table_info(t.name) c
+           WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '%sqlx%'"#,
+        r#"SELECT t.name || CASE WHEN l."unique" THEN ' UNIQUE (' ELSE ' INDEX (' END
+                  || (SELECT group_concat(i.name, ', ') FROM pragma_index_info(l.name) i) || ')'
+           FROM sqlite_master t, pragma_index_list(t.name) l WHERE t.type = 'table' AND t.name NOT LIKE '%sqlx%'"#,
+        // A primary key of integers has no index of its own.
+        "SELECT t.name || ' UNIQUE (' || c.name || ')' FROM sqlite_master t, pragma_table_info(t.name) c
+         WHERE t.type = 'table' AND t.name NOT LIKE '%sqlx%' AND c.pk = 1 AND c.type = 'INTEGER'",
+        r#"SELECT t.name || '.' || f."from" || ' REFERENCES ' || f."table"
+           FROM sqlite_master t, pragma_foreign_key_list(t.name) f WHERE t.type = 'table'"#,
+    ];
+
+    const POSTGRES_SCHEMA: [&str; 3] = [
+        "SELECT table_name || '.' || column_name || ' ' || upper(data_type)
+                || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END
+                || coalesce(' DEFAULT ' || upper(column_default), '')
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE '%sqlx%'",
+        "SELECT t.relname || CASE WHEN x.indisunique THEN ' UNIQUE (' ELSE ' INDEX (' END
+                || (SELECT string_agg(a.attname::text, ', ' ORDER BY k.n)
+                    FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, n)
+                    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.attnum) || ')'
+         FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_namespace s ON s.oid = t.relnamespace
+         WHERE s.nspname = 'public' AND t.relname NOT LIKE '%sqlx%'",
+        "SELECT t.relname || '.' || a.attname || ' REFERENCES ' || r.relname
+         FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid JOIN pg_class r ON r.oid = c.confrelid
+         JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1] WHERE c.contype = 'f'",
+    ];
+
+    #[tokio::test]
+    async fn both_databases_have_the_same_tables() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = EncryptionKey::new([1; 32]);
+        let Some(url) = new_database() else { return };
+        let postgres = Store::connect(PostgresAddress::parse(&url).unwrap(), key.clone()).await.unwrap();
+        let sqlite = Store::open(&folder.path().join("store.sqlite"), key).await.unwrap();
+        let sqlite = schema(&sqlite, &SQLITE_SCHEMA).await;
+        let postgres = schema(&postgres, &POSTGRES_SCHEMA).await;
+        assert!(sqlite.contains("jobs.id BIGINT NOT NULL") && sqlite.len() > 100, "{sqlite:#?}");
+        let differences: Vec<_> = sqlite.symmetric_difference(&postgres).collect();
+        assert!(differences.is_empty(), "{differences:#?}");
     }
 }

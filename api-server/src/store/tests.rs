@@ -1,4 +1,4 @@
-//! Tests of the store on a database file: key, versions, messages, concurrent changes, and the SQL in its
+//! Tests of the store on SQLite and PostgreSQL: key, versions, messages, concurrent changes, and the SQL in its
 //! sources.
 
 use job_spec::{
@@ -15,17 +15,24 @@ use crate::{
     },
     token::TokenHash,
 };
+use postgres_server::new_database;
 
 /// What the executor of the test reports.
 const SENTENCE: &str = "terraform plan failed with exit code 1";
 
-async fn store() -> (tempfile::TempDir, Store) {
+const KEY: [u8; 32] = [1; 32];
+
+/// Runs a test on SQLite, and on PostgreSQL if it is installed.
+pub(super) async fn on_each_database(test: impl AsyncFn(Store)) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&folder.path().join("store.sqlite"), EncryptionKey::new([1; 32])).await.unwrap();
-    (folder, store)
+    test(Store::open(&folder.path().join("store.sqlite"), EncryptionKey::new(KEY)).await.unwrap()).await;
+    if let Some(url) = new_database() {
+        test(Store::connect(PostgresAddress::parse(&url).unwrap(), EncryptionKey::new(KEY)).await.unwrap())
+            .await;
+    }
 }
 
-async fn workspace(store: &Store) -> Workspace {
+pub(super) async fn workspace(store: &Store) -> Workspace {
     let organization = store.create_organization("acme").await.unwrap();
     let new = NewWorkspace {
         organization_id: organization.id,
@@ -40,7 +47,7 @@ async fn workspace(store: &Store) -> Workspace {
 }
 
 /// A job whose only step has a claimed attempt.
-async fn claimed_job(store: &Store) -> Job {
+pub(super) async fn claimed_job(store: &Store) -> Job {
     let workspace = workspace(store).await;
     let template = store.create_template(&workspace.organization_id, "plan", "flow: []").await.unwrap();
     let step = NewStep { number: 100, name: "Plan".to_owned(), step_type: StepType::TerraformPlan };
@@ -64,55 +71,62 @@ async fn claimed_job(store: &Store) -> Job {
 
 #[tokio::test]
 async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
-    let (_folder, store) = store().await;
-    let job = claimed_job(&store).await;
-    let result = StepResult {
-        outcome: StepOutcome::Failed,
-        has_changes: None,
-        message: Some(SENTENCE.to_owned()),
-        evidence: None,
-        commit_id: None,
-        timings: Vec::new(),
-        log_bytes: 0,
-    };
-    store.report("attempt", &result).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    let attempt = &job.steps[0].attempts[0];
-    assert_eq!(attempt.message, None, "it has not ended");
-    store.end_attempt(attempt, AttemptStatus::Failed, Some(SENTENCE), true).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    store.end_step(&job.steps[0], StepStatus::Failed, Some(SENTENCE)).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    store.end_job(&job, JobStatus::Failed, Some(SENTENCE)).await.unwrap();
+    on_each_database(async |store| {
+        let store = &store;
+        let job = claimed_job(store).await;
+        let result = StepResult {
+            outcome: StepOutcome::Failed,
+            has_changes: None,
+            message: Some(SENTENCE.to_owned()),
+            evidence: None,
+            commit_id: None,
+            timings: Vec::new(),
+            log_bytes: 0,
+        };
+        store.report("attempt", &result).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        let attempt = &job.steps[0].attempts[0];
+        assert_eq!(attempt.message, None, "it has not ended");
+        store.end_attempt(attempt, AttemptStatus::Failed, Some(SENTENCE), true).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        store.end_step(&job.steps[0], StepStatus::Failed, Some(SENTENCE)).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        store.end_job(&job, JobStatus::Failed, Some(SENTENCE)).await.unwrap();
 
-    let job = store.job(job.id).await.unwrap();
-    let shown = [&job.message, &job.steps[0].message, &job.steps[0].attempts[0].message];
-    assert!(shown.iter().all(|message| message.as_deref() == Some(SENTENCE)), "{job:#?}");
-    let stored: Vec<Option<String>> = query_scalar(
-        "SELECT message FROM jobs UNION ALL SELECT message FROM steps
+        let job = store.job(job.id).await.unwrap();
+        let shown = [&job.message, &job.steps[0].message, &job.steps[0].attempts[0].message];
+        assert!(shown.iter().all(|message| message.as_deref() == Some(SENTENCE)), "{job:#?}");
+        let stored: Vec<Option<String>> = query_scalar(
+            "SELECT message FROM jobs UNION ALL SELECT message FROM steps
          UNION ALL SELECT message FROM attempts UNION ALL SELECT result FROM attempts",
-    )
-    .fetch_all(&store.pool)
-    .await
-    .unwrap();
-    let copies = stored.iter().flatten().filter(|text| text.contains(SENTENCE)).count();
-    assert_eq!(copies, 1, "{stored:?}");
+        )
+        .fetch_all(&store.pool)
+        .await
+        .unwrap();
+        let copies = stored.iter().flatten().filter(|text| text.contains(SENTENCE)).count();
+        assert_eq!(copies, 1, "{stored:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn keeps_messages_that_differ() {
-    let (_folder, store) = store().await;
-    let job = claimed_job(&store).await;
-    let attempt = &job.steps[0].attempts[0];
-    store.end_attempt(attempt, AttemptStatus::Lost, Some("lost"), true).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    store.end_step(&job.steps[0], StepStatus::Failed, Some("of the step")).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    store.end_job(&job, JobStatus::Failed, Some("of the job")).await.unwrap();
-    let job = store.job(job.id).await.unwrap();
-    let step = &job.steps[0];
-    let shown = [&job.message, &step.message, &step.attempts[0].message].map(|message| message.as_deref());
-    assert_eq!(shown, [Some("of the job"), Some("of the step"), Some("lost")]);
+    on_each_database(async |store| {
+        let store = &store;
+        let job = claimed_job(store).await;
+        let attempt = &job.steps[0].attempts[0];
+        store.end_attempt(attempt, AttemptStatus::Lost, Some("lost"), true).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        store.end_step(&job.steps[0], StepStatus::Failed, Some("of the step")).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        store.end_job(&job, JobStatus::Failed, Some("of the job")).await.unwrap();
+        let job = store.job(job.id).await.unwrap();
+        let step = &job.steps[0];
+        let shown =
+            [&job.message, &step.message, &step.attempts[0].message].map(|message| message.as_deref());
+        assert_eq!(shown, [Some("of the job"), Some("of the step"), Some("lost")]);
+    })
+    .await;
 }
 
 #[test]
@@ -179,23 +193,31 @@ async fn rejects_database_of_a_newer_version() {
 
 #[tokio::test]
 async fn variable_of_a_collection_that_is_deleted_meanwhile_is_not_stored() {
-    let (_folder, store) = store().await;
-    let workspace = workspace(&store).await;
-    let gpu = store.create_collection(&workspace.organization_id, "gpu", 1).await.unwrap();
-    let mut change = store.change_variables().await.unwrap();
-    change.delete_collection(&gpu).await.unwrap();
-    change.commit().await.unwrap();
+    on_each_database(async |store| {
+        let store = &store;
+        let workspace = workspace(store).await;
+        let gpu = store.create_collection(&workspace.organization_id, "gpu", 1).await.unwrap();
+        let mut change = store.change_variables().await.unwrap();
+        change.delete_collection(&gpu).await.unwrap();
+        change.commit().await.unwrap();
 
-    let mut change = store.change_variables().await.unwrap();
-    let new = NewVariable {
-        category: VariableCategory::Env,
-        key: "A".to_owned(),
-        value: "1".into(),
-        sensitive: false,
-        hcl: false,
-    };
-    let error = change.create(&VariableOwner::Collection(gpu.id.clone()), new).await.unwrap_err();
-    assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
-    let error = change.attach(&workspace, &gpu.id).await.unwrap_err();
-    assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
+        let mut change = store.change_variables().await.unwrap();
+        let new = NewVariable {
+            category: VariableCategory::Env,
+            key: "A".to_owned(),
+            value: "1".into(),
+            sensitive: false,
+            hcl: false,
+        };
+        let error = change.create(&VariableOwner::Collection(gpu.id.clone()), new).await.unwrap_err();
+        assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
+        let mut change = {
+            // An error ends the transaction.
+            drop(change);
+            store.change_variables().await.unwrap()
+        };
+        let error = change.attach(&workspace, &gpu.id).await.unwrap_err();
+        assert!(matches!(error, StoreError::NotFound { kind: "collection", .. }), "{error}");
+    })
+    .await;
 }

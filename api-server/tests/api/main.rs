@@ -5,9 +5,12 @@
 mod attempts;
 mod collections;
 mod policy;
+#[path = "../support/postgres.rs"]
+#[expect(clippy::print_stderr, reason = "skipped tests say so")]
+mod postgres;
 mod problems;
 mod reference;
 mod repository;
 mod states;
-mod support;
+pub(crate) mod support;
 mod variables;

@@ -14,7 +14,7 @@ use api_server::{
     logs::Logs,
     orchestrator::Orchestrator,
     services::Services,
-    store::Store,
+    store::{PostgresAddress, Store},
     token::TokenHash,
 };
 use config_core::{EnvSnapshot, EphemeralSettings, Policy, SettingsFile};
@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+use super::postgres::new_database;
 
 pub(crate) const TOKEN: &str = "a-token-for-tests-only";
 const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -48,12 +50,17 @@ pub(crate) struct World {
     pub(crate) backend: Arc<InMemoryBackend>,
     pub(crate) workspace: String,
     pub(crate) organization: String,
-    base: String,
+    pub(crate) base: String,
     client: reqwest::Client,
     folder: TempDir,
+    /// Several servers can share it.
+    pub(crate) database: Option<PostgresAddress>,
     operator: Operator,
-    shutdown: CancellationToken,
+    pub(crate) shutdown: CancellationToken,
 }
+
+/// Whether these are the tests on PostgreSQL: two programs have the same tests.
+const ON_POSTGRES: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"api_postgres");
 
 impl World {
     pub(crate) async fn new() -> Self {
@@ -69,7 +76,9 @@ impl World {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let backend = Arc::new(InMemoryBackend::with_rules(backend::job_rules()));
-        let (base, shutdown) = serve(folder.path(), &backend, operator).await;
+        let url = if ON_POSTGRES { new_database() } else { None };
+        let database = url.map(|url| PostgresAddress::parse(&url).unwrap());
+        let (base, shutdown) = serve(folder.path(), database.clone(), &backend, operator).await;
         let client = reqwest::Client::new();
         let mut world = Self {
             backend,
@@ -78,6 +87,7 @@ impl World {
             base,
             client,
             folder,
+            database,
             operator,
             shutdown,
         };
@@ -97,7 +107,12 @@ impl World {
     pub(crate) async fn start_again_under(&mut self, operator: Operator) {
         self.operator = operator;
         self.shutdown.cancel();
-        (self.base, self.shutdown) = serve(self.folder.path(), &self.backend, self.operator).await;
+        (self.base, self.shutdown) = self.another_replica().await;
+    }
+
+    /// Starts another server on the same database and data folder, and returns its address.
+    pub(crate) async fn another_replica(&self) -> (String, CancellationToken) {
+        serve(self.folder.path(), self.database.clone(), &self.backend, self.operator).await
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -238,12 +253,16 @@ impl Drop for World {
 
 async fn serve(
     folder: &Path,
+    database: Option<PostgresAddress>,
     backend: &Arc<InMemoryBackend>,
     operator: Operator,
 ) -> (String, CancellationToken) {
     let file = SettingsFile::parse(operator.settings).unwrap();
     let secrets = EncryptionKey::new([3; 32]);
-    let store = Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap();
+    let store = match database {
+        Some(address) => Store::connect(address, secrets.clone()).await.unwrap(),
+        None => Store::open(&folder.join("store.sqlite"), secrets.clone()).await.unwrap(),
+    };
     store.put_token("admin", &TokenHash::of(TOKEN)).await.unwrap();
     for name in ["blobs", "logs"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();

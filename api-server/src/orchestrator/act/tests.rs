@@ -50,7 +50,8 @@ impl Fixture {
         let template = store.create_template(&organization.id, "plan", "flow: []").await.unwrap();
         let step = NewStep { number: 100, name: "Plan".to_owned(), step_type: StepType::TerraformPlan };
         let job_id = store.create_job(&workspace, &template.id, &[step]).await.unwrap().id;
-        let fixture = Self { actor: Actor { services }, job_id, _folder: folder };
+        let store = services.store.clone();
+        let fixture = Self { actor: Actor { services, store }, job_id, _folder: folder };
         let step = fixture.job().await.steps[0].id.clone();
         fixture.act(Action::CreateAttempt { step, number: 1, not_before: None }).await;
         fixture
