@@ -37,7 +37,11 @@ macro_rules! name {
             /// [`NameError`] with the text and the rule that it breaks.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
-                if Self::RULE.holds(&text) { Ok(Self(text)) } else { Err(NameError { found: text, rule: Self::RULE }) }
+                if Self::RULE.holds(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(NameError { found: text, rule: Self::RULE })
+                }
             }
 
             /// Returns the text.

@@ -8,8 +8,9 @@ pub(crate) mod retry;
 
 use std::{future::Future, time::Duration};
 
-use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, StepResult};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
+use axum::body::Bytes;
+use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, PlanStored, StepResult};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::HeaderMap, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
@@ -38,12 +39,22 @@ pub(crate) struct Api {
     token: SecretString,
 }
 
-/// Address and credentials of the state of the workspace.
+/// A request of terraform about the state of the workspace, without what belongs to the connection.
 #[derive(Debug, Clone)]
-pub(crate) struct StateAddress {
-    pub(crate) url: String,
-    pub(crate) user: String,
-    pub(crate) password: SecretString,
+pub(crate) struct StateRequest {
+    pub(crate) method: Method,
+    /// The query, with the id of the lock.
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// The answer of the api-server to a request of terraform.
+#[derive(Debug)]
+pub(crate) struct StateAnswer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// One request, and what an error says about it.
@@ -63,15 +74,6 @@ impl Api {
         Self { token, ..self }
     }
 
-    /// Returns address and credentials of the state for an attempt with this id.
-    pub(crate) fn state(&self, attempt_id: &str) -> StateAddress {
-        StateAddress {
-            url: format!("{}/state", self.url),
-            user: attempt_id.to_owned(),
-            password: self.token.clone(),
-        }
-    }
-
     fn call(&self, action: &'static str, method: Method, path: &str) -> Call {
         let url = format!("{}/{path}", self.url);
         let request = self.http.request(method, &url).bearer_auth(self.token.expose_secret());
@@ -89,26 +91,60 @@ impl Api {
         call.map(|request| request.timeout(FILE_TIMEOUT)).bytes().await
     }
 
-    /// Uploads the plan file of the job.
-    pub(crate) async fn upload_plan(&self, plan: Vec<u8>) -> Result<(), ApiError> {
+    /// Uploads the plan file of the job and returns the digest of what is stored.
+    pub(crate) async fn upload_plan(&self, plan: Vec<u8>) -> Result<String, ApiError> {
         let call = self.call("upload the plan file", Method::PUT, "plan");
-        call.map(|request| request.timeout(FILE_TIMEOUT).body(plan)).send().await
+        let stored: PlanStored = call.map(|request| request.timeout(FILE_TIMEOUT).body(plan)).json().await?;
+        Ok(stored.digest)
     }
 
-    /// Stores a state as terraform's `http` backend would.
-    pub(crate) async fn push_state(&self, state: &StateAddress, body: Vec<u8>) -> Result<(), ApiError> {
-        let target = Target::new("store the state", &state.url);
-        let client = match client(&state.url) {
-            Ok(client) => client,
-            Err(error) => return Err(target.no_answer(error)),
+    /// Sends a request of terraform about the state. Every answer is one for terraform, unless a retry may
+    /// change it.
+    pub(crate) async fn state(&self, state: StateRequest) -> Result<StateAnswer, ApiError> {
+        let StateRequest { method, query, headers, body } = state;
+        let action = match method.as_str() {
+            "GET" => "read the state",
+            "POST" => "store the state",
+            _ => "lock or unlock the state",
         };
-        let request = client
-            .post(&state.url)
-            .basic_auth(&state.user, Some(state.password.expose_secret()))
-            .header("content-type", "application/json")
-            .timeout(FILE_TIMEOUT)
-            .body(body);
-        Call { target, request }.send().await
+        let query = query.map_or_else(String::new, |query| format!("?{query}"));
+        let call = self.call(action, method, &format!("state{query}"));
+        let is_final = |status: StatusCode| {
+            let again = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+            !again && !status.is_server_error() && !status.is_redirection()
+        };
+        let sent = call.map(|request| request.timeout(FILE_TIMEOUT).headers(headers).body(body));
+        let (target, answer) = sent.accepted(is_final).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|error| target.no_answer(error))?;
+        Ok(StateAnswer { status, headers, body })
+    }
+
+    /// Stores a state that terraform could not store, as a version.
+    pub(crate) async fn push_state(&self, body: Bytes) -> Result<(), ApiError> {
+        self.send_state("store the state", Method::POST, "state", body).await
+    }
+
+    /// Hands in a state that cannot be stored as a version.
+    pub(crate) async fn hand_in_state(&self, body: Bytes) -> Result<(), ApiError> {
+        self.send_state("hand in the state", Method::PUT, "rescued-state", body).await
+    }
+
+    async fn send_state(
+        &self,
+        action: &'static str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<(), ApiError> {
+        let call = self.call(action, method, path);
+        let json = |request: RequestBuilder| request.header("content-type", "application/json");
+        call.map(|request| json(request).timeout(FILE_TIMEOUT).body(body)).send().await
+    }
+
+    /// Shows the api-server that this executor runs.
+    pub(crate) async fn heartbeat(&self) -> Result<(), ApiError> {
+        self.call("send a heartbeat", Method::POST, "heartbeat").send().await
     }
 
     /// Reports the result of the step.

@@ -24,6 +24,7 @@ use crate::{
         decode::{AttemptInput, EnvInput, check_id},
         report::{Record, Reporter},
     },
+    state_proxy::{Pushes, StateProxy},
     step::run_step,
     step_report::StepReport,
     stop::Stop,
@@ -33,6 +34,7 @@ use crate::{
 
 use self::secrets::{masker, names_of_short_values};
 
+mod heartbeat;
 mod secrets;
 
 /// Runs the attempt that the environment describes.
@@ -96,8 +98,9 @@ struct Attempt<'a> {
     reporter: Reporter<'a>,
 }
 
-/// The files of an attempt.
+/// The files of an attempt, and the address of its state.
 struct Files {
+    state: StateProxy,
     paths: WorkPaths,
     log: Log,
     for_upload: LogReader,
@@ -106,7 +109,7 @@ struct Files {
 
 impl Attempt<'_> {
     async fn run(&self, mut record: Record) -> ExitCode {
-        let Files { paths, log, for_upload, for_stdout } = match self.open() {
+        let Files { state, paths, log, for_upload, for_stdout } = match self.open().await {
             Ok(files) => files,
             Err(message) => {
                 tracing::error!("{message}");
@@ -124,19 +127,27 @@ impl Attempt<'_> {
             self.reporter.stop.clone(),
         ));
 
-        let report = self.run_step(&paths, &log, &mut record).await;
+        let heartbeat = tokio::spawn(heartbeat::send(
+            self.reporter.api.clone(),
+            Duration::from_secs(self.claim.heartbeat_seconds.into()),
+            self.reporter.stop.clone(),
+        ));
+
+        let report = self.run_step(&paths, &state, &log, &mut record).await;
+        drop(state);
         // Both tasks end when they have processed the whole log.
         drop(log);
-        finish("upload the log", upload, timeouts.report).await;
+        finish("upload the log", upload, timeouts.log).await;
         finish("copy the log to standard output", copy, timeouts.stdout).await;
         let log_bytes = *stored.borrow();
         let code = self.reporter.report(report, record, log_bytes).await;
+        heartbeat.abort();
         remove_spool(&paths, code);
         code
     }
 
-    /// Prepares the work directory and creates the log.
-    fn open(&self) -> Result<Files, String> {
+    /// Prepares the work directory, opens the address of the state and creates the log.
+    async fn open(&self) -> Result<Files, String> {
         let (payload, claim) = (&self.input.payload, self.claim);
         check_id("attemptId", &claim.attempt_id).map_err(|error| chain(&error))?;
         let paths = WorkPaths::prepare(
@@ -146,17 +157,28 @@ impl Attempt<'_> {
             &claim.attempt_id,
         )
         .map_err(|error| chain(&error))?;
-        let masker = masker(self.input, claim)
+        let Reporter { api, stop, timeouts } = self.reporter;
+        let pushes = (!payload.step_type.is_plan()).then(|| Pushes::new(paths.kept_state()));
+        let state = StateProxy::start(api.clone(), stop.clone(), timeouts, pushes)
+            .await
+            .map_err(|error| format!("could not listen on the loopback interface: {error}"))?;
+        let masker = masker(self.input, claim, state.secret())
             .map_err(|error| format!("could not prepare the masking of secrets: {}", chain(&error)))?;
         let log = Log::create(&paths.log(), masker)
             .map_err(|error| format!("could not create the log {:?}: {error}", paths.log()))?;
         let reader =
             || log.reader().map_err(|error| format!("could not read the log {:?}: {error}", paths.log()));
         let (for_upload, for_stdout) = (reader()?, reader()?);
-        Ok(Files { paths, log, for_upload, for_stdout })
+        Ok(Files { state, paths, log, for_upload, for_stdout })
     }
 
-    async fn run_step(&self, paths: &WorkPaths, log: &Log, record: &mut Record) -> StepReport {
+    async fn run_step(
+        &self,
+        paths: &WorkPaths,
+        state: &StateProxy,
+        log: &Log,
+        record: &mut Record,
+    ) -> StepReport {
         let &Self { env, input, claim, reporter: Reporter { api, timeouts, stop } } = self;
         let short = names_of_short_values(&input.payload, claim);
         if !short.is_empty() {
@@ -165,7 +187,7 @@ impl Attempt<'_> {
                 short.join(", ")
             ));
         }
-        let context = Context { input, env, claim, api, paths, log, stop, timeouts };
+        let context = Context { input, env, claim, api, state, paths, log, stop, timeouts };
         let mut report = run_step(&context, record).await;
         report.message = report.message.map(|message| log.mask(&message));
         if let Some(message) = &report.message {

@@ -20,6 +20,7 @@
 //! | `phase` | the phases |
 //! | `child` | child processes: environment, arguments, output, signals |
 //! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
+//! | `state_proxy` | the address of the state that terraform gets |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
 //! | `step_report`, `stop`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
 //!
@@ -31,6 +32,7 @@ mod child;
 mod error_chain;
 mod log;
 mod phase;
+mod state_proxy;
 mod step;
 mod step_report;
 mod stop;

@@ -9,7 +9,7 @@
 //! | 5 | [`init`] | writes the backend and runs `init` |
 //! | 6 | [`scripts`] | scripts before and after; this executor rejects them |
 //! | 7 | [`run`] | runs plan, apply or destroy |
-//! | 8 | [`store`] | uploads the plan file, or a state that terraform could not store |
+//! | 8 | [`store`], [`rescue`] | uploads the plan file, or a state that terraform could not store |
 //! | 9 | [`report`] | reports the result |
 //!
 //! Phases do not call each other: `attempt.rs` and `step.rs` do. What phases 3 to 8 share is in [`context`].
@@ -21,6 +21,7 @@ pub(crate) mod engine;
 pub(crate) mod fetch;
 pub(crate) mod init;
 pub(crate) mod report;
+pub(crate) mod rescue;
 pub(crate) mod run;
 pub(crate) mod scripts;
 pub(crate) mod store;

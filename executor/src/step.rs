@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use crate::{
-    child::process::ProcessError,
+    child::process::Exit,
     error_chain::chain,
     phase::{
         context::Context,
@@ -11,10 +11,11 @@ use crate::{
         fetch::{self, FetchError, working_directory::working_directory},
         init::{self, InitError},
         report::Record,
-        run::{self, TerraformRun},
+        rescue,
+        run::{self, RunError, TerraformRun},
         scripts, store,
     },
-    step_report::{CommandResult, StepReport, step_report},
+    step_report::{CommandResult, StateResult, StepReport, step_report},
     work_paths::WorkDir,
 };
 
@@ -30,7 +31,7 @@ enum StepError {
     #[error(transparent)]
     Init(#[from] InitError),
     #[error(transparent)]
-    Process(#[from] ProcessError),
+    Run(#[from] RunError),
 }
 
 /// Runs the step. The work directory is removed when this returns.
@@ -114,22 +115,31 @@ async fn initialize(
     Ok(tool)
 }
 
+/// Stores what terraform has left, and returns the report of the step.
 async fn store_results(
     context: &Context<'_>,
     dir: &WorkDir,
     run: &TerraformRun,
     record: &mut Record,
 ) -> StepReport {
+    let started = Instant::now();
+    let is_plan = context.payload().step_type.is_plan();
+    let last_push = context.state.close().await;
+    let state =
+        if is_plan { StateResult::NotSent } else { rescue::rescue(context, &run.folder, last_push).await };
     let report = step_report(CommandResult {
         step: context.payload().step_type,
         command: &run.command,
         exit: run.exit,
         stop_requested: run.stop_requested,
         ignore_error: context.payload().ignore_error,
+        state: &state,
     });
-    let Some(pending) = store::pending(context, run, &report) else { return report };
-    let started = Instant::now();
-    let report = store::store(context, dir, run, pending, report).await;
-    record.phase("upload", started);
+    // The file of a failed plan must not be applied, even if the step ignores the failure.
+    let has_plan = is_plan && matches!(run.exit, Exit::Code(0 | 2)) && report.has_changes.is_some();
+    let report = if has_plan { store::upload_plan(context, &dir.plan_file(), report).await } else { report };
+    if has_plan || !matches!(state, StateResult::NotSent | StateResult::Stored) {
+        record.phase("upload", started);
+    }
     report
 }

@@ -4,15 +4,14 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::JoinHandle,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,19 +19,22 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     requested: CancellationToken,
-    fenced: Arc<AtomicBool>,
+    requested_at: Arc<OnceLock<Instant>>,
+    fenced: CancellationToken,
 }
 
 impl Stop {
     /// Requests the end of the step on behalf of a signal.
     pub(crate) fn request(&self) {
+        // Only the first request counts.
+        let _ = self.requested_at.set(Instant::now());
         self.requested.cancel();
     }
 
     /// Requests the end of the step because the api-server has closed the attempt.
     pub(crate) fn fence(&self) {
-        self.fenced.store(true, Ordering::SeqCst);
-        self.requested.cancel();
+        self.fenced.cancel();
+        self.request();
     }
 
     /// Returns whether the end of the step was requested.
@@ -42,7 +44,7 @@ impl Stop {
 
     /// Returns whether the api-server has closed the attempt.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.fenced.load(Ordering::SeqCst)
+        self.fenced.is_cancelled()
     }
 
     /// Waits until the end of the step is requested.
@@ -51,6 +53,29 @@ impl Stop {
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn requested(&self) {
         self.requested.cancelled().await;
+    }
+
+    /// Waits until the api-server has closed the attempt.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(crate) async fn fenced(&self) {
+        self.fenced.cancelled().await;
+    }
+
+    /// Waits until the api-server has closed the attempt, or this time has passed since the end of the step
+    /// was requested.
+    pub(crate) async fn fenced_or_late(&self, after: Duration) {
+        let late = async {
+            self.requested().await;
+            if let Some(at) = self.requested_at.get() {
+                sleep_until(*at + after).await;
+            }
+        };
+        tokio::select! {
+            () = self.fenced() => {}
+            () = late => {}
+        }
     }
 
     /// Requests the end of the step at the first TERM or INT and ignores later ones: a second signal would

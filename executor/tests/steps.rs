@@ -5,7 +5,11 @@ use std::fs;
 use job_spec::{StepType, attempt_api::StepOutcome};
 use serde_json::{Value, json};
 
-use crate::support::{Bench, have, server::TOKEN, tool};
+use crate::support::{
+    Bench, have,
+    server::{SESSION, TOKEN},
+    tool,
+};
 
 const CONFIGURATION: &str = r#"
 variable "greeting" {
@@ -203,6 +207,7 @@ resource "terraform_data" "leak" {
         "token-of-git",
         "internal-secret-value",
         TOKEN,
+        SESSION,
         "EphemeralJobData",
     ];
     for secret in secrets {

@@ -110,11 +110,11 @@ impl Bench {
         fs::write(self.folder("source").join(name), text).unwrap();
     }
 
-    /// Puts a script in front of terraform, which gets the same arguments.
+    /// Puts a script in front of terraform, which gets the same arguments; `$REAL` is terraform.
     pub(crate) fn wrap_terraform(&mut self, script: &str) {
         let folder = self.folder("bin");
         let real = find("terraform").unwrap();
-        let text = format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", real.display());
+        let text = format!("#!/bin/sh\nREAL={}\n{script}\nexec \"$REAL\" \"$@\"\n", real.display());
         fs::write(folder.join("terraform"), text).unwrap();
         fs::set_permissions(folder.join("terraform"), fs::Permissions::from_mode(0o755)).unwrap();
         self.path = format!("{}:{}", folder.display(), self.path);

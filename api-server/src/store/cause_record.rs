@@ -132,7 +132,9 @@ macro_rules! unit_record {
     };
 }
 
-unit_record!(RefuserRecord of Refuser { Quota, PodSecurity, ServiceAccount, PriorityClass, Admission } or Admission);
+unit_record!(RefuserRecord of Refuser {
+    Quota, PodSecurity, ServiceAccount, PriorityClass, Admission
+} or Admission);
 unit_record!(ImageProblemRecord of ImageProblem {
     NotFound, Unauthorized, Unreachable, NeverPull, InvalidName, Unclear
 } or Unclear);

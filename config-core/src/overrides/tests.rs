@@ -75,8 +75,7 @@ fn rejects_wrong_values_with_variable_entry_and_expectation() {
         (
             "item without a value",
             ("EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS", "a=1;diskType"),
-            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"diskType\", \
-             expected key=value"
+            "workspace variable EPHEMERAL_CONFIG_NODE_SELECTOR_TAGS: found \"diskType\", expected key=value"
                 .to_owned(),
         ),
         (
@@ -107,8 +106,7 @@ fn rejects_wrong_values_with_variable_entry_and_expectation() {
             "service account",
             ("EPHEMERAL_CONFIG_SERVICE_ACCOUNT", "Runner"),
             format!(
-                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"Runner\", \
-                expected {subdomain}"
+                "workspace variable EPHEMERAL_CONFIG_SERVICE_ACCOUNT: found \"Runner\", expected {subdomain}"
             ),
         ),
         (

@@ -404,7 +404,9 @@ proptest! {
 
     #[test]
     fn no_limit_is_above_the_maximum(
-        maximum in 1_u64..4_000, request in prop::option::of(1_u64..4_000), limit in prop::option::of(1_u64..4_000),
+        maximum in 1_u64..4_000,
+        request in prop::option::of(1_u64..4_000),
+        limit in prop::option::of(1_u64..4_000),
     ) {
         let rules = rules(&format!("[default.maximum]\ncpu = '{maximum}m'\n"));
         let (request, limit) = (request.map(|amount| format!("{amount}m")), limit.map(|amount| format!("{amount}m")));
@@ -413,10 +415,13 @@ proptest! {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect();
-        let (mut overrides, mut problems) = WorkspaceOverrides::read(&variables(SourceName::Workspace, &pairs), None);
+        let variables = variables(SourceName::Workspace, &pairs);
+        let (mut overrides, mut problems) = WorkspaceOverrides::read(&variables, None);
         problems.extend(rules.limit(&mut overrides));
         if problems.is_empty() {
-            let amount = |amounts: &BTreeMap<ResourceName, Quantity>| amounts.get(&ResourceName::Cpu).map(Quantity::nanos);
+            let amount = |amounts: &BTreeMap<ResourceName, Quantity>| {
+                amounts.get(&ResourceName::Cpu).map(Quantity::nanos)
+            };
             let limit = amount(overrides.resources().limits());
             prop_assert!(limit.is_some_and(|limit| limit <= u128::from(maximum) * 1_000_000));
             prop_assert!(amount(overrides.resources().requests()) <= limit);

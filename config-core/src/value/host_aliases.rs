@@ -217,8 +217,7 @@ mod tests {
             ),
             (
                 "10.0.0.256=a",
-                "entry \"10.0.0.256=a\": expected an IP address before the `=`, \
-                 not \"10.0.0.256\""
+                "entry \"10.0.0.256=a\": expected an IP address before the `=`, not \"10.0.0.256\""
                     .to_owned(),
             ),
             (
@@ -227,14 +226,12 @@ mod tests {
             ),
             (
                 "fe80::1%eth0=a",
-                "entry \"fe80::1%eth0=a\": expected an IP address before the `=`, \
-                 not \"fe80::1%eth0\""
+                "entry \"fe80::1%eth0=a\": expected an IP address before the `=`, not \"fe80::1%eth0\""
                     .to_owned(),
             ),
             (
                 "::ffff:10.0.0.1=a",
-                "entry \"::ffff:10.0.0.1=a\": expected no IPv4 address in the form of IPv6; \
-                 write 10.0.0.1"
+                "entry \"::ffff:10.0.0.1=a\": expected no IPv4 address in the form of IPv6; write 10.0.0.1"
                     .to_owned(),
             ),
             (

@@ -9,18 +9,21 @@ use crate::{
     phase::{decode::AttemptInput, fetch::address::secrets_in_address},
 };
 
-/// Builds the masker of an attempt: sensitive variables, credentials of the source, and the tokens of the
-/// attempt.
-pub(super) fn masker(input: &AttemptInput, claim: &ClaimResponse) -> Result<Masker, BuildError> {
+/// Builds the masker of an attempt: sensitive variables, credentials of the source, the tokens of the
+/// attempt, and the secret part of the address of the state.
+pub(super) fn masker(
+    input: &AttemptInput,
+    claim: &ClaimResponse,
+    state_secret: &str,
+) -> Result<Masker, BuildError> {
     let payload = &input.payload;
     let (token, session) = (input.env.token.expose_secret(), claim.session_token.as_str());
-    let basic_authorization = format!("{}:{session}", claim.attempt_id);
     let in_address = secrets_in_address(&payload.source);
     let credentials = [payload.access_token.as_deref(), payload.module_ssh_key.as_deref()];
     let secrets = sensitive(payload, claim)
         .map(|(_, value)| value)
         .chain(credentials.into_iter().flatten())
-        .chain([token, session, basic_authorization.as_str()])
+        .chain([token, session, state_secret])
         .chain(in_address.iter().map(String::as_str));
     Masker::new(secrets)
 }

@@ -7,10 +7,8 @@ use std::collections::BTreeMap;
 
 use config_core::EnvSnapshot;
 use job_spec::{EphemeralJobData, StepType};
-use secrecy::ExposeSecret as _;
 
 use super::shell_quote::quote;
-use crate::api::StateAddress;
 
 /// The longest environment entry that Linux accepts, `NAME=` and the final zero byte included.
 const MAX_ENTRY_BYTES: usize = 131_072;
@@ -92,7 +90,7 @@ fn belongs_to_executor(name: &str) -> bool {
 }
 
 /// Returns the environment of terraform: what is inherited, then the variables of the workspace, then what is
-/// fixed.
+/// fixed. `state` is the address of the state on the loopback interface.
 ///
 /// Terraform variables travel in `TF_CLI_ARGS_<command>` as `-var` options: this has the precedence of the
 /// command line and its parsing by declared type, but unlike arguments it is not visible to other users of
@@ -100,7 +98,7 @@ fn belongs_to_executor(name: &str) -> bool {
 pub(crate) fn terraform(
     env: &EnvSnapshot,
     payload: &EphemeralJobData,
-    state: &StateAddress,
+    state: &str,
     has_plan_file: bool,
 ) -> Result<BTreeMap<String, String>, EnvironmentError> {
     let mut all = inherited(env);
@@ -118,18 +116,17 @@ pub(crate) fn terraform(
     }
     for (name, value) in [
         ("TF_INPUT", "0"),
-        ("TF_HTTP_ADDRESS", state.url.as_str()),
-        ("TF_HTTP_LOCK_ADDRESS", &state.url),
-        ("TF_HTTP_UNLOCK_ADDRESS", &state.url),
+        ("TF_HTTP_ADDRESS", state),
+        ("TF_HTTP_LOCK_ADDRESS", state),
+        ("TF_HTTP_UNLOCK_ADDRESS", state),
         ("TF_HTTP_UPDATE_METHOD", "POST"),
         ("TF_HTTP_LOCK_METHOD", "LOCK"),
         ("TF_HTTP_UNLOCK_METHOD", "UNLOCK"),
-        ("TF_HTTP_USERNAME", &state.user),
-        ("TF_HTTP_PASSWORD", state.password.expose_secret()),
-        // 1 + 2 + 4 + 8 + 16 seconds, then every 30: about ten minutes.
-        ("TF_HTTP_RETRY_MAX", "24"),
+        // Requests wait in the executor while the server is unavailable. When they fail, terraform writes its
+        // state to a file, and soon: the executor may be gone.
+        ("TF_HTTP_RETRY_MAX", "2"),
         ("TF_HTTP_RETRY_WAIT_MIN", "1"),
-        ("TF_HTTP_RETRY_WAIT_MAX", "30"),
+        ("TF_HTTP_RETRY_WAIT_MAX", "2"),
     ] {
         all.insert(name.into(), value.into());
     }

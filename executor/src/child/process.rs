@@ -46,6 +46,20 @@ pub(crate) enum Exit {
     Code(i32),
     /// A signal ended it.
     Signal(i32),
+    /// The kernel did not report how.
+    NotSeen,
+}
+
+impl Exit {
+    /// Returns the exit code, if there is one.
+    pub(crate) const fn code(self) -> Option<i32> {
+        if let Self::Code(code) = self { Some(code) } else { None }
+    }
+
+    /// Returns the signal that ended the process, if one did.
+    pub(crate) const fn signal(self) -> Option<i32> {
+        if let Self::Signal(signal) = self { Some(signal) } else { None }
+    }
 }
 
 impl fmt::Display for Exit {
@@ -53,6 +67,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(signal) => write!(f, "signal {signal}"),
+            Self::NotSeen => f.write_str("an unknown status"),
         }
     }
 }
@@ -101,8 +116,11 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     let (mut output_open, mut interrupted) = (true, false);
     loop {
         tokio::select! {
+            // From here on no error may end this function: that would kill terraform in the middle of its work.
             result = &mut output, if output_open => {
-                result?;
+                if let Err(error) = result {
+                    log.note(&format!("(the output could not be read any further: {error})"));
+                }
                 output_open = false;
             }
             () = stop.requested(), if !interrupted => {
@@ -111,7 +129,9 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
                 let _ = kill_process_group(group, Signal::INT);
             }
             result = &mut exit => {
-                result?;
+                if let Err(error) = result {
+                    tracing::error!(%error, "could not wait for a child process");
+                }
                 break;
             }
         }
@@ -119,11 +139,11 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     // The child is dead but not reaped, so the number of its group is not reused yet. The rest of the group
     // would end with the pod; it must not outlive the attempt anywhere else.
     let _ = kill_process_group(group, Signal::KILL);
-    let status = child.wait().await?;
+    let status = child.wait().await.map_or(Exit::NotSeen, Exit::from);
     if output_open && timeout(OUTPUT_CLOSE_TIMEOUT, output).await.is_err() {
         log.note("(a background process keeps the output open; its further output is not shown)");
     }
-    Ok(status.into())
+    Ok(status)
 }
 
 /// Runs a program and returns its trimmed output; `None` if it fails or is stopped. Its standard error goes

@@ -23,7 +23,7 @@ pub(crate) async fn claim(
     stop: &Stop,
 ) -> Result<ClaimResponse, ExitCode> {
     let request = ClaimRequest { executor_id: Uuid::new_v4().to_string(), host: host.to_owned() };
-    let claimed = retry(timeouts.claim, || stop.is_requested(), || api.claim(&request)).await;
+    let claimed = retry(timeouts.claim, stop.requested(), || api.claim(&request)).await;
     claimed.map_err(|error| {
         tracing::error!("{}", chain(&error));
         match error.kind {

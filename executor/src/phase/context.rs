@@ -6,11 +6,12 @@ use job_spec::{EphemeralJobData, attempt_api::ClaimResponse};
 use super::decode::AttemptInput;
 use crate::{
     api::{
-        Api, StateAddress,
+        Api,
         error::{ApiError, ErrorKind},
     },
     child::command_line::Options,
     log::Log,
+    state_proxy::StateProxy,
     stop::Stop,
     timeouts::Timeouts,
     work_paths::WorkPaths,
@@ -23,6 +24,7 @@ pub(crate) struct Context<'a> {
     pub(crate) env: &'a EnvSnapshot,
     pub(crate) claim: &'a ClaimResponse,
     pub(crate) api: &'a Api,
+    pub(crate) state: &'a StateProxy,
     pub(crate) paths: &'a WorkPaths,
     pub(crate) log: &'a Log,
     pub(crate) stop: &'a Stop,
@@ -46,11 +48,6 @@ impl<'a> Context<'a> {
         if error.kind == ErrorKind::Closed {
             self.stop.fence();
         }
-    }
-
-    /// Returns address and credentials of the state.
-    pub(crate) fn state(&self) -> StateAddress {
-        self.api.state(&self.claim.attempt_id)
     }
 
     /// Returns the options of the command lines.

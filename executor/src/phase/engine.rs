@@ -120,7 +120,7 @@ pub(crate) async fn prepare(
     let payload = context.payload();
     let engine = Engine::new(payload.tofu);
     let program = engine.locate(context.env.get("PATH")).map_err(ToolError::Engine)?;
-    let env = environment::terraform(context.env, payload, &context.state(), has_plan_file)
+    let env = environment::terraform(context.env, payload, context.state.url(), has_plan_file)
         .map_err(ToolError::Variables)?;
     if !payload.terraform_version.is_empty() {
         let args = vec!["version".into(), "-json".into()];

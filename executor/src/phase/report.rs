@@ -1,6 +1,6 @@
 //! Phase 9: reports the result of the attempt, which decides the exit code.
 
-use std::time::Instant;
+use std::{future::pending, time::Instant};
 
 use job_spec::{
     ExitCode,
@@ -45,11 +45,10 @@ impl Reporter<'_> {
             return ExitCode::ClaimRefused;
         }
         let code = report.exit_code();
-        let StepReport { outcome, has_changes, message } = report;
+        let StepReport { outcome, has_changes, message, evidence } = report;
         let Record { commit_id, timings } = record;
-        let evidence = None;
         let result = StepResult { outcome, has_changes, message, evidence, commit_id, timings, log_bytes };
-        let reported = retry(self.timeouts.report, || false, || self.api.report(&result)).await;
+        let reported = retry(self.timeouts.report, pending(), || self.api.report(&result)).await;
         match reported {
             Ok(()) => code,
             Err(error) => {

@@ -12,9 +12,11 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use job_spec::attempt_api::{ClaimRequest, ClaimResponse, LogPosition, PlanStored, StepResult};
+use job_spec::attempt_api::{
+    ClaimRequest, ClaimResponse, LogPosition, PlanStored, PlannedChange, StepResult,
+};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::timeout};
 
 use super::TIMEOUT;
@@ -40,12 +42,18 @@ pub(crate) struct Memory {
     pub(crate) unavailable: bool,
     /// Logs are answered with 410.
     pub(crate) fenced: bool,
+    /// Heartbeats are answered with 410.
+    pub(crate) closed: bool,
     /// Answer to every result instead of success.
     pub(crate) refuse_result: Option<u16>,
     /// States sent by terraform are answered with 403.
     pub(crate) refuse_state_of_terraform: bool,
     /// States sent by the executor are answered with 403.
     pub(crate) refuse_state_of_executor: bool,
+    /// States that could not be stored as a version are answered with 403.
+    pub(crate) refuse_rescued_state: bool,
+    /// The digest in the claim and in the answer to a plan, instead of that of the plan.
+    pub(crate) wrong_plan_digest: Option<String>,
     // Data of the workspace.
     pub(crate) plan: Option<Vec<u8>>,
     pub(crate) state: Option<Vec<u8>>,
@@ -53,6 +61,7 @@ pub(crate) struct Memory {
     // Data of the attempt.
     pub(crate) claimed_by: Option<String>,
     pub(crate) log: Vec<u8>,
+    pub(crate) rescued: Option<Vec<u8>>,
     pub(crate) result: Option<StepResult>,
     /// Method, path and status of every request.
     pub(crate) requests: Vec<String>,
@@ -61,6 +70,13 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn log_text(&self) -> String {
         String::from_utf8(self.log.clone()).unwrap()
+    }
+
+    /// Returns what the claim says about the plan file.
+    fn planned(&self) -> Option<PlannedChange> {
+        let plan = self.plan.as_ref().filter(|_| self.plan_expected)?;
+        let digest = self.wrong_plan_digest.clone().unwrap_or_else(|| digest(plan));
+        Some(PlannedChange { digest, state_serial: None, state_lineage: None })
     }
 
     pub(crate) fn state_json(&self) -> Value {
@@ -120,6 +136,7 @@ impl Server {
         self.with(|memory| {
             memory.claimed_by = None;
             memory.log.clear();
+            memory.rescued = None;
             memory.result = None;
             memory.requests.clear();
         });
@@ -156,7 +173,10 @@ async fn handle(State(shared): State<Shared>, request: Request<Body>) -> Respons
         let query = parts.uri.query().unwrap_or_default();
         let answer = route(&mut memory, &method, &path, query, &parts.headers, &body);
         let tail = path.rsplit('/').next().unwrap_or_default();
-        memory.requests.push(format!("{method} {tail} {}", answer.status().as_u16()));
+        // Whether one is sent in a short test depends on the machine.
+        if tail != "heartbeat" || !answer.status().is_success() {
+            memory.requests.push(format!("{method} {tail} {}", answer.status().as_u16()));
+        }
         answer
     };
     shared.changes.send_modify(|revision| *revision += 1);
@@ -173,15 +193,6 @@ fn route(
 ) -> Response {
     let authorization =
         headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let agent = headers.get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if path == format!("/executor/v1/attempts/{ATTEMPT}/state") {
-        let basic = format!("Basic {}", STANDARD.encode(format!("{ATTEMPT}:{SESSION}")));
-        return match authorization == basic {
-            true if memory.unavailable => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-            true => state(memory, method, body, agent.starts_with("ephemeral-agents-executor")),
-            false => StatusCode::UNAUTHORIZED.into_response(),
-        };
-    }
     let Some(message) = path.strip_prefix(&format!("/executor/v1/attempts/{ATTEMPT}/")) else {
         return StatusCode::NOT_FOUND.into_response();
     };
@@ -195,9 +206,19 @@ fn route(
     match (method, message) {
         ("POST", "claim") => claim(memory, body),
         ("POST", "log") => log(memory, query, body),
+        ("POST", "heartbeat") if memory.closed => StatusCode::GONE.into_response(),
+        ("POST", "heartbeat") => StatusCode::NO_CONTENT.into_response(),
+        // Terraform holds the lock and names it; the executor does not.
+        (method, "state") => state(memory, method, body, query.is_empty()),
+        ("PUT", "rescued-state") if memory.refuse_rescued_state => StatusCode::FORBIDDEN.into_response(),
+        ("PUT", "rescued-state") => {
+            memory.rescued = Some(body.to_vec());
+            StatusCode::NO_CONTENT.into_response()
+        }
         ("PUT", "plan") => {
             memory.plan = Some(body.to_vec());
-            axum::Json(PlanStored { digest: String::new() }).into_response()
+            let digest = memory.wrong_plan_digest.clone().unwrap_or_else(|| digest(body));
+            axum::Json(PlanStored { digest }).into_response()
         }
         ("GET", "plan") => match &memory.plan {
             Some(plan) => plan.clone().into_response(),
@@ -214,6 +235,14 @@ fn route(
     }
 }
 
+fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
 fn claim(memory: &mut Memory, body: &Bytes) -> Response {
     let request: ClaimRequest = serde_json::from_slice(body).unwrap();
     if let Some(status) = memory.refuse_claim {
@@ -225,9 +254,9 @@ fn claim(memory: &mut Memory, body: &Bytes) -> Response {
     axum::Json(ClaimResponse {
         attempt_id: ATTEMPT.to_owned(),
         session_token: SESSION.to_owned(),
-        heartbeat_seconds: 15,
+        heartbeat_seconds: 1,
         plan_expected: memory.plan_expected,
-        plan: None,
+        plan: memory.planned(),
         sensitive: memory.sensitive.clone(),
         job_data: memory.job_data.clone(),
     })

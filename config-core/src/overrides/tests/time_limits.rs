@@ -25,8 +25,7 @@ fn rejects_invalid_time_limits() {
         (
             "EPHEMERAL_CONFIG_DEADLINE",
             " 0m ",
-            "found \"0m\", expected at least 1 second; with 0 the step would be over \
-             before it starts"
+            "found \"0m\", expected at least 1 second; with 0 the step would be over before it starts"
                 .to_owned(),
         ),
         (

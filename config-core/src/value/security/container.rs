@@ -234,12 +234,18 @@ mod tests {
 
         #[test]
         fn prints_what_it_parses(
-            capabilities in prop::option::of(prop::collection::btree_set(prop::sample::select(&CAPABILITIES), 1..4)),
+            capabilities in prop::option::of(
+                prop::collection::btree_set(prop::sample::select(&CAPABILITIES), 1..4)
+            ),
             flags in any::<[Option<bool>; 2]>(),
         ) {
             let [allow_privilege_escalation, read_only_root_filesystem] = flags;
             let security =
-                ContainerSecurity { add_capabilities: capabilities, allow_privilege_escalation, read_only_root_filesystem };
+                ContainerSecurity {
+                    add_capabilities: capabilities,
+                    allow_privilege_escalation,
+                    read_only_root_filesystem,
+                };
             prop_assert_eq!(security.to_string().parse::<ContainerSecurity>(), Ok(security));
         }
     }

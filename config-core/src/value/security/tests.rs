@@ -86,8 +86,7 @@ fn rejects_malformed_pod_security() {
         (
             "number that is too large",
             "runAsGroup=2147483648",
-            "entry \"runAsGroup=2147483648\": expected a number from 0 to 2147483647, \
-             not \"2147483648\""
+            "entry \"runAsGroup=2147483648\": expected a number from 0 to 2147483647, not \"2147483648\""
                 .to_owned(),
         ),
         (
@@ -186,7 +185,14 @@ proptest! {
     ) {
         let (fs_group, run_as_group, run_as_user) = ids;
         let pod =
-            PodSecurity { fs_group, run_as_group, run_as_non_root, run_as_user, seccomp_profile, supplemental_groups };
+            PodSecurity {
+                fs_group,
+                run_as_group,
+                run_as_non_root,
+                run_as_user,
+                seccomp_profile,
+                supplemental_groups,
+            };
         prop_assert_eq!(pod.to_string().parse::<PodSecurity>(), Ok(pod));
     }
 }

@@ -6,15 +6,12 @@ use config_core::EnvSnapshot;
 use job_spec::{EphemeralJobData, StepType};
 
 use super::{EnvironmentError, inherited, terraform};
-use crate::api::StateAddress;
 
 fn snapshot(variables: &[(&str, &str)]) -> EnvSnapshot {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn state() -> StateAddress {
-    StateAddress { url: "http://server/state".into(), user: "attempt-9".into(), password: "secret-9".into() }
-}
+const STATE: &str = "http://127.0.0.1:4000/secret";
 
 fn payload(step: StepType, variables: &[(&str, &str)], environment: &[(&str, &str)]) -> EphemeralJobData {
     let text =
@@ -66,17 +63,24 @@ fn workspace_overrides_inherited_variables_but_not_the_state() {
             ("TF_HTTP_ADDRESS", "http://elsewhere"),
             ("TF_IN_AUTOMATION", "yes"),
             ("TF_DATA_DIR", "/elsewhere"),
+            ("TF_HTTP_LOCK_METHOD", "PUT"),
+            ("TF_HTTP_USERNAME", "user"),
+            ("TF_HTTP_PASSWORD", "their own"),
             ("EPHEMERAL_CPU_REQUEST", "1"),
             ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1"),
         ],
     );
     let all =
-        terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, &state(), false).unwrap();
+        terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, STATE, false).unwrap();
     assert_eq!(all["AWS_REGION"], "eu");
     assert_eq!(all["TF_IN_AUTOMATION"], "yes");
-    assert_eq!(all["TF_HTTP_ADDRESS"], "http://server/state");
-    assert_eq!(all["TF_HTTP_USERNAME"], "attempt-9");
-    assert_eq!(all["TF_HTTP_PASSWORD"], "secret-9");
+    for name in ["TF_HTTP_ADDRESS", "TF_HTTP_LOCK_ADDRESS", "TF_HTTP_UNLOCK_ADDRESS"] {
+        assert_eq!(all[name], STATE);
+    }
+    assert_eq!(all["TF_HTTP_LOCK_METHOD"], "LOCK");
+    // They are for other states that the configuration reads.
+    assert_eq!(all["TF_HTTP_USERNAME"], "user");
+    assert_eq!(all["TF_HTTP_PASSWORD"], "their own");
     assert!(!all.keys().any(|name| name.contains("EPHEMERAL") || name == "TF_DATA_DIR"));
 }
 
@@ -92,7 +96,7 @@ fn variables_become_quoted_options_of_the_command_that_takes_them() {
         (StepType::TerraformDestroy, false, Some("TF_CLI_ARGS_destroy")),
     ];
     for (step, has_plan_file, expected) in cases {
-        let all = terraform(&snapshot(&[]), &payload(step, variables, &[]), &state(), has_plan_file).unwrap();
+        let all = terraform(&snapshot(&[]), &payload(step, variables, &[]), STATE, has_plan_file).unwrap();
         let found: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("TF_CLI_ARGS")).collect();
         match expected {
             Some(name) => assert_eq!(found, [(&name.to_owned(), &options.to_owned())], "{step}"),
@@ -104,7 +108,7 @@ fn variables_become_quoted_options_of_the_command_that_takes_them() {
 #[test]
 fn options_of_the_user_come_first() {
     let payload = payload(StepType::TerraformPlan, &[("a", "1")], &[("TF_CLI_ARGS_plan", "-parallelism=3")]);
-    let all = terraform(&snapshot(&[]), &payload, &state(), false).unwrap();
+    let all = terraform(&snapshot(&[]), &payload, STATE, false).unwrap();
     assert_eq!(all["TF_CLI_ARGS_plan"], "-parallelism=3 '-var=a=1'");
 }
 
@@ -121,6 +125,6 @@ fn rejects_variables_that_an_environment_cannot_hold() {
     ];
     for (variables, environment, expected) in cases {
         let payload = payload(StepType::TerraformPlan, variables, environment);
-        assert_eq!(terraform(&snapshot(&[]), &payload, &state(), false).unwrap_err(), expected);
+        assert_eq!(terraform(&snapshot(&[]), &payload, STATE, false).unwrap_err(), expected);
     }
 }

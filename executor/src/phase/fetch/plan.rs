@@ -1,6 +1,7 @@
 //! Downloads the plan file that an apply must use.
 
 use job_spec::StepType;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     api::{
@@ -20,10 +21,33 @@ pub(crate) async fn reviewed(context: &Context<'_>) -> Result<Option<Vec<u8>>, S
     if context.payload().step_type != StepType::TerraformApply || !claim.plan_expected {
         return Ok(None);
     }
-    match retry(timeouts.transfer, || stop.is_requested(), || api.download_plan()).await {
-        Ok(plan) => Ok(Some(plan)),
+    match retry(timeouts.transfer, stop.requested(), || api.download_plan()).await {
+        Ok(plan) => check_digest(context, plan).map(Some),
         Err(error) => Err(report_without_plan(context, &error)),
     }
+}
+
+/// What was approved is what is applied: the digest came with the claim.
+fn check_digest(context: &Context<'_>, plan: Vec<u8>) -> Result<Vec<u8>, StepReport> {
+    let Some(expected) = context.claim.plan.as_ref().map(|plan| &plan.digest) else { return Ok(plan) };
+    let found = hex_digest(&plan);
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(plan);
+    }
+    Err(StepReport::failed(format!(
+        "the plan file has the SHA-256 digest {found}, expected {expected}, which is that of the plan of this \
+         job; nothing was applied; start a new job"
+    )))
+}
+
+/// Returns the SHA-256 digest of a file in hexadecimal digits.
+pub(crate) fn hex_digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn report_without_plan(context: &Context<'_>, error: &ApiError) -> StepReport {

@@ -6,8 +6,11 @@ use std::{fs, io, path::Path};
 
 use serde_json::Value;
 
+/// Returns whether a file has such a block.
+type Search = fn(&[u8]) -> bool;
+
 /// The endings of configuration files, and how to search in such a file.
-const ENDINGS: [(&str, fn(&[u8]) -> bool); 4] =
+const ENDINGS: [(&str, Search); 4] =
     [(".tf.json", in_json), (".tofu.json", in_json), (".tf", in_native), (".tofu", in_native)];
 
 /// A file with such a block.
