@@ -133,13 +133,21 @@ impl Default for Rules {
 
 impl Rules {
     fn replace_by(&mut self, stronger: &RuleSet) {
-        let RuleSet { allow, forbid, pod_security, values, maximum, deadline } = stronger.clone();
-        self.allow = allow.unwrap_or_else(|| self.allow.clone());
-        self.forbid = forbid.unwrap_or_else(|| self.forbid.clone());
-        self.pod_security = pod_security.unwrap_or_else(|| self.pod_security.clone());
-        self.values.extend(values);
-        self.maximum.extend(maximum);
-        self.deadline = deadline.or_else(|| self.deadline.take());
+        let RuleSet { allow, forbid, pod_security, values, maximum, deadline } = stronger;
+        if let Some(allow) = allow {
+            self.allow.clone_from(allow);
+        }
+        if let Some(forbid) = forbid {
+            self.forbid.clone_from(forbid);
+        }
+        if let Some(level) = pod_security {
+            self.pod_security.clone_from(level);
+        }
+        self.values.extend(values.clone());
+        self.maximum.extend(maximum.clone());
+        if deadline.is_some() {
+            self.deadline.clone_from(deadline);
+        }
     }
 
     /// Returns the strictest level that every pod must meet.
