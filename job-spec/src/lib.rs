@@ -25,7 +25,7 @@
 //! [dependencies]
 //! config-core = "0.1"
 //! job-spec = "0.1"
-//! # Fields that a cluster does not know are none of its objects' yet: take the oldest version that you run on.
+//! # The oldest version of the clusters that you use: unknown fields would be dropped.
 //! k8s-openapi = { version = "0.29", features = ["v1_33"] }
 //! ```
 //!

@@ -47,7 +47,7 @@ pub struct JobPlan {
     pub(crate) origins: Origins,
     pub(crate) warnings: Vec<Warning>,
     /// The pod without the executor's environment, which checks and patches do not see.
-    pub(crate) template: PodTemplateSpec,
+    pub(crate) template: Box<PodTemplateSpec>,
     pub(crate) patched: PatchedFields,
 }
 
@@ -107,7 +107,7 @@ impl JobPlan {
     /// | `terminationMessagePolicy` | `FallbackToLogsOnError` | the last log lines survive in the pod's status |
     #[must_use]
     pub fn job(&self) -> Job {
-        render::render(self, self.template.clone())
+        render::render(self, PodTemplateSpec::clone(&self.template))
     }
 
     /// Renders the Secret that belongs to the Job, for delivery by Secret;
@@ -123,7 +123,7 @@ impl JobPlan {
     #[must_use]
     pub fn into_objects(mut self) -> (Job, Option<Secret>) {
         let template = std::mem::take(&mut self.template);
-        (render::render(&self, template), self.secret())
+        (render::render(&self, *template), self.secret())
     }
 
     /// Explains the Job: every field with the setting that decided it.

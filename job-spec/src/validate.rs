@@ -10,8 +10,6 @@ use config_core::{
     workspace,
 };
 
-use k8s_openapi::api::core::v1::PodTemplateSpec;
-
 use crate::{
     JobPlan,
     names::{LabelKey, LabelValue},
@@ -69,7 +67,7 @@ fn validate_overrides(
     let Some(mut plan) = plan else {
         return Err(Problems::from_vec(problems).expect("no plan only with a problem"));
     };
-    plan.template = render::template_without_env(&plan);
+    *plan.template = render::template_without_env(&plan);
     if let Some(yaml) = plan.overrides.get(&workspace::POD_PATCH).cloned() {
         problems.extend(yaml::patch(&mut plan, &yaml));
     }
@@ -137,7 +135,7 @@ fn plan(
         origins: all_origins(overrides.origins(), settings_origins),
         overrides,
         warnings: Vec::new(),
-        template: PodTemplateSpec::default(),
+        template: Box::default(),
         patched: PatchedFields::default(),
     });
     (plan, problems)

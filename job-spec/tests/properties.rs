@@ -95,7 +95,8 @@ proptest! {
             job.metadata.annotations.unwrap()[labels::SPEC_HASH].clone()
         };
         let first = hash(&payload_of(&key, "a"), &workspace);
-        prop_assert!(first.len() == 64 && first.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+        let is_digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        prop_assert!(first.len() == 64 && first.bytes().all(is_digit));
         prop_assert_ne!(&first, &hash(&payload_of(&key, "b"), &workspace));
         let mut other_annotations = workspace.clone();
         other_annotations.insert(workspace::ANNOTATIONS.name().to_owned(), "other=annotation".to_owned());
@@ -109,7 +110,8 @@ proptest! {
         let payload = payload_of(&key, &secret);
         let job = plan_of(&key, &workspace, &payload, &token).job();
         let (_, _, container) = parts(&job);
-        prop_assert_eq!(EphemeralJobData::decode(env_of(container, keys::EPHEMERAL_JOB_DATA)).unwrap(), payload);
+        let data = env_of(container, keys::EPHEMERAL_JOB_DATA);
+        prop_assert_eq!(EphemeralJobData::decode(data).unwrap(), payload);
         prop_assert_eq!(env_of(container, keys::EPHEMERAL_FLAG_BATCH), "true");
         prop_assert_eq!(env_of(container, attempt_api::ATTEMPT_TOKEN_ENV), token.as_str());
         let shown = serde_json::to_string(&redacted(&job)).unwrap();

@@ -125,7 +125,8 @@ impl LocalBackend {
     ///
     /// # Errors
     /// [`OpenError::InUse`] if another program uses the directory; [`OpenError::SecretsInDirectory`] if it is
-    /// the folder of Secrets, too; [`OpenError::Unusable`] if a file cannot be created or read. A damaged record of a single Job is not an error: its name stays taken.
+    /// the folder of Secrets, too; [`OpenError::Unusable`] if a file cannot be created or read. A damaged
+    /// record of a single Job is not an error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
         let LocalOptions { directory, secrets, entry_point, environment, rules } = options;
         // Processes have another working folder, so relative paths would differ.

@@ -11,6 +11,8 @@ use anyhow::{Context as _, bail};
 use crate::shell::{self, Cmd, Shell};
 
 const MAX_FILE_LINES: usize = 500;
+/// As in rustfmt.toml, which does not wrap comments.
+const MAX_LINE_WIDTH: usize = 110;
 /// Crates that are pure functions of their input, and libraries that do I/O.
 const PURE_CRATES: [&str; 2] = ["config-core", "job-spec"];
 const IO_LIBRARIES: [&str; 8] = ["tokio", "mio", "hyper", "kube", "reqwest", "rustix", "socket2", "sqlx"];
@@ -73,7 +75,19 @@ fn check_source(path: &str, text: &str) -> Vec<String> {
     if path.ends_with("/mod.rs") {
         problems.push(format!("{path}: use `name.rs` beside a folder `name`, not `mod.rs`"));
     }
+    let too_wide = text.lines().enumerate().filter(|(_, line)| is_too_wide(line));
+    problems.extend(
+        too_wide.map(|(index, _)| {
+            format!("{path}:{}: the line is wider than {MAX_LINE_WIDTH} columns", index + 1)
+        }),
+    );
     problems
+}
+
+/// Returns whether a line is too wide. Rows of tables, addresses and literals cannot always be wrapped.
+fn is_too_wide(line: &str) -> bool {
+    let is_row = line.trim_start().starts_with("//! |") || line.trim_start().starts_with("/// |");
+    line.chars().count() > MAX_LINE_WIDTH && !is_row && !line.contains(['"', '`']) && !line.contains("://")
 }
 
 /// Checks that the inline links of a page to files of the repository lead to a file.
@@ -163,6 +177,16 @@ mod tests {
                 .contains("501 lines")
         );
         assert!(check_source("a/src/b/mod.rs", "//! x\n")[0].contains("not `mod.rs`"));
+    }
+
+    #[test]
+    fn reports_wide_lines_that_can_be_wrapped() {
+        let wide = "word ".repeat(23);
+        let lines = |line: &str| check_source("a/src/b.rs", &format!("//! x\n{line}\n")).len();
+        assert_eq!(lines(&format!("// {wide}")), 1);
+        assert_eq!(lines(&format!("let a = {wide};")), 1);
+        assert_eq!(lines(&format!("/// | {wide} |")), 0);
+        assert_eq!(lines(&format!("let a = \"{wide}\";")), 0);
     }
 
     #[test]

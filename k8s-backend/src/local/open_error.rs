@@ -9,8 +9,8 @@ pub enum OpenError {
     /// Another program, or another backend of this one, uses the directory.
     #[error("local backend directory {0:?} is in use by another program")]
     InUse(PathBuf),
-    /// The folder of Secrets is the directory of the backend. The folders of Jobs would look like Secrets, and a
-    /// Job would wait for its Secret without end.
+    /// The folder of Secrets is the directory of the backend. The folders of Jobs would look like Secrets,
+    /// and a Job would wait for its Secret without end.
     #[error(
         "folder of Secrets {0:?} is the directory of the local backend; \
          choose another folder, or none to use \".secrets\" in the directory"

@@ -35,7 +35,8 @@ use crate::{
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// use futures::StreamExt as _;
-/// use k8s_backend::{Cause, JobBackend as _, JobPhase, Waiting, testing::{InMemoryBackend, conformance::sample_job}};
+/// use k8s_backend::testing::{InMemoryBackend, conformance::sample_job};
+/// use k8s_backend::{Cause, JobBackend as _, JobPhase, Waiting};
 ///
 /// let backend = InMemoryBackend::new();
 /// backend.submit(&sample_job("job-17-100-1").into()).await.unwrap();

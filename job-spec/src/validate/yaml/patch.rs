@@ -24,7 +24,7 @@ use crate::{
 pub(in crate::validate) fn patch(plan: &mut JobPlan, yaml: &Yaml) -> Vec<Problem> {
     let key = workspace::POD_PATCH.name();
     let mut errors = FieldErrors::new(key, plan.origins.of(key));
-    let template = plan.template.clone();
+    let template = PodTemplateSpec::clone(&plan.template);
     let before = fields_of(&template);
     let patched = match yaml.value() {
         list @ Value::Array(_) => operated(&mut errors, &template, list),
@@ -38,7 +38,7 @@ pub(in crate::validate) fn patch(plan: &mut JobPlan, yaml: &Yaml) -> Vec<Problem
     refuse_owned(&mut errors, &changed);
     check_amounts(&mut errors, &template);
     plan.patched = PatchedFields(changed.into_iter().cloned().collect());
-    plan.template = template;
+    *plan.template = template;
     errors.problems
 }
 

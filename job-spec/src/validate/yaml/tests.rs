@@ -244,33 +244,24 @@ fn validates_mounts_and_unique_paths() {
     let cases = [
         (
             "{name: b, mountPath: /x}",
-            "[0].name: b | a volume of the pod, which are a, config-volume, \
-            s"
-            .to_owned(),
+            "[0].name: b | a volume of the pod, which are a, config-volume, s".to_owned(),
         ),
         (
             "{name: tmp, mountPath: /x}",
-            "[0].name: tmp | a volume of the pod, which are a, config-volume, \
-            s"
-            .to_owned(),
+            "[0].name: tmp | a volume of the pod, which are a, config-volume, s".to_owned(),
         ),
         ("{name: a}", "[0].mountPath: nothing | a value: the field is required".to_owned()),
         (
             "{name: a, mountPath: /x, subPath: ../y}",
-            "[0].subPath: \
-            ../y | a relative path without `..`"
-                .to_owned(),
+            "[0].subPath: ../y | a relative path without `..`".to_owned(),
         ),
         (
             "{name: a, mountPath: /x, subPath: y, subPathExpr: z}",
-            "[0]: \
-            subPath and subPathExpr | one of them"
-                .to_owned(),
+            "[0]: subPath and subPathExpr | one of them".to_owned(),
         ),
         (
             "{name: a, mountPath: /data/}",
-            "/data/ | another path than \"/data\", which is that of \
-             EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
+            "/data/ | another path than \"/data\", which is that of EPHEMERAL_CONFIG_MAP_MOUNT_PATH"
                 .to_owned(),
         ),
         (
