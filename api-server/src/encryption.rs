@@ -18,6 +18,8 @@ use chacha20poly1305::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+pub mod chunks;
+
 const NONCE_BYTES: usize = 24;
 const KEY_BYTES: usize = 32;
 

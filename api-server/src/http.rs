@@ -26,6 +26,7 @@ mod logs;
 mod organizations;
 mod problem;
 mod state;
+mod state_versions;
 mod templates;
 mod variable_changes;
 mod variables;
@@ -38,8 +39,12 @@ use problem::Problem;
 /// The services of the server, as handlers extract them.
 type Shared = State<Arc<Services>>;
 
-/// Limit of plan files and states, in bytes.
-const MAX_LARGE_BODY: usize = 256 * 1024 * 1024;
+/// Limits of bodies in bytes. Those of plan files and states are in [`extract`], because they are not read
+/// into memory.
+const MAX_USER_BYTES: usize = 1024 * 1024;
+const MAX_CLAIM_BYTES: usize = 4 * 1024;
+const MAX_LOG_BYTES: usize = 1024 * 1024;
+const MAX_RESULT_BYTES: usize = 64 * 1024;
 
 /// A list of records.
 #[derive(Debug, Serialize)]
@@ -66,7 +71,22 @@ impl FromRef<AppState> for Arc<Services> {
 
 /// Builds the router of the whole API.
 pub fn router(state: AppState) -> Router {
-    let users = Router::new()
+    let users = of_organizations()
+        .merge(of_workspaces())
+        .layer(limit(MAX_USER_BYTES))
+        .route_layer(from_fn_with_state(Arc::clone(&state.services), require_user));
+    let health =
+        Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
+    health
+        .merge(users)
+        .merge(of_attempts(&state.services))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state)
+}
+
+fn of_organizations() -> Router<AppState> {
+    Router::new()
         .route("/v1/organizations", get(organizations::list).post(organizations::create))
         .route("/v1/organizations/{organization}/workspaces", get(workspaces::list).post(workspaces::create))
         .route(
@@ -88,6 +108,10 @@ pub fn router(state: AppState) -> Router {
             delete(variables::delete_from_collection),
         )
         .route("/v1/organizations/{organization}/templates", get(templates::list).post(templates::create))
+}
+
+fn of_workspaces() -> Router<AppState> {
+    Router::new()
         .route("/v1/workspaces/{workspace}", get(workspaces::read))
         .route("/v1/workspaces/{workspace}/collections", get(collections::list_attached))
         .route(
@@ -101,37 +125,37 @@ pub fn router(state: AppState) -> Router {
         .route("/v1/workspaces/{workspace}/variables/{variable}", delete(variables::delete_from_workspace))
         .route("/v1/workspaces/{workspace}/explanation", get(explanation::read))
         .route("/v1/workspaces/{workspace}/jobs", get(jobs::list).post(jobs::create))
+        .route("/v1/workspaces/{workspace}/states", get(state_versions::list))
+        .route("/v1/workspaces/{workspace}/states/{id}", get(state_versions::read))
+        .route("/v1/workspaces/{workspace}/states/{id}/restore", post(state_versions::restore))
         .route("/v1/jobs/{job}", get(jobs::read))
         .route("/v1/jobs/{job}/approve", post(jobs::approve))
         .route("/v1/jobs/{job}/reject", post(jobs::reject))
         .route("/v1/jobs/{job}/cancel", post(jobs::cancel))
         .route("/v1/attempts/{attempt}/kubernetes-job", get(jobs::kubernetes_job))
+        .route("/v1/attempts/{attempt}/rescued-state", get(state_versions::read_rescued))
         .route("/v1/attempts/{attempt}/log", get(logs::read))
         .route("/v1/attempts/{attempt}/log/stream", get(logs::follow))
-        .merge(
-            Router::new()
-                .route("/state/v1/workspaces/{workspace}", any(state::of_workspace))
-                .layer(DefaultBodyLimit::max(MAX_LARGE_BODY)),
-        )
-        .route_layer(from_fn_with_state(Arc::clone(&state.services), require_user));
-    let attempts = Router::new()
-        .route("/executor/v1/attempts/{attempt}/claim", post(executor::claim))
+        .route("/state/v1/workspaces/{workspace}", any(state::of_workspace))
+}
+
+fn of_attempts(services: &Arc<Services>) -> Router<AppState> {
+    Router::new()
+        .route("/executor/v1/attempts/{attempt}/claim", post(executor::claim).layer(limit(MAX_CLAIM_BYTES)))
         .route("/executor/v1/attempts/{attempt}/heartbeat", post(executor::heartbeat))
-        .route("/executor/v1/attempts/{attempt}/log", post(executor::append_log))
+        .route("/executor/v1/attempts/{attempt}/log", post(executor::append_log).layer(limit(MAX_LOG_BYTES)))
         .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
         .route("/executor/v1/attempts/{attempt}/state", any(executor::state))
         .route("/executor/v1/attempts/{attempt}/rescued-state", put(executor::put_rescued_state))
-        .route("/executor/v1/attempts/{attempt}/result", post(executor::report))
-        .route_layer(from_fn_with_state(Arc::clone(&state.services), require_attempt))
-        .layer(DefaultBodyLimit::max(MAX_LARGE_BODY));
-    let health =
-        Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
-    health
-        .merge(users)
-        .merge(attempts)
-        .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(state)
+        .route(
+            "/executor/v1/attempts/{attempt}/result",
+            post(executor::report).layer(limit(MAX_RESULT_BYTES)),
+        )
+        .route_layer(from_fn_with_state(Arc::clone(services), require_attempt))
+}
+
+fn limit(bytes: usize) -> DefaultBodyLimit {
+    DefaultBodyLimit::max(bytes)
 }
 
 async fn ready(State(services): Shared) -> Result<StatusCode, Problem> {

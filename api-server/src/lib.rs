@@ -26,6 +26,7 @@ pub mod orchestrator;
 mod redaction;
 mod serve;
 pub mod services;
+pub mod state_document;
 pub mod store;
 pub mod template;
 pub mod token;

@@ -32,6 +32,7 @@ mod plans;
 mod prepared;
 mod replicas;
 mod rows;
+mod state_versions;
 mod states;
 mod stored_messages;
 mod tokens;
@@ -46,7 +47,8 @@ pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};
 pub use plans::StoredPlan;
 pub use prepared::{ClaimData, Prepared};
 pub use replicas::{Wake, Wakes};
-pub use states::{LockOutcome, StateLock, StateRecord, StateWriter};
+pub use state_versions::StateVersion;
+pub use states::{LockOutcome, StateLock, StateWriter};
 pub use variables::{NewVariable, VariableChange, VariableView};
 
 const KEY_CHECK: &str = "key check";

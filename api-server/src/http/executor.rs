@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
+    body::Body,
     extract::State,
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -21,15 +22,14 @@ use serde::Deserialize;
 
 use super::{
     AppState,
-    extract::{Body, Query, RawBody},
+    extract::{Body as JsonBody, Query, RawBody, Upload},
     problem::Problem,
-    state::{self, LockId},
+    state::{StateAccess, StateQuery},
 };
 use crate::{
     logs::Appended,
     services::Services,
     store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
-    token::digest_hex,
 };
 
 /// An executor that has nothing else to send is heard of this often.
@@ -38,7 +38,7 @@ const HEARTBEAT_SECONDS: u32 = 15;
 pub(super) async fn claim(
     State(app): State<AppState>,
     Extension(attempt): Extension<AttemptAuth>,
-    Body(request): Body<ClaimRequest>,
+    JsonBody(request): JsonBody<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, Problem> {
     match app.services.store.claim(&attempt.id, &request).await? {
         ClaimOutcome::Claimed => {}
@@ -104,15 +104,15 @@ pub(super) async fn append_log(
 pub(super) async fn put_plan(
     State(services): State<Arc<Services>>,
     Extension(attempt): Extension<AttemptAuth>,
-    RawBody(bytes): RawBody,
+    upload: Upload,
 ) -> Result<Json<PlanStored>, Problem> {
-    let digest = digest_hex(&bytes);
-    services.blobs.put(&plan_blob(&attempt.id), bytes.to_vec()).await?;
-    if !services.store.plan_stored(&attempt.id, &digest).await? {
-        services.blobs.discard(&plan_blob(&attempt.id)).await;
+    // A new name for each upload: one that comes late leaves the plan that was approved alone.
+    let blob = upload.store(&services.blobs, &new_blob("plans", &attempt.id)).await?;
+    if !services.store.plan_stored(&attempt.id, &blob).await? {
+        services.blobs.discard(&blob.name).await;
         return Err(Problem::attempt_over());
     }
-    Ok(Json(PlanStored { digest }))
+    Ok(Json(PlanStored { digest: blob.digest }))
 }
 
 pub(super) async fn get_plan(
@@ -124,7 +124,7 @@ pub(super) async fn get_plan(
         .plan_before(attempt.job_id, attempt.step_number)
         .await?
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the job has no plan file"))?;
-    let plan = services.blobs.get(&plan_blob(&planned.attempt_id)).await?;
+    let plan = Body::from_stream(services.blobs.pieces(&planned.blob).await?);
     Ok(([(header::CONTENT_TYPE, "application/octet-stream")], plan).into_response())
 }
 
@@ -132,23 +132,23 @@ pub(super) async fn get_plan(
 pub(super) async fn state(
     State(services): State<Arc<Services>>,
     Extension(attempt): Extension<AttemptAuth>,
-    Query(lock): Query<LockId>,
+    Query(query): Query<StateQuery>,
     method: Method,
-    RawBody(body): RawBody,
+    upload: Upload,
 ) -> Result<Response, Problem> {
-    let writer = StateWriter::Attempt(attempt.id);
-    state::handle(&services, &attempt.workspace_id, &writer, &method, &lock, body).await
+    let (workspace, writer) = (attempt.workspace_id, StateWriter::Attempt(attempt.id));
+    StateAccess { services: &services, workspace: &workspace, writer }.answer(&method, &query, upload).await
 }
 
 /// Keeps a state that could not be stored as a version, whatever it is, beside the attempt.
 pub(super) async fn put_rescued_state(
     State(services): State<Arc<Services>>,
     Extension(attempt): Extension<AttemptAuth>,
-    RawBody(bytes): RawBody,
+    upload: Upload,
 ) -> Result<StatusCode, Problem> {
-    let blob = format!("rescued/{}", attempt.id);
-    services.blobs.put(&blob, bytes.to_vec()).await?;
-    if !services.store.rescued_state_stored(&attempt.id, &blob).await? {
+    let blob = upload.store(&services.blobs, &new_blob("rescued", &attempt.id)).await?;
+    if !services.store.rescued_state_stored(&attempt.id, &blob.name).await? {
+        services.blobs.discard(&blob.name).await;
         return Err(Problem::attempt_over());
     }
     Ok(StatusCode::NO_CONTENT)
@@ -157,7 +157,7 @@ pub(super) async fn put_rescued_state(
 pub(super) async fn report(
     State(app): State<AppState>,
     Extension(attempt): Extension<AttemptAuth>,
-    Body(result): Body<StepResult>,
+    JsonBody(result): JsonBody<StepResult>,
 ) -> Result<StatusCode, Problem> {
     match app.services.store.report(&attempt.id, &result).await? {
         ReportOutcome::Stored => {
@@ -171,6 +171,6 @@ pub(super) async fn report(
     }
 }
 
-fn plan_blob(attempt_id: &str) -> String {
-    format!("plans/{attempt_id}")
+fn new_blob(folder: &str, attempt_id: &str) -> String {
+    format!("{folder}/{attempt_id}-{}", uuid::Uuid::new_v4())
 }

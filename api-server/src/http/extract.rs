@@ -1,14 +1,33 @@
-//! Extractors of axum whose rejections are problem details.
+//! Extractors of axum whose rejections are problem details, and whose bodies are bounded in size and time.
+
+use std::time::Duration;
 
 use axum::{
     Json,
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header, request::Parts},
 };
+use futures::{StreamExt as _, stream};
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 
 use super::problem::Problem;
+use crate::{
+    blobs::{Blobs, StoredBlob},
+    services::chain,
+};
+
+/// Limit of plan files and states.
+const MAX_UPLOAD_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The longest time between two pieces of a body.
+const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest time for a whole body.
+const BODY_TIMEOUT: Duration = Duration::from_mins(15);
+
+const LATE: &str = "it did not arrive in time";
 
 /// Parameters of the path.
 #[derive(Debug)]
@@ -52,7 +71,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, state).await {
+        match Json::<T>::from_request(request.map(timed), state).await {
             Ok(Json(value)) => Ok(Self(value)),
             Err(rejection) => Err(json_problem(&rejection)),
         }
@@ -63,11 +82,88 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Bytes::from_request(request, state).await {
+        match Bytes::from_request(request.map(timed), state).await {
             Ok(bytes) => Ok(Self(bytes)),
             Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
         }
     }
+}
+
+/// A large body, which goes to storage while it arrives.
+#[derive(Debug)]
+pub(super) struct Upload(axum::body::Body);
+
+impl<S: Send + Sync> FromRequest<S> for Upload {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > MAX_UPLOAD_BYTES) {
+            return Err(too_large(MAX_UPLOAD_BYTES));
+        }
+        Ok(Self(timed(request.into_body())))
+    }
+}
+
+impl Upload {
+    /// Stores the body under a new name.
+    ///
+    /// # Errors
+    /// 413 when it is too large, 400 when it breaks off, 408 when it stops to arrive.
+    pub(super) async fn store(self, blobs: &Blobs, name: &str) -> Result<StoredBlob, Problem> {
+        let mut writer = blobs.writer(name).await?;
+        let mut body = self.0.into_data_stream();
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| incomplete(&error))?;
+            if writer.size() + bytes.len() as u64 > MAX_UPLOAD_BYTES {
+                return Err(too_large(MAX_UPLOAD_BYTES));
+            }
+            writer.write(bytes).await?;
+        }
+        Ok(writer.finish().await?)
+    }
+
+    /// Reads a small body into memory.
+    ///
+    /// # Errors
+    /// As of [`store`](Self::store).
+    pub(super) async fn bytes(self, limit: u64) -> Result<Vec<u8>, Problem> {
+        let mut all = Vec::new();
+        let mut body = self.0.into_data_stream();
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes.map_err(|error| incomplete(&error))?;
+            if all.len() as u64 + bytes.len() as u64 > limit {
+                return Err(too_large(limit));
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all)
+    }
+}
+
+/// Bounds how long a body takes: the time between two pieces, and the whole.
+fn timed(body: axum::body::Body) -> axum::body::Body {
+    let end = Instant::now() + BODY_TIMEOUT;
+    let pieces = stream::unfold(body.into_data_stream(), move |mut body| async move {
+        let deadline = end.min(Instant::now() + BODY_IDLE_TIMEOUT);
+        if let Ok(piece) = timeout_at(deadline, body.next()).await {
+            return piece.map(|piece| (piece, body));
+        }
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, LATE);
+        Some((Err(axum::Error::new(late)), axum::body::Body::empty().into_data_stream()))
+    });
+    axum::body::Body::from_stream(pieces)
+}
+
+fn too_large(limit: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"))
+}
+
+fn incomplete(error: &axum::Error) -> Problem {
+    let text = chain(error);
+    let status = if text.contains(LATE) { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST };
+    Problem::new(status, format!("the body is incomplete: {text}"))
 }
 
 fn json_problem(rejection: &JsonRejection) -> Problem {

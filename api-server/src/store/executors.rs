@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     ResultExt as _, Store, StoreError,
-    db::{query, query_as},
+    db::{query, query_as, query_scalar},
     now, parse_time_opt, plans,
     rows::parse_step_type,
 };
@@ -219,6 +219,22 @@ impl Store {
         .await
         .context("record a rescued state")?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Returns the name of the blob with the rescued state of an attempt.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such attempt, or when it has none.
+    pub async fn rescued_state(&self, attempt_id: &str) -> Result<String, StoreError> {
+        query_scalar("SELECT rescued_state FROM attempts WHERE id = $1 AND rescued_state IS NOT NULL")
+            .bind(attempt_id)
+            .fetch_optional(&self.pool)
+            .await
+            .context("look up a rescued state")?
+            .ok_or_else(|| StoreError::NotFound {
+                kind: "rescued state of attempt",
+                id: attempt_id.to_owned(),
+            })
     }
 }
 

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "cause columns", include_str!("../../migrations/0005_cause_columns.sql")),
     (6, "sessions", include_str!("../../migrations/0006_sessions.sql")),
     (7, "replicas", include_str!("../../migrations/0007_replicas.sql")),
+    (8, "blobs of plans", include_str!("../../migrations/0008_blobs_of_plans.sql")),
 ];
 
 /// The first version that PostgreSQL has: what the SQL of SQLite has made of its tables by then.

@@ -11,18 +11,22 @@ use super::{
     db::{Transaction, query, query_as, query_scalar},
     rows::sql_list,
 };
-use crate::model::{AttemptStatus, StepStatus};
+use crate::{
+    blobs::StoredBlob,
+    model::{AttemptStatus, StepStatus},
+};
 
 /// The plan file of an attempt.
 #[derive(Debug, Clone)]
 pub struct StoredPlan {
-    /// The attempt that made it.
-    pub attempt_id: String,
+    /// Name of its blob.
+    pub blob: String,
     digest: Option<String>,
+    state: Option<i64>,
     serial: Option<i64>,
     lineage: Option<String>,
 }
-from_row!(StoredPlan { attempt_id, digest, serial, lineage });
+from_row!(StoredPlan { blob, digest, state, serial, lineage });
 
 impl StoredPlan {
     /// Returns what an executor needs to know about the plan; `None` for a plan of an earlier release, which
@@ -35,16 +39,18 @@ impl StoredPlan {
 }
 
 impl Store {
-    /// Records that the attempt's plan file is stored. Returns `false` if the attempt may not write any more.
+    /// Records that the attempt's plan file is stored, in place of an earlier one. Returns `false` if the
+    /// attempt may not write any more.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn plan_stored(&self, attempt_id: &str, digest: &str) -> Result<bool, StoreError> {
+    pub async fn plan_stored(&self, attempt_id: &str, plan: &StoredBlob) -> Result<bool, StoreError> {
         let done = query(
-            "UPDATE attempts SET has_plan = TRUE, plan_digest = $1
-             WHERE id = $2 AND live AND claimed_at IS NOT NULL AND result IS NULL",
+            "UPDATE attempts SET has_plan = TRUE, plan_digest = $1, plan_blob = $2
+             WHERE id = $3 AND live AND claimed_at IS NOT NULL AND result IS NULL",
         )
-        .bind(digest)
+        .bind(&plan.digest)
+        .bind(&plan.name)
         .bind(attempt_id)
         .execute(&self.pool)
         .await
@@ -85,8 +91,8 @@ async fn plan_before(
     before_step: u32,
 ) -> Result<Option<StoredPlan>, StoreError> {
     query_as(
-        "SELECT a.id AS attempt_id, a.plan_digest AS digest, a.read_serial AS serial,
-                a.read_lineage AS lineage
+        "SELECT coalesce(a.plan_blob, 'plans/' || a.id) AS blob, a.plan_digest AS digest,
+                a.read_state AS state, a.read_serial AS serial, a.read_lineage AS lineage
          FROM attempts a JOIN steps s ON s.id = a.step_id
          WHERE s.job_id = $1 AND s.number < $2 AND s.status = $3 AND a.has_plan AND a.status = $4
          ORDER BY s.number DESC, a.number DESC LIMIT 1",
@@ -123,8 +129,8 @@ pub(super) async fn refusal(tx: &mut Transaction, attempt_id: &str) -> Result<Op
              applied, run the job again"
         )));
     }
-    let current: Option<(i64, String)> =
-        query_as("SELECT serial, lineage FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
+    let current: Option<(i64, i64, String)> =
+        query_as("SELECT id, serial, lineage FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
             .bind(workspace_id)
             .fetch_optional(&mut **tx)
             .await
@@ -149,17 +155,23 @@ async fn approved_digest(
     .context("read the approval of a plan")
 }
 
-/// Compares the state that a plan was made from with the current one. A workspace without a state counts as
-/// serial 0 without lineage; a plan that read no state keeps its state elsewhere.
-fn moved(plan: &StoredPlan, (serial, lineage): (i64, String)) -> Option<String> {
-    let (planned, planned_lineage) = plan.serial.zip(plan.lineage.as_deref())?;
-    if (planned, planned_lineage) == (serial, lineage.as_str()) {
+/// Compares the version of the state that a plan was made from with the current one, `(id, serial, lineage)`.
+/// A workspace without a state counts as serial 0 without lineage; a plan that read no state keeps its state
+/// elsewhere.
+fn moved(plan: &StoredPlan, (current, serial, lineage): (i64, i64, String)) -> Option<String> {
+    let StoredPlan { state: Some(state), serial: Some(planned), lineage: Some(planned_lineage), .. } = plan
+    else {
+        return None;
+    };
+    if *state == current {
         return None;
     }
-    let detail = if planned_lineage == lineage {
-        String::new()
-    } else {
+    let detail = if *planned_lineage != lineage {
         format!(", and lineage {lineage:?} instead of {planned_lineage:?}")
+    } else if *planned == serial {
+        ", with other content".to_owned()
+    } else {
+        String::new()
     };
     Some(format!(
         "the state has changed since the plan: it has serial {serial}, the plan was made from serial \
@@ -172,25 +184,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plan_is_refused_when_serial_or_lineage_of_the_state_differ() {
-        let plan = |serial, lineage: Option<&str>| StoredPlan {
-            attempt_id: "a".to_owned(),
+    fn plan_is_refused_when_the_state_is_another_version() {
+        let plan = |state, serial, lineage: Option<&str>| StoredPlan {
+            blob: "plans/a".to_owned(),
             digest: Some("d".to_owned()),
+            state,
             serial,
             lineage: lineage.map(str::to_owned),
         };
-        let state = |serial, lineage: &str| (serial, lineage.to_owned());
-        assert_eq!(moved(&plan(Some(3), Some("l")), state(3, "l")), None);
-        assert_eq!(moved(&plan(Some(0), Some("")), (0, String::new())), None, "no state then and now");
-        assert_eq!(moved(&plan(None, None), state(3, "l")), None, "the plan read no state of ours");
+        let state = |id, serial, lineage: &str| (id, serial, lineage.to_owned());
+        assert_eq!(moved(&plan(Some(9), Some(3), Some("l")), state(9, 3, "l")), None);
+        assert_eq!(moved(&plan(Some(0), Some(0), Some("")), (0, 0, String::new())), None, "no state at all");
+        assert_eq!(moved(&plan(None, None, None), state(9, 3, "l")), None, "the plan read no state of ours");
         assert_eq!(
-            moved(&plan(Some(3), Some("l")), state(4, "l")).unwrap(),
+            moved(&plan(Some(9), Some(3), Some("l")), state(10, 4, "l")).unwrap(),
             "the state has changed since the plan: it has serial 4, the plan was made from serial 3; nothing \
              was applied, run the job again"
         );
-        let other = moved(&plan(Some(0), Some("")), state(4, "l")).unwrap();
+        let other = moved(&plan(Some(0), Some(0), Some("")), state(10, 4, "l")).unwrap();
         assert!(
             other.contains(r#"serial 4, the plan was made from serial 0, and lineage "l" instead of """#)
         );
+        let same = moved(&plan(Some(9), Some(3), Some("l")), state(10, 3, "l")).unwrap();
+        assert!(same.contains("made from serial 3, with other content"), "{same}");
     }
 }

@@ -1,4 +1,4 @@
-//! Terraform states: versions and locks. The bytes live in [`crate::blobs`].
+//! Writers and locks of Terraform states. Their versions are in [`super::state_versions`].
 
 use super::{
     ResultExt as _, Store, StoreError,
@@ -11,8 +11,8 @@ use super::{
 pub enum StateWriter {
     /// The executor of this attempt; refused when the attempt has ended.
     Attempt(String),
-    /// A user with a token.
-    User,
+    /// The user whose token has this name.
+    User(String),
 }
 
 impl StateWriter {
@@ -21,22 +21,19 @@ impl StateWriter {
     pub fn attempt(&self) -> Option<&str> {
         match self {
             Self::Attempt(id) => Some(id),
-            Self::User => None,
+            Self::User(_) => None,
+        }
+    }
+
+    /// Returns the name of the user's token, if the writer is a user.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Attempt(_) => None,
+            Self::User(name) => Some(name),
         }
     }
 }
-
-/// A stored version of a state.
-#[derive(Debug, Clone)]
-pub struct StateRecord {
-    /// Terraform's serial number.
-    pub serial: i64,
-    /// Terraform's lineage.
-    pub lineage: String,
-    /// Name of the blob with its bytes.
-    pub blob: String,
-}
-from_row!(StateRecord { serial, lineage, blob });
 
 /// A lock on a state.
 #[derive(Debug, Clone)]
@@ -53,7 +50,7 @@ from_row!(StateLock { lock_id, info, attempt_id });
 impl StateLock {
     /// Returns whether a writer holds this lock: it knows the id, or it is the attempt that took the lock. An
     /// executor that saves a state in place of terraform does not know the id.
-    fn is_held_by(&self, writer: &StateWriter, lock_id: Option<&str>) -> bool {
+    pub(super) fn is_held_by(&self, writer: &StateWriter, lock_id: Option<&str>) -> bool {
         lock_id == Some(self.lock_id.as_str())
             || writer.attempt().is_some_and(|attempt| self.attempt_id.as_deref() == Some(attempt))
     }
@@ -68,92 +65,13 @@ pub enum LockOutcome {
     HeldBy(StateLock),
     /// The attempt has ended: nothing was stored.
     Fenced,
+    /// The state is the current version already: nothing was stored.
+    Unchanged,
+    /// The state does not follow the current version, for this reason: nothing was stored.
+    Conflict(String),
 }
 
 impl Store {
-    /// Reads the latest state of a workspace.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn latest_state(&self, workspace_id: &str) -> Result<Option<StateRecord>, StoreError> {
-        query_as("SELECT serial, lineage, blob FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
-            .bind(workspace_id)
-            .fetch_optional(&self.pool)
-            .await
-            .context("look up a state")
-    }
-
-    /// Reads the latest state for an attempt, and records which version the attempt has read: none counts as
-    /// serial 0 without lineage.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn read_state(
-        &self,
-        workspace_id: &str,
-        attempt_id: &str,
-    ) -> Result<Option<StateRecord>, StoreError> {
-        let mut tx = self.write().await?;
-        let record: Option<StateRecord> = query_as(
-            "SELECT serial, lineage, blob FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1",
-        )
-        .bind(workspace_id)
-        .fetch_optional(&mut *tx)
-        .await
-        .context("look up a state")?;
-        let (serial, lineage) =
-            record.as_ref().map_or((0, ""), |record| (record.serial, record.lineage.as_str()));
-        // A plan that is stored was made from what was read before.
-        query(
-            "UPDATE attempts SET read_serial = $1, read_lineage = $2 WHERE id = $3 AND live AND NOT has_plan",
-        )
-        .bind(serial)
-        .bind(lineage)
-        .bind(attempt_id)
-        .execute(&mut *tx)
-        .await
-        .context("record which state was read")?;
-        tx.commit().await.context("record which state was read")?;
-        Ok(record)
-    }
-
-    /// Stores a new version of a state. `lock_id` is the lock that the writer claims to hold.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn put_state(
-        &self,
-        workspace_id: &str,
-        record: &StateRecord,
-        writer: &StateWriter,
-        lock_id: Option<&str>,
-    ) -> Result<LockOutcome, StoreError> {
-        let mut tx = self.write().await?;
-        if !may_write(&mut tx, writer).await? {
-            return Ok(LockOutcome::Fenced);
-        }
-        if let Some(lock) = read_lock(&mut tx, workspace_id).await?
-            && !lock.is_held_by(writer, lock_id)
-        {
-            return Ok(LockOutcome::HeldBy(lock));
-        }
-        query(
-            "INSERT INTO states (workspace_id, serial, lineage, attempt_id, blob, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(workspace_id)
-        .bind(record.serial)
-        .bind(&record.lineage)
-        .bind(writer.attempt())
-        .bind(&record.blob)
-        .bind(now())
-        .execute(&mut *tx)
-        .await
-        .context("store a state")?;
-        tx.commit().await.context("store a state")?;
-        Ok(LockOutcome::Done)
-    }
-
     /// Locks a state. The holder may repeat the request.
     ///
     /// # Errors
@@ -209,7 +127,7 @@ impl Store {
         };
         let allowed = match lock_id {
             Some(id) => id == held.lock_id,
-            None => *writer == StateWriter::User,
+            None => writer.user().is_some(),
         };
         if !allowed {
             return Ok(LockOutcome::HeldBy(held));
@@ -224,7 +142,10 @@ impl Store {
     }
 }
 
-async fn read_lock(tx: &mut Transaction, workspace_id: &str) -> Result<Option<StateLock>, StoreError> {
+pub(super) async fn read_lock(
+    tx: &mut Transaction,
+    workspace_id: &str,
+) -> Result<Option<StateLock>, StoreError> {
     query_as("SELECT lock_id, info, attempt_id FROM state_locks WHERE workspace_id = $1")
         .bind(workspace_id)
         .fetch_optional(&mut **tx)
@@ -233,7 +154,7 @@ async fn read_lock(tx: &mut Transaction, workspace_id: &str) -> Result<Option<St
 }
 
 /// The fence: an attempt writes only while it is live and claimed, and has not reported.
-async fn may_write(tx: &mut Transaction, writer: &StateWriter) -> Result<bool, StoreError> {
+pub(super) async fn may_write(tx: &mut Transaction, writer: &StateWriter) -> Result<bool, StoreError> {
     let Some(attempt) = writer.attempt() else { return Ok(true) };
     query_scalar("SELECT live AND claimed_at IS NOT NULL AND result IS NULL FROM attempts WHERE id = $1")
         .bind(attempt)

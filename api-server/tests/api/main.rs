@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test reports line and value")]
 
+mod approvals;
 mod attempts;
 mod collections;
 mod policy;

@@ -203,6 +203,11 @@ impl World {
         self.post(&path, json!({ "templateId": template })).await
     }
 
+    /// Returns how many blobs a folder holds, unfinished ones too.
+    pub(crate) fn blobs(&self, folder: &str) -> usize {
+        std::fs::read_dir(self.folder.path().join("blobs").join(folder)).map_or(0, Iterator::count)
+    }
+
     pub(crate) async fn read(&self, job: i64) -> Value {
         self.get(&format!("/v1/jobs/{job}")).await
     }
