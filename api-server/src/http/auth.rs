@@ -70,7 +70,7 @@ pub(super) async fn require_attempt(
     };
     let id = parameters.iter().find(|(name, _)| *name == "attempt").map_or("", |(_, id)| id);
     let attempt = services.store.attempt_auth(id).await?;
-    let credential = credential(&services, request.headers(), attempt.as_ref(), route).await?;
+    let credential = credential(&services, request.headers(), attempt.as_ref()).await?;
     let is_plan = attempt.as_ref().is_some_and(|attempt| attempt.step_type.is_plan());
     check(decide(credential, attempt.as_ref().map(|attempt| attempt.access), is_plan, route))?;
     if let Some(attempt) = attempt {
@@ -86,26 +86,14 @@ async fn credential(
     services: &Services,
     headers: &HeaderMap,
     attempt: Option<&AttemptAuth>,
-    route: Route,
 ) -> Result<Credential, Problem> {
-    let Some(token) = bearer(headers).map(str::to_owned).or_else(|| of_terraform(headers, attempt, route))
-    else {
-        return Ok(Credential::None);
-    };
+    let Some(token) = bearer(headers) else { return Ok(Credential::None) };
     Ok(match attempt {
-        Some(attempt) if attempt.is_claim_token(&token) => Credential::ClaimToken,
-        Some(attempt) if attempt.is_session_token(&token) => Credential::SessionToken,
-        _ if user(services, &token).await?.is_some() => Credential::User,
+        Some(attempt) if attempt.is_claim_token(token) => Credential::ClaimToken,
+        Some(attempt) if attempt.is_session_token(token) => Credential::SessionToken,
+        _ if user(services, token).await?.is_some() => Credential::User,
         _ => Credential::None,
     })
-}
-
-/// Terraform itself sends the session token as the password of its attempt, for the state alone.
-fn of_terraform(headers: &HeaderMap, attempt: Option<&AttemptAuth>, route: Route) -> Option<String> {
-    let (name, password) = basic(headers)?;
-    let is_state =
-        matches!(route, Route::GetState | Route::PostState | Route::LockState | Route::UnlockState);
-    (is_state && attempt?.id == name && attempt?.is_session_token(&password)).then_some(password)
 }
 
 fn check(decision: Decision) -> Result<(), Problem> {
