@@ -1,7 +1,8 @@
 //! The log of the attempt: every line is masked and appended to a spool file.
 //!
 //! Writing never waits for a reader: [`upload`] and [`stdout`] read the file at their own speed. Only masked
-//! text is written, so the file holds no secret that the [`Masker`] knows.
+//! text is written, so the file holds no secret that the [`Masker`] knows. A line that may end with the
+//! beginning of a secret waits a moment for the next one: [`Log::release`].
 
 pub(crate) mod mask;
 pub(crate) mod stdout;
@@ -13,11 +14,13 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tokio::sync::watch;
 
+use mask::MaskedLines;
 pub(crate) use mask::Masker;
 
 /// The longest line that is kept; the rest of a longer one is dropped.
@@ -35,6 +38,7 @@ struct Spool {
     file: File,
     length: u64,
     lost_lines: u64,
+    lines: MaskedLines,
 }
 
 impl fmt::Debug for Log {
@@ -55,9 +59,10 @@ impl Log {
     /// Creates an empty log in a file that only this user can read.
     pub(crate) fn create(path: &Path, masker: Masker) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+        let lines = MaskedLines::new(masker.clone());
         Ok(Self {
             masker,
-            spool: Mutex::new(Spool { file, length: 0, lost_lines: 0 }),
+            spool: Mutex::new(Spool { file, length: 0, lost_lines: 0, lines }),
             written: watch::Sender::new(0),
             path: path.to_owned(),
         })
@@ -78,6 +83,7 @@ impl Log {
         for line in text.lines() {
             self.line(line.as_bytes());
         }
+        self.flush();
     }
 
     /// Number of bytes of a line that [`Log::line`] needs: what is kept, and a secret that begins in it.
@@ -91,14 +97,46 @@ impl Log {
     pub(crate) fn line(&self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let keep = text.floor_char_boundary(MAX_LINE_BYTES);
-        let mut masked = self.masker.mask_start(&text, keep).into_owned();
-        if keep < text.len() {
-            masked.push_str(" (line cut)");
+        let mut spool = self.spool();
+        spool.lines.push(&text, keep);
+        self.append(&mut spool, |lines| lines.ready(Instant::now()));
+    }
+
+    /// Returns when [`Log::release`] has something to write at the latest.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.spool().lines.due()
+    }
+
+    /// Writes the lines that have waited long enough for the next one.
+    pub(crate) fn release(&self) {
+        self.append(&mut self.spool(), |lines| lines.ready(Instant::now()));
+    }
+
+    /// Writes the lines that wait: no other one follows.
+    pub(crate) fn flush(&self) {
+        self.append(&mut self.spool(), MaskedLines::finish);
+    }
+
+    fn append(&self, spool: &mut Spool, take: impl FnOnce(&mut MaskedLines) -> Vec<String>) {
+        let lines = take(&mut spool.lines);
+        if lines.is_empty() {
+            return;
         }
-        masked.push('\n');
-        let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
-        spool.append(&masked);
+        for mut line in lines {
+            line.push('\n');
+            spool.append(&line);
+        }
         self.written.send_replace(spool.length);
+    }
+
+    fn spool(&self) -> MutexGuard<'_, Spool> {
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

@@ -71,6 +71,7 @@ mod planner;
 mod redact;
 mod render;
 mod request;
+mod sensitive;
 mod validate;
 mod volumes;
 
@@ -84,4 +85,5 @@ pub use plan::JobPlan;
 pub use planner::Planner;
 pub use redact::redacted;
 pub use render::EXECUTOR_CONTAINER;
+pub use sensitive::{MIN_SENSITIVE_CHARS, is_long_enough_to_hide};
 pub use validate::{LONGEST_ENV_STRING, longest_env_value};

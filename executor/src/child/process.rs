@@ -21,7 +21,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::unix::pipe,
     process::Command,
-    time::timeout,
+    time::{sleep_until, timeout},
 };
 
 use crate::{log::Log, stop::Stop};
@@ -143,6 +143,7 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     if output_open && timeout(OUTPUT_CLOSE_TIMEOUT, output).await.is_err() {
         log.note("(a background process keeps the output open; its further output is not shown)");
     }
+    log.flush();
     Ok(status)
 }
 
@@ -197,7 +198,20 @@ async fn copy_lines(reader: PipeReader, log: &Log) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(64 * 1024, pipe::Receiver::from_owned_fd(reader.into())?);
     let mut line = Vec::new();
     loop {
-        let available = reader.fill_buf().await?;
+        let due = log.due();
+        let waiting = async {
+            match due {
+                Some(due) => sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let available = tokio::select! {
+            available = reader.fill_buf() => available?,
+            () = waiting => {
+                log.release();
+                continue;
+            }
+        };
         if available.is_empty() {
             break;
         }

@@ -118,15 +118,20 @@ fn in_address(url: &Url) -> Option<(String, String)> {
     (!url.username().is_empty() || !password.is_empty()).then(|| (decode(url.username()), decode(password)))
 }
 
-/// Returns the secrets that are part of the address itself.
+/// Length from which a name in front of `@host` is a token: those of all hosts are longer, names are shorter.
+const MIN_TOKEN_CHARS: usize = 20;
+
+/// Returns the secrets that are part of the address itself: the password, as it is written and decoded. A name
+/// alone is none, except for a token that some hosts accept in its place.
 pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
     let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
-    let raw = url.password().map(str::to_owned);
-    // Some hosts accept a token as the user name, without a password.
-    let alone =
-        (raw.is_none() && matches!(url.scheme(), "https" | "http")).then(|| url.username().to_owned());
-    let decoded = in_address(&url).map(|(user, password)| if raw.is_some() { password } else { user });
-    raw.into_iter().chain(alone).chain(decoded.filter(|_| url.scheme().starts_with("http"))).collect()
+    let is_web = matches!(url.scheme(), "https" | "http");
+    let token = || Some(url.username()).filter(|name| is_web && name.chars().count() >= MIN_TOKEN_CHARS);
+    let Some(raw) = url.password().filter(|password| !password.is_empty()).or_else(token) else {
+        return Vec::new();
+    };
+    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned();
+    [raw.to_owned(), decoded].into()
 }
 
 fn without_credentials(source: &str) -> String {

@@ -92,7 +92,17 @@ fn rejects_uploaded_source() {
 #[test]
 fn finds_secrets_inside_address() {
     assert_eq!(secrets_in_address("https://me:p%40ss@host/a"), ["p%40ss", "p@ss"]);
-    assert!(secrets_in_address("https://tok@host/a").contains(&"tok".to_owned()));
+    assert_eq!(secrets_in_address("ssh://me:p%40ss@host/a"), ["p%40ss", "p@ss"]);
+    let token = "ghp_0123456789abcdefABCDEF";
+    assert!(secrets_in_address(&format!("https://{token}@host/a")).contains(&token.to_owned()));
+    assert!(secrets_in_address(&format!("https://{token}:@host/a")).contains(&token.to_owned()));
     assert!(secrets_in_address("ssh://git@host/a").is_empty());
     assert!(secrets_in_address("/srv/infra").is_empty());
+}
+
+#[test]
+fn name_in_front_of_a_host_is_no_secret() {
+    for source in ["https://git@host/a", "https://tok@host/a", "git@host:a", "ssh://git@host/a"] {
+        assert!(secrets_in_address(source).is_empty(), "{source}");
+    }
 }
