@@ -1,8 +1,9 @@
 //! Keeps sensitive values out of problems, warnings and explanations.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use config_core::{Problem, Problems, SourceName, Warning, value::Yaml};
+use job_spec::JobPlan;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -95,6 +96,23 @@ impl Redactor {
             hide_leaves(job, &mut decided.into_iter());
         }
         self.json(answer);
+    }
+
+    /// Returns the fields of a Kubernetes Job that a sensitive variable has decided, by their number.
+    pub(crate) fn fields_of(&self, plan: &JobPlan) -> BTreeSet<usize> {
+        if self.origins.is_empty() {
+            return BTreeSet::new();
+        }
+        let fields = plan.explain().fields.into_iter().enumerate();
+        let decided = fields
+            .filter(|(_, field)| self.origins.contains(&(field.origin.source, field.origin.key.clone())));
+        decided.map(|(number, _)| number).collect()
+    }
+
+    /// Hides fields of a Kubernetes Job, and copies of sensitive values in others.
+    pub(crate) fn kubernetes_job(&self, job: &mut Value, fields: &BTreeSet<usize>) {
+        hide_leaves(job, &mut (0..).map(|number| fields.contains(&number)));
+        self.json(job);
     }
 
     /// Hides the value of a field if a sensitive variable decided it. Returns whether it did.

@@ -62,7 +62,7 @@ async fn claim_response(
     executor_id: &str,
 ) -> Result<ClaimResponse, Problem> {
     let store = &services.store;
-    let ClaimData { job_data, sensitive } = store.claim_data(&attempt.id).await?;
+    let ClaimData { job_data, sensitive, .. } = store.claim_data(&attempt.id).await?;
     let plan = match attempt.step_type {
         StepType::TerraformApply => store.plan_before(attempt.job_id, attempt.step_number).await?,
         _ => None,

@@ -86,6 +86,18 @@ impl FieldErrors {
         }
     }
 
+    /// Checks that a sensitive value can be kept out of logs. The value itself is not shown.
+    pub(super) fn sensitive_value(&mut self, key: &str, value: &str) {
+        if !job_spec::is_long_enough_to_hide(value) {
+            let expected = format!(
+                "at least {} characters without white space: a shorter value cannot be kept out of logs; set a \
+                 longer one, or one that is not sensitive",
+                job_spec::MIN_SENSITIVE_CHARS
+            );
+            self.0.push(FieldError::in_body(key, None, &expected));
+        }
+    }
+
     /// Fails with a 422 that holds all errors, if there are any.
     pub(super) fn finish(self, detail: &str) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(Problem::invalid(detail, self.0)) }
@@ -123,6 +135,7 @@ mod tests {
                 f.variable("key", "region_1", VariableCategory::Terraform);
                 f.variable("key", "EPHEMERAL_CONFIG_TOLERATIONS", VariableCategory::Env);
                 f.value("value", "any\ntext");
+                f.sensitive_value("value", "hunter2");
             }),
             0
         );
@@ -141,5 +154,6 @@ mod tests {
         assert_eq!(errors(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
         assert_eq!(errors(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);
         assert_eq!(errors(|f| f.value("value", "a\0b")), 1);
+        assert_eq!(errors(|f| f.sensitive_value("value", "12345")), 1);
     }
 }

@@ -167,7 +167,8 @@ pub(super) async fn kubernetes_job(
     let mut job = serde_json::to_value(job_spec::redacted(&prepared.job)).map_err(std::io::Error::other)?;
     // Annotations and the like may hold the value of a sensitive variable.
     let claim = services.store.claim_data(&attempt).await?;
-    Redactor::of_values(claim.sensitive_values(&prepared).iter().map(String::as_str)).json(&mut job);
+    let values = claim.sensitive_values(&prepared);
+    Redactor::of_values(values.iter().map(String::as_str)).kubernetes_job(&mut job, &claim.hidden_fields);
     let yaml = serde_saphyr::to_string(&job).map_err(std::io::Error::other)?;
     Ok(([(header::CONTENT_TYPE, "application/yaml")], yaml).into_response())
 }

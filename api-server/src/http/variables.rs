@@ -161,6 +161,9 @@ async fn create(services: Arc<Services>, scope: Scope, new: NewVariable) -> Crea
     let mut errors = FieldErrors::default();
     errors.variable("key", &key, category);
     errors.value("value", value.expose_secret());
+    if sensitive {
+        errors.sensitive_value("value", value.expose_secret());
+    }
     errors.finish("the variable cannot be created")?;
     let owner = scope.owner();
     let mut change = Change::begin(services, scope).await?;

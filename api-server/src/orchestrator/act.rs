@@ -90,7 +90,7 @@ impl Actor {
                 return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;
             }
         };
-        let claim = ClaimData::new(&plan, input.variables.sensitive_keys());
+        let claim = ClaimData::new(&plan, &input.variables);
         let prepared = Prepared::of(plan);
         store
             .create_attempt(NewAttempt {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
+use crate::{model::VariableLayers, redaction::Redactor};
 use config_core::keys;
 use job_spec::{EphemeralJobData, JobPlan};
 use k8s_backend::Submission;
@@ -30,6 +31,9 @@ pub struct ClaimData {
     pub job_data: Option<String>,
     /// Keys of variables in the payload that are sensitive.
     pub sensitive: BTreeSet<String>,
+    /// The fields of the Kubernetes Job that a sensitive variable has decided, by their number in the document.
+    #[serde(default)]
+    pub hidden_fields: BTreeSet<usize>,
 }
 
 impl Prepared {
@@ -74,8 +78,12 @@ impl Prepared {
 impl ClaimData {
     /// Collects what the executor of a plan gets when it claims the attempt.
     #[must_use]
-    pub fn new(plan: &JobPlan, sensitive: BTreeSet<String>) -> Self {
-        Self { job_data: plan.payload_for_claim().map(str::to_owned), sensitive }
+    pub fn new(plan: &JobPlan, variables: &VariableLayers) -> Self {
+        Self {
+            job_data: plan.payload_for_claim().map(str::to_owned),
+            sensitive: variables.sensitive_keys(),
+            hidden_fields: Redactor::new(variables).fields_of(plan),
+        }
     }
 
     /// Returns the values of the sensitive variables that the attempt was created with.

@@ -49,7 +49,11 @@ impl Store {
             let old: OldPrepared =
                 serde_json::from_slice(&self.secrets.open(&prepared::job_context(&id), &sealed)?)
                     .map_err(|_| StoreError::Corrupt(format!("Kubernetes Job of attempt {id}")))?;
-            let claim = ClaimData { job_data: old.job_data, sensitive: sensitive[&workspace_id].clone() };
+            let claim = ClaimData {
+                job_data: old.job_data,
+                sensitive: sensitive[&workspace_id].clone(),
+                ..ClaimData::default()
+            };
             query("UPDATE attempts SET claim_sealed = $1 WHERE id = $2")
                 .bind(self.seal_claim(&id, &claim))
                 .bind(&id)

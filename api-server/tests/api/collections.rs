@@ -103,7 +103,7 @@ async fn sensitive_values_of_every_layer_are_write_only_and_masked_by_the_execut
     world
         .create(
             &world.globals(),
-            json!({ "key": "REGION", "value": "x", "category": "ENV", "sensitive": true }),
+            json!({ "key": "REGION", "value": "elsewhere", "category": "ENV", "sensitive": true }),
         )
         .await;
     world.variable("REGION", "eu-central-1").await;

@@ -114,16 +114,16 @@ async fn sensitive_value_is_in_no_problem() {
     assert!(!problem.to_string().contains("31337"), "{problem:#}");
 
     // Nor when a job is refused for it.
-    world.post(&world.variables(), secret("EPHEMERAL_CPU_LIMIT", "7133")).await;
+    world.post(&world.variables(), secret("EPHEMERAL_CPU_LIMIT", "713300m")).await;
     let policy = "[default.maximum]\ncpu = \"3\"\n";
     world.start_again_under(Operator { policy, ..Operator::default() }).await;
     let (status, problem) = world.try_job(&["terraformPlan"]).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(keys(&problem["problems"]), ["EPHEMERAL_CPU_LIMIT"], "{problem:#}");
-    assert!(!problem.to_string().contains("7133"), "{problem:#}");
+    assert!(!problem.to_string().contains("713300m"), "{problem:#}");
     let explanation = world.get(&format!("/v1/workspaces/{}/explanation", world.workspace)).await;
     assert_eq!(keys(&explanation["refused"]), ["EPHEMERAL_CPU_LIMIT"]);
-    assert!(!explanation.to_string().contains("7133"), "{explanation:#}");
+    assert!(!explanation.to_string().contains("713300m"), "{explanation:#}");
 }
 
 #[tokio::test]
@@ -179,8 +179,8 @@ async fn sensitive_value_is_neither_in_the_explanation_nor_in_the_kubernetes_job
             "EPHEMERAL_CONFIG_INIT_CONTAINERS",
             r#"[{"name":"a","image":"b","args":["--token=hunter3","hunter4"]}]"#,
         ),
-        ("EPHEMERAL_CONFIG_DEADLINE", "7133"),
-        ("EPHEMERAL_CPU_LIMIT", "713"),
+        ("EPHEMERAL_CONFIG_DEADLINE", "713300"),
+        ("EPHEMERAL_CPU_LIMIT", "713133m"),
     ] {
         let body = json!({ "key": key, "value": value, "category": "ENV", "sensitive": true });
         let (status, answer) = world.post(&world.variables(), body).await;
@@ -206,7 +206,7 @@ async fn sensitive_value_is_neither_in_the_explanation_nor_in_the_kubernetes_job
     let yaml = answer.text().await.unwrap();
     assert!(yaml.contains("(sensitive)"), "{yaml}");
     for shown in [explanation.to_string(), yaml] {
-        for secret in ["hunter2", "hunter3", "hunter4"] {
+        for secret in ["hunter2", "hunter3", "hunter4", "713300", "713133"] {
             assert!(!shown.contains(secret), "{secret}: {shown}");
         }
     }
@@ -218,7 +218,7 @@ async fn sensitive_variable_that_hides_a_part_of_an_earlier_problem_is_set() {
     world.variable("EPHEMERAL_CPU_LIMIT", "4").await;
     let policy = "[default.maximum]\ncpu = \"3\"\n";
     world.start_again_under(Operator { policy, ..Operator::default() }).await;
-    let body = json!({ "key": "WORD", "value": "most", "category": "ENV", "sensitive": true });
+    let body = json!({ "key": "WORD", "value": "maximum", "category": "ENV", "sensitive": true });
     let (status, answer) = world.post(&world.variables(), body).await;
     assert_eq!(status, StatusCode::CREATED, "{answer:#}");
     assert_eq!(keys(&answer["warnings"]), ["EPHEMERAL_CPU_LIMIT"]);
@@ -227,13 +227,45 @@ async fn sensitive_variable_that_hides_a_part_of_an_earlier_problem_is_set() {
 #[tokio::test]
 async fn hint_does_not_show_a_sensitive_value_in_another_spelling() {
     let world = World::new().await;
-    for (key, value, shown) in
-        [("EPHEMERAL_MEMORY_LIMIT", "7mb", "7M"), ("EPHEMERAL_CONFIG_DEADLINE", "2d", "48h")]
-    {
+    for (key, value, shown) in [
+        ("EPHEMERAL_MEMORY_LIMIT", "712345mb", "712345M"),
+        ("EPHEMERAL_CONFIG_DEADLINE", "71234d", "1709616h"),
+    ] {
         let body = json!({ "key": key, "value": value, "category": "ENV", "sensitive": true });
         let (status, problem) = world.post(&world.variables(), body).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
         assert!(!problem.to_string().contains(shown), "{problem:#}");
+    }
+}
+
+#[tokio::test]
+async fn sensitive_value_that_is_too_short_to_be_hidden_is_refused() {
+    let world = World::new().await;
+    for (value, sensitive, expected) in [
+        ("12345", true, StatusCode::UNPROCESSABLE_ENTITY),
+        ("t r u e", true, StatusCode::UNPROCESSABLE_ENTITY),
+        (r#"["ab", "cd"]"#, true, StatusCode::UNPROCESSABLE_ENTITY),
+        ("12345", false, StatusCode::CREATED),
+        ("123456", true, StatusCode::CREATED),
+        ("", true, StatusCode::CREATED),
+    ] {
+        for path in [world.variables(), world.globals()] {
+            let body =
+                json!({ "key": "PIN", "value": value, "category": "TERRAFORM", "sensitive": sensitive });
+            let (status, answer) = world.post(&path, body).await;
+            assert_eq!(status, expected, "{value:?}: {answer:#}");
+            if status == StatusCode::CREATED {
+                world.delete(&format!("{path}/{}", answer["id"].as_str().unwrap())).await;
+            } else {
+                let problem = &answer["problems"][0];
+                assert_eq!(problem["key"], "value", "{answer:#}");
+                assert!(
+                    problem["expected"].as_str().unwrap().starts_with("at least 6 characters"),
+                    "{answer:#}"
+                );
+                assert!(!answer.to_string().contains(value), "{answer:#}");
+            }
+        }
     }
 }
 
