@@ -22,6 +22,7 @@
 //! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
 //! | `state_proxy` | the address of the state that terraform gets |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
+//! | `hardening` | protects the memory of this process |
 //! | `step_report`, `stop`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
 //!
 //! Child processes never wait for the api-server: the log goes through a file between the two.
@@ -30,6 +31,7 @@ mod api;
 mod attempt;
 mod child;
 mod error_chain;
+mod hardening;
 mod log;
 mod phase;
 mod state_proxy;
@@ -40,3 +42,4 @@ mod timeouts;
 mod work_paths;
 
 pub use attempt::run;
+pub use hardening::close_process;

@@ -17,5 +17,6 @@ async fn main() -> ExitCode {
         .collect();
     let filter = EnvFilter::try_new(env.get("RUST_LOG").unwrap_or("info")).unwrap_or_default();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    executor::close_process();
     ExitCode::from(executor::run(&env).await.code())
 }

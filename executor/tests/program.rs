@@ -11,6 +11,10 @@ mod claims;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod remote_states;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod steps;

@@ -69,6 +69,9 @@ pub(crate) struct Bench {
     pub(crate) extra_env: BTreeMap<String, String>,
     /// The payload comes with the claim and is not in the environment.
     pub(crate) payload_at_claim: bool,
+    /// The program that starts the executor, with its arguments.
+    pub(crate) launcher: Vec<String>,
+    pub(crate) executor: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -99,6 +102,8 @@ impl Bench {
             path: search_path(),
             extra_env: BTreeMap::new(),
             payload_at_claim: false,
+            launcher: Vec::new(),
+            executor: env!("CARGO_BIN_EXE_executor").into(),
             dir,
         };
         bench.write("main.tf", configuration);
@@ -108,6 +113,17 @@ impl Bench {
     /// Writes a file into the source folder.
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.folder("source").join(name), text).unwrap();
+    }
+
+    /// Lets the executor run as another user, with a copy of its program, or with fewer capabilities.
+    pub(crate) fn run_as(&mut self, setpriv: &[&str], owner: Option<&str>) {
+        self.launcher = std::iter::once("setpriv").chain(setpriv.iter().copied()).map(Into::into).collect();
+        if let Some(owner) = owner {
+            let program = self.folder("program").join("executor");
+            fs::copy(&self.executor, &program).unwrap();
+            self.executor = program;
+            tool("chown", &["-R", owner, self.dir.path().to_str().unwrap()], Path::new("/"));
+        }
     }
 
     /// Puts a script in front of terraform, which gets the same arguments; `$REAL` is terraform.
@@ -174,7 +190,10 @@ impl Bench {
 
     /// Starts the program.
     pub(crate) fn spawn(&self) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_executor"))
+        let mut line = self.launcher.clone();
+        line.push(self.executor.to_str().unwrap().to_owned());
+        Command::new(&line[0])
+            .args(&line[1..])
             .env_clear()
             .envs(self.environment())
             .current_dir(self.dir.path())

@@ -21,6 +21,7 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::unix::pipe,
     process::Command,
+    signal::unix::{SignalKind, signal},
     time::{sleep_until, timeout},
 };
 
@@ -97,6 +98,9 @@ pub(crate) async fn run(call: &Invocation<'_>, log: &Log, stop: &Stop) -> Result
 }
 
 async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<Exit> {
+    // A shell starts its background jobs with INT ignored, and children inherit that. A signal that has a
+    // handler gets its default behavior back when a program starts.
+    let _handler = signal(SignalKind::interrupt())?;
     // One pipe for both streams, so that a warning stands where it was printed.
     let (reader, writer) = io::pipe()?;
     let mut command = command(call);
