@@ -125,6 +125,12 @@ impl WorkspaceOverrides {
         &self.origins
     }
 
+    /// Takes the origins out, so that they can be kept beside others without a copy.
+    #[must_use]
+    pub fn take_origins(&mut self) -> Origins {
+        std::mem::take(&mut self.origins)
+    }
+
     /// Iterates over the labels of the Kubernetes Job that variables set: label, value,
     /// and the name of the variable.
     pub fn job_labels(&self) -> impl Iterator<Item = (&'static str, String, &'static str)> {

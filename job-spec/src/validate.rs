@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use config_core::{
-    EphemeralSettings, Origin, Origins, Problem, Problems, Sourced, Variables, WorkspaceOverrides, platform,
-    workspace,
+    EphemeralSettings, Problem, Problems, Sourced, Variables, WorkspaceOverrides, platform, workspace,
 };
 
 use crate::{
@@ -89,7 +88,7 @@ fn validate_overrides(
 fn plan(
     problems: Vec<Problem>,
     request: &Request<'_>,
-    overrides: WorkspaceOverrides,
+    mut overrides: WorkspaceOverrides,
 ) -> (Option<JobPlan>, Vec<Problem>) {
     let Request { key, settings, rules: _, variables: _, payload, access } = *request;
     let mut checks = Checks { origins: overrides.origins(), problems };
@@ -116,6 +115,9 @@ fn plan(
     checks.mounts(&volumes);
     let parts = checks.parts(&overrides, &volumes);
     let problems = checks.problems;
+    let node_selector = node_selector(settings, &overrides);
+    let mut origins = overrides.take_origins();
+    origins.extend(settings_origins.map(|(key, origin)| (key, origin.clone())));
 
     // Without a payload there is a problem.
     let plan = payload.map(|payload| JobPlan {
@@ -124,7 +126,7 @@ fn plan(
         image: overrides.get(&workspace::IMAGE).unwrap_or(&image.value).clone(),
         platform_image: image.value.clone(),
         secrets: secrets.value.as_slice().to_vec(),
-        node_selector: node_selector(settings, &overrides),
+        node_selector,
         annotations,
         pod_annotations,
         labels,
@@ -132,7 +134,7 @@ fn plan(
         payload,
         access: access.cloned(),
         parts,
-        origins: all_origins(overrides.origins(), settings_origins),
+        origins,
         overrides,
         warnings: Vec::new(),
         template: Box::default(),
@@ -151,12 +153,6 @@ fn node_selector(
     };
     let origin = overrides.origins().of(workspace::NODE_SELECTOR_TAGS.name());
     labels.iter().map(|(key, value)| (key.clone(), Sourced::new(value.clone(), origin.clone()))).collect()
-}
-
-/// Where the settings of workspace and platform were found that made the Job.
-fn all_origins(of_workspace: &Origins, of_settings: [(&'static str, &Origin); 4]) -> Origins {
-    let of_settings = of_settings.map(|(key, origin)| (key, origin.clone()));
-    of_workspace.iter().map(|(key, origin)| (key, origin.clone())).chain(of_settings).collect()
 }
 
 #[cfg(test)]

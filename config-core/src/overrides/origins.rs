@@ -32,6 +32,12 @@ impl Origins {
     }
 }
 
+impl Extend<(&'static str, Origin)> for Origins {
+    fn extend<I: IntoIterator<Item = (&'static str, Origin)>>(&mut self, pairs: I) {
+        self.0.extend(pairs);
+    }
+}
+
 impl FromIterator<(&'static str, Origin)> for Origins {
     fn from_iter<I: IntoIterator<Item = (&'static str, Origin)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())

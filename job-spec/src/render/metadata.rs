@@ -70,6 +70,10 @@ pub(super) fn spec_hash(spec: &JobSpec, secret: Option<&Secret>) -> String {
             serde_json::to_vec(&secret.data).expect("the data of a Secret is plain data with text keys"),
         );
     }
-    let digit = |half: u8| char::from_digit(half.into(), 16).expect("half a byte is one hexadecimal digit");
-    Sha256::digest(json).iter().flat_map(|byte| [byte >> 4, byte & 0xf]).map(digit).collect()
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half & 0xf)]);
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(json) {
+        text.extend([digit(byte >> 4), digit(byte)]);
+    }
+    text
 }
