@@ -5,7 +5,7 @@
 use crate::{
     names::{Image, Namespace, SecretName},
     setting::{Items, OldName, Setting, value, variables},
-    value::{Deliveries, NameList, Seconds, positive_seconds},
+    value::{COUNT, Count, Deliveries, NameList, SECONDS_AT_LEAST_1, Seconds, positive_seconds},
 };
 
 variables! {
@@ -61,10 +61,61 @@ variables! {
     POD_START_TIMEOUT: Seconds = |text| positive_seconds(text, "with 0 no executor could start"), Setting {
         property: Some("podStartTimeout"),
         old_name: Some(OldName { name: "PodStartPatience", property: "podStartPatience", until: "0.2.0" }),
-        grammar: crate::value::SECONDS_AT_LEAST_1,
+        grammar: SECONDS_AT_LEAST_1,
         default: Some("10m"),
         example: "20m",
         ..Setting::platform("PodStartTimeout")
+    };
+
+    /// How many steps the server runs at a time; 0 is no limit. A step counts from the creation of its
+    /// Kubernetes Job to its end. The others wait: steps that change infrastructure are started before plans,
+    /// and the organization with the fewest running steps comes first.
+    MAX_RUNNING_STEPS: Count = value, Setting {
+        property: Some("maxRunningSteps"),
+        grammar: COUNT,
+        default: Some("0"),
+        example: "50",
+        ..Setting::platform("MaxRunningSteps")
+    };
+
+    /// How many steps of one organization the server runs at a time; 0 is no limit.
+    MAX_RUNNING_STEPS_PER_ORGANIZATION: Count = value, Setting {
+        property: Some("maxRunningStepsPerOrganization"),
+        grammar: COUNT,
+        default: Some("0"),
+        example: "10",
+        ..Setting::platform("MaxRunningStepsPerOrganization")
+    };
+
+    /// How often a plan is repeated whose executor had begun and was then lost to the cluster: its node was
+    /// lost, or its pod was evicted, preempted or disrupted. 0 repeats none. An apply or destroy that had
+    /// begun is never repeated, and an attempt that had not begun is repeated anyway.
+    PLAN_RETRIES: Count = value, Setting {
+        property: Some("planRetries"),
+        grammar: COUNT,
+        default: Some("1"),
+        example: "2",
+        ..Setting::platform("PlanRetries")
+    };
+
+    /// How long an executor that runs may be silent before its job says that contact is lost. Terraform may
+    /// run on meanwhile, so its step ends only when the cluster reports the end of the pod, or when an
+    /// administrator confirms it.
+    LOST_CONTACT_TIMEOUT: Seconds = |text| positive_seconds(text, "with 0 contact would always be lost"), Setting {
+        property: Some("lostContactTimeout"),
+        grammar: SECONDS_AT_LEAST_1,
+        default: Some("2m"),
+        example: "5m",
+        ..Setting::platform("LostContactTimeout")
+    };
+
+    /// How long the local backend keeps the folder of a Kubernetes Job that has ended, with its output.
+    LOCAL_JOB_RETENTION: Seconds = |text| positive_seconds(text, "with 0 no end could be read"), Setting {
+        property: Some("localJobRetention"),
+        grammar: SECONDS_AT_LEAST_1,
+        default: Some("168h"),
+        example: "24h",
+        ..Setting::platform("LocalJobRetention")
     };
 }
 

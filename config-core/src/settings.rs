@@ -13,7 +13,7 @@ use crate::{
     platform,
     setting::{OldName, Variable},
     source::{Layers, OldUse, RawLayer, Target, env, property, spring_json},
-    value::{Deliveries, NameList, Seconds},
+    value::{Count, Deliveries, NameList, Seconds},
 };
 
 /// Where and with what image executors run.
@@ -31,6 +31,16 @@ pub struct EphemeralSettings {
     pub payload_delivery: Sourced<Deliveries>,
     /// How long an executor may wait for one and the same thing before it starts.
     pub pod_start_timeout: Sourced<Seconds>,
+    /// How many steps the server runs at a time; 0 is no limit.
+    pub max_running_steps: Sourced<Count>,
+    /// How many steps of one organization the server runs at a time; 0 is no limit.
+    pub max_running_steps_per_organization: Sourced<Count>,
+    /// How often a plan is repeated that was lost to the cluster.
+    pub plan_retries: Sourced<Count>,
+    /// How long a running executor may be silent before its job says so.
+    pub lost_contact_timeout: Sourced<Seconds>,
+    /// How long the local backend keeps the folder of an ended Kubernetes Job.
+    pub local_job_retention: Sourced<Seconds>,
     /// Node selector of workspaces that set none themselves, by label key.
     pub node_selector: BTreeMap<LabelKey, Sourced<LabelValue>>,
     /// Variables for workspaces, from the settings file; weaker than those of workspace,
@@ -94,6 +104,15 @@ impl EphemeralSettings {
             secrets: read(&platform::SECRET, &mut settings, problems),
             payload_delivery: read(&platform::PAYLOAD_DELIVERY, &mut settings, problems),
             pod_start_timeout: read(&platform::POD_START_TIMEOUT, &mut settings, problems),
+            max_running_steps: read(&platform::MAX_RUNNING_STEPS, &mut settings, problems),
+            max_running_steps_per_organization: read(
+                &platform::MAX_RUNNING_STEPS_PER_ORGANIZATION,
+                &mut settings,
+                problems,
+            ),
+            plan_retries: read(&platform::PLAN_RETRIES, &mut settings, problems),
+            lost_contact_timeout: read(&platform::LOST_CONTACT_TIMEOUT, &mut settings, problems),
+            local_job_retention: read(&platform::LOCAL_JOB_RETENTION, &mut settings, problems),
             node_selector: labels(node_selector, problems),
             variables: FileVariables::default(),
             warnings: Vec::new(),

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::names::NameError;
 
+mod count;
 mod delivery;
 mod env_vars;
 mod host_aliases;
@@ -20,6 +21,8 @@ mod security;
 mod tolerations;
 mod yaml;
 
+pub(crate) use count::COUNT;
+pub use count::Count;
 pub use delivery::{Deliveries, Delivery};
 pub use env_vars::EnvVars;
 pub use host_aliases::{HostAlias, HostAliases};

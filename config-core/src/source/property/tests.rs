@@ -140,7 +140,8 @@ fn rejects_unknown_names_with_suggestion() {
             "-Dio.terrakube.executor.ephemeral.x=b",
             format!(
                 "{option}.x: expected the name of a known setting; known are namespace, image, secret, \
-                 payloadDelivery, podStartTimeout, nodeSelector"
+                 payloadDelivery, podStartTimeout, maxRunningSteps, maxRunningStepsPerOrganization, \
+                 planRetries, lostContactTimeout, localJobRetention, nodeSelector"
             ),
         ),
         (
