@@ -2,7 +2,7 @@
 //!
 //! Plain data and one trait; no client and no process is here.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use crate::phase::{Cause, JobPhase};
 use crate::{error::BackendError, submission::Submission};
@@ -80,6 +80,19 @@ pub trait JobBackend: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// `Forbidden` or `Unavailable`; never because of the state of the Job.
     async fn cancel(&self, name: &str) -> Result<(), BackendError>;
+
+    /// Ends a Job that did not start, as [`cancel`](Self::cancel) does, but keeps what shows why: its pod for
+    /// at most this long, and the Job itself until its `ttlSecondsAfterFinished` has passed. For a Job whose
+    /// program does nothing any more if it starts meanwhile.
+    ///
+    /// By default it is cancelled at once: a backend whose ended Jobs stay visible keeps enough.
+    ///
+    /// # Errors
+    /// Those of [`cancel`](Self::cancel).
+    async fn end_after(&self, name: &str, delay: Duration) -> Result<(), BackendError> {
+        let _ = delay;
+        self.cancel(name).await
+    }
 }
 
 /// Implements the trait for a pointer to a backend.
@@ -97,6 +110,10 @@ macro_rules! impl_for_pointer {
 
             async fn cancel(&self, name: &str) -> Result<(), BackendError> {
                 (**self).cancel(name).await
+            }
+
+            async fn end_after(&self, name: &str, delay: Duration) -> Result<(), BackendError> {
+                (**self).end_after(name, delay).await
             }
         }
     };

@@ -17,8 +17,11 @@ pub enum ErrorKind {
     Invalid,
     /// The backend lacks a right.
     Forbidden,
-    /// The same call may succeed later.
+    /// The same call may succeed later, and it may have been carried out.
     Unavailable,
+    /// The cluster refused the call for now: an exceeded quota, a failing admission webhook, a missing
+    /// namespace. Nothing was carried out, and the same call may succeed later.
+    Refused,
     /// A fault of the backend itself.
     Internal,
 }

@@ -1,6 +1,6 @@
 //! Runs Jobs on a Kubernetes cluster.
 //!
-//! Requires the verbs get, list, watch, create and delete on `jobs` of the API group `batch` in one
+//! Requires the verbs get, list, watch, create, patch and delete on `jobs` of the API group `batch` in one
 //! namespace, and nothing else; to submit Secrets with Jobs also create on `secrets`. With get, list and
 //! watch on `pods` and `events` every cause is precise; without, most failures have no exit code, unless the
 //! Job has a pod failure policy. The backend asks the API server what its role allows, and logs once what it
@@ -11,14 +11,14 @@
 //! afterwards. All watchers share one watch over the Jobs with the [label](KubeOptions::watch_label) of this
 //! backend; a submitted Job gets that label.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use kube::{
     Api, Client, Config,
-    api::{DeleteParams, PostParams, Preconditions},
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 
 use self::{
@@ -36,6 +36,7 @@ use crate::{
 
 mod connect;
 mod convert_error;
+mod deadline;
 mod follow;
 mod hub;
 mod options;
@@ -263,6 +264,35 @@ impl JobBackend for KubeBackend {
             || BackendError::new(ErrorKind::Unavailable, Action::Cancel, name, "the Job was never read"),
             failed,
         ))
+    }
+
+    /// Shortens the deadline of the Job: the Job controller then deletes its pod and keeps the Job, as failed,
+    /// for its `ttlSecondsAfterFinished`.
+    ///
+    /// Without the right to patch Jobs, and where no deadline counts yet, the Job is cancelled.
+    async fn end_after(&self, name: &str, delay: Duration) -> Result<(), BackendError> {
+        let Some(job) = self.requests().find(&self.jobs, Action::Cancel, name).await? else {
+            return Ok(());
+        };
+        if phase::of(&job).is_terminal() || job.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        let Some(seconds) = deadline::shortened(&job, jiff::Timestamp::now(), delay) else {
+            return self.cancel(name).await;
+        };
+        // The uid prevents that another Job of this name is patched.
+        let patch = serde_json::json!({
+            "metadata": { "uid": job.metadata.uid },
+            "spec": { "activeDeadlineSeconds": seconds },
+        });
+        let field_manager = Some(self.options().field_manager.clone());
+        let params = PatchParams { field_manager, ..PatchParams::default() };
+        match self.requests().bounded(self.jobs.patch(name, &params, &Patch::Merge(&patch))).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if is_not_found(&status, name) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => self.cancel(name).await,
+            Err(error) => Err(convert(Action::Cancel, name, error)),
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::{
     submission::Submission,
 };
 
-/// How often and how soon a call is repeated that failed with [`Unavailable`](ErrorKind::Unavailable).
+/// How often and how soon a call is repeated that failed with [`Unavailable`](ErrorKind::Unavailable) or
+/// [`Refused`](ErrorKind::Refused).
 ///
 /// The delay doubles with each retry, and a random part is added, so that many callers do not retry at the
 /// same time.
@@ -173,7 +174,7 @@ async fn follow<B: JobBackend + ?Sized>(
 }
 
 fn is_unavailable(error: &BackendError) -> bool {
-    error.kind == ErrorKind::Unavailable
+    matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Refused)
 }
 
 fn log_retry(error: &BackendError, delay: Duration) {

@@ -1,6 +1,6 @@
 //! Behavior of the Kubernetes backend alone: lost responses, owned Secrets, labels and annotations.
 
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 
 use futures::StreamExt as _;
 use k8s_backend::{
@@ -165,4 +165,21 @@ async fn error_names_the_rule_when_the_role_cannot_watch() {
     let error = seen.last().unwrap().as_ref().unwrap_err();
     assert_eq!(error.kind, ErrorKind::Forbidden);
     assert!(error.source.to_string().contains("verbs: [\"watch\"]"), "{}", error.source);
+}
+
+#[tokio::test(start_paused = true)]
+async fn job_that_did_not_start_is_kept_with_a_shorter_deadline() {
+    let (server, backend) = cluster();
+    backend.submit(&sample_job(NAME).into()).await.unwrap();
+    server.create_pod(NAME);
+    backend.end_after(NAME, Duration::from_mins(10)).await.unwrap();
+    let job = server.object("jobs", NAME).unwrap();
+    assert!(job["metadata"]["deletionTimestamp"].is_null(), "{job}");
+    let deadline = job["spec"]["activeDeadlineSeconds"].as_i64().unwrap();
+    assert!((600..700).contains(&deadline), "{deadline}");
+    // Without the right to patch it is cancelled, and what does not exist needs no end.
+    server.forbid(Verb::Patch, "jobs");
+    backend.end_after(NAME, Duration::ZERO).await.unwrap();
+    assert!(server.object("jobs", NAME).is_none_or(|job| job["metadata"]["deletionTimestamp"].is_string()));
+    backend.end_after("job-2-100-1", Duration::ZERO).await.unwrap();
 }

@@ -3,7 +3,7 @@
 //! | failure | reaction |
 //! |---|---|
 //! | no response | timeouts: 10 s to connect, 30 s to the head of a response; a stream that is idle for 150 s is closed |
-//! | 429, 503, 504 | up to 4 retries, when `Retry-After` says so (at most 30 s later) |
+//! | 429, 503, 504 | up to 4 retries, when `Retry-After` says so (at most 30 s later); not of a creation, whose refusal is reported at once |
 //! | 401 | the token is read again, and the request repeated once: tokens in files are replaced while the program runs |
 //!
 //! This is the only place of the crate that repeats a request. Every other failure is returned to the caller
@@ -20,7 +20,7 @@ use kube::{
     client::{Body, retry::RetryPolicy},
 };
 use tokio::time::Instant;
-use tower::retry::Retry;
+use tower::retry::{Policy, Retry};
 
 use super::options::KubeOptions;
 use crate::BoxError;
@@ -53,7 +53,31 @@ pub(super) fn client(mut config: Config, options: &KubeOptions) -> kube::Result<
     let service = tower::service_fn(move |request| connection.clone().send(request));
     let policy = RetryPolicy::new(Duration::from_millis(500), Duration::from_secs(8), 4, true)
         .expect("the shortest delay is shorter than the longest");
-    Ok(Client::new(Retry::new(policy, service), namespace))
+    Ok(Client::new(Retry::new(NoCreations(policy), service), namespace))
+}
+
+/// A policy that does not repeat creations. The caller of [`submit`](crate::JobBackend::submit) repeats them,
+/// and can say meanwhile why it waits.
+#[derive(Clone)]
+struct NoCreations(RetryPolicy);
+
+impl<E> Policy<Request<Body>, Response<Body>, E> for NoCreations
+where
+    RetryPolicy: Policy<Request<Body>, Response<Body>, E>,
+{
+    type Future = <RetryPolicy as Policy<Request<Body>, Response<Body>, E>>::Future;
+
+    fn retry(
+        &mut self,
+        request: &mut Request<Body>,
+        result: &mut Result<Response<Body>, E>,
+    ) -> Option<Self::Future> {
+        if request.method() == http::Method::POST { None } else { self.0.retry(request, result) }
+    }
+
+    fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
+        Policy::<Request<Body>, Response<Body>, E>::clone_request(&mut self.0, request)
+    }
 }
 
 /// A client that is replaced by one with a new token.

@@ -63,11 +63,13 @@ fn refused(action: Action, job: &str, status: Status) -> BackendError {
     let kind = match code {
         409 if reason == "AlreadyExists" => ErrorKind::Conflict,
         400 | 413 | 415 | 422 => ErrorKind::Invalid,
-        // An exceeded quota may be free again in a moment.
-        403 if message.contains("exceeded quota") => ErrorKind::Unavailable,
+        // An exceeded quota may be free again in a moment, a webhook may be repaired, a namespace created. A
+        // 404 about the Job itself does not come here.
+        403 if message.contains("exceeded quota") => ErrorKind::Refused,
+        500 if message.contains("failed calling webhook") => ErrorKind::Refused,
+        404 if message.starts_with("namespaces ") => ErrorKind::Refused,
         401 | 403 => ErrorKind::Forbidden,
-        // A missing namespace may be created, a conflict with another client passes, a failing server
-        // recovers. A 404 about the Job itself does not come here.
+        // A conflict with another client passes, a failing server recovers.
         404 | 408 | 409 | 410 | 429 | 500..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };
@@ -125,8 +127,8 @@ mod tests {
             (Action::Submit, 400, "BadRequest", "strict decoding error", ErrorKind::Invalid),
             (Action::Submit, 401, "Unauthorized", "Unauthorized", ErrorKind::Forbidden),
             (Action::Submit, 403, "Forbidden", "jobs.batch is forbidden", ErrorKind::Forbidden),
-            (Action::Submit, 403, "Forbidden", "exceeded quota: jobs", ErrorKind::Unavailable),
-            (Action::Submit, 404, "NotFound", "namespaces \"terrakube\" not found", ErrorKind::Unavailable),
+            (Action::Submit, 403, "Forbidden", "exceeded quota: jobs", ErrorKind::Refused),
+            (Action::Submit, 404, "NotFound", "namespaces \"terrakube\" not found", ErrorKind::Refused),
             (Action::Watch, 404, "NotFound", "page not found", ErrorKind::Unavailable),
             (
                 Action::Submit,
@@ -138,7 +140,8 @@ mod tests {
             (Action::Cancel, 409, "Conflict", "the object has been modified", ErrorKind::Unavailable),
             (Action::Submit, 422, "Invalid", "spec.template: Required value", ErrorKind::Invalid),
             (Action::Submit, 429, "", "Too many requests, please try again later.\n", ErrorKind::Unavailable),
-            (Action::Submit, 500, "InternalError", "failed calling webhook", ErrorKind::Unavailable),
+            (Action::Submit, 500, "InternalError", "failed calling webhook", ErrorKind::Refused),
+            (Action::Submit, 500, "InternalError", "etcdserver: request timed out", ErrorKind::Unavailable),
             (Action::Submit, 504, "Timeout", "request did not complete", ErrorKind::Unavailable),
             (Action::Submit, 302, "", "moved", ErrorKind::Internal),
         ] {
@@ -202,7 +205,7 @@ mod tests {
             (
                 "quota-count-jobs-403",
                 "02-create-second",
-                "Unavailable: the API server responded with 403: jobs.batch \"job-1304-100-1\" is forbidden: \
+                "Refused: the API server responded with 403: jobs.batch \"job-1304-100-1\" is forbidden: \
                  exceeded quota: limits, requested: count/jobs.batch=1, used: count/jobs.batch=1, limited: \
                  count/jobs.batch=1",
             ),
@@ -216,7 +219,7 @@ mod tests {
             (
                 "admission-webhook-down-500",
                 "02-create",
-                "Unavailable: the API server responded with 500: Internal error occurred: failed calling \
+                "Refused: the API server responded with 500: Internal error occurred: failed calling \
                  webhook \"image-policy.example.com\": failed to call webhook: \
                  Post \"https://image-policy.policy.svc:443/validate?timeout=2s\": \
                  service \"image-policy\" not found",

@@ -45,6 +45,11 @@ pub enum Cause {
         /// What the Job waited for.
         waiting: Waiting,
     },
+    /// The container ran, and the caller gave the Job up for a reason of its own.
+    GivenUp {
+        /// The reason, as the caller gave it.
+        reason: String,
+    },
     /// The container could not be started.
     NotStarted {
         /// The message of the node or the operating system.
@@ -118,6 +123,7 @@ impl Cause {
             | Self::Signal(_)
             | Self::OutOfMemory { .. }
             | Self::DeadlineExceeded
+            | Self::GivenUp { .. }
             | Self::Evicted { .. }
             | Self::Preempted { .. }
             | Self::NodeLost { .. }
@@ -153,6 +159,7 @@ impl fmt::Display for Cause {
                 write!(f, "deadline exceeded before the start: {waiting}")
             }
             Self::CannotStart { waiting } => write!(f, "start timeout expired: {waiting}"),
+            Self::GivenUp { reason } => f.write_str(reason),
             Self::NotStarted { message } => write!(f, "container not started: {message}"),
             Self::Evicted { message, .. } => write!(f, "pod evicted: {message}"),
             Self::Preempted { message } => write!(f, "pod preempted: {message}"),

@@ -6,7 +6,10 @@ use std::{
 };
 
 use k8s_openapi::api::batch::v1::Job;
-use kube::{Api, api::ListParams};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 
 use super::*;
 use crate::testing::{ApiServer, Fault, ResponseFault};
@@ -60,6 +63,25 @@ async fn retries_busy_server_after_retry_after() {
     assert_eq!(list(&client).await.unwrap(), 0);
     assert_eq!(requests.load(Ordering::Relaxed), 2);
     assert!(started.elapsed() >= Duration::from_secs(1), "Retry-After was 1");
+}
+
+#[tokio::test]
+async fn refused_creation_is_an_error_at_once() {
+    let server = ApiServer::new("terrakube");
+    let listening = server.listen().await.unwrap();
+    let client = client(config(&listening.url()), &KubeOptions::new()).unwrap();
+    let requests = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&requests);
+    server.inject_faults(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Fault::refused(429)
+    });
+    let jobs: Api<Job> = Api::namespaced(client, "terrakube");
+    let kube::Error::Api(status) = jobs.create(&PostParams::default(), &Job::default()).await.unwrap_err()
+    else {
+        unreachable!("the server responded")
+    };
+    assert_eq!((status.code, requests.load(Ordering::Relaxed)), (429, 1));
 }
 
 #[tokio::test(start_paused = true)]
