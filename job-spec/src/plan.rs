@@ -5,7 +5,11 @@ use std::{
     fmt,
 };
 
-use config_core::{Origins, Sourced, Warning, WorkspaceOverrides, value::Delivery};
+use config_core::{
+    Origin, Origins, Sourced, Warning, WorkspaceOverrides,
+    value::{Delivery, Seconds},
+    workspace,
+};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Affinity, Container, PodTemplateSpec, Secret, TopologySpreadConstraint, Volume, VolumeMount},
@@ -163,6 +167,12 @@ impl JobPlan {
     #[must_use]
     pub fn name(&self) -> JobName {
         self.key.job_name()
+    }
+
+    /// Returns the time from the start of the Job to the signal to stop, and what has set it.
+    #[must_use]
+    pub fn deadline(&self) -> (Seconds, Origin) {
+        (self.overrides.deadline(), self.overrides.origins().of(workspace::DEADLINE.name()))
     }
 
     /// Returns how the executor gets its payload.
