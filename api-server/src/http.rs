@@ -25,6 +25,7 @@ mod jobs;
 mod logs;
 mod organizations;
 mod problem;
+mod resolution;
 mod state;
 mod state_versions;
 mod templates;
@@ -128,14 +129,7 @@ fn of_workspaces() -> Router<AppState> {
         .route("/v1/workspaces/{workspace}/states", get(state_versions::list))
         .route("/v1/workspaces/{workspace}/states/{id}", get(state_versions::read))
         .route("/v1/workspaces/{workspace}/states/{id}/restore", post(state_versions::restore))
-        .route("/v1/jobs/{job}", get(jobs::read))
-        .route("/v1/jobs/{job}/approve", post(jobs::approve))
-        .route("/v1/jobs/{job}/reject", post(jobs::reject))
-        .route("/v1/jobs/{job}/cancel", post(jobs::cancel))
-        .route("/v1/attempts/{attempt}/kubernetes-job", get(jobs::kubernetes_job))
-        .route("/v1/attempts/{attempt}/rescued-state", get(state_versions::read_rescued))
-        .route("/v1/attempts/{attempt}/log", get(logs::read))
-        .route("/v1/attempts/{attempt}/log/stream", get(logs::follow))
+        .merge(job_routes())
         .route("/state/v1/workspaces/{workspace}", any(state::of_workspace))
 }
 
@@ -156,6 +150,24 @@ fn of_attempts(services: &Arc<Services>) -> Router<AppState> {
 
 fn limit(bytes: usize) -> DefaultBodyLimit {
     DefaultBodyLimit::max(bytes)
+}
+
+/// Routes of users about jobs and their attempts.
+fn job_routes() -> Router<AppState> {
+    Router::new()
+        .route("/v1/jobs/{job}", get(jobs::read))
+        .route("/v1/jobs/{job}/approve", post(jobs::approve))
+        .route("/v1/jobs/{job}/reject", post(jobs::reject))
+        .route("/v1/jobs/{job}/cancel", post(jobs::cancel))
+        .route("/v1/jobs/{job}/evidence", get(resolution::evidence))
+        .route("/v1/jobs/{job}/recheck", post(resolution::recheck))
+        .route("/v1/jobs/{job}/accept", post(resolution::accept))
+        .route("/v1/jobs/{job}/abandon", post(resolution::abandon))
+        .route("/v1/attempts/{attempt}/confirm-end", post(resolution::confirm_end))
+        .route("/v1/attempts/{attempt}/kubernetes-job", get(jobs::kubernetes_job))
+        .route("/v1/attempts/{attempt}/rescued-state", get(state_versions::read_rescued))
+        .route("/v1/attempts/{attempt}/log", get(logs::read))
+        .route("/v1/attempts/{attempt}/log/stream", get(logs::follow))
 }
 
 async fn ready(State(services): Shared) -> Result<StatusCode, Problem> {

@@ -16,6 +16,7 @@ pub mod cli;
 pub mod client;
 mod data_folder;
 pub mod encryption;
+pub mod evidence;
 mod explain;
 pub mod http;
 pub mod logs;

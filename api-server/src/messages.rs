@@ -7,9 +7,50 @@
 use k8s_backend::{Cause, Waiting};
 
 pub mod advice;
+mod ended;
+mod waits;
+
+pub use ended::{ended_unreported, never_called, refused_too_long, reported};
+pub use waits::{
+    lost_contact, no_call_yet, waiting_for_cause, waiting_for_job, waiting_for_slot, waiting_for_start,
+};
+
+/// Where executors run and what they call.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Address of this server, as executors reach it.
+    pub api_url: String,
+    /// Namespace of the Kubernetes Jobs; `None` where they run as processes of this machine.
+    pub namespace: Option<String>,
+}
+
+impl Place {
+    /// Returns a sentence with the command of `kubectl` that shows more: `To see …: kubectl …`. Empty where
+    /// there is no cluster.
+    fn kubectl(&self, to_see: &str, arguments: &str) -> String {
+        match &self.namespace {
+            Some(namespace) => format!(" To see {to_see}: kubectl -n {namespace} {arguments}"),
+            None => String::new(),
+        }
+    }
+
+    /// The command for the pod of a Kubernetes Job and its events.
+    fn describe_pod(&self, job: &str) -> String {
+        self.kubectl("why", &format!("describe pod -l batch.kubernetes.io/job-name={job}"))
+    }
+
+    /// The command for the events of a Kubernetes Job.
+    fn describe_job(&self, job: &str) -> String {
+        self.kubectl("why", &format!("describe job {job}"))
+    }
+}
 
 /// An attempt ended because the job was cancelled before an executor claimed it.
 pub const CANCELLED_BEFORE_CLAIM: &str = "cancelled before an executor claimed the attempt";
+
+/// The backend has not answered a submit yet.
+pub const SUBMIT_UNANSWERED: &str = "waiting: the cluster has not answered the creation of the Kubernetes Job \
+                                     yet; an admission webhook may delay it";
 
 /// Returns the message of a job whose Kubernetes Job does not run yet; `None` where there is nothing to say.
 #[must_use]
@@ -27,7 +68,7 @@ pub fn waiting(waiting: &Waiting) -> Option<String> {
 /// Returns the message of a job whose Kubernetes Job could not be submitted or cancelled, but may be later.
 #[must_use]
 pub fn retrying(error: &str) -> String {
-    format!("waiting, will be retried: {error}")
+    with_advice(&format!("waiting, will be retried: {error}"), advice::for_refusal(error))
 }
 
 /// Returns the message of an attempt whose Kubernetes Job ended without a report of its executor.

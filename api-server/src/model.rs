@@ -5,9 +5,11 @@ use job_spec::StepType;
 use k8s_backend::{Cause, Waiting};
 use serde::Serialize;
 
+mod load;
 mod status;
 mod variables;
 
+pub use load::{Ahead, Candidate, Limits, Load, Slot, SlotWait};
 pub use status::{AttemptPhase, AttemptStatus, IacType, JobStatus, StepStatus, VariableCategory};
 pub use variables::{Collection, CollectionLayer, Variable, VariableLayers, VariableOwner};
 
@@ -62,10 +64,22 @@ impl Workspace {
 pub enum WorkspaceHold {
     /// Unlocked, and no earlier job waits for it.
     Free,
+    /// Another job holds it, but this one only plans, and the other one is at rest: it waits for an approval,
+    /// or this job checks its unknown outcome.
+    Beside,
     /// Another job holds it, or an earlier one waits for it.
-    Other,
+    Other(Blocker),
     /// This job holds it.
     This,
+}
+
+/// The job that another one waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocker {
+    /// The job.
+    pub job: i64,
+    /// Its status.
+    pub status: JobStatus,
 }
 
 /// A template: the steps that a job goes through.
@@ -99,6 +113,8 @@ pub struct Job {
     pub status: JobStatus,
     pub message: Option<String>,
     pub cancel_requested: bool,
+    /// The job with an unknown outcome that this one checks by a plan.
+    pub recheck_of: Option<i64>,
     pub created_at: Timestamp,
     pub ended_at: Option<Timestamp>,
     /// In the order of their numbers.
@@ -224,6 +240,8 @@ pub struct Attempt {
     pub cause: Option<Cause>,
     /// What its Kubernetes Job waits for, if it is not running yet.
     pub waiting: Option<WaitingSince>,
+    /// How far it got.
+    pub progress: Progress,
     /// Its status.
     pub status: AttemptStatus,
     /// A message for users.
@@ -232,6 +250,21 @@ pub struct Attempt {
     pub created_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+}
+
+/// How far an attempt got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Why the last call of the backend failed; `None` after one that succeeded.
+    pub last_error: Option<String>,
+    /// Since when the cluster has refused its Kubernetes Job, if it still does.
+    pub refused_since: Option<Timestamp>,
+    /// When its container was first seen running.
+    pub running_at: Option<Timestamp>,
+    /// When its executor reported.
+    pub reported_at: Option<Timestamp>,
+    /// Its deadline and what has set it, as users read it: `1h30m (workspace variable …)`.
+    pub deadline: Option<String>,
 }
 
 #[cfg(test)]

@@ -20,12 +20,19 @@ use self::{
 use crate::services::{Services, chain};
 
 mod act;
+mod action;
 mod decide;
 mod drive;
 mod replica;
 mod retry;
+mod retry_policy;
+mod rules;
+mod schedule;
 
-pub use decide::{Action, MAX_UNCLAIMED_ATTEMPTS, Next, decide};
+pub use action::{Action, Next};
+pub use decide::{decide, needs_slot};
+pub use retry_policy::MAX_UNCLAIMED_ATTEMPTS;
+pub use rules::{Rules, View};
 
 /// Handle that notifies the orchestrator of changes in the store.
 #[derive(Debug, Clone)]
@@ -111,7 +118,12 @@ impl Supervisor {
             return;
         }
         let changed = Arc::new(Notify::new());
-        let driver = drive::JobDriver::new(Arc::clone(&self.services), job_id, Arc::clone(&changed));
+        let driver = drive::JobDriver::new(
+            Arc::clone(&self.services),
+            job_id,
+            Arc::clone(&changed),
+            self.wakes.clone(),
+        );
         let replica = Arc::clone(&self.replica);
         let task = self.tasks.spawn(async move { driver.run(&replica).await }).id();
         self.running.insert(job_id, Running { task, changed, woken_here: here });

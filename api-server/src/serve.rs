@@ -24,7 +24,7 @@ use crate::{
     logs::Logs,
     operator_files::{read_policy, read_settings},
     orchestrator::Orchestrator,
-    services::Services,
+    services::{Services, rules},
     store::{PostgresAddress, Store},
     token::{TokenHash, new_token},
 };
@@ -71,15 +71,17 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
         None => format!("http://{address}"),
     };
 
+    let namespace =
+        (options.backend == Backend::Kubernetes).then(|| settings.namespace.value.as_str().to_owned());
     let services = Arc::new(Services {
         backend: backend::open(&options, &data, &settings, environment).await?,
         store,
         blobs: Blobs::new(&data.folder("blobs")?, secrets),
         logs: Logs::new(&data.folder("logs")?),
+        rules: rules(&settings, &api_url, namespace, pod_start_timeout),
         settings,
         policy,
         api_url,
-        pod_start_timeout,
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await

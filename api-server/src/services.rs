@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use config_core::{EphemeralSettings, Policy};
+use jiff::Timestamp;
 use k8s_backend::JobBackend;
 
-use crate::{blobs::Blobs, logs::Logs, store::Store};
+use crate::{blobs::Blobs, logs::Logs, messages::Place, model::Limits, orchestrator::Rules, store::Store};
 
 /// The services that routes and orchestrator use, shared in an `Arc`.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub struct Services {
     pub policy: Policy,
     /// This server's address as executors reach it, without a slash at the end.
     pub api_url: String,
-    /// How long a Kubernetes Job may wait for the same condition before its container starts.
-    pub pod_start_timeout: Duration,
+    /// What decisions about jobs depend on.
+    pub rules: Rules,
     /// Whether workspaces may use a folder of this machine as source, because executors run on this machine.
     pub local_sources: bool,
 }
@@ -35,6 +36,34 @@ impl Services {
     #[must_use]
     pub fn attempt_url(&self, attempt_id: &str) -> String {
         format!("{}/executor/v1/attempts/{attempt_id}", self.api_url)
+    }
+
+    /// Returns how many steps may run at a time.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let limit = |count: u32| (count > 0).then_some(count);
+        Limits {
+            server: limit(self.settings.max_running_steps.value.get()),
+            organization: limit(self.settings.max_running_steps_per_organization.value.get()),
+        }
+    }
+}
+
+/// Returns the rules of decisions that the settings of the operator make. `namespace` is that of the
+/// Kubernetes Jobs, `None` where they run as processes of this machine.
+#[must_use]
+pub fn rules(
+    settings: &EphemeralSettings,
+    api_url: &str,
+    namespace: Option<String>,
+    start_timeout: Duration,
+) -> Rules {
+    Rules {
+        start_timeout,
+        lost_contact_timeout: settings.lost_contact_timeout.value.into(),
+        plan_retries: settings.plan_retries.value.get(),
+        started_at: Timestamp::now(),
+        place: Place { api_url: api_url.to_owned(), namespace },
     }
 }
 

@@ -91,7 +91,7 @@ pub async fn report(services: &Services, job: &Job) -> Result<Option<Report>, St
         message: attempt.message.clone(),
         executor: result.and_then(|result| result.evidence.clone()),
         rescued_state: attempt.has_rescued_state,
-        state: store.state_versions(&job.workspace_id, &attempt.id, claimed_at).await?,
+        state: store.state_around(&job.workspace_id, &attempt.id, claimed_at).await?,
         lock: lock.map(|info| serde_json::from_str(&info).unwrap_or(Value::String(info))),
         last_log_lines,
         changes: changes.len(),

@@ -184,6 +184,9 @@ pub(super) struct JobView {
     status: JobStatus,
     message: Option<String>,
     cancel_requested: bool,
+    /// The job with an unknown outcome that this one checks by a plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recheck_of: Option<i64>,
     created_at: Timestamp,
     ended_at: Option<Timestamp>,
     steps: Vec<StepView>,
@@ -249,6 +252,7 @@ impl From<Job> for JobView {
             status,
             message,
             cancel_requested,
+            recheck_of,
             created_at,
             ended_at,
             steps,
@@ -261,6 +265,7 @@ impl From<Job> for JobView {
             status,
             message,
             cancel_requested,
+            recheck_of,
             created_at,
             ended_at,
             steps: steps.into_iter().zip(digests).map(StepView::from).collect(),

@@ -20,7 +20,8 @@ pub fn for_cause(cause: &Cause) -> Option<&'static str> {
             "Raise the memory limit of the executor in the settings of the workspace, or let terraform do \
              less at a time (-parallelism)."
         }
-        Cause::DeadlineExceeded => "Allow the step more time, or split its work.",
+        Cause::DeadlineExceeded => "Allow the step more time (EPHEMERAL_CONFIG_DEADLINE), or split its work.",
+        Cause::GivenUp { reason } => return for_refusal(reason),
         Cause::DeadlineBeforeStart { waiting } | Cause::CannotStart { waiting } => {
             return for_waiting(waiting);
         }
@@ -43,6 +44,31 @@ pub fn for_cause(cause: &Cause) -> Option<&'static str> {
         Cause::Lost { .. } => "Read the log of the step, and check what it changed.",
         _ => return None,
     })
+}
+
+/// Returns what to do about a call that the cluster has refused for now; `None` where its error says so
+/// itself, or nothing is known.
+#[must_use]
+pub fn for_refusal(error: &str) -> Option<&'static str> {
+    if error.contains("exceeded quota") {
+        Some(for_refuser(Refuser::Quota))
+    } else if error.contains("failed calling webhook") {
+        Some("Repair the admission webhook that the message names, or ask its operator.")
+    } else if error.contains("namespaces \"") && error.contains("not found") {
+        Some("Create the namespace, or correct the setting ExecutorEphemeralNamespace.")
+    } else {
+        None
+    }
+}
+
+/// Returns what to do about an error of a program whose disk is full; `None` if it is another error.
+#[must_use]
+pub fn for_full_disk(message: &str) -> Option<&'static str> {
+    let text = message.to_ascii_lowercase();
+    (text.contains("no space left on device") || text.contains("disk quota exceeded")).then_some(
+        "Give the executor more ephemeral storage (limits and volumes in the settings of the workspace), or \
+         free space on the disk of the machine.",
+    )
 }
 
 /// Returns what to do about a Kubernetes Job that does not start; `None` where no problem is known.

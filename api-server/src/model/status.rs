@@ -67,8 +67,8 @@ text_enum! {
         Rejected = "rejected",
         /// A user cancelled it.
         Cancelled = "cancelled",
-        /// An executor that may have changed infrastructure ended without a report. The workspace stays
-        /// locked until a user decides.
+        /// An executor that may have changed infrastructure ended without a report, or reported that it does
+        /// not know what was changed. The workspace stays locked until a user decides.
         Unknown = "unknown",
     }
 }
@@ -120,6 +120,8 @@ text_enum! {
         Cancelled = "cancelled",
         /// It ended without a report of its executor.
         Lost = "lost",
+        /// The executor reported that it does not know what was done.
+        Unknown = "unknown",
     }
 }
 

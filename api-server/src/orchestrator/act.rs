@@ -1,10 +1,10 @@
 //! Carries out one action: in the store, or at the backend and then in the store.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use job_spec::AttemptAccess;
-use k8s_backend::{BackendError, ErrorKind};
+use job_spec::{AttemptAccess, JobPlan};
+use k8s_backend::{BackendError, ErrorKind, Submission, Submitted};
 use secrecy::ExposeSecret as _;
 
 use super::{Action, retry};
@@ -16,6 +16,9 @@ use crate::{
     store::{ClaimData, NewAttempt, Prepared, Store, StoreError},
     token::{TokenHash, new_token},
 };
+
+/// A submit that takes longer says so.
+const SUBMIT_NOTICE: Duration = Duration::from_millis(800);
 
 /// Carries out actions. Not part of the driver, whose watch would be borrowed meanwhile.
 pub(super) struct Actor {
@@ -36,7 +39,10 @@ impl Actor {
             }
             Action::Submit { attempt } => self.submit(job, attempt_of(job, &attempt)?).await,
             Action::Fence { attempt } => store.fence_unclaimed(&attempt).await,
-            Action::CancelKubernetesJob { attempt } => self.cancel(job, attempt_of(job, &attempt)?).await,
+            Action::SetMessage { message } => store.set_job_message(job.id, message.as_deref()).await,
+            Action::CancelKubernetesJob { attempt, keep } => {
+                self.cancel(job, attempt_of(job, &attempt)?, keep).await
+            }
             Action::GiveUp { attempt, cause } => {
                 tracing::warn!(job = job.id, attempt, %cause, "start timeout expired");
                 store.give_up(&attempt, &cause).await
@@ -79,7 +85,7 @@ impl Actor {
             number: step.number,
             step_type: step.step_type,
             attempt: number,
-            commit_id: fixed_commit(job),
+            commit_id: self.commit_of(job).await?,
         };
         let access = AttemptAccess::new(self.services.attempt_url(&id), token.expose_secret());
         // The job was checked when it was created; the workspace's variables may have changed since.
@@ -90,9 +96,10 @@ impl Actor {
                 return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;
             }
         };
+        let deadline = deadline_text(&plan);
         let claim = ClaimData::new(&plan, &input.variables);
         let prepared = Prepared::of(plan);
-        store
+        let stored = store
             .create_attempt(NewAttempt {
                 id,
                 job_id: job.id,
@@ -103,15 +110,30 @@ impl Actor {
                 prepared,
                 claim,
                 not_before,
+                deadline,
+                limits: self.services.limits(),
             })
-            .await
+            .await?;
+        if !stored {
+            // Another job took the place since this one has looked.
+            return Err(StoreError::Conflict(format!("there is no room for a step of job {}", job.id)));
+        }
+        Ok(())
+    }
+
+    /// Returns the commit that the job has fixed; a job that rechecks another one uses the commit of that.
+    async fn commit_of(&self, job: &Job) -> Result<Option<String>, StoreError> {
+        match (fixed_commit(job), job.recheck_of) {
+            (None, Some(other)) => Ok(fixed_commit(&self.services.store.job(other).await?)),
+            (commit, _) => Ok(commit),
+        }
     }
 
     /// Submits the stored Kubernetes Job to the backend.
     async fn submit(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
         let store = &self.store;
         let submission = store.prepared(&attempt.id).await?.into_submission();
-        match self.services.backend.submit(&submission).await {
+        match self.submit_with_notice(job, &submission).await {
             Ok(submitted) => {
                 tracing::info!(
                     job = job.id,
@@ -127,8 +149,31 @@ impl Actor {
         }
     }
 
-    async fn cancel(&self, job: &Job, attempt: &Attempt) -> Result<(), StoreError> {
-        match self.services.backend.cancel(&attempt.kubernetes_job).await {
+    /// Submits, and says so when the backend takes its time: an admission webhook may keep a request waiting.
+    async fn submit_with_notice(
+        &self,
+        job: &Job,
+        submission: &Submission,
+    ) -> Result<Submitted, BackendError> {
+        let submit = self.services.backend.submit(submission);
+        tokio::pin!(submit);
+        if let Ok(submitted) = tokio::time::timeout(SUBMIT_NOTICE, &mut submit).await {
+            return submitted;
+        }
+        let stored = self.store.set_job_message(job.id, Some(messages::SUBMIT_UNANSWERED)).await;
+        if let Err(error) = stored {
+            tracing::warn!(job = job.id, error = chain(&error), "could not store a message");
+        }
+        submit.await
+    }
+
+    async fn cancel(&self, job: &Job, attempt: &Attempt, keep: Option<Duration>) -> Result<(), StoreError> {
+        let backend = &self.services.backend;
+        let ended = match keep {
+            None => backend.cancel(&attempt.kubernetes_job).await,
+            Some(keep) => backend.end_after(&attempt.kubernetes_job, keep).await,
+        };
+        match ended {
             Ok(()) => self.store.cancel_sent(&attempt.id).await,
             Err(error) => self.retry_later(job, attempt, &error).await,
         }
@@ -150,14 +195,21 @@ impl Actor {
             "retrying"
         );
         let store = &self.store;
-        store.backend_away(&attempt.id, Timestamp::now() + delay).await?;
+        let refused = error.kind == ErrorKind::Refused;
+        store.backend_failed(&attempt.id, &text, refused, Timestamp::now() + delay).await?;
         store.set_job_message(job.id, Some(&messages::retrying(&text))).await
     }
 }
 
 /// Returns whether a failed submit is repeated. A fault of the backend itself may pass with its next version.
 fn is_retryable(error: &BackendError) -> bool {
-    matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Internal)
+    matches!(error.kind, ErrorKind::Unavailable | ErrorKind::Refused | ErrorKind::Internal)
+}
+
+/// Returns the deadline of a plan and what has set it, as users read it.
+fn deadline_text(plan: &JobPlan) -> String {
+    let (deadline, origin) = plan.deadline();
+    format!("{deadline} ({origin})")
 }
 
 /// Returns the commit that an earlier step of the job checked out: later steps use the same.

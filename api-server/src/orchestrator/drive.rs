@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use futures::{StreamExt as _, stream::BoxStream};
 use jiff::Timestamp;
-use k8s_backend::{BackendError, Cause, ErrorKind, JobPhase, Waiting};
-use tokio::sync::Notify;
+use k8s_backend::{BackendError, Cause, ErrorKind, JobPhase};
+use tokio::sync::{Notify, mpsc};
 
-use super::{Next, act::Actor, decide, retry};
+use super::{Action, Next, View, act::Actor, decide, needs_slot, retry, schedule};
 use crate::{
-    messages,
-    model::{AttemptPhase, Job},
+    model::{AttemptPhase, Job, Slot},
     services::{Services, chain},
     store::{Store, StoreError},
 };
@@ -25,6 +24,7 @@ pub(super) struct JobDriver {
     store: Store,
     job_id: i64,
     changed: Arc<Notify>,
+    wakes: mpsc::UnboundedSender<i64>,
     watching: Option<Watching>,
     /// How many watches failed in a row, and the time before which no other one is opened.
     watch_failures: u32,
@@ -54,9 +54,22 @@ enum Settled {
 }
 
 impl JobDriver {
-    pub(super) fn new(services: Arc<Services>, job_id: i64, changed: Arc<Notify>) -> Self {
-        let store = services.store.clone();
-        Self { services, store, job_id, changed, watching: None, watch_failures: 0, watch_not_before: None }
+    pub(super) fn new(
+        services: Arc<Services>,
+        job_id: i64,
+        changed: Arc<Notify>,
+        wakes: mpsc::UnboundedSender<i64>,
+    ) -> Self {
+        Self {
+            store: services.store.clone(),
+            services,
+            job_id,
+            changed,
+            wakes,
+            watching: None,
+            watch_failures: 0,
+            watch_not_before: None,
+        }
     }
 
     /// Takes the job for a replica, and runs until the job is over or taken by another replica.
@@ -83,6 +96,11 @@ impl JobDriver {
                     tracing::warn!(job = self.job_id, "another replica has taken the job");
                     return DriverEnd::Elsewhere;
                 }
+                Err(StoreError::Conflict(reason)) => {
+                    tracing::debug!(job = self.job_id, reason, "deciding again");
+                    tokio::time::sleep(STORE_RETRY_DELAY).await;
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(job = self.job_id, error = chain(&error), "the store failed, retrying");
                     tokio::time::sleep(STORE_RETRY_DELAY).await;
@@ -103,10 +121,21 @@ impl JobDriver {
             let mut job = self.store.job(self.job_id).await?;
             let hold = self.store.workspace_hold(&job).await?;
             self.forget_earlier_waits(&mut job);
-            match decide(&job, hold, Timestamp::now(), self.services.pod_start_timeout) {
+            let now = Timestamp::now();
+            let slot = if needs_slot(&job, hold) {
+                let load = self.store.load(&job).await?;
+                schedule::slot(job.id, &load, self.services.limits(), now)
+            } else {
+                Slot::Free
+            };
+            match decide(&job, &View { hold, slot, rules: &self.services.rules }, now) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
+                    let frees = matches!(action, Action::EndAttempt { .. } | Action::AskApproval { .. });
                     self.actor().act(&job, action).await?;
+                    if frees {
+                        wake_others(Arc::clone(&self.services), self.wakes.clone(), &job, now).await?;
+                    }
                 }
                 Next::Wait(until) => {
                     self.follow(&job);
@@ -178,11 +207,12 @@ impl JobDriver {
         let store = &self.store;
         let stored = match &phase {
             Some(Ok(JobPhase::Pending { waiting })) => {
-                store_waiting(store, (self.job_id, &attempt_id), Some(waiting)).await
+                store.record_waiting(&attempt_id, Some(waiting), Timestamp::now()).await
             }
             Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, cause).await,
-            // Running, or a phase that this version does not know: in any case it no longer waits.
-            Some(Ok(_)) => store_waiting(store, (self.job_id, &attempt_id), None).await,
+            Some(Ok(JobPhase::Running)) => store.record_running(&attempt_id, Timestamp::now()).await,
+            // A phase that this version does not know: in any case it no longer waits.
+            Some(Ok(_)) => store.record_waiting(&attempt_id, None, Timestamp::now()).await,
             Some(Err(error)) if error.kind == ErrorKind::NotFound => {
                 store.record_cause(&attempt_id, &Cause::Vanished).await
             }
@@ -206,15 +236,21 @@ impl JobDriver {
     }
 }
 
-/// Stores what a Kubernetes Job waits for: in the attempt for [`decide()`], and in the message of the job for
-/// users.
-async fn store_waiting(
-    store: &Store,
-    (job_id, attempt_id): (i64, &str),
-    waiting: Option<&Waiting>,
+/// Wakes the jobs that may start a step now that a place or the workspace may be free.
+async fn wake_others(
+    services: Arc<Services>,
+    wakes: mpsc::UnboundedSender<i64>,
+    job: &Job,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
-    store.record_waiting(attempt_id, waiting, Timestamp::now()).await?;
-    store.set_job_message(job_id, waiting.and_then(messages::waiting).as_deref()).await
+    let load = services.store.load(job).await?;
+    let mut others = schedule::free(&load, services.limits(), now);
+    others.extend(services.store.waiting_jobs(&job.workspace_id).await?);
+    for other in others.into_iter().filter(|other| *other != job.id) {
+        // The channel is closed only while the server stops.
+        let _ = wakes.send(other);
+    }
+    Ok(())
 }
 
 fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

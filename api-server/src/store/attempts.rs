@@ -7,10 +7,11 @@ use super::{
     ClaimData, Prepared, ResultExt as _, Store, StoreError,
     db::{Query, query, query_as},
     now, prepared,
+    schedule::has_room,
     stored_messages::reported_message,
 };
 use crate::{
-    model::{Attempt, AttemptPhase, AttemptStatus, StepStatus},
+    model::{Attempt, AttemptPhase, AttemptStatus, Limits, StepStatus},
     token::TokenHash,
 };
 
@@ -35,14 +36,19 @@ pub struct NewAttempt {
     pub claim: ClaimData,
     /// The Kubernetes Job is not submitted before this time.
     pub not_before: Option<Timestamp>,
+    /// Its deadline and what has set it, as users read it.
+    pub deadline: String,
+    /// It is not stored when that many steps run.
+    pub limits: Limits,
 }
 
 impl Store {
-    /// Stores an attempt before its Kubernetes Job is created, and starts its step.
+    /// Stores an attempt before its Kubernetes Job is created, and starts its step. Returns `false`, and stores
+    /// nothing, if as many steps run as may, or one that excludes it in the same workspace.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn create_attempt(&self, new: NewAttempt) -> Result<(), StoreError> {
+    pub async fn create_attempt(&self, new: NewAttempt) -> Result<bool, StoreError> {
         let NewAttempt {
             id,
             job_id,
@@ -53,13 +59,18 @@ impl Store {
             prepared,
             claim,
             not_before,
+            deadline,
+            limits,
         } = new;
         let prepared = serde_json::to_vec(&prepared).expect("Kubernetes objects are plain data");
         let mut tx = self.write().await?;
+        if !has_room(&mut tx, job_id, &step_id, limits).await? {
+            return Ok(false);
+        }
         query(
             "INSERT INTO attempts (id, job_id, step_id, number, kubernetes_job, token_hash, job_object_sealed,
-                                   claim_sealed, phase, retry_at, status, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                                   claim_sealed, phase, retry_at, status, created_at, deadline)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(&id)
         .bind(job_id)
@@ -73,6 +84,7 @@ impl Store {
         .bind(not_before.map(|time| time.to_string()))
         .bind(AttemptStatus::Pending.as_str())
         .bind(now())
+        .bind(deadline)
         .execute(&mut *tx)
         .await
         .context("store an attempt")?;
@@ -83,7 +95,8 @@ impl Store {
             .execute(&mut *tx)
             .await
             .context("start a step")?;
-        tx.commit().await.context("store an attempt")
+        tx.commit().await.context("store an attempt")?;
+        Ok(true)
     }
 
     /// Records that the backend accepted the Kubernetes Job.
@@ -93,24 +106,40 @@ impl Store {
     pub async fn attempt_submitted(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "record a submit",
-            query("UPDATE attempts SET phase = $1, retry_at = NULL WHERE id = $2 AND phase = $3")
-                .bind(AttemptPhase::Submitted.as_str())
-                .bind(attempt_id.to_owned())
-                .bind(AttemptPhase::Prepared.as_str()),
+            query(
+                "UPDATE attempts SET phase = $1, retry_at = NULL, last_error = NULL, refused_since = NULL
+                 WHERE id = $2 AND phase = $3",
+            )
+            .bind(AttemptPhase::Submitted.as_str())
+            .bind(attempt_id.to_owned())
+            .bind(AttemptPhase::Prepared.as_str()),
         )
         .await
     }
 
-    /// Records that the backend was unavailable, and when to retry.
+    /// Records that a call of the backend failed and why, whether the cluster refused it, and when to retry.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn backend_away(&self, attempt_id: &str, retry_at: Timestamp) -> Result<(), StoreError> {
+    pub async fn backend_failed(
+        &self,
+        attempt_id: &str,
+        error: &str,
+        refused: bool,
+        retry_at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.change(
-            "record a failed submit",
-            query("UPDATE attempts SET submit_failures = submit_failures + 1, retry_at = $1 WHERE id = $2")
-                .bind(retry_at.to_string())
-                .bind(attempt_id.to_owned()),
+            "record a failed call",
+            query(
+                "UPDATE attempts SET submit_failures = submit_failures + 1, retry_at = $1, last_error = $2,
+                        refused_since = CASE WHEN $3 THEN coalesce(refused_since, $4) END
+                 WHERE id = $5",
+            )
+            .bind(retry_at.to_string())
+            .bind(error.to_owned())
+            .bind(refused)
+            .bind(now())
+            .bind(attempt_id.to_owned()),
         )
         .await
     }
@@ -149,7 +178,7 @@ impl Store {
     pub async fn cancel_sent(&self, attempt_id: &str) -> Result<(), StoreError> {
         self.change(
             "record a cancellation",
-            query("UPDATE attempts SET cancel_sent = TRUE, retry_at = NULL WHERE id = $1")
+            query("UPDATE attempts SET cancel_sent = TRUE, retry_at = NULL, last_error = NULL WHERE id = $1")
                 .bind(attempt_id.to_owned()),
         )
         .await
@@ -185,8 +214,10 @@ impl Store {
         .execute(&mut *tx)
         .await
         .context("end an attempt")?;
-        // A run that reported or never started does not need its lock any more.
-        if done.rows_affected() == 1 && status != AttemptStatus::Lost {
+        // A run that reported or never started does not need its lock any more. That of a run with an unknown
+        // outcome is evidence.
+        let is_evidence = matches!(status, AttemptStatus::Lost | AttemptStatus::Unknown);
+        if done.rows_affected() == 1 && !is_evidence {
             query("DELETE FROM state_locks WHERE attempt_id = $1")
                 .bind(&seen.id)
                 .execute(&mut *tx)

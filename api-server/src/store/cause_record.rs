@@ -31,6 +31,9 @@ pub enum CauseRecord {
     CannotStart {
         waiting: WaitingRecord,
     },
+    GivenUp {
+        reason: String,
+    },
     NotStarted {
         message: String,
     },
@@ -193,6 +196,7 @@ impl From<&Cause> for CauseRecord {
                 Self::DeadlineBeforeStart { waiting: (&waiting).into() }
             }
             Cause::CannotStart { waiting } => Self::CannotStart { waiting: (&waiting).into() },
+            Cause::GivenUp { reason } => Self::GivenUp { reason },
             Cause::NotStarted { message } => Self::NotStarted { message },
             Cause::Evicted { resource, message } => Self::Evicted { resource, message },
             Cause::Preempted { message } => Self::Preempted { message },
@@ -222,6 +226,7 @@ impl From<CauseRecord> for Cause {
                 Self::DeadlineBeforeStart { waiting: waiting.into() }
             }
             CauseRecord::CannotStart { waiting } => Self::CannotStart { waiting: waiting.into() },
+            CauseRecord::GivenUp { reason } => Self::GivenUp { reason },
             CauseRecord::NotStarted { message } => Self::NotStarted { message },
             CauseRecord::Evicted { resource, message } => Self::Evicted { resource, message },
             CauseRecord::Preempted { message } => Self::Preempted { message },

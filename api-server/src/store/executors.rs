@@ -193,8 +193,9 @@ impl Store {
             None if !live || !claimed => return Ok(ReportOutcome::Over),
             None => {}
         }
-        query("UPDATE attempts SET result = $1 WHERE id = $2")
+        query("UPDATE attempts SET result = $1, reported_at = $2 WHERE id = $3")
             .bind(text)
+            .bind(now())
             .bind(attempt_id)
             .execute(&mut *tx)
             .await

@@ -4,7 +4,8 @@ use super::{
     ResultExt as _, Store, StoreError,
     db::{Transaction, query, query_scalar},
     new_id, now,
-    rows::{open_statuses, read_hold, read_job},
+    rows::{open_statuses, read_job},
+    schedule::read_hold,
     stored_messages::{message_of_attempts, message_of_steps},
 };
 use crate::model::{AttemptStatus, Job, JobStatus, NewStep, Step, StepStatus, Workspace, WorkspaceHold};
@@ -21,32 +22,8 @@ impl Store {
         steps: &[NewStep],
     ) -> Result<Job, StoreError> {
         let mut tx = self.write().await?;
-        let id: i64 = query_scalar(
-            "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at)
-             VALUES ($1, $2, $3, $4, $5) RETURNING id",
-        )
-        .bind(&workspace.organization_id)
-        .bind(&workspace.id)
-        .bind(template_id)
-        .bind(JobStatus::Pending.as_str())
-        .bind(now())
-        .fetch_one(&mut *tx)
-        .await
-        .context("store a job")?;
-        for NewStep { number, name, step_type } in steps {
-            query(
-                "INSERT INTO steps (id, job_id, number, name, type, status) VALUES ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(new_id())
-            .bind(id)
-            .bind(number)
-            .bind(name)
-            .bind(step_type.as_str())
-            .bind(StepStatus::Pending.as_str())
-            .execute(&mut *tx)
-            .await
-            .context("store a step")?;
-        }
+        let ids = (workspace.organization_id.as_str(), workspace.id.as_str(), template_id);
+        let id = insert_job(&mut tx, ids, steps, None).await?;
         tx.commit().await.context("store a job")?;
         self.job(id).await
     }
@@ -93,14 +70,16 @@ impl Store {
         .context("list open jobs")
     }
 
-    /// Lists the ids of jobs that wait for a workspace, oldest first.
+    /// Lists the ids of jobs that wait for a workspace, oldest first, and of the running job that holds it: its
+    /// next step may wait for one beside it.
     ///
     /// # Errors
     /// The database failed.
     pub async fn waiting_jobs(&self, workspace_id: &str) -> Result<Vec<i64>, StoreError> {
-        query_scalar("SELECT id FROM jobs WHERE workspace_id = $1 AND status = $2 ORDER BY id")
+        query_scalar("SELECT id FROM jobs WHERE workspace_id = $1 AND status IN ($2, $3) ORDER BY id")
             .bind(workspace_id)
             .bind(JobStatus::Pending.as_str())
+            .bind(JobStatus::Running.as_str())
             .fetch_all(&self.pool)
             .await
             .context("list waiting jobs")
@@ -115,21 +94,30 @@ impl Store {
         read_hold(&mut tx, job.id, &job.workspace_id).await
     }
 
-    /// Locks the workspace for a job and starts the job. Does nothing if another job has locked it meanwhile.
+    /// Locks the workspace for a job and starts the job; a job that only plans may start beside the holder.
+    /// Does nothing if another job has locked the workspace meanwhile.
     ///
     /// # Errors
     /// The database failed.
     pub async fn start_job(&self, job: &Job) -> Result<(), StoreError> {
         let mut tx = self.write().await?;
-        if read_hold(&mut tx, job.id, &job.workspace_id).await? == WorkspaceHold::Other {
-            return Ok(());
+        match read_hold(&mut tx, job.id, &job.workspace_id).await? {
+            WorkspaceHold::Other(_) => return Ok(()),
+            WorkspaceHold::Beside | WorkspaceHold::This => {}
+            WorkspaceHold::Free => {
+                query("UPDATE workspaces SET locked_by_job = $1 WHERE id = $2")
+                    .bind(job.id)
+                    .bind(&job.workspace_id)
+                    .execute(&mut *tx)
+                    .await
+                    .context("lock a workspace")?;
+            }
         }
-        query("UPDATE workspaces SET locked_by_job = $1 WHERE id = $2")
+        query("UPDATE jobs SET message = NULL WHERE id = $1")
             .bind(job.id)
-            .bind(&job.workspace_id)
             .execute(&mut *tx)
             .await
-            .context("lock a workspace")?;
+            .context("start a job")?;
         set_job_status(&mut tx, job.id, JobStatus::Running).await?;
         tx.commit().await.context("start a job")
     }
@@ -202,6 +190,41 @@ impl Store {
         close_job(&mut tx, job, status, message).await?;
         tx.commit().await.context("end a job")
     }
+}
+
+/// Inserts a job with its steps. The ids are those of organization, workspace and template.
+pub(super) async fn insert_job(
+    tx: &mut Transaction,
+    (organization, workspace, template): (&str, &str, &str),
+    steps: &[NewStep],
+    recheck_of: Option<i64>,
+) -> Result<i64, StoreError> {
+    let id: i64 = query_scalar(
+        "INSERT INTO jobs (organization_id, workspace_id, template_id, status, created_at, recheck_of)
+         VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
+    )
+    .bind(organization)
+    .bind(workspace)
+    .bind(template)
+    .bind(JobStatus::Pending.as_str())
+    .bind(now())
+    .bind(recheck_of)
+    .fetch_one(&mut **tx)
+    .await
+    .context("store a job")?;
+    for NewStep { number, name, step_type } in steps {
+        query("INSERT INTO steps (id, job_id, number, name, type, status) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(new_id())
+            .bind(id)
+            .bind(number)
+            .bind(name)
+            .bind(step_type.as_str())
+            .bind(StepStatus::Pending.as_str())
+            .execute(&mut **tx)
+            .await
+            .context("store a step")?;
+    }
+    Ok(id)
 }
 
 pub(super) async fn set_job_status(

@@ -61,6 +61,24 @@ impl Store {
         tx.commit().await.context("record what an attempt waits for")
     }
 
+    /// Records that the container was seen running, and that the Kubernetes Job no longer waits.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn record_running(&self, attempt_id: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.change(
+            "record the start of a container",
+            query(
+                "UPDATE attempts SET waiting = NULL, waiting_since = NULL,
+                        running_at = coalesce(running_at, $1)
+                 WHERE id = $2",
+            )
+            .bind(now.to_string())
+            .bind(attempt_id.to_owned()),
+        )
+        .await
+    }
+
     /// Gives up an unclaimed attempt with this cause, so that no executor can claim it.
     ///
     /// # Errors

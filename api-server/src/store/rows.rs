@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use super::{
     ResultExt as _, StoreError,
     cause_record::{CauseRecord, WaitingRecord},
-    db::{Transaction, query_as, query_scalar},
-    parse_time, parse_time_opt,
+    db::{Transaction, query_as},
+    parse_time, parse_time_opt, progress,
     stored_messages::{message_of_attempts, message_of_steps, reported_message},
 };
 use crate::model::{
-    Answer, Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Step, StepStatus, WaitingSince,
-    WorkspaceHold,
+    Answer, Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Progress, Step, StepStatus, WaitingSince,
 };
 use job_spec::{StepType, attempt_api::StepResult};
 use k8s_backend::{Cause, Waiting};
@@ -35,6 +34,7 @@ struct JobRow {
     status: String,
     message: Option<String>,
     cancel_requested: bool,
+    recheck_of: Option<i64>,
     created_at: String,
     ended_at: Option<String>,
 }
@@ -46,6 +46,7 @@ from_row!(JobRow {
     status,
     message,
     cancel_requested,
+    recheck_of,
     created_at,
     ended_at
 });
@@ -149,8 +150,8 @@ impl AttemptRow {
 /// Reads a job with its steps and attempts.
 pub(super) async fn read_job(tx: &mut Transaction, id: i64) -> Result<Job, StoreError> {
     let row = query_as::<JobRow>(
-        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, created_at,
-                ended_at
+        "SELECT id, organization_id, workspace_id, template_id, status, message, cancel_requested, recheck_of,
+                created_at, ended_at
          FROM jobs WHERE id = $1",
     )
     .bind(id)
@@ -164,10 +165,7 @@ pub(super) async fn read_job(tx: &mut Transaction, id: i64) -> Result<Job, Store
             .fetch_all(&mut **tx)
             .await
             .context("read the steps of a job")?;
-    let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
-    for row in AttemptRow::of_job(tx, id).await? {
-        attempts.entry(row.step_id.clone()).or_default().push(row.try_into()?);
-    }
+    let mut attempts = read_attempts(tx, id).await?;
     let JobRow {
         id,
         organization_id,
@@ -176,17 +174,22 @@ pub(super) async fn read_job(tx: &mut Transaction, id: i64) -> Result<Job, Store
         status,
         message,
         cancel_requested,
+        recheck_of,
         created_at,
         ended_at,
     } = row;
     let status = JobStatus::parse(&status).map_err(StoreError::Corrupt)?;
-    let steps: Vec<Step> = steps
+    let mut steps: Vec<Step> = steps
         .into_iter()
         .map(|step| {
             let attempts = attempts.remove(&step.id).unwrap_or_default();
             step.into_step(attempts)
         })
         .collect::<Result<_, _>>()?;
+    // Why a job waits is stored once; the step that waits shows it, too.
+    for step in steps.iter_mut().filter(|step| step.status == StepStatus::Running) {
+        step.message = step.message.take().or_else(|| message.clone().filter(|_| !status.is_final()));
+    }
     Ok(Job {
         id,
         organization_id,
@@ -195,38 +198,27 @@ pub(super) async fn read_job(tx: &mut Transaction, id: i64) -> Result<Job, Store
         status,
         message: message.or_else(|| message_of_steps(status, &steps).map(str::to_owned)),
         cancel_requested,
+        recheck_of,
         created_at: parse_time(&created_at)?,
         ended_at: parse_time_opt(ended_at.as_deref())?,
         steps,
     })
 }
 
-/// Reads who holds a workspace. It is free for a job when no job holds it and no earlier job waits for it.
-pub(super) async fn read_hold(
+/// Reads the attempts of a job, by the ids of their steps.
+async fn read_attempts(
     tx: &mut Transaction,
     job_id: i64,
-    workspace_id: &str,
-) -> Result<WorkspaceHold, StoreError> {
-    let holder: Option<i64> = query_scalar("SELECT locked_by_job FROM workspaces WHERE id = $1")
-        .bind(workspace_id)
-        .fetch_one(&mut **tx)
-        .await
-        .context("read the lock of a workspace")?;
-    match holder {
-        Some(holder) if holder == job_id => return Ok(WorkspaceHold::This),
-        Some(_) => return Ok(WorkspaceHold::Other),
-        None => {}
+) -> Result<HashMap<String, Vec<Attempt>>, StoreError> {
+    let mut attempts: HashMap<String, Vec<_>> = HashMap::new();
+    let mut progress = progress::of_job(tx, job_id).await?;
+    for row in AttemptRow::of_job(tx, job_id).await? {
+        let attempts = attempts.entry(row.step_id.clone()).or_default();
+        let mut attempt = Attempt::try_from(row)?;
+        attempt.progress = progress.remove(&attempt.id).unwrap_or_default();
+        attempts.push(attempt);
     }
-    let earlier: bool = query_scalar(sqlx::AssertSqlSafe(format!(
-        "SELECT EXISTS (SELECT 1 FROM jobs WHERE workspace_id = $1 AND id < $2 AND status IN {})",
-        open_statuses()
-    )))
-    .bind(workspace_id)
-    .bind(job_id)
-    .fetch_one(&mut **tx)
-    .await
-    .context("look for earlier jobs")?;
-    Ok(if earlier { WorkspaceHold::Other } else { WorkspaceHold::Free })
+    Ok(attempts)
 }
 
 impl StepRow {
@@ -340,6 +332,7 @@ impl TryFrom<AttemptRow> for Attempt {
             result,
             cause: cause_kind.map(|kind| cause_of(&kind, cause_detail.as_deref())).transpose()?,
             waiting: waiting_of(waiting.as_deref(), waiting_since.as_deref())?,
+            progress: Progress::default(),
             status: AttemptStatus::parse(&status).map_err(StoreError::Corrupt)?,
             message,
             created_at: parse_time(&created_at)?,

@@ -62,6 +62,8 @@ pub(super) async fn claimed_job(store: &Store) -> Job {
         prepared: Prepared { job: KubernetesJob::default(), secret: None },
         claim: ClaimData::default(),
         not_before: None,
+        deadline: "6h (default EPHEMERAL_CONFIG_DEADLINE)".to_owned(),
+        limits: crate::model::Limits::default(),
     };
     store.create_attempt(new).await.unwrap();
     let claim = ClaimRequest { executor_id: "e".to_owned(), host: "test".to_owned() };

@@ -12,6 +12,8 @@ mod postgres;
 mod problems;
 mod reference;
 mod repository;
+mod scheduling;
 mod states;
 pub(crate) mod support;
+mod unknown;
 mod variables;

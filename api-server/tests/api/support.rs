@@ -13,7 +13,7 @@ use api_server::{
     http::{AppState, router},
     logs::Logs,
     orchestrator::Orchestrator,
-    services::Services,
+    services::{Services, rules},
     store::{PostgresAddress, Store},
     token::TokenHash,
 };
@@ -274,15 +274,16 @@ async fn serve(
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
+    let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
     let services = Arc::new(Services {
+        rules: rules(&settings, &base, None, operator.pod_start_timeout),
         store,
         blobs: Blobs::new(&folder.join("blobs"), secrets),
         logs: Logs::new(&folder.join("logs")),
         backend: Arc::clone(backend) as Arc<dyn JobBackend>,
-        settings: EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap(),
+        settings,
         policy: Policy::parse(operator.policy).unwrap(),
         api_url: base.clone(),
-        pod_start_timeout: operator.pod_start_timeout,
         local_sources: false,
     });
     let shutdown = CancellationToken::new();

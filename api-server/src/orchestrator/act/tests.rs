@@ -12,15 +12,17 @@ use crate::{
     encryption::EncryptionKey,
     logs::Logs,
     model::{AttemptPhase, IacType, NewStep},
+    services::rules,
     store::{NewWorkspace, Store},
 };
 
-const EVERY_KIND: [ErrorKind; 6] = [
+const EVERY_KIND: [ErrorKind; 7] = [
     ErrorKind::NotFound,
     ErrorKind::Conflict,
     ErrorKind::Invalid,
     ErrorKind::Forbidden,
     ErrorKind::Unavailable,
+    ErrorKind::Refused,
     ErrorKind::Internal,
 ];
 
@@ -78,22 +80,24 @@ impl Fixture {
 
     async fn cancel(&self) -> Attempt {
         let attempt = self.attempt().await.id;
-        self.act(Action::CancelKubernetesJob { attempt }).await;
+        self.act(Action::CancelKubernetesJob { attempt, keep: None }).await;
         self.attempt().await
     }
 }
 
 async fn services(folder: &Path, backend: MockJobBackend) -> Arc<Services> {
     let key = EncryptionKey::new([7; 32]);
+    let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), None).unwrap();
+    let api_url = "https://api.example.com".to_owned();
     Arc::new(Services {
+        rules: rules(&settings, &api_url, None, Duration::from_mins(10)),
         store: Store::open(&folder.join("store.sqlite"), key.clone()).await.unwrap(),
         blobs: Blobs::new(folder, key),
         logs: Logs::new(folder),
         backend: Arc::new(backend),
-        settings: EphemeralSettings::load_with(&EnvSnapshot::default(), None).unwrap(),
+        settings,
         policy: Policy::default(),
-        api_url: "https://api.example.com".to_owned(),
-        pod_start_timeout: Duration::from_mins(10),
+        api_url,
         local_sources: false,
     })
 }
@@ -113,7 +117,7 @@ async fn submit_passes_the_stored_job_and_continues() {
 
 #[tokio::test]
 async fn submit_that_never_succeeds_is_refused_with_its_error() {
-    let retryable = [ErrorKind::Unavailable, ErrorKind::Internal];
+    let retryable = [ErrorKind::Unavailable, ErrorKind::Refused, ErrorKind::Internal];
     for kind in EVERY_KIND.into_iter().filter(|kind| !retryable.contains(kind)) {
         let mut backend = MockJobBackend::new();
         backend.expect_submit().returning(move |_| Err(error(kind, BackendAction::Submit)));
@@ -128,7 +132,7 @@ async fn submit_that_never_succeeds_is_refused_with_its_error() {
 
 #[tokio::test]
 async fn submit_that_may_succeed_later_is_retried_after_a_growing_delay() {
-    for kind in [ErrorKind::Unavailable, ErrorKind::Internal] {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Refused, ErrorKind::Internal] {
         let mut backend = MockJobBackend::new();
         backend.expect_submit().times(3).returning(move |_| Err(error(kind, BackendAction::Submit)));
         backend.expect_submit().times(1).returning(|_| Ok(Submitted::Created));

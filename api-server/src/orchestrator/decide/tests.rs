@@ -1,15 +1,59 @@
 //! Tests of single decisions. A model in `model.rs` runs whole jobs with random events.
 
-use jiff::SignedDuration;
-use job_spec::attempt_api::StepResult;
-use k8s_backend::{Refuser, Retry, Waiting};
+use std::time::Duration;
+
+use job_spec::attempt_api::{StepOutcome, StepResult};
+use k8s_backend::{Cause, Refuser, Retry, Waiting};
 
 use super::*;
+use crate::{
+    messages::Place,
+    model::{Blocker, Progress, WaitingSince},
+    orchestrator::rules::Rules,
+};
 
+mod causes;
 mod model;
+mod waits;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+const OTHER: WorkspaceHold = WorkspaceHold::Other(Blocker { job: 16, status: JobStatus::Running });
+
+/// A claimed attempt is looked at again when contact would be lost.
+const WAIT_FOR_CONTACT: Next = Next::Wait(Some(Timestamp::constant(120, 0)));
+
+fn rules(start_timeout: Duration) -> Rules {
+    Rules {
+        start_timeout,
+        lost_contact_timeout: Duration::from_mins(2),
+        plan_retries: 1,
+        started_at: NOW,
+        place: Place {
+            api_url: "https://api.example.com".to_owned(),
+            namespace: Some("terrakube".to_owned()),
+        },
+    }
+}
+
+/// Decides until the message of the job is stored.
+fn decide(job: &Job, hold: WorkspaceHold, now: Timestamp, start_timeout: Duration) -> Next {
+    settle(job, hold, now, start_timeout).0
+}
+
+/// Decides as `decide` does, and returns the message too.
+fn settle(job: &Job, hold: WorkspaceHold, now: Timestamp, start_timeout: Duration) -> (Next, Option<String>) {
+    let mut job = job.clone();
+    let rules = rules(start_timeout);
+    let view = View { hold, slot: Slot::Free, rules: &rules };
+    loop {
+        match super::decide(&job, &view, now) {
+            Next::Do(Action::SetMessage { message }) => job.message = message,
+            next => return (next, job.message),
+        }
+    }
+}
 
 fn step(number: u32, step_type: StepType) -> Step {
     Step {
@@ -36,6 +80,7 @@ fn job() -> Job {
         status: JobStatus::Running,
         message: None,
         cancel_requested: false,
+        recheck_of: None,
         created_at: NOW,
         ended_at: None,
         steps: vec![
@@ -64,6 +109,7 @@ fn attempt(number: u32) -> Attempt {
         result: None,
         cause: None,
         waiting: None,
+        progress: Progress::default(),
         status: AttemptStatus::Pending,
         message: None,
         created_at: NOW,
@@ -104,7 +150,7 @@ fn action(job: &Job) -> Action {
 #[test]
 fn pending_job_waits_for_its_workspace() {
     let job = Job { status: JobStatus::Pending, ..job() };
-    assert_eq!(decide(&job, WorkspaceHold::Other, NOW, START_TIMEOUT), Next::Wait(None));
+    assert_eq!(decide(&job, OTHER, NOW, START_TIMEOUT), Next::Wait(Some(NOW + SLOT_INTERVAL)));
     assert_eq!(decide(&job, WorkspaceHold::Free, NOW, START_TIMEOUT), Next::Do(Action::StartJob));
 }
 
@@ -201,7 +247,7 @@ fn cancel_fences_an_unclaimed_attempt_before_the_backend_is_called() {
     job.cancel_requested = true;
     assert_eq!(action(&job), Action::Fence { attempt: "attempt-1".to_owned() });
     job.steps[2].attempts[0].live = false;
-    assert_eq!(action(&job), Action::CancelKubernetesJob { attempt: "attempt-1".to_owned() });
+    assert_eq!(action(&job), Action::CancelKubernetesJob { attempt: "attempt-1".to_owned(), keep: None });
     job.steps[2].attempts[0].cancel_sent = true;
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
 }
@@ -210,7 +256,7 @@ fn cancel_fences_an_unclaimed_attempt_before_the_backend_is_called() {
 fn cancel_of_a_claimed_attempt_waits_for_its_report() {
     let mut job = applying(Attempt { claimed_at: Some(NOW), cancel_sent: true, ..attempt(1) });
     job.cancel_requested = true;
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), WAIT_FOR_CONTACT);
     job.steps[2].attempts[0].result = Some(report(StepOutcome::Cancelled));
     assert!(matches!(action(&job), Action::EndAttempt { status: AttemptStatus::Cancelled, .. }));
 }
@@ -275,7 +321,7 @@ fn attempt_is_given_up_when_the_start_timeout_expires() {
 #[test]
 fn claimed_attempt_has_no_start_timeout() {
     let job = applying(Attempt { claimed_at: Some(NOW), ..stuck(NOW - SignedDuration::from_hours(1)) });
-    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), Next::Wait(None));
+    assert_eq!(decide(&job, WorkspaceHold::This, NOW, START_TIMEOUT), WAIT_FOR_CONTACT);
 }
 
 #[test]

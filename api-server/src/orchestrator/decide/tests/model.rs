@@ -119,7 +119,9 @@ impl Model {
     fn step_once(&mut self) -> Next {
         let hold =
             if self.job.status == JobStatus::Pending { WorkspaceHold::Free } else { WorkspaceHold::This };
-        let next = decide(&self.job, hold, self.now, START_TIMEOUT);
+        let rules = rules(START_TIMEOUT);
+        let view = View { hold, slot: Slot::Free, rules: &rules };
+        let next = crate::orchestrator::decide(&self.job, &view, self.now);
         if let Next::Do(action) = &next
             && !std::mem::take(&mut self.crash)
         {
@@ -132,6 +134,7 @@ impl Model {
         let now = self.now;
         match action {
             Action::StartJob => self.job.status = JobStatus::Running,
+            Action::SetMessage { message } => self.job.message = message,
             Action::AskApproval { step } => {
                 self.step(&step).status = StepStatus::WaitingApproval;
                 self.job.status = JobStatus::WaitingApproval;
@@ -166,7 +169,7 @@ impl Model {
                     attempt.cause.get_or_insert(cause);
                 }
             }
-            Action::CancelKubernetesJob { attempt } => self.attempt(&attempt).cancel_sent = true,
+            Action::CancelKubernetesJob { attempt, .. } => self.attempt(&attempt).cancel_sent = true,
             Action::EndAttempt { attempt: id, status, message, fence } => {
                 let attempt = self.attempt(&id);
                 attempt.phase = AttemptPhase::Ended;
