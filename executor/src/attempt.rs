@@ -29,7 +29,7 @@ use crate::{
     step_report::StepReport,
     stop::Stop,
     timeouts::Timeouts,
-    work_paths::WorkPaths,
+    work_paths::{WorkPaths, leftovers},
 };
 
 use self::secrets::{masker, names_of_short_values};
@@ -127,6 +127,9 @@ impl Attempt<'_> {
             self.reporter.stop.clone(),
         ));
 
+        let temp = self.input.env.temp.clone();
+        // It takes a thread, but no time of the step; what it does not finish is left to the next executor.
+        tokio::task::spawn_blocking(move || leftovers::remove(&temp));
         let heartbeat = tokio::spawn(heartbeat::send(
             self.reporter.api.clone(),
             Duration::from_secs(self.claim.heartbeat_seconds.into()),
@@ -222,7 +225,11 @@ async fn finish(action: &str, mut task: JoinHandle<io::Result<()>>, limit: Durat
 fn remove_spool(paths: &WorkPaths, code: ExitCode) {
     let path = paths.log();
     if code == ExitCode::ReportNotDelivered {
-        tracing::error!(path = %path.display(), "the log is kept");
+        let kept = paths.kept_log();
+        match std::fs::rename(&path, &kept) {
+            Ok(()) => tracing::error!(path = %kept.display(), "the log is kept"),
+            Err(error) => tracing::error!(path = %path.display(), %error, "could not keep the log"),
+        }
     } else if let Err(error) = std::fs::remove_file(&path) {
         tracing::warn!(path = %path.display(), %error, "could not remove the log file");
     }

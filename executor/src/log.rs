@@ -56,7 +56,7 @@ pub(crate) struct LogReader {
 }
 
 impl Log {
-    /// Creates an empty log in a file that only this user can read.
+    /// Creates an empty log in a file that only this user can read, and locks it.
     pub(crate) fn create(path: &Path, masker: Masker) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
         let lines = MaskedLines::new(masker.clone());

@@ -1,6 +1,12 @@
 //! One step, from its work directory to its report: calls phases 3 to 8 in their order.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::sleep;
 
 use crate::{
     child::process::Exit,
@@ -16,8 +22,11 @@ use crate::{
         scripts, store,
     },
     step_report::{CommandResult, StateResult, StepReport, step_report},
-    work_paths::WorkDir,
+    work_paths::{WorkDir, WorkPathsError},
 };
+
+/// Time between two tries to lock the work directory.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Why the command of the step has not ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +53,9 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
         Ok(plan) => plan,
         Err(report) => return report,
     };
-    let paths = context.paths.clone();
-    let dir = match tokio::task::spawn_blocking(move || paths.lock()).await {
-        Ok(Ok(dir)) => Arc::new(dir),
-        Ok(Err(error)) => return StepReport::failed(chain(&error)),
-        Err(error) => return StepReport::failed(chain(&error)),
+    let dir = match lock(context).await {
+        Ok(dir) => Arc::new(dir),
+        Err(report) => return report,
     };
     let report = match run_terraform(context, &dir, plan.as_deref(), started, record).await {
         Ok(run) => store_results(context, &dir, &run, record).await,
@@ -58,6 +65,19 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
     // Providers are large; the runtime uploads the log while they are removed.
     let _ = tokio::task::spawn_blocking(move || drop(dir)).await;
     report
+}
+
+/// Locks the work directory. Another executor may have it locked for a moment, to look whether its owner lives.
+async fn lock(context: &Context<'_>) -> Result<WorkDir, StepReport> {
+    let end = Instant::now() + context.timeouts.work_dir;
+    loop {
+        let paths = context.paths.clone();
+        match tokio::task::spawn_blocking(move || paths.lock()).await {
+            Ok(Err(WorkPathsError::Busy { .. })) if Instant::now() < end => sleep(LOCK_INTERVAL).await,
+            Ok(locked) => return locked.map_err(|error| StepReport::failed(chain(&error))),
+            Err(error) => return Err(StepReport::failed(chain(&error))),
+        }
+    }
 }
 
 /// Runs the command of the step. `plan` is the reviewed plan of an apply; `started` is the start of the fetch

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(crate) struct Timeouts {
     /// For the claim. Nothing has happened yet, so the cluster can start the attempt again.
     pub(crate) claim: Duration,
+    /// For the lock of the work directory.
+    pub(crate) work_dir: Duration,
     /// For the rest of the log.
     pub(crate) log: Duration,
     /// For the result. Without it the api-server does not know what terraform did.
@@ -27,6 +29,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             claim: Duration::from_mins(2),
+            work_dir: Duration::from_secs(2),
             log: Duration::from_mins(10),
             report: Duration::from_hours(4),
             stdout: Duration::from_secs(10),

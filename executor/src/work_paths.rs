@@ -5,11 +5,15 @@
 //! <TMPDIR>/ephemeral-agents/<organization>/
 //!     <workspace>/                    work directory, emptied at the start, removed at the end
 //!     <workspace>.lock                held while the work directory is in use
-//!     <workspace>.<attempt>.log       masked log, until it is uploaded
+//!     <workspace>.<attempt>.log       masked log, locked until it is uploaded
+//!     <workspace>.<attempt>.kept.log  log of an attempt whose result could not be delivered
 //!     <workspace>.<attempt>.tfstate   a state that could not be stored
 //! ```
+//! What a killed executor has left is removed by the next one that starts ([`leftovers`]).
 //! The path is stable because plan files hold absolute paths of the plan step. Only the owner can read these
 //! files.
+
+pub(crate) mod leftovers;
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -17,6 +21,9 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
+
+/// Name of the file in which terraform leaves a state that it could not store.
+pub(crate) const ERRORED_STATE: &str = "errored.tfstate";
 
 /// Why the work directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +70,11 @@ impl WorkPaths {
         self.sibling(&format!("{}.log", self.attempt))
     }
 
+    /// The place of the log of an attempt whose result could not be delivered.
+    pub(crate) fn kept_log(&self) -> PathBuf {
+        self.sibling(&format!("{}.{}", self.attempt, leftovers::KEPT_LOG))
+    }
+
     /// The file for a state that could not be stored.
     pub(crate) fn kept_state(&self) -> PathBuf {
         self.sibling(&format!("{}.tfstate", self.attempt))
@@ -89,12 +101,13 @@ impl WorkPaths {
             Err(TryLockError::WouldBlock) => return Err(WorkPathsError::Busy { path }),
             Err(TryLockError::Error(source)) => return Err(fail(&lock_path, source)),
         }
-        match fs::remove_dir_all(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(fail(&path, source)),
-            _ => {}
-        }
+        let removed = leftovers::set_aside(&path).and_then(|aside| match aside {
+            Some(aside) => fs::remove_dir_all(aside),
+            None => Ok(()),
+        });
+        removed.map_err(|source| fail(&path, source))?;
         private_folder(&path)?;
-        Ok(WorkDir { path, lock })
+        Ok(WorkDir { path, lock, attempt: self.attempt.clone() })
     }
 }
 
@@ -103,6 +116,7 @@ impl WorkPaths {
 pub(crate) struct WorkDir {
     path: PathBuf,
     lock: File,
+    attempt: String,
 }
 
 impl WorkDir {
@@ -119,6 +133,14 @@ impl WorkDir {
     /// The plan file: output of a plan, input of an apply.
     pub(crate) fn plan_file(&self) -> PathBuf {
         self.path.join("plan")
+    }
+
+    /// Records that terraform is about to change infrastructure from this folder: if both are killed, the next
+    /// executor looks there for a state.
+    pub(crate) fn record_start(&self, folder: &Path) -> io::Result<()> {
+        let path = self.path.canonicalize()?;
+        let inside = folder.strip_prefix(path).map_err(io::Error::other)?;
+        leftovers::record_start(&self.path, &self.attempt, inside)
     }
 
     /// The file for the private key of this name.

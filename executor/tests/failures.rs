@@ -12,7 +12,7 @@ use job_spec::{
     StepType,
     attempt_api::{Evidence, RescuedState, StepOutcome},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Child;
 
 use crate::support::{
@@ -349,4 +349,37 @@ async fn plan_with_another_digest_is_neither_stored_nor_applied() {
     assert_eq!(bench.run(StepType::TerraformPlan).await.code, Some(10));
     let message = bench.server.result().message.unwrap();
     assert!(message.starts_with("the api-server has stored a plan file with the SHA-256"), "{message}");
+}
+
+#[tokio::test]
+async fn next_executor_removes_what_a_killed_one_has_left_and_keeps_its_state() {
+    if !have("terraform") {
+        return;
+    }
+    let mut bench = Bench::new(ENDLESS).await;
+    let child = started(&mut bench).await;
+    let log = bench.server.log();
+    let terraform: i32 =
+        log.split(PROVISIONER_OUTPUT).nth(1).unwrap().lines().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
+    finish(child).await;
+    // Terraform would write it: its executor, and with that the address of the state, is gone.
+    kill_process_group(Pid::from_raw(terraform).unwrap(), Signal::KILL).unwrap();
+    let folder = bench.organization_folder();
+    let source = folder.join(WORKSPACE).join("source");
+    fs::write(source.join("errored.tfstate"), "what exists").unwrap();
+    let spool = folder.join(format!("{WORKSPACE}.{ATTEMPT}.log"));
+    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
+    fs::File::options().write(true).open(&spool).unwrap().set_modified(hour_ago).unwrap();
+
+    // The next one is of another workspace.
+    bench.payload.workspace_id = "ws-other".into();
+    bench.server.with(|memory| memory.lock = None);
+    bench.write("main.tf", "output \"x\" {\n  value = 1\n}\n");
+    assert_eq!(bench.run(StepType::TerraformPlan).await.code, Some(0));
+    let state = format!("{WORKSPACE}.{ATTEMPT}.tfstate");
+    let mut left = bench.left_behind();
+    left.sort();
+    assert_eq!(left, [state.as_str(), "ws-other.lock"]);
+    assert_eq!(fs::read_to_string(folder.join(state)).unwrap(), "what exists");
 }

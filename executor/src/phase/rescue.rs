@@ -8,13 +8,13 @@ use std::{fs, io, path::Path};
 use axum::body::Bytes;
 use job_spec::attempt_api::RescuedState;
 
-use super::{context::Context, init::backend::ERRORED_STATE};
+use super::context::Context;
 use crate::{
     api::{error::ErrorKind, retry::retry},
     error_chain::chain,
     state_proxy::{LastPush, StateDigest},
     step_report::StateResult,
-    work_paths::write_private,
+    work_paths::{ERRORED_STATE, write_private},
 };
 
 /// Finds out whether the state of terraform is stored, and stores it otherwise. `folder` is where terraform

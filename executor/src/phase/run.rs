@@ -5,17 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    context::Context,
-    engine::Tool,
-    init::backend::{ERRORED_STATE, remove},
-};
+use super::{context::Context, engine::Tool, init::backend::remove};
 use crate::{
     child::{
         command_line::step_args,
         process::{Exit, Invocation, ProcessError, run},
     },
-    work_paths::WorkDir,
+    work_paths::{ERRORED_STATE, WorkDir},
 };
 
 /// A terraform command that has ended.
@@ -35,6 +31,8 @@ pub(crate) struct TerraformRun {
 pub(crate) enum RunError {
     #[error("could not remove {path:?}, which terraform is about to write")]
     Leftover { path: PathBuf, source: io::Error },
+    #[error("could not record the start of terraform")]
+    Record(#[source] io::Error),
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
@@ -56,6 +54,9 @@ pub(crate) async fn run_command(
         if !(reviewed && path == dir.plan_file()) {
             remove(&path).map_err(|source| RunError::Leftover { path, source })?;
         }
+    }
+    if !context.payload().step_type.is_plan() {
+        dir.record_start(folder).map_err(RunError::Record)?;
     }
     let call = Invocation { program: &tool.program, args, dir: folder, env: &tool.env };
     let exit = run(&call, context.log, context.stop).await?;

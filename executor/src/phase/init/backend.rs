@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::blocks::files_with_backend;
-use crate::phase::engine::Engine;
+use crate::{phase::engine::Engine, work_paths::ERRORED_STATE};
 
 /// Makes terraform use the `http` backend. Its settings are in the environment, so that no file holds them.
 const BACKEND: &str = "terraform {\n  backend \"http\" {}\n}\n";
@@ -30,9 +30,6 @@ const BACKEND_STEM: &str = "~~ephemeral_agents_backend_override";
 /// Where terraform keeps what `init` has decided. `TF_DATA_DIR` cannot move it, because children do not get
 /// it.
 const DATA_FOLDER: &str = ".terraform";
-
-/// Name of the file in which terraform leaves a state that it could not store.
-pub(crate) const ERRORED_STATE: &str = "errored.tfstate";
 
 /// What terraform writes into its working directory, and would take from there for its own.
 const LEFTOVERS: &[&str] = &[
