@@ -14,6 +14,7 @@ pub mod backend;
 pub mod blobs;
 pub mod cli;
 pub mod client;
+pub mod connections;
 mod data_folder;
 pub mod encryption;
 pub mod evidence;

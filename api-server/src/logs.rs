@@ -17,11 +17,14 @@ use std::{
 use tokio::{
     fs::{self, File, OpenOptions},
     io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _},
-    sync::{Mutex, watch},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch},
 };
 
-/// Followers get a log in pieces of at most this many bytes.
-const PIECE: u64 = 256 * 1024;
+/// Followers get a log in pieces of at most this many bytes. Each of them may keep a few in memory.
+pub const PIECE: usize = 16 * 1024;
+
+/// How many followers there may be.
+const MAX_FOLLOWERS: usize = 1024;
 
 /// How many logs can be appended at the same time.
 const SHARDS: usize = 64;
@@ -41,6 +44,7 @@ pub struct Logs {
     folder: PathBuf,
     locks: Arc<[Mutex<()>; SHARDS]>,
     changed: watch::Sender<()>,
+    followers: Arc<Semaphore>,
 }
 
 impl Logs {
@@ -51,6 +55,7 @@ impl Logs {
             folder: folder.into(),
             locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
             changed: watch::Sender::new(()),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
         }
     }
 
@@ -83,7 +88,7 @@ impl Logs {
         let mut piece = Vec::new();
         if let Some(mut file) = self.open(name).await? {
             file.seek(SeekFrom::Start(offset)).await?;
-            file.take(PIECE).read_to_end(&mut piece).await?;
+            file.take(PIECE as u64).read_to_end(&mut piece).await?;
         }
         Ok(piece)
     }
@@ -108,6 +113,12 @@ impl Logs {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Returns a place among the followers, as long as there is one.
+    #[must_use]
+    pub fn follower(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.followers).try_acquire_owned().ok()
     }
 
     async fn open(&self, name: &str) -> io::Result<Option<File>> {

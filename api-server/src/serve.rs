@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    future::IntoFuture as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -18,6 +17,7 @@ use crate::{
     backend,
     blobs::Blobs,
     cli::{Backend, Serve},
+    connections::{self, Limits},
     data_folder::{DataFolder, Sharing},
     encryption::{EncryptionKey, create_private_file},
     http::{AppState, router},
@@ -62,8 +62,7 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
     };
     store_admin_token(&store, &admin_token).await?;
 
-    let listener = TcpListener::bind(options.listen)
-        .await
+    let listener = connections::listen(options.listen)
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
     let api_url = match &options.api_url {
@@ -107,9 +106,7 @@ async fn run_until_stopped(services: Arc<Services>, listener: TcpListener) -> an
     let (orchestrator, mut orchestrating) = Orchestrator::start(Arc::clone(&services), shutdown.clone());
     let address = listener.local_addr().context("the listener has no address")?;
     let state = AppState { services: Arc::clone(&services), orchestrator, shutdown: shutdown.clone() };
-    let server = axum::serve(listener, router(state))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
+    let server = connections::serve(listener, router(state), Limits::default(), shutdown.clone());
     let mut server = tokio::spawn(server);
     announce(&format!("listening on http://{address}"));
 

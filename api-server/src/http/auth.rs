@@ -16,7 +16,7 @@ use super::{
     method_not_allowed,
     problem::Problem,
 };
-use crate::{services::Services, store::AttemptAuth, token::TokenHash};
+use crate::{connections::ConnectionHandle, services::Services, store::AttemptAuth, token::TokenHash};
 
 /// The user who sent a request; handlers extract it.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ pub(super) async fn require_user(
     };
     let credential = if user.is_some() { Credential::User } else { Credential::None };
     check(decide(credential, None, false, Route::User))?;
+    prove(&request);
     if let Some(user) = user {
         request.extensions_mut().insert(user);
     }
@@ -73,6 +74,7 @@ pub(super) async fn require_attempt(
     let credential = credential(&services, request.headers(), attempt.as_ref()).await?;
     let is_plan = attempt.as_ref().is_some_and(|attempt| attempt.step_type.is_plan());
     check(decide(credential, attempt.as_ref().map(|attempt| attempt.access), is_plan, route))?;
+    prove(&request);
     if let Some(attempt) = attempt {
         if credential == Credential::SessionToken {
             services.store.record_contact(&attempt).await?;
@@ -94,6 +96,13 @@ async fn credential(
         _ if user(services, token).await?.is_some() => Credential::User,
         _ => Credential::None,
     })
+}
+
+/// Records that the connection of an authorized request is that of a client with a token.
+fn prove(request: &Request) {
+    if let Some(connection) = request.extensions().get::<ConnectionHandle>() {
+        connection.prove();
+    }
 }
 
 fn check(decision: Decision) -> Result<(), Problem> {

@@ -173,3 +173,36 @@ fn json_problem(rejection: &JsonRejection) -> Problem {
     };
     Problem::new(status, rejection.body_text())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Sends one piece, and then nothing more.
+    fn stopped() -> axum::body::Body {
+        let first = stream::iter([Ok::<_, Infallible>("piece")]);
+        axum::body::Body::from_stream(first.chain(stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_stops_to_arrive_is_given_up() {
+        let start = Instant::now();
+        let problem = Upload(timed(stopped())).bytes(100).await.unwrap_err();
+        assert_eq!(start.elapsed(), BODY_IDLE_TIMEOUT);
+        assert!(format!("{problem:?}").contains("status: 408"), "{problem:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn body_that_arrives_slowly_is_given_up_in_the_end() {
+        let start = Instant::now();
+        let pieces = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(20)).await; // virtual time
+            Some((Ok::<_, Infallible>("x"), ()))
+        });
+        let slow = Upload(timed(axum::body::Body::from_stream(pieces)));
+        assert!(format!("{:?}", slow.bytes(1000).await).contains("status: 408"));
+        assert_eq!(start.elapsed(), BODY_TIMEOUT);
+    }
+}

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -13,7 +13,7 @@ use axum::{
 use futures::stream::{self, Stream};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -21,7 +21,10 @@ use super::{
     extract::{Path, Query},
     problem::Problem,
 };
-use crate::{logs::whole_text, services::Services};
+use crate::{
+    logs::{PIECE, whole_text},
+    services::Services,
+};
 
 /// A follower reads the log again after this time, even without a notification: another replica may have
 /// appended to it.
@@ -62,6 +65,9 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let (name, _) = app.services.store.attempt_log_state(&attempt).await?;
+    let place = app.services.logs.follower().ok_or_else(|| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many clients follow logs; try again later")
+    })?;
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
     let follower = Follower {
         changes: app.services.logs.changes(),
@@ -71,6 +77,7 @@ pub(super) async fn follow(
         name,
         offset: last_seen.unwrap_or(query.offset),
         ended: false,
+        _place: place,
     };
     let events = stream::unfold(follower, |mut follower| async {
         let event = follower.next().await?;
@@ -87,6 +94,7 @@ struct Follower {
     name: String,
     offset: u64,
     ended: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Follower {
@@ -99,7 +107,8 @@ impl Follower {
             // Read before the log: then everything that was written before the end is in it.
             let (_, over) = self.services.store.attempt_log_state(&self.attempt).await.ok()?;
             let piece = self.services.logs.read(&self.name, self.offset).await.ok()?;
-            let text = if over { piece.as_slice() } else { whole_text(&piece) };
+            let is_rest = over && piece.len() < PIECE;
+            let text = if is_rest { piece.as_slice() } else { whole_text(&piece) };
             if !text.is_empty() {
                 return Some(self.log_event(text));
             }

@@ -5,6 +5,7 @@
 mod approvals;
 mod attempts;
 mod collections;
+mod limits;
 mod policy;
 #[path = "../support/postgres.rs"]
 #[expect(clippy::print_stderr, reason = "skipped tests say so")]

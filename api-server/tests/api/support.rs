@@ -9,6 +9,7 @@ use std::{
 use api_server::{
     backend,
     blobs::Blobs,
+    connections::{self, Limits},
     encryption::EncryptionKey,
     http::{AppState, router},
     logs::Logs,
@@ -23,7 +24,7 @@ use k8s_backend::{JobBackend, testing::InMemoryBackend};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::postgres::new_database;
@@ -37,11 +38,12 @@ pub(crate) struct Operator {
     pub(crate) settings: &'static str,
     pub(crate) policy: &'static str,
     pub(crate) pod_start_timeout: Duration,
+    pub(crate) limits: Limits,
 }
 
 impl Default for Operator {
     fn default() -> Self {
-        Self { settings: "", policy: "", pod_start_timeout: WAIT_TIMEOUT }
+        Self { settings: "", policy: "", pod_start_timeout: WAIT_TIMEOUT, limits: Limits::default() }
     }
 }
 
@@ -113,6 +115,11 @@ impl World {
     /// Starts another server on the same database and data folder, and returns its address.
     pub(crate) async fn another_replica(&self) -> (String, CancellationToken) {
         serve(self.folder.path(), self.database.clone(), &self.backend, self.operator).await
+    }
+
+    /// Opens a connection to the server.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.base.strip_prefix("http://").unwrap()).await.unwrap()
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
@@ -272,7 +279,7 @@ async fn serve(
     for name in ["blobs", "logs"] {
         std::fs::create_dir_all(folder.join(name)).unwrap();
     }
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = connections::listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let settings = EphemeralSettings::load_with(&EnvSnapshot::default(), Some(&file)).unwrap();
     let services = Arc::new(Services {
@@ -289,8 +296,7 @@ async fn serve(
     let shutdown = CancellationToken::new();
     let (orchestrator, _task) = Orchestrator::start(Arc::clone(&services), shutdown.clone());
     let state = AppState { services, orchestrator, shutdown: shutdown.clone() };
-    let stopped = shutdown.clone().cancelled_owned();
-    tokio::spawn(async move { axum::serve(listener, router(state)).with_graceful_shutdown(stopped).await });
+    tokio::spawn(connections::serve(listener, router(state), operator.limits, shutdown.clone()));
     (base, shutdown)
 }
 
