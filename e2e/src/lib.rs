@@ -1,9 +1,9 @@
 //! The product as its users meet it: its programs, its HTTP API, its live logs,
 //! on one machine and on a cluster.
 //!
-//! Two programs share this library: `demo` ([`demo`]) and `e2e` ([`scenarios`]). `cargo xtask demo` and
-//! `cargo xtask e2e` build them together with the api-server and the executor,
-//! whose programs they find beside their own.
+//! Three programs share this library: `demo` ([`demo`]), `e2e` ([`scenarios`]) and `chaos` ([`chaos`]).
+//! `cargo xtask demo`, `cargo xtask e2e` and `cargo xtask chaos` build them together with the api-server and
+//! the executor, whose programs they find beside their own.
 //!
 //! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API);
 //! `server` (starts an api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and
@@ -11,6 +11,7 @@
 
 mod account;
 mod backend_scenarios;
+pub mod chaos;
 pub mod demo;
 mod environment;
 mod follow;

@@ -38,6 +38,16 @@ impl Options {
         let arguments = ["--listen", "127.0.0.1:0", "--backend", "local", "--executor-program", &executor];
         Ok(Self { arguments: arguments.map(str::to_owned).into(), environment: Vec::new() })
     }
+
+    /// Lets the next server listen at the address of an earlier one, which its executors know.
+    pub(crate) fn listen_at(&mut self, url: &str) {
+        let address = url.trim_start_matches("http://").to_owned();
+        for pair in 1..self.arguments.len() {
+            if self.arguments[pair - 1] == "--listen" {
+                self.arguments[pair].clone_from(&address);
+            }
+        }
+    }
 }
 
 /// A running api-server; it is killed when this value is dropped.

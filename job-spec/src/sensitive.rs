@@ -2,12 +2,12 @@
 
 /// The smallest number of characters, without white space, of a sensitive value.
 ///
-/// A shorter text occurs in ordinary output too often: replacing it would make a log unreadable, and show where
-/// the value occurs. From this length on it is found in every spelling, in base64 text at every offset.
+/// A shorter text occurs in ordinary output too often: replacing it would make a log unreadable, and show
+/// where the value occurs. From this length on it is found in every spelling, in base64 text at every offset.
 pub const MIN_SENSITIVE_CHARS: usize = 6;
 
-/// Returns whether a value is long enough to be kept out of logs. An empty one has nothing to hide. A list or map
-/// in HCL or JSON is printed in parts, so one of its texts or numbers must be long enough.
+/// Returns whether a value is long enough to be kept out of logs. An empty one has nothing to hide. A list or
+/// map in HCL or JSON is printed in parts, so one of its texts or numbers must be long enough.
 #[must_use]
 pub fn is_long_enough_to_hide(value: &str) -> bool {
     if value.is_empty() {

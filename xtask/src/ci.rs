@@ -39,6 +39,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("packages", |state| check_packages(state.shell)),
     ("demo", |state| programs::run_built(state.shell, &state.messages, "demo", &["--yes"])),
     ("main job", |state| programs::run_built(state.shell, &state.messages, "e2e", &["--full", "--local"])),
+    ("chaos", |state| programs::run_built(state.shell, &state.messages, "chaos", &["--seconds", "15"])),
 ];
 
 /// Crates that other programs import, in the order of their dependencies.

@@ -47,6 +47,10 @@ enum Command {
     Undeploy(deploy::undeploy::Args),
     /// Runs scenarios on a real cluster; `cargo xtask e2e --help` builds the program and lists its options
     E2e(programs::E2eArgs),
+    /// Kills server, executors and terraform at random moments and counts what was applied; options:
+    /// --seconds,
+    /// --seed, --workspaces
+    Chaos(programs::E2eArgs),
     /// Prints the objects that `deploy` applies, as YAML
     Manifests(manifests::Settings),
     /// Runs every check: format, house rules, lints, tests, documentation, packages, demo
@@ -78,6 +82,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Deploy(args) => deploy::run(&shell, &args),
         Command::Undeploy(args) => deploy::undeploy::run(&shell, &args),
         Command::E2e(args) => programs::run_e2e(&shell, &args),
+        Command::Chaos(args) => programs::run_chaos(&shell, &args),
         Command::Manifests(settings) => manifests::run(&settings),
         Command::Ci => ci::run(&shell),
         Command::Tidy => tidy::run(&shell),

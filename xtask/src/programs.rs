@@ -1,5 +1,5 @@
-//! `cargo xtask demo` and `cargo xtask e2e`: build the programs of the crate `e2e` with those they start,
-//! and replace this process.
+//! `cargo xtask demo`, `cargo xtask e2e` and `cargo xtask chaos`: build the programs of the crate `e2e` with
+//! those they start, and replace this process.
 
 use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
@@ -57,6 +57,16 @@ pub(crate) fn run_e2e(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
     let what = [&packages[..], &["--bins", "--example", "process_cluster"]].concat();
     let messages = build(shell, &what)?;
     let mut command = Command::new(find_program(&messages, "e2e").context("cargo built no program \"e2e\"")?);
+    command.args(&args.arguments);
+    replace(command)
+}
+
+/// Builds and runs chaos.
+pub(crate) fn run_chaos(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
+    shell::title("Building the api-server, the executor and chaos");
+    let messages = build(shell, &["-p", "api-server", "-p", "executor", "-p", "e2e", "--bins"])?;
+    let program = find_program(&messages, "chaos").context("cargo built no program \"chaos\"")?;
+    let mut command = Command::new(program);
     command.args(&args.arguments);
     replace(command)
 }

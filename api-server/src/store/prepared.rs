@@ -31,7 +31,8 @@ pub struct ClaimData {
     pub job_data: Option<String>,
     /// Keys of variables in the payload that are sensitive.
     pub sensitive: BTreeSet<String>,
-    /// The fields of the Kubernetes Job that a sensitive variable has decided, by their number in the document.
+    /// The fields of the Kubernetes Job that a sensitive variable has decided, by their number in the
+    /// document.
     #[serde(default)]
     pub hidden_fields: BTreeSet<usize>,
 }

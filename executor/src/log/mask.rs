@@ -6,8 +6,8 @@
 //!
 //! Values are found across the lines over which terraform and its tools distribute them ([`lines`]): an error
 //! message that is wrapped at 78 columns, base64 text in lines of 76, and output that terraform prints as two
-//! lines because it was written in two parts. Every occurrence is replaced, overlapping ones together, so that
-//! no rest of a secret remains.
+//! lines because it was written in two parts. Every occurrence is replaced, overlapping ones together, so
+//! that no rest of a secret remains.
 //!
 //! Limits: texts shorter than [`MIN_BYTES`] are not masked: they occur everywhere, and a log full of stars
 //! would show their length and place without hiding them. The api-server therefore refuses sensitive values

@@ -1,8 +1,8 @@
 //! Masks a sequence of lines: a secret may begin in one and end in a later one.
 //!
 //! A line whose end may be the beginning of a secret is held until the next line of the same output shows
-//! whether it is one, but no longer than [`MAX_HOLD`]: a user follows the log. Then what may be a beginning is
-//! masked, if it is long enough. Lines leave in the order in which they came.
+//! whether it is one, but no longer than [`MAX_HOLD`]: a user follows the log. Then what may be a beginning
+//! is masked, if it is long enough. Lines leave in the order in which they came.
 
 use std::{
     collections::{HashMap, VecDeque},

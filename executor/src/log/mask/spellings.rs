@@ -1,8 +1,9 @@
 //! The spellings in which terraform and its tools print a value.
 //!
 //! As it is, line by line, escaped for HCL or JSON (also JSON inside JSON), quoted for a shell, for YAML or
-//! for XML, percent-encoded as in an address, and in base64 alone or as a part of a longer text. A number also
-//! in the forms that programs give it. Of a list or map, the texts and numbers in it are values of their own.
+//! for XML, percent-encoded as in an address, and in base64 alone or as a part of a longer text. A number
+//! also in the forms that programs give it. Of a list or map, the texts and numbers in it are values of their
+//! own.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 

@@ -121,8 +121,8 @@ fn in_address(url: &Url) -> Option<(String, String)> {
 /// Length from which a name in front of `@host` is a token: those of all hosts are longer, names are shorter.
 const MIN_TOKEN_CHARS: usize = 20;
 
-/// Returns the secrets that are part of the address itself: the password, as it is written and decoded. A name
-/// alone is none, except for a token that some hosts accept in its place.
+/// Returns the secrets that are part of the address itself: the password, as it is written and decoded. A
+/// name alone is none, except for a token that some hosts accept in its place.
 pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
     let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
     let is_web = matches!(url.scheme(), "https" | "http");

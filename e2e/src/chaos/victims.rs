@@ -1,0 +1,93 @@
+//! Finds and kills processes that belong to this run: executors by the records of the local backend,
+//! terraform as a child of an executor.
+
+use std::{fmt, fs, path::Path};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+/// A kind of process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Victim {
+    Server,
+    Executor,
+    Terraform,
+}
+
+impl fmt::Display for Victim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::Executor => "executor",
+            Self::Terraform => "terraform",
+        })
+    }
+}
+
+impl Victim {
+    /// Chooses a kind at random.
+    pub(super) fn choose(random: &mut fastrand::Rng) -> Self {
+        match random.u8(..10) {
+            0..3 => Self::Server,
+            3..6 => Self::Executor,
+            _ => Self::Terraform,
+        }
+    }
+
+    /// Kills one executor or terraform of this data folder. Returns whether there was one.
+    pub(super) fn kill_one(self, data: &Path, random: &mut fastrand::Rng) -> bool {
+        let mut processes = executors(data);
+        if self == Self::Terraform {
+            processes = processes.into_iter().flat_map(|executor| children(executor, "terraform")).collect();
+        }
+        let chosen = random.choice(processes).and_then(Pid::from_raw);
+        chosen.is_some_and(|process| kill_process(process, Signal::KILL).is_ok())
+    }
+}
+
+/// Returns the executors that run.
+fn executors(data: &Path) -> Vec<i32> {
+    let jobs = fs::read_dir(data.join("local-backend")).into_iter().flatten().flatten();
+    let records = jobs.filter_map(|job| fs::read(job.path().join("record.json")).ok());
+    let records = records.filter_map(|record| serde_json::from_slice::<Value>(&record).ok());
+    let processes = records.filter_map(|record| i32::try_from(record["process"]["pid"].as_i64()?).ok());
+    // The process of an ended Job may have left its number to another program.
+    processes.filter(|process| stat(*process).is_some_and(|(name, _)| name == "executor")).collect()
+}
+
+fn children(parent: i32, name: &str) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    numbers
+        .filter(|process| stat(*process).is_some_and(|(found, of)| found == name && of == parent))
+        .collect()
+}
+
+/// Reads the name and the parent of a process.
+fn stat(process: i32) -> Option<(String, i32)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (begin, rest) = text.rsplit_once(") ")?;
+    let name = begin.split_once(" (")?.1.to_owned();
+    let parent = rest.split(' ').nth(1)?.parse().ok()?;
+    Some((name, parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_name_and_parent_of_a_process() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let (name, parent) = stat(own).unwrap();
+        assert!(!name.is_empty() && parent > 0, "{name} {parent}");
+        assert_eq!(stat(0), None);
+    }
+
+    #[test]
+    fn finds_no_process_in_an_empty_data_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(executors(folder.path()).is_empty());
+        assert!(!Victim::Executor.kill_one(folder.path(), &mut fastrand::Rng::with_seed(1)));
+    }
+}
