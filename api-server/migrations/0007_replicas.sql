@@ -7,3 +7,5 @@ CREATE TABLE replicas (
 -- a replica that slept meanwhile names an old one.
 ALTER TABLE jobs ADD COLUMN driver TEXT;
 ALTER TABLE jobs ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+-- Every replica looks for open jobs, again and again.
+CREATE INDEX jobs_by_status ON jobs (status);

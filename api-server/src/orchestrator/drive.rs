@@ -22,6 +22,8 @@ pub(super) struct JobDriver {
     services: Arc<Services>,
     /// Once the job is taken: it writes only until another replica takes the job.
     store: Store,
+    /// Another replica has taken the job.
+    is_lost: bool,
     job_id: i64,
     changed: Arc<Notify>,
     wakes: mpsc::UnboundedSender<i64>,
@@ -63,6 +65,7 @@ impl JobDriver {
         Self {
             store: services.store.clone(),
             services,
+            is_lost: false,
             job_id,
             changed,
             wakes,
@@ -92,10 +95,7 @@ impl JobDriver {
             let until = match self.settle().await {
                 Ok(Settled::Wait(until)) => until,
                 Ok(Settled::Done) | Err(StoreError::NotFound { .. }) => return DriverEnd::Over,
-                Err(StoreError::LeaseLost { .. }) => {
-                    tracing::warn!(job = self.job_id, "another replica has taken the job");
-                    return DriverEnd::Elsewhere;
-                }
+                Err(StoreError::LeaseLost { .. }) => break,
                 Err(StoreError::Conflict(reason)) => {
                     tracing::debug!(job = self.job_id, reason, "deciding again");
                     tokio::time::sleep(STORE_RETRY_DELAY).await;
@@ -108,7 +108,12 @@ impl JobDriver {
                 }
             };
             self.wait(until).await;
+            if self.is_lost {
+                break;
+            }
         }
+        tracing::warn!(job = self.job_id, "another replica has taken the job");
+        DriverEnd::Elsewhere
     }
 
     fn actor(&self) -> Actor {
@@ -230,8 +235,12 @@ impl JobDriver {
             self.watch_not_before = Some(Timestamp::now() + retry::delay(self.watch_failures));
             self.watch_failures = self.watch_failures.saturating_add(1);
         }
-        if let Err(error) = stored {
-            tracing::error!(job = self.job_id, error = chain(&error), "could not store a phase");
+        match stored {
+            Ok(()) => {}
+            Err(StoreError::LeaseLost { .. }) => self.is_lost = true,
+            Err(error) => {
+                tracing::error!(job = self.job_id, error = chain(&error), "could not store a phase");
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ const RENEW_INTERVAL: Duration = Duration::from_secs(2);
 /// is stored, and a replica may be killed in between.
 const TICKS_PER_CHECK: u32 = 8;
 
+/// After so long without a wake-up the connection is opened again: the network may have dropped it silently.
+const MAX_SILENCE: Duration = Duration::from_mins(1);
+
 /// A wake-up for the supervisor.
 #[derive(Debug)]
 pub(super) enum ReplicaWake {
@@ -87,21 +90,24 @@ impl Replica {
     /// Passes on the wake-ups of other replicas. It never ends.
     pub(super) async fn listen(&self) {
         loop {
-            let Err(error) = self.pass_on().await;
-            tracing::error!(error = chain(&error), "could not listen to other replicas, retrying");
-            tokio::time::sleep(STORE_RETRY_DELAY).await;
+            if let Err(error) = self.pass_on().await {
+                tracing::error!(error = chain(&error), "could not listen to other replicas, retrying");
+                tokio::time::sleep(STORE_RETRY_DELAY).await;
+            }
         }
     }
 
-    async fn pass_on(&self) -> Result<std::convert::Infallible, StoreError> {
+    /// Passes on wake-ups until there are none for a while.
+    async fn pass_on(&self) -> Result<(), StoreError> {
         let mut wakes = self.store.wakes().await?;
         self.send(ReplicaWake::Running);
-        loop {
-            self.send(match wakes.next().await? {
+        while let Ok(wake) = tokio::time::timeout(MAX_SILENCE, wakes.next()).await {
+            self.send(match wake? {
                 Wake::Job(job) => ReplicaWake::Job(job),
                 Wake::Missed => ReplicaWake::Running,
             });
         }
+        Ok(())
     }
 
     /// Ends the lease, so that others continue at once.

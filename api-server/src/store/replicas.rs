@@ -67,7 +67,8 @@ impl Store {
         query(AssertSqlSafe(sql))
             .bind(id)
             .bind(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
-            .execute(&self.pool)
+            // It must not wait for writers: the lease would expire meanwhile.
+            .execute_unordered(&self.pool)
             .await
             .context("renew the lease of a replica")?;
         Ok(())

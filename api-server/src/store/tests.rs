@@ -112,6 +112,26 @@ async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
 }
 
 #[tokio::test]
+async fn sorts_and_finds_names_by_their_bytes() {
+    on_each_database(async |store| {
+        let names = ["b", "B", "a-1", "a1", "ä", "a\0"];
+        for name in names {
+            store.create_organization(name).await.unwrap();
+        }
+        let error = store.create_organization("a\0").await.unwrap_err();
+        assert!(matches!(error, StoreError::Exists { .. }), "{error}");
+        let organization = store.create_organization("of the collections").await.unwrap().id;
+        for name in ["b", "B", "a-1", "a1", "ä"] {
+            store.create_collection(&organization, name, 1).await.unwrap();
+        }
+        let sorted = store.collections(&organization).await.unwrap();
+        let sorted: Vec<_> = sorted.iter().map(|collection| collection.name.as_str()).collect();
+        assert_eq!(sorted, ["B", "a-1", "a1", "b", "ä"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn keeps_messages_that_differ() {
     on_each_database(async |store| {
         let store = &store;

@@ -14,4 +14,7 @@ mod explain;
 mod failures;
 mod main_job;
 mod mounted_secrets;
+#[path = "../support/postgres.rs"]
+mod postgres;
+mod replicas;
 mod support;

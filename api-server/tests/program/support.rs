@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Timeout of every wait, long enough for a busy machine.
-const TIMEOUT: Duration = Duration::from_mins(2);
+pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Returns whether terraform is installed. Prints a note if it is not, and fails in CI.
 pub(crate) fn has_terraform() -> bool {
@@ -30,7 +30,7 @@ fn in_ci() -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server under test needs to find terraform")]
-fn path_variable() -> std::ffi::OsString {
+pub(crate) fn path_variable() -> std::ffi::OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
 
@@ -156,10 +156,10 @@ impl Server {
 }
 
 /// A started program, killed on drop, also if the test fails before it has a server.
-struct Program(Child);
+pub(crate) struct Program(pub(crate) Child);
 
 impl Program {
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -223,7 +223,12 @@ pub(crate) fn attempt(job: &Value, step: usize) -> &Value {
 }
 
 /// Starts the program and waits for the line with its address.
-fn launch(folder: &Path, listen: &str, options: &[&str], environment: &[(&str, &str)]) -> (Program, String) {
+pub(crate) fn launch(
+    folder: &Path,
+    listen: &str,
+    options: &[&str],
+    environment: &[(&str, &str)],
+) -> (Program, String) {
     let program = Path::new(env!("CARGO_BIN_EXE_api-server"));
     assert!(
         program.with_file_name("executor").is_file(),

@@ -100,6 +100,15 @@ impl Query {
         Ok(Changes(changed))
     }
 
+    /// Executes one statement that needs no order among the transactions that write.
+    pub(in crate::store) async fn execute_unordered(self, pool: &Pool) -> sqlx::Result<Changes> {
+        let changed = match &pool.driver {
+            Driver::Sqlite(pool) => self.into_sqlite().execute(pool).await?.rows_affected(),
+            Driver::Postgres(pool) => self.into_postgres().execute(pool).await?.rows_affected(),
+        };
+        Ok(Changes(changed))
+    }
+
     /// Fetches all rows. Outside of a transaction it must be a statement that only reads.
     async fn rows(self, on: Executor<'_>) -> sqlx::Result<Vec<Row>> {
         match on {
@@ -129,11 +138,14 @@ impl Query {
     }
 
     fn into_postgres(self) -> SqlxQuery<'static, Postgres, PgArguments> {
-        let query = sqlx::query::<Postgres>(self.sql);
+        // A prepared `SELECT *` fails once the migration of a newer replica has added a column.
+        let names_columns = !self.sql.as_str().contains('*');
+        let query = sqlx::query::<Postgres>(self.sql).persistent(names_columns);
         self.values.into_iter().fold(query, |query, value| match value {
             Value::Bool(value) => query.bind(value),
             Value::Int(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
+            // PostgreSQL has no NUL in a text.
+            Value::Text(value) => query.bind(value.map(|text| text.replace('\0', "\u{fffd}"))),
             Value::Bytes(value) => query.bind(value),
         })
     }

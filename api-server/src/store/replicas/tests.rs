@@ -132,6 +132,20 @@ async fn replica_that_stops_in_a_transaction_does_not_keep_the_others_from_writi
     second.renew_replica("b", LEASE).await.unwrap();
 }
 
+#[tokio::test]
+async fn replica_continues_after_a_newer_one_has_added_columns() {
+    let Some((first, second)) = two_stores().await else { return };
+    let job = claimed_job(&first).await;
+    let pool = second.pool.postgres_pool().unwrap();
+    for table in ["organizations", "workspaces", "jobs", "steps", "attempts"] {
+        let sql = format!("ALTER TABLE {table} ADD COLUMN of_a_newer_version TEXT");
+        sqlx::query(AssertSqlSafe(sql)).execute(pool).await.unwrap();
+    }
+    first.workspace(&job.workspace_id).await.unwrap();
+    first.organization(&job.organization_id).await.unwrap();
+    first.job(job.id).await.unwrap();
+}
+
 /// Two programs on one database; `None` without PostgreSQL.
 async fn two_stores() -> Option<(Store, Store)> {
     let address = PostgresAddress::parse(&new_database()?).unwrap();
