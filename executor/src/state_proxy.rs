@@ -192,3 +192,6 @@ impl Shared {
         Ok(answer)
     }
 }
+
+#[cfg(test)]
+mod tests;

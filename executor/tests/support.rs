@@ -223,6 +223,16 @@ pub(crate) async fn finish(child: Child) -> Exit {
     Exit { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }
 
+/// Waits until a condition of the machine is true, which nothing announces.
+pub(crate) async fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(timeout(TIMEOUT, wait).await.is_ok(), "timeout while waiting for {what}");
+}
+
 /// Sends TERM, as a cluster does.
 pub(crate) fn terminate(child: &Child) {
     let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();

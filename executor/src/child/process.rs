@@ -16,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::unix::pipe,
@@ -29,6 +32,15 @@ use crate::{log::Log, stop::Stop};
 
 /// How long the output may stay open after the end of the child and its group.
 const OUTPUT_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Output that a child can write when nothing reads it any more. Then it waits.
+#[cfg(target_os = "linux")]
+const OUTPUT_PIPE_BYTES: usize = 1024 * 1024;
+
+/// Added to the score by which the kernel chooses what to kill when memory is short: without the executor,
+/// nothing is reported, and its end ends the pod. The largest of its children, a provider, comes first.
+#[cfg(target_os = "linux")]
+const OOM_SCORE_OF_CHILDREN: i32 = 200;
 
 /// A program to run.
 #[derive(Debug)]
@@ -109,12 +121,20 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     // for the end of that output, to know that nothing of the attempt runs any more, also waits for a child
     // that outlives us.
     command.stdin(io::stdout().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from));
+    // When this process is killed, terraform must not die of its next line of output, before it has saved its
+    // state: with this copy in the child, the pipe still has a reader.
+    let reader_of_child = reader.try_clone()?;
+    fcntl_setfd(&reader_of_child, FdFlags::empty())?;
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(&reader_of_child, OUTPUT_PIPE_BYTES);
     let mut child = command.spawn()?;
+    drop(reader_of_child);
     // The command holds the writing ends of the pipe; with them the output would never end.
     drop(command);
 
     let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let group = group.ok_or_else(|| io::Error::other("a fresh child has no process id"))?;
+    raise_oom_score(group);
     let mut output = std::pin::pin!(copy_lines(reader, log));
     let mut exit = std::pin::pin!(exited(group));
     let (mut output_open, mut interrupted) = (true, false);
@@ -181,6 +201,19 @@ fn command(call: &Invocation<'_>) -> Command {
 
 fn process_error(call: &Invocation<'_>, source: io::Error) -> ProcessError {
     ProcessError { program: call.program.to_owned(), source }
+}
+
+/// Lets the kernel kill a child before this process when memory is short.
+fn raise_oom_score(child: Pid) {
+    #[cfg(target_os = "linux")]
+    {
+        let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        let score = own.trim().parse().unwrap_or(0i32).saturating_add(OOM_SCORE_OF_CHILDREN).min(1000);
+        // The child may have ended already.
+        let _ = std::fs::write(format!("/proc/{}/oom_score_adj", child.as_raw_nonzero()), score.to_string());
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = child;
 }
 
 /// Waits for the end of a child process without reaping it.

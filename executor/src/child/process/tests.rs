@@ -126,3 +126,12 @@ async fn names_missing_program() {
     let error = run(&call, &bench.log, &bench.stop).await.unwrap_err();
     assert_eq!(error.to_string(), "could not run \"/nowhere/terraform\"");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn kernel_kills_a_child_before_this_process_when_memory_is_short() {
+    let own: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
+    let expected = (own + 200).min(1000);
+    let script = format!("while [ \"$(cat /proc/$$/oom_score_adj)\" != {expected} ]; do :; done");
+    assert_eq!(Bench::new().run(&script).await, Exit::Code(0));
+}
