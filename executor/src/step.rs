@@ -67,7 +67,8 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
     report
 }
 
-/// Locks the work directory. Another executor may have it locked for a moment, to look whether its owner lives.
+/// Locks the work directory. Another executor may have it locked for a moment, to look whether its owner
+/// lives.
 async fn lock(context: &Context<'_>) -> Result<WorkDir, StepReport> {
     let end = Instant::now() + context.timeouts.work_dir;
     loop {

@@ -135,8 +135,8 @@ impl WorkDir {
         self.path.join("plan")
     }
 
-    /// Records that terraform is about to change infrastructure from this folder: if both are killed, the next
-    /// executor looks there for a state.
+    /// Records that terraform is about to change infrastructure from this folder: if both are killed, the
+    /// next executor looks there for a state.
     pub(crate) fn record_start(&self, folder: &Path) -> io::Result<()> {
         let path = self.path.canonicalize()?;
         let inside = folder.strip_prefix(path).map_err(io::Error::other)?;

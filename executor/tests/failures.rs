@@ -364,7 +364,8 @@ async fn next_executor_removes_what_a_killed_one_has_left_and_keeps_its_state() 
     kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
     // Terraform keeps the output open.
     child.wait().await.unwrap();
-    // As the local backend does. Terraform saves its state in a file, because the address of the state is gone.
+    // As the local backend does. Terraform saves its state in a file, because the address of the state is
+    // gone.
     let terraform = Pid::from_raw(terraform).unwrap();
     kill_process(terraform, Signal::TERM).unwrap();
     let folder = bench.organization_folder();

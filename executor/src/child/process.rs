@@ -140,7 +140,8 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     let (mut output_open, mut interrupted) = (true, false);
     loop {
         tokio::select! {
-            // From here on no error may end this function: that would kill terraform in the middle of its work.
+            // From here on no error may end this function: that would kill terraform in the middle of its
+            // work.
             result = &mut output, if output_open => {
                 if let Err(error) = result {
                     log.note(&format!("(the output could not be read any further: {error})"));

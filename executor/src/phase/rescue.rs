@@ -1,7 +1,7 @@
 //! Phase 8 of an apply or destroy: stores a state that terraform could not store.
 //!
-//! The last resorts, in this order: a new version of the state, a copy beside the attempt at the api-server, a
-//! file of this machine.
+//! The last resorts, in this order: a new version of the state, a copy beside the attempt at the api-server,
+//! a file of this machine.
 
 use std::{fs, io, path::Path};
 

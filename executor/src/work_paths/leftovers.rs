@@ -89,7 +89,7 @@ fn remove_one(path: &Path) -> io::Result<()> {
             return Ok(());
         }
         let Some(lock) = try_lock(path)? else { return Ok(()) };
-        // Only the renaming happens under the lock, so that it disturbs nobody for long.
+        // Only the renaming happens under the lock, so that it disturbs no other executor for long.
         let aside = set_aside(&folder);
         lock.unlock()?;
         return match aside? {
