@@ -33,7 +33,8 @@ pub(crate) async fn open(
                 .secrets(secrets)
                 .entry_point(entry_point)
                 .environment(environment.iter())
-                .rules(job_rules());
+                .rules(job_rules())
+                .retention(settings.local_job_retention.value.into());
             Ok(Arc::new(LocalBackend::open(local).await.context("cannot start the local backend")?))
         }
         Backend::Kubernetes => {

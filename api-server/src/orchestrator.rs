@@ -23,6 +23,7 @@ mod act;
 mod action;
 mod decide;
 mod drive;
+mod leftovers;
 mod replica;
 mod retry;
 mod retry_policy;

@@ -81,6 +81,8 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
         settings,
         policy,
         api_url,
+        executor_temp: (options.backend == Backend::Local)
+            .then(|| environment.get("TMPDIR").unwrap_or("/tmp").into()),
         local_sources: options.backend == Backend::Local,
     });
     run_until_stopped(services, listener).await

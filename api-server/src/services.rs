@@ -1,6 +1,6 @@
 //! What routes and orchestrator share: store, files, backend and settings.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use config_core::{EphemeralSettings, Policy};
 use jiff::Timestamp;
@@ -27,6 +27,8 @@ pub struct Services {
     pub api_url: String,
     /// What decisions about jobs depend on.
     pub rules: Rules,
+    /// Folder for temporary files of executors, where they run on this machine.
+    pub executor_temp: Option<PathBuf>,
     /// Whether workspaces may use a folder of this machine as source, because executors run on this machine.
     pub local_sources: bool,
 }

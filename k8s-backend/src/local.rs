@@ -38,14 +38,16 @@
 //!
 //! One folder per Job, accessible to this user alone: `record.json` (never environment or arguments),
 //! `pod.log` (output), `work` (working folder) and `mounts` (mounted Secrets); the last two are removed at
-//! the end. The others stay, so that a name is never used twice; `ttlSecondsAfterFinished` is not honoured.
-//! To make the backend forget an ended Job, delete its folder while no program uses the directory.
+//! the end. The others stay for the [retention](LocalOptions::retention), so that a name is not used twice;
+//! `ttlSecondsAfterFinished` is not honoured. Without a retention they stay; to make the backend forget an
+//! ended Job, delete its folder while no program uses the directory.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -86,10 +88,14 @@ mod plan;
 mod process;
 mod progress;
 mod record;
+mod retention;
 mod secrets;
 mod supervise;
 
 pub use self::{open_error::OpenError, options::LocalOptions};
+
+/// How often the folders of ended Jobs are looked at, with a submit.
+const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// Runs Jobs as processes of this machine.
 ///
@@ -105,6 +111,9 @@ pub struct LocalBackend {
     jobs: Mutex<BTreeMap<String, Entry>>,
     tasks: Mutex<JoinSet<()>>,
     closed: Closed,
+    retention: Option<Duration>,
+    /// When folders of ended Jobs are looked at again.
+    next_sweep: Mutex<Instant>,
     /// Locked as long as this backend exists.
     _lock: File,
 }
@@ -128,7 +137,7 @@ impl LocalBackend {
     /// the folder of Secrets, too; [`OpenError::Unusable`] if a file cannot be created or read. A damaged
     /// record of a single Job is not an error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
-        let LocalOptions { directory, secrets, entry_point, environment, rules } = options;
+        let LocalOptions { directory, secrets, entry_point, environment, rules, retention } = options;
         // Processes have another working folder, so relative paths would differ.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let directory = absolute(directory);
@@ -139,7 +148,11 @@ impl LocalBackend {
         }
         let lock = directory::lock(&directory).await?;
         let at = directory.clone();
-        let found = blocking(move || directory::load(&at)).await;
+        let found = blocking(move || {
+            retention::remove_expired(&at, retention, Timestamp::now())?;
+            directory::load(&at)
+        })
+        .await;
         let found = found.map_err(|source| directory::unusable(&directory, source))?;
         let host = Arc::new(HostEnvironment { secrets, entry_point, environment });
         let backend = Self {
@@ -149,6 +162,8 @@ impl LocalBackend {
             jobs: Mutex::default(),
             tasks: Mutex::default(),
             closed: Closed::default(),
+            retention,
+            next_sweep: Mutex::new(Instant::now() + SWEEP_INTERVAL),
             _lock: lock,
         };
         for (record, folder) in found {
@@ -187,6 +202,24 @@ impl LocalBackend {
         locked(&self.jobs).insert(supervisor.record.name.clone(), entry);
         if !phase.is_terminal() {
             locked(&self.tasks).spawn(supervisor.adopt());
+        }
+    }
+
+    /// Removes the folders of ended Jobs whose retention has passed, once in a while.
+    async fn sweep(&self) {
+        {
+            let mut next = locked(&self.next_sweep);
+            if *next > Instant::now() {
+                return;
+            }
+            *next = Instant::now() + SWEEP_INTERVAL;
+        }
+        let (directory, retention) = (self.directory.clone(), self.retention);
+        let removed =
+            blocking(move || retention::remove_expired(&directory, retention, Timestamp::now())).await;
+        match removed {
+            Ok(names) => locked(&self.jobs).retain(|name, _| !names.contains(name)),
+            Err(error) => tracing::warn!(%error, "could not remove the folders of ended Jobs"),
         }
     }
 
@@ -229,6 +262,7 @@ impl JobBackend for LocalBackend {
         if self.closed.is_set() {
             return Err(self.closed.error(Action::Submit, &name));
         }
+        self.sweep().await;
         let (mut entry, submitted) = self.find_or_accept(submission, plan);
         let submitted_identity = self.rules.identity(&submission.job);
         if entry.identity != submitted_identity {

@@ -7,7 +7,7 @@ use job_spec::{AttemptAccess, JobPlan};
 use k8s_backend::{BackendError, ErrorKind, Submission, Submitted};
 use secrecy::ExposeSecret as _;
 
-use super::{Action, retry};
+use super::{Action, leftovers, retry};
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
     messages,
@@ -48,7 +48,11 @@ impl Actor {
                 store.give_up(&attempt, &cause).await
             }
             Action::EndAttempt { attempt, status, message, fence } => {
-                store.end_attempt(attempt_of(job, &attempt)?, status, message.as_deref(), fence).await?;
+                let attempt = attempt_of(job, &attempt)?;
+                if attempt.claimed_at.is_some() && attempt.result.is_none() {
+                    leftovers::collect(&self.services, job, attempt).await;
+                }
+                store.end_attempt(attempt, status, message.as_deref(), fence).await?;
                 self.services.logs.notify();
                 Ok(())
             }

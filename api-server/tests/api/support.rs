@@ -291,6 +291,7 @@ async fn serve(
         settings,
         policy: Policy::parse(operator.policy).unwrap(),
         api_url: base.clone(),
+        executor_temp: None,
         local_sources: false,
     });
     let shutdown = CancellationToken::new();

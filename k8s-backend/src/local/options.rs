@@ -1,6 +1,6 @@
 //! Options of the local backend.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use crate::rules::JobRules;
 
@@ -30,6 +30,9 @@ pub struct LocalOptions {
     pub environment: BTreeMap<String, String>,
     /// Rules for submitted Jobs.
     pub rules: JobRules,
+    /// How long the folder of an ended Job is kept; `None` for ever. From then on the Job is unknown, and its
+    /// name is free.
+    pub retention: Option<Duration>,
 }
 
 impl LocalOptions {
@@ -42,7 +45,15 @@ impl LocalOptions {
             entry_point: None,
             environment: BTreeMap::new(),
             rules: JobRules::default(),
+            retention: None,
         }
+    }
+
+    /// Sets how long the folder of an ended Job is kept.
+    #[must_use]
+    pub const fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
     }
 
     /// Sets the folder of Secrets.
@@ -86,6 +97,7 @@ impl fmt::Debug for LocalOptions {
             .field("secrets", &self.secrets)
             .field("entry_point", &self.entry_point)
             .field("rules", &self.rules)
+            .field("retention", &self.retention)
             .finish_non_exhaustive()
     }
 }

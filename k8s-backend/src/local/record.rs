@@ -149,6 +149,9 @@ impl Record {
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
 
+/// A record while it is written.
+const UNFINISHED: &str = "record.json.new";
+
 impl Folder {
     pub(crate) fn new(directory: &Path, name: &str) -> Self {
         Self(directory.join(name))
@@ -187,6 +190,11 @@ impl Folder {
         fs::remove_dir_all(&self.0)
     }
 
+    /// Removes the file of a write that never ended, because the program was killed.
+    pub(crate) fn remove_unfinished(&self) {
+        let _ = fs::remove_file(self.0.join(UNFINISHED));
+    }
+
     /// Removes the working folder and the mounted Secrets of an ended Job.
     pub(crate) fn remove_scratch(&self) {
         for folder in [self.mounts(), self.work()] {
@@ -210,7 +218,7 @@ impl Folder {
 
     /// Replaces the record: on disk is always a whole record, also after a power failure.
     pub(crate) fn save(&self, record: &Record) -> io::Result<()> {
-        let next = self.0.join("record.json.new");
+        let next = self.0.join(UNFINISHED);
         let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&next)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
         file.sync_all()?;

@@ -98,6 +98,7 @@ async fn services(folder: &Path, backend: MockJobBackend) -> Arc<Services> {
         settings,
         policy: Policy::default(),
         api_url,
+        executor_temp: None,
         local_sources: false,
     })
 }

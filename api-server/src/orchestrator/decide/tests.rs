@@ -13,6 +13,7 @@ use crate::{
 };
 
 mod causes;
+mod diagram;
 mod model;
 mod waits;
 

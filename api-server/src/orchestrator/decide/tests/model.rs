@@ -6,10 +6,11 @@ use super::*;
 
 /// An event between two actions of the orchestrator.
 #[derive(Debug, Clone, Copy)]
-enum ModelEvent {
+pub(super) enum ModelEvent {
     Claim,
     ReportCompleted,
     ReportFailed,
+    ReportUnknown,
     KubernetesJobEnds,
     /// The backend sees the Kubernetes Job wait for something.
     Waits,
@@ -26,6 +27,7 @@ fn event() -> impl Strategy<Value = ModelEvent> {
         4 => Just(ModelEvent::Claim),
         3 => Just(ModelEvent::ReportCompleted),
         1 => Just(ModelEvent::ReportFailed),
+        1 => Just(ModelEvent::ReportUnknown),
         2 => Just(ModelEvent::KubernetesJobEnds),
         3 => Just(ModelEvent::Waits),
         1 => Just(ModelEvent::Cancel),
@@ -37,17 +39,18 @@ fn event() -> impl Strategy<Value = ModelEvent> {
 }
 
 /// A model with the same guards as the store.
-struct Model {
-    job: Job,
+#[derive(Clone)]
+pub(super) struct Model {
+    pub(super) job: Job,
     now: Timestamp,
     crash: bool,
     /// Attempts whose Kubernetes Job may still run.
-    alive: Vec<String>,
+    pub(super) alive: Vec<String>,
     applies_claimed: usize,
 }
 
 impl Model {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let job = Job { status: JobStatus::Pending, ..job() };
         Self { job, now: NOW, crash: false, alive: Vec::new(), applies_claimed: 0 }
     }
@@ -59,7 +62,7 @@ impl Model {
         })
     }
 
-    fn apply(&mut self, event: ModelEvent) {
+    pub(super) fn apply(&mut self, event: ModelEvent) {
         let now = self.now;
         match event {
             ModelEvent::Claim => {
@@ -73,6 +76,7 @@ impl Model {
             }
             ModelEvent::ReportCompleted => self.report(StepOutcome::Completed),
             ModelEvent::ReportFailed => self.report(StepOutcome::Failed),
+            ModelEvent::ReportUnknown => self.report(StepOutcome::Unknown),
             ModelEvent::KubernetesJobEnds => {
                 let Some((_, attempt)) = self.current() else { return };
                 if attempt.phase == AttemptPhase::Submitted {
@@ -116,7 +120,7 @@ impl Model {
     }
 
     /// Carries out one action, as the store would.
-    fn step_once(&mut self) -> Next {
+    pub(super) fn step_once(&mut self) -> Next {
         let hold =
             if self.job.status == JobStatus::Pending { WorkspaceHold::Free } else { WorkspaceHold::This };
         let rules = rules(START_TIMEOUT);
