@@ -1,5 +1,5 @@
-//! The data folder: only its owner can read it. One server at a time uses it, or several replicas that share a
-//! database.
+//! The data folder: only its owner can read it. One server at a time uses it, or several replicas that share
+//! a database.
 
 use std::{
     fs,
@@ -54,7 +54,8 @@ impl DataFolder {
                 Ok(()) => return Ok(Self { root, _lock: lock }),
                 Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {}
                 Err(fs::TryLockError::WouldBlock) => bail!(
-                    "another api-server uses data folder {root:?}; several need --database and --backend kubernetes"
+                    "another api-server uses data folder {root:?}; \
+                     several need --database and --backend kubernetes"
                 ),
                 Err(fs::TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("cannot lock data folder {root:?}"));

@@ -145,8 +145,8 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Creates a file that only its owner can read, unless it exists. Of several programs that do this at the same
-/// time, one creates the file, and all find its content. Returns whether this one has created it.
+/// Creates a file that only its owner can read, unless it exists. Of several programs that do this at the
+/// same time, one creates the file, and all find its content. Returns whether this one has created it.
 ///
 /// # Errors
 /// The error of the system.

@@ -1,7 +1,7 @@
 //! The logs of attempts: one file each, appended by byte offset and followed live.
 //!
-//! Bytes are written at their offset, and the bytes of an offset never differ: so replicas can append to the same
-//! file without a lock, which one that is stopped would keep from the others.
+//! Bytes are written at their offset, and the bytes of an offset never differ: so replicas can append to the
+//! same file without a lock, which one that is stopped would keep from the others.
 //!
 //! The executor masks secrets before it sends a line, so the files are not encrypted. The store knows whether
 //! a log has ended.

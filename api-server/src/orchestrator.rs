@@ -104,7 +104,9 @@ impl Supervisor {
                 Some(job_id) = woken.recv() => self.wake(job_id, true),
                 Some(wake) = from_replicas.recv() => match wake {
                     ReplicaWake::Job(job_id) => self.wake(job_id, false),
-                    ReplicaWake::Running => self.running.values().for_each(|running| running.changed.notify_one()),
+                    ReplicaWake::Running => {
+                        self.running.values().for_each(|running| running.changed.notify_one());
+                    }
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.after(ended).await,
             }

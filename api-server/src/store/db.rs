@@ -1,7 +1,7 @@
 //! One way to query SQLite and PostgreSQL: every text of SQL in the store is valid in both.
 //!
-//! Parameters are `$1`, `$2`…, which both accept. The `Any` driver of sqlx is no alternative: it cannot read a
-//! `BOOLEAN` column of SQLite. Transactions that write exclude each other, in all replicas: in SQLite by
+//! Parameters are `$1`, `$2`…, which both accept. The `Any` driver of sqlx is no alternative: it cannot read
+//! a `BOOLEAN` column of SQLite. Transactions that write exclude each other, in all replicas: in SQLite by
 //! `BEGIN IMMEDIATE`, in PostgreSQL by an advisory lock. So a transaction may decide on what it has read.
 
 use std::sync::Arc;

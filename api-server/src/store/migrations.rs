@@ -106,14 +106,16 @@ mod tests {
 
     const SQLITE_SCHEMA: [&str; 4] = [
         r#"SELECT t.name || '.' || c.name || ' '
-                  || CASE upper(c.type) WHEN 'INTEGER' THEN 'BIGINT' WHEN 'BLOB' THEN 'BYTEA' ELSE upper(c.type) END
+                  || CASE upper(c.type)
+                     WHEN 'INTEGER' THEN 'BIGINT' WHEN 'BLOB' THEN 'BYTEA' ELSE upper(c.type) END
                   || CASE WHEN c."notnull" OR c.pk > 0 THEN ' NOT NULL' ELSE '' END
                   || coalesce(' DEFAULT ' || upper(c.dflt_value), '')
            FROM sqlite_master t, pragma_table_info(t.name) c
            WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%' AND t.name NOT LIKE '%sqlx%'"#,
         r#"SELECT t.name || CASE WHEN l."unique" THEN ' UNIQUE (' ELSE ' INDEX (' END
                   || (SELECT group_concat(i.name, ', ') FROM pragma_index_info(l.name) i) || ')'
-           FROM sqlite_master t, pragma_index_list(t.name) l WHERE t.type = 'table' AND t.name NOT LIKE '%sqlx%'"#,
+           FROM sqlite_master t, pragma_index_list(t.name) l
+           WHERE t.type = 'table' AND t.name NOT LIKE '%sqlx%'"#,
         // A primary key of integers has no index of its own.
         "SELECT t.name || ' UNIQUE (' || c.name || ')' FROM sqlite_master t, pragma_table_info(t.name) c
          WHERE t.type = 'table' AND t.name NOT LIKE '%sqlx%' AND c.pk = 1 AND c.type = 'INTEGER'",

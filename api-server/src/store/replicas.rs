@@ -117,7 +117,8 @@ impl Store {
     pub async fn take_job(&self, job_id: i64, replica: &str) -> Result<Option<Self>, StoreError> {
         // Most wake-ups are for the job of another replica; finding that out takes no lock.
         let sql = format!(
-            "SELECT (driver = $2 OR NOT {}) AND EXISTS (SELECT 1 FROM replicas WHERE id = $2 AND expires_at > {})
+            "SELECT (driver = $2 OR NOT {})
+                    AND EXISTS (SELECT 1 FROM replicas WHERE id = $2 AND expires_at > {})
              FROM jobs WHERE id = $1",
             self.has_driver(),
             self.pool.now_millis()
@@ -197,8 +198,8 @@ impl Store {
             Some(bound) if bound == id.as_bytes() => return Ok(()),
             Some(bound) => {
                 return Err(StoreError::Conflict(format!(
-                    "the database belongs to the data folder with id {:?}, this one has id {id:?}; all replicas \
-                     must use one shared folder",
+                    "the database belongs to the data folder with id {:?}, this one has id {id:?}; \
+                     all replicas must use one shared folder",
                     String::from_utf8_lossy(&bound)
                 )));
             }

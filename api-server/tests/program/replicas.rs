@@ -1,5 +1,5 @@
-//! Two servers on one PostgreSQL database, with executors in a cluster. One of them is stopped in the middle of its
-//! decisions and resumed later, the other one is killed.
+//! Two servers on one PostgreSQL database, with executors in a cluster. One of them is stopped in the middle
+//! of its decisions and resumed later, the other one is killed.
 
 use std::{
     collections::BTreeMap,
@@ -76,8 +76,8 @@ impl Replica {
         }
     }
 
-    /// Creates workspaces and a job in each of them, waits for their plans and approves them. Returns the ids of
-    /// the jobs and of their workspaces.
+    /// Creates workspaces and a job in each of them, waits for their plans and approves them. Returns the ids
+    /// of the jobs and of their workspaces.
     async fn approved_jobs(&self, organization: &str, source: &str, prefix: &str) -> BTreeMap<i64, String> {
         let flow = ["terraformPlan", "approval", "terraformApply"];
         let flow: Vec<_> = flow
@@ -130,7 +130,10 @@ fn configuration(ledger: &Path, gate: &Path) -> String {
         r#"variable "name" {{}}
 resource "terraform_data" "one" {{
   provisioner "local-exec" {{
-    command = "echo ${{var.name}} >> {ledger}; while [ ! -e {gate}-${{split("-", var.name)[0]}} ]; do sleep 0.1; done"
+    command = <<-END
+      echo ${{var.name}} >> {ledger}
+      while [ ! -e {gate}-${{split("-", var.name)[0]}} ]; do sleep 0.1; done
+    END
   }}
 }}
 "#,

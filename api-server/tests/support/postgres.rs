@@ -1,7 +1,8 @@
 //! A PostgreSQL server for the tests of this process, with a new database for each test.
 //!
-//! It lives in a temporary folder, listens on a socket in it, and ends with this process however that ends: its
-//! shell waits for the end of the standard input. PostgreSQL refuses to run as root, so then another user runs it.
+//! It lives in a temporary folder, listens on a socket in it, and ends with this process however that ends:
+//! its shell waits for the end of the standard input. PostgreSQL refuses to run as root, so then another user
+//! runs it.
 
 use std::{
     fs,
@@ -18,7 +19,8 @@ use std::{
 const SCRIPT: &str = r#"
 set -eu
 bin=$1 folder=$2
-"$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C --no-sync >"$folder/log" 2>&1
+"$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C \
+  --no-sync >"$folder/log" 2>&1
 "$bin/postgres" -D "$folder/data" -k "$folder" -c listen_addresses= -c max_connections=300 \
   -c fsync=off -c full_page_writes=off -c synchronous_commit=off >>"$folder/log" 2>&1 &
 server=$!
@@ -49,7 +51,8 @@ struct Server {
 
 static SERVER: LazyLock<Option<Server>> = LazyLock::new(start);
 
-/// Returns the address of a new database; `None` if PostgreSQL is not installed. Prints a note then, and fails in CI.
+/// Returns the address of a new database; `None` if PostgreSQL is not installed. Prints a note then, and fails
+/// in CI.
 pub(crate) fn new_database() -> Option<String> {
     let Some(server) = &*SERVER else {
         assert!(!in_ci(), "PostgreSQL is not installed, and CI must not skip tests");

@@ -1,4 +1,5 @@
-//! What two replicas need: a cluster whose pods are processes, a repository, and one address for both servers.
+//! What two replicas need: a cluster whose pods are processes, a repository, and one address for both
+//! servers.
 
 use std::{
     collections::BTreeMap,
