@@ -14,6 +14,7 @@ mod explain;
 mod failures;
 mod main_job;
 mod mounted_secrets;
+mod planted_secrets;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod replicas;
