@@ -1,5 +1,5 @@
-//! What is known about a run whose outcome is unknown: what terraform's own lines say was created, replaced or
-//! destroyed, compared with the state that was saved last.
+//! What is known about a run whose outcome is unknown: what terraform's own lines say was created, replaced
+//! or destroyed, compared with the state that was saved last.
 //!
 //! Pure functions of two texts. A resource that terraform created after the state was saved exists in the
 //! cloud and in no state: the next plan would create it a second time. Its id is in terraform's line, so an

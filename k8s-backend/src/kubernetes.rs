@@ -266,8 +266,8 @@ impl JobBackend for KubeBackend {
         ))
     }
 
-    /// Shortens the deadline of the Job: the Job controller then deletes its pod and keeps the Job, as failed,
-    /// for its `ttlSecondsAfterFinished`.
+    /// Shortens the deadline of the Job: the Job controller then deletes its pod and keeps the Job, as
+    /// failed, for its `ttlSecondsAfterFinished`.
     ///
     /// Without the right to patch Jobs, and where no deadline counts yet, the Job is cancelled.
     async fn end_after(&self, name: &str, delay: Duration) -> Result<(), BackendError> {

@@ -40,7 +40,8 @@ impl LogReader {
         }
     }
 
-    /// Returns the last lines, without colors, and the changes of resources in the order of their first lines.
+    /// Returns the last lines, without colors, and the changes of resources in the order of their first
+    /// lines.
     #[must_use]
     pub fn finish(mut self) -> (Vec<String>, Vec<Change>) {
         if !self.rest.is_empty() {

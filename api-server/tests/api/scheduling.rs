@@ -1,4 +1,5 @@
-//! Which job starts when: in order in one workspace, plans beside approvals, limits, and what waiting jobs say.
+//! Which job starts when: in order in one workspace, plans beside approvals, limits, and what waiting jobs
+//! say.
 
 use serde_json::json;
 

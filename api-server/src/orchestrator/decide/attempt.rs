@@ -58,8 +58,8 @@ pub(super) fn decide(
     }
 }
 
-/// Ends an attempt that its executor has reported. The report says what happened; why it was interrupted, only
-/// the cluster knows, so the end waits a moment for the cause, whichever arrives first.
+/// Ends an attempt that its executor has reported. The report says what happened; why it was interrupted,
+/// only the cluster knows, so the end waits a moment for the cause, whichever arrives first.
 fn after_report(
     attempt: &Attempt,
     result: &StepResult,

@@ -1,3 +1,5 @@
+//! Tables and properties: limits are kept, slots are used, organizations take turns.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
