@@ -17,6 +17,8 @@ const MAX_DEPTH: usize = 512;
 /// Keys of the state itself, and its texts that are read, may have this many bytes.
 const MAX_TEXT_BYTES: usize = 256;
 
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// The keys whose values the parser keeps.
 const READ_KEYS: [&[u8]; 4] = [b"version", b"serial", b"lineage", b"encryption_version"];
 
@@ -62,8 +64,10 @@ impl StateDocument {
     /// # Errors
     /// [`DocumentError`] when the bytes are no state.
     pub fn read(reader: impl Read) -> Result<Self, DocumentError> {
-        let mut guard = Guard::new(BufReader::new(reader));
-        let head: Head = serde_json::from_reader(&mut guard).map_err(DocumentError::Json)?;
+        let mut guard = Guard::new(reader);
+        // The parser reads byte by byte, the guard sees whole buffers.
+        let buffered = BufReader::with_capacity(BUFFER_BYTES, &mut guard);
+        let head: Head = serde_json::from_reader(buffered).map_err(DocumentError::Json)?;
         let other = |found: &str| Err(DocumentError::Other(format!("found {found}")));
         let is_encrypted = head.encryption_version.is_some() && head.encrypted_data.is_some();
         match head.version {
@@ -85,7 +89,7 @@ impl StateDocument {
     }
 }
 
-/// Reads what the parser reads, bounds what the parser keeps in memory, and finds the serial number.
+/// Sees what the parser reads next, bounds what the parser keeps in memory, and finds the serial number.
 struct Guard<R> {
     inner: R,
     position: u64,

@@ -1,9 +1,9 @@
 //! The product as its users meet it: its programs, its HTTP API, its live logs,
 //! on one machine and on a cluster.
 //!
-//! Three programs share this library: `demo` ([`demo`]), `e2e` ([`scenarios`]) and `chaos` ([`chaos`]).
-//! `cargo xtask demo`, `cargo xtask e2e` and `cargo xtask chaos` build them together with the api-server and
-//! the executor, whose programs they find beside their own.
+//! Four programs share this library: `demo` ([`demo`]), `e2e` ([`scenarios`]), `chaos` ([`chaos`]) and `memory`
+//! ([`memory`]). `cargo xtask` with the name of one builds it together with the api-server and the executor,
+//! whose programs it finds beside its own.
 //!
 //! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API);
 //! `server` (starts an api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and
@@ -18,6 +18,7 @@ mod follow;
 mod kubectl;
 mod log_lines;
 mod main_job;
+pub mod memory;
 mod registration;
 mod report;
 mod role;

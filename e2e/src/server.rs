@@ -89,6 +89,18 @@ impl Server {
         &self.address
     }
 
+    /// Returns the most memory that the process ever had, in bytes.
+    ///
+    /// # Errors
+    /// The process has ended, or the system is not Linux.
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+        let id = self.child.id().context("the api-server has ended")?;
+        let status = fs::read_to_string(format!("/proc/{id}/status")).context("cannot read the memory")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(kibibytes.context("the process has no VmHWM")? * 1024)
+    }
+
     /// Returns whether the process is running.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -51,6 +51,8 @@ enum Command {
     /// --seconds,
     /// --seed, --workspaces
     Chaos(programs::E2eArgs),
+    /// Measures the memory of the api-server under clients that try to exhaust it
+    Memory,
     /// Prints the objects that `deploy` applies, as YAML
     Manifests(manifests::Settings),
     /// Runs every check: format, house rules, lints, tests, documentation, packages, demo
@@ -83,6 +85,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Undeploy(args) => deploy::undeploy::run(&shell, &args),
         Command::E2e(args) => programs::run_e2e(&shell, &args),
         Command::Chaos(args) => programs::run_chaos(&shell, &args),
+        Command::Memory => programs::run_memory(&shell),
         Command::Manifests(settings) => manifests::run(&settings),
         Command::Ci => ci::run(&shell),
         Command::Tidy => tidy::run(&shell),

@@ -71,6 +71,14 @@ pub(crate) fn run_chaos(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
     replace(command)
 }
 
+/// Builds and runs the measurement of the server's memory.
+pub(crate) fn run_memory(shell: &Shell) -> anyhow::Result<()> {
+    shell::title("Building the api-server and the measurement");
+    let messages = build(shell, &["-p", "api-server", "-p", "executor", "-p", "e2e", "--bins"])?;
+    let program = find_program(&messages, "memory").context("cargo built no program \"memory\"")?;
+    replace(Command::new(program))
+}
+
 /// Replaces this process, so that the program receives all signals.
 fn replace(mut command: Command) -> anyhow::Result<()> {
     Err(command.exec()).with_context(|| format!("cannot start {:?}", command.get_program()))

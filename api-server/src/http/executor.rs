@@ -15,7 +15,7 @@ use axum::{
 };
 use job_spec::{
     StepType,
-    attempt_api::{ClaimRequest, ClaimResponse, LogPosition, PlanStored, StepResult},
+    attempt_api::{ClaimRequest, ClaimResponse, Evidence, LogPosition, PlanStored, RescuedState, StepResult},
 };
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
@@ -32,14 +32,33 @@ use crate::{
     store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
 };
 
+/// Limits of the texts of executors, in bytes. Longer ones are cut off: a report is never lost for its length.
+const MAX_HOST_BYTES: usize = 253;
+const MAX_MESSAGE_BYTES: usize = 8 * 1024;
+const MAX_NAME_BYTES: usize = 256;
+const MAX_TIMINGS: usize = 64;
+
+/// Limit of the id of an executor, in bytes. Longer ones are refused.
+const MAX_EXECUTOR_ID_BYTES: usize = 128;
+
 /// An executor that has nothing else to send is heard of this often.
 const HEARTBEAT_SECONDS: u32 = 15;
 
 pub(super) async fn claim(
     State(app): State<AppState>,
     Extension(attempt): Extension<AttemptAuth>,
-    JsonBody(request): JsonBody<ClaimRequest>,
+    JsonBody(mut request): JsonBody<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, Problem> {
+    if request.executor_id.is_empty() || request.executor_id.len() > MAX_EXECUTOR_ID_BYTES {
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!(
+                "executorId has {} bytes, expected 1 to {MAX_EXECUTOR_ID_BYTES}",
+                request.executor_id.len()
+            ),
+        ));
+    }
+    cut(&mut request.host, MAX_HOST_BYTES);
     match app.services.store.claim(&attempt.id, &request).await? {
         ClaimOutcome::Claimed => {}
         ClaimOutcome::Taken => {
@@ -157,8 +176,9 @@ pub(super) async fn put_rescued_state(
 pub(super) async fn report(
     State(app): State<AppState>,
     Extension(attempt): Extension<AttemptAuth>,
-    JsonBody(result): JsonBody<StepResult>,
+    JsonBody(mut result): JsonBody<StepResult>,
 ) -> Result<StatusCode, Problem> {
+    bound_texts(&mut result);
     match app.services.store.report(&attempt.id, &result).await? {
         ReportOutcome::Stored => {
             app.orchestrator.wake(attempt.job_id);
@@ -173,4 +193,26 @@ pub(super) async fn report(
 
 fn new_blob(folder: &str, attempt_id: &str) -> String {
     format!("{folder}/{attempt_id}-{}", uuid::Uuid::new_v4())
+}
+
+fn bound_texts(result: &mut StepResult) {
+    let StepResult { message, commit_id, timings, evidence, .. } = result;
+    if let Some(message) = message {
+        cut(message, MAX_MESSAGE_BYTES);
+    }
+    if let Some(commit) = commit_id {
+        cut(commit, MAX_NAME_BYTES);
+    }
+    timings.truncate(MAX_TIMINGS);
+    for timing in timings {
+        cut(&mut timing.phase, MAX_NAME_BYTES);
+    }
+    if let Some(Evidence { rescued_state: RescuedState::KeptIn(path), .. }) = evidence {
+        cut(path, MAX_MESSAGE_BYTES);
+    }
+}
+
+/// Cuts off what is longer, at a boundary of characters.
+fn cut(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit));
 }

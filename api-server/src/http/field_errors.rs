@@ -5,6 +5,11 @@ use crate::model::VariableCategory;
 
 const NAME_RULE: &str = "1 to 90 characters without control characters or spaces at its ends";
 
+/// Limits of texts, in bytes.
+const MAX_PATH_BYTES: usize = 2048;
+const MAX_BRANCH_BYTES: usize = 255;
+const MAX_VERSION_BYTES: usize = 64;
+
 /// Collects the errors of a request body, so that one response reports all of them.
 #[derive(Debug, Default)]
 pub(super) struct FieldErrors(Vec<FieldError>);
@@ -27,12 +32,20 @@ impl FieldErrors {
 
     /// Checks the folder inside a source.
     pub(super) fn folder(&mut self, key: &str, folder: &str) {
+        self.length(key, folder, MAX_PATH_BYTES);
         let good = !folder.split('/').any(|part| part == "..") && !folder.contains(char::is_control);
         self.expect(good, key, folder, "a folder inside the source, without `..`");
     }
 
+    /// Checks the length of a text. Names have a rule of their own; values of variables are bounded by the body.
+    fn length(&mut self, key: &str, text: &str, limit: usize) {
+        let start = &text[..text.floor_char_boundary(limit.min(80))];
+        self.expect(text.len() <= limit, key, start, &format!("at most {limit} bytes"));
+    }
+
     /// Checks the source of a workspace.
     pub(super) fn source(&mut self, key: &str, source: &str, local_sources: bool) {
+        self.length(key, source, MAX_PATH_BYTES);
         let shaped = !source.is_empty() && !source.starts_with('-') && !source.contains(char::is_control);
         self.expect(shaped, key, source, "the address of a git repository, or the absolute path of a folder");
         let local = source.starts_with('/') || source.starts_with("file:");
@@ -46,12 +59,14 @@ impl FieldErrors {
 
     /// Checks the branch or tag of a git source.
     pub(super) fn branch(&mut self, key: &str, branch: &str) {
+        self.length(key, branch, MAX_BRANCH_BYTES);
         let good = !branch.starts_with('-') && !branch.contains(|c: char| c.is_control() || c == ' ');
         self.expect(good, key, branch, "the name of a branch or tag");
     }
 
     /// Checks a version of terraform or tofu.
     pub(super) fn version(&mut self, key: &str, version: &str) {
+        self.length(key, version, MAX_VERSION_BYTES);
         let good = version.is_empty()
             || (version.starts_with(|c: char| c.is_ascii_digit())
                 && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c)));
@@ -150,6 +165,8 @@ mod tests {
         assert_eq!(errors(|f| f.source("source", "/etc", false)), 1);
         assert_eq!(errors(|f| f.source("source", "--upload-pack=evil", true)), 1);
         assert_eq!(errors(|f| f.branch("branch", "--force")), 1);
+        assert_eq!(errors(|f| f.branch("branch", &"b".repeat(MAX_BRANCH_BYTES + 1))), 1);
+        assert_eq!(errors(|f| f.folder("folder", &"ü".repeat(MAX_PATH_BYTES))), 1);
         assert_eq!(errors(|f| f.version("terraformVersion", "latest")), 1);
         assert_eq!(errors(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
         assert_eq!(errors(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);

@@ -118,3 +118,21 @@ async fn bodies_have_a_limit_for_each_route() {
     let request = world.request("POST", "/v1/organizations").header("content-type", "application/json");
     assert_eq!(request.body(large()).send().await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+#[tokio::test]
+async fn texts_of_executors_are_bounded_and_a_report_is_never_lost_for_its_length() {
+    let world = World::new().await;
+    let job = world.job(&["terraformPlan"]).await;
+    let executor = world.executor(&format!("job-{job}-100-1")).await;
+    assert_eq!(executor.claim(&"x".repeat(129)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    executor.claim("e").await;
+    let result = serde_json::json!({
+        "outcome": "failed", "hasChanges": null, "message": "ü".repeat(5000), "commitId": null,
+        "timings": [], "logBytes": 0,
+    });
+    let sent = || executor.send("POST", "result", result.to_string().into_bytes());
+    assert_eq!(sent().await.0, StatusCode::NO_CONTENT);
+    assert_eq!(sent().await.0, StatusCode::NO_CONTENT, "the same again");
+    let failed = world.wait_for_status(job, "failed").await;
+    assert_eq!(failed["message"].as_str().unwrap(), "ü".repeat(4096));
+}
