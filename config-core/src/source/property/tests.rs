@@ -133,8 +133,9 @@ fn rejects_unknown_names_with_suggestion() {
     let cases = [
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelectr.a=b",
-            format!("{option}.nodeSelectr.a: expected the name of a known setting; \
-                did you mean \"nodeSelector\"?"),
+            format!(
+                "{option}.nodeSelectr.a: expected the name of a known setting; did you mean \"nodeSelector\"?"
+            ),
         ),
         (
             "-Dio.terrakube.executor.ephemeral.x=b",
@@ -144,6 +145,34 @@ fn rejects_unknown_names_with_suggestion() {
                  planRetries, lostContactTimeout, localJobRetention, nodeSelector"
             ),
         ),
+        (
+            "-DExecutorEphemeralImages=x",
+            "JAVA_TOOL_OPTIONS -DExecutorEphemeralImages: expected the name of a known setting; did you mean \
+             \"ExecutorEphemeralImage\"?"
+                .to_owned(),
+        ),
+        (
+            "-Dexecutorephemeralimage=x",
+            "JAVA_TOOL_OPTIONS -Dexecutorephemeralimage: expected the name of a known setting; did you mean \
+             \"ExecutorEphemeralImage\"?"
+                .to_owned(),
+        ),
+        (
+            "-Xmx1g '-Da=b",
+            "environment variable JAVA_TOOL_OPTIONS: expected a second ' that ends the quoted text; the \
+             quote ' at character 8 is not closed"
+                .to_owned(),
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(problems(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn rejects_node_selector_without_usable_label_key() {
+    let option = "JAVA_TOOL_OPTIONS -Dio.terrakube.executor.ephemeral";
+    let cases = [
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelector=b",
             format!(
@@ -170,24 +199,6 @@ fn rejects_unknown_names_with_suggestion() {
         (
             "-Dio.terrakube.executor.ephemeral.nodeSelector[a=b",
             format!("{option}.nodeSelector[a: expected a `]` for every `[`"),
-        ),
-        (
-            "-DExecutorEphemeralImages=x",
-            "JAVA_TOOL_OPTIONS -DExecutorEphemeralImages: expected the name of a known setting; did you mean \
-             \"ExecutorEphemeralImage\"?"
-                .to_owned(),
-        ),
-        (
-            "-Dexecutorephemeralimage=x",
-            "JAVA_TOOL_OPTIONS -Dexecutorephemeralimage: expected the name of a known setting; did you mean \
-             \"ExecutorEphemeralImage\"?"
-                .to_owned(),
-        ),
-        (
-            "-Xmx1g '-Da=b",
-            "environment variable JAVA_TOOL_OPTIONS: expected a second ' that ends the quoted text; the \
-             quote ' at character 8 is not closed"
-                .to_owned(),
         ),
     ];
     for (text, expected) in cases {
