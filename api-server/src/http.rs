@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{orchestrator::Orchestrator, services::Services};
 
-mod access;
+pub mod access;
 mod auth;
 mod collections;
 mod executor;

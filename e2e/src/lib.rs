@@ -1,9 +1,9 @@
 //! The product as its users meet it: its programs, its HTTP API, its live logs,
 //! on one machine and on a cluster.
 //!
-//! Four programs share this library: `demo` ([`demo`]), `e2e` ([`scenarios`]), `chaos` ([`chaos`]) and `memory`
-//! ([`memory`]). `cargo xtask` with the name of one builds it together with the api-server and the executor,
-//! whose programs it finds beside its own.
+//! Five programs share this library: `demo` ([`demo`]), `e2e` ([`scenarios`]), `chaos` ([`chaos`]), `memory`
+//! ([`memory`]) and `search` ([`search`]). `cargo xtask` with the name of one builds it together with the
+//! api-server and the executor, whose programs it finds beside its own. The search needs neither.
 //!
 //! In reading order: [`demo`]; `registration`, `follow` and `settle` (what a user does with the HTTP API);
 //! `server` (starts an api-server); [`scenarios`] with `backend_scenarios` (Kubernetes Jobs that succeed and
@@ -23,6 +23,7 @@ mod registration;
 mod report;
 mod role;
 pub mod scenarios;
+pub mod search;
 mod server;
 mod session;
 mod settle;

@@ -53,6 +53,8 @@ enum Command {
     Chaos(programs::E2eArgs),
     /// Measures the memory of the api-server under clients that try to exhaust it
     Memory,
+    /// Searches a model of the product for histories that break a promise; `cargo xtask search --help`
+    Search(programs::E2eArgs),
     /// Prints the objects that `deploy` applies, as YAML
     Manifests(manifests::Settings),
     /// Runs every check: format, house rules, lints, tests, documentation, packages, demo
@@ -86,6 +88,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::E2e(args) => programs::run_e2e(&shell, &args),
         Command::Chaos(args) => programs::run_chaos(&shell, &args),
         Command::Memory => programs::run_memory(&shell),
+        Command::Search(args) => programs::run_search(&shell, &args),
         Command::Manifests(settings) => manifests::run(&settings),
         Command::Ci => ci::run(&shell),
         Command::Tidy => tidy::run(&shell),

@@ -79,6 +79,13 @@ pub(crate) fn run_memory(shell: &Shell) -> anyhow::Result<()> {
     replace(Command::new(program))
 }
 
+/// Builds the search with optimization, and runs it.
+pub(crate) fn run_search(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
+    Cmd::cargo(["run", "--quiet", "--profile", "fuzz", "-p", "e2e", "--bin", "search", "--"])
+        .args(args.arguments.iter().map(String::as_str))
+        .run(shell)
+}
+
 /// Replaces this process, so that the program receives all signals.
 fn replace(mut command: Command) -> anyhow::Result<()> {
     Err(command.exec()).with_context(|| format!("cannot start {:?}", command.get_program()))

@@ -9,7 +9,7 @@ use crate::model::AttemptAccess;
 
 /// What a request brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credential {
+pub enum Credential {
     /// Nothing, or what is no credential of this route's attempt and of no user.
     None,
     /// The token of a user.
@@ -22,26 +22,37 @@ pub(super) enum Credential {
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Route {
+pub enum Route {
     /// The API of users.
     User,
     /// A request of an executor about its attempt.
     Claim,
+    /// A sign of life.
     Heartbeat,
+    /// Bytes of the log.
     AppendLog,
+    /// The plan file that the step has made.
     PutPlan,
+    /// The plan file that the step applies.
     GetPlan,
+    /// The state of the workspace.
     GetState,
+    /// A new version of the state.
     PostState,
+    /// The lock of the state.
     LockState,
+    /// The end of that lock.
     UnlockState,
+    /// A state that could not be stored as a version.
     PutRescuedState,
+    /// The result of the step.
     Report,
 }
 
 /// The answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub enum Decision {
+    /// The request is handled.
     Allow,
     /// 401: the credential is missing or unknown.
     Unauthorized,
@@ -55,7 +66,8 @@ pub(super) enum Decision {
 
 /// Decides about a request below the path of an attempt. `attempt` is its progress, `None` if it does not
 /// exist. `is_plan` says whether its step only plans: such a step reads the state and changes nothing.
-pub(super) fn decide(
+#[must_use]
+pub fn decide(
     credential: Credential,
     attempt: Option<AttemptAccess>,
     is_plan: bool,

@@ -14,7 +14,7 @@ use super::{
     rows::parse_step_type,
 };
 use crate::{
-    model::{AttemptAccess, AttemptStatus},
+    model::{AttemptAccess, AttemptPhase, AttemptStatus},
     token::{TokenHash, digest_hex, session_token},
 };
 
@@ -151,15 +151,18 @@ impl Store {
             return Ok(ClaimOutcome::Refused(refusal));
         }
         query(
+            // The claim proves that the Kubernetes Job exists, even if no server has recorded the submit: it
+            // is watched from now on.
             "UPDATE attempts SET claimed_by = $1, claimed_host = $2, claimed_at = $3, last_contact_at = $3,
-                                 session_hash = $4, status = $5
-             WHERE id = $6",
+                                 session_hash = $4, status = $5, phase = $6
+             WHERE id = $7",
         )
         .bind(executor)
         .bind(&request.host)
         .bind(now())
         .bind(TokenHash::of(session.expose_secret()).0)
         .bind(AttemptStatus::Running.as_str())
+        .bind(AttemptPhase::Submitted.as_str())
         .bind(attempt_id)
         .execute(&mut *tx)
         .await

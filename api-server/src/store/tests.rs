@@ -71,6 +71,16 @@ pub(super) async fn claimed_job(store: &Store) -> Job {
     store.job(job.id).await.unwrap()
 }
 
+/// The server may have been killed between the submit and its record; the Kubernetes Job must be watched.
+#[tokio::test]
+async fn claim_proves_that_the_kubernetes_job_was_submitted() {
+    on_each_database(async |store| {
+        let job = claimed_job(&store).await;
+        assert_eq!(job.steps[0].attempts[0].phase, AttemptPhase::Submitted);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
     on_each_database(async |store| {

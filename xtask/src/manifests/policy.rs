@@ -26,5 +26,7 @@ pub(super) fn config_map(settings: &Settings) -> Value {
 
 /// Returns the start of the SHA-256 hash of the policy, in hexadecimal digits.
 pub(super) fn hash(settings: &Settings) -> String {
-    Sha256::digest(&settings.policy).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(&settings.policy);
+    let start = digest.iter().take(8).fold(0_u64, |start, byte| start << 8 | u64::from(*byte));
+    format!("{start:016x}")
 }
