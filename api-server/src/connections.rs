@@ -1,8 +1,8 @@
 //! Serves HTTP connections, and bounds what each of them can cost.
 //!
 //! A connection is *unproven* until one of its requests was authorized. Of those there are few: when one more
-//! arrives, the oldest is closed, so that clients without a token cannot keep those with one out. Every head of
-//! a request must arrive in time, and so must what the client reads. Buffers are small, also those of the
+//! arrives, the oldest is closed, so that clients without a token cannot keep those with one out. Every head
+//! of a request must arrive in time, and so must what the client reads. Buffers are small, also those of the
 //! kernel, which count towards the memory limit of a container.
 
 use std::{

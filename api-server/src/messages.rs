@@ -49,8 +49,8 @@ impl Place {
 pub const CANCELLED_BEFORE_CLAIM: &str = "cancelled before an executor claimed the attempt";
 
 /// The backend has not answered a submit yet.
-pub const SUBMIT_UNANSWERED: &str = "waiting: the cluster has not answered the creation of the Kubernetes Job \
-                                     yet; an admission webhook may delay it";
+pub const SUBMIT_UNANSWERED: &str = "waiting: the cluster has not answered the creation of the Kubernetes \
+                                     Job yet; an admission webhook may delay it";
 
 /// Returns the message of a job whose Kubernetes Job does not run yet; `None` where there is nothing to say.
 #[must_use]

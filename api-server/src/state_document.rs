@@ -1,8 +1,8 @@
 //! Whether bytes are a Terraform state, and which one; the memory it needs does not depend on their number.
 //!
-//! A state is JSON of version 4 with lineage and serial. The encrypted form of OpenTofu has lineage and serial
-//! in clear text beside the encrypted rest. Everything else is refused, so that nothing but a state is ever
-//! handed to Terraform.
+//! A state is JSON of version 4 with lineage and serial. The encrypted form of OpenTofu has lineage and
+//! serial in clear text beside the encrypted rest. Everything else is refused, so that nothing but a state is
+//! ever handed to Terraform.
 
 use std::{
     io::{self, BufReader, Read},

@@ -27,8 +27,8 @@ impl TokenHash {
     }
 }
 
-/// Returns the session token of the executor with this secret id. It is derived, so that a repeated claim gets
-/// the same token in whatever order its requests arrive.
+/// Returns the session token of the executor with this secret id. It is derived, so that a repeated claim
+/// gets the same token in whatever order its requests arrive.
 #[must_use]
 pub fn session_token(key: &EncryptionKey, attempt_id: &str, executor_id: &str) -> SecretString {
     let derived = key.derive("session token of an executor", &[attempt_id, executor_id]);

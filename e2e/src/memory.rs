@@ -1,4 +1,5 @@
-//! The memory of the api-server under clients that try to exhaust it, compared with the limit that `deploy/` ships.
+//! The memory of the api-server under clients that try to exhaust it,
+//! compared with the limit that `deploy/` ships.
 //!
 //! Each load gets a server of its own. While the load lasts, a user with a token must still be answered. What
 //! is measured is `VmHWM`: the most memory that the process ever had.

@@ -3,8 +3,8 @@
 //! The decisions are those of the product: `api_server::orchestrator::decide` decides about jobs,
 //! `api_server::http::access::decide` about credentials. Around them is a small world that has accidents: the
 //! server is killed or stopped between any two effects, messages are lost or arrive twice, pods start twice,
-//! executors and terraform are killed, nodes are cut off, the clock jumps, users cancel, push states and resolve
-//! outcomes, and code in a step uses every credential that it can see.
+//! executors and terraform are killed, nodes are cut off, the clock jumps, users cancel, push states and
+//! resolve outcomes, and code in a step uses every credential that it can see.
 //!
 //! A history is a list of choices that follows from its seed. One that breaks a promise is made as short as
 //! possible and printed; `histories.txt` has those that were found once, and tests play them.

@@ -38,7 +38,8 @@ async fn backend_and_cloud_blocks_of_the_source_do_not_matter() {
         ("backend.tf.json", r#"{"terraform":{"backend":{"local":{"path":"mine.tfstate"}}}}"#),
         (
             "cloud.tf",
-            "terraform {\n  cloud {\n    organization = \"x\"\n    workspaces {\n      name = \"y\"\n    }\n  }\n}\n",
+            "terraform {\n  cloud {\n    organization = \"x\"\n    workspaces \
+             {\n      name = \"y\"\n    }\n  }\n}\n",
         ),
         ("override.tf", "terraform {\n  backend \"local\" {}\n}\n"),
         ("override.tf.json", r#"{"terraform":[{"backend":{"local":{}}}]}"#),
@@ -180,7 +181,8 @@ async fn files_of_the_source_are_not_taken_for_output_of_this_run() {
         (StepType::TerraformApply, ONE, 0),
         (
             StepType::TerraformApply,
-            "resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" {\n    command = \"exit 1\"\n  }\n}\n",
+            "resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" \
+             {\n    command = \"exit 1\"\n  }\n}\n",
             10,
         ),
         (StepType::TerraformPlan, ONE, 0),

@@ -86,8 +86,8 @@ const LOOPBACK: &[&str] = &[
     "loopback OPTIONS",
 ];
 
-/// Returns what the script must print. `process` is what it gets of the executor process, `files` whether it can
-/// list the open files.
+/// Returns what the script must print. `process` is what it gets of the executor process, `files` whether it
+/// can list the open files.
 fn expected(process: &str, files: &str, step: StepType) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     let mut add = |what: &str, result: &str| _ = all.insert(what.to_owned(), result.to_owned());

@@ -5,8 +5,8 @@
 //!
 //! There are two credentials, both sent as `Authorization: Bearer`. The *claim token* of
 //! [`ATTEMPT_TOKEN_ENV`] is in the Kubernetes Job or its Secret, and is good for `POST claim` alone. The
-//! *session token* of [`ClaimResponse`] is good for everything else while the attempt is live; it stays in the
-//! memory of the executor that claimed the attempt.
+//! *session token* of [`ClaimResponse`] is good for everything else while the attempt is live; it stays in
+//! the memory of the executor that claimed the attempt.
 //!
 //! | request | body | response |
 //! |---|---|---|
@@ -21,13 +21,13 @@
 //! | `PUT rescued-state` | raw state that could not be stored as a version | 204; 403 in a plan step; 410 |
 //! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
 //!
-//! Limits in bytes: a plan file, a state 256 MiB; a piece of the log 1 MiB; a result 64 KiB, of which the message
-//! has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the host 253. A
-//! body that is larger is answered with 413; longer texts of a result are cut off.
+//! Limits in bytes: a plan file, a state 256 MiB; a piece of the log 1 MiB; a result 64 KiB, of which the
+//! message has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the
+//! host 253. A body that is larger is answered with 413; longer texts of a result are cut off.
 //!
-//! 401 is the answer to a token that is unknown or belongs to another attempt, 403 to one that is not good for
-//! the request. An attempt that has ended or has reported is answered with 410, whatever the request is; only
-//! the same result again is acknowledged.
+//! 401 is the answer to a token that is unknown or belongs to another attempt, 403 to one that is not good
+//! for the request. An attempt that has ended or has reported is answered with 410, whatever the request is;
+//! only the same result again is acknowledged.
 
 use std::fmt;
 
@@ -44,8 +44,8 @@ pub const ATTEMPT_TOKEN_ENV: &str = keys::EPHEMERAL_ATTEMPT_TOKEN;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimRequest {
-    /// Secret random id (UUID) of this executor process, which only its memory holds: the same id again is the
-    /// same claim and gets the same session token, another id is refused.
+    /// Secret random id (UUID) of this executor process, which only its memory holds: the same id again is
+    /// the same claim and gets the same session token, another id is refused.
     pub executor_id: String,
     /// Name of the machine or pod, for users.
     pub host: String,
@@ -136,8 +136,8 @@ pub enum StepOutcome {
     Failed,
     /// It was asked to stop, and stopped.
     Cancelled,
-    /// Whether it changed infrastructure, and what, is not known: terraform did not end by itself, or its state
-    /// is not stored. [`StepResult::evidence`] holds what is known.
+    /// Whether it changed infrastructure, and what, is not known: terraform did not end by itself, or its
+    /// state is not stored. [`StepResult::evidence`] holds what is known.
     Unknown,
 }
 

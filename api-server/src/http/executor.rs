@@ -32,7 +32,8 @@ use crate::{
     store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
 };
 
-/// Limits of the texts of executors, in bytes. Longer ones are cut off: a report is never lost for its length.
+/// Limits of the texts of executors, in bytes. Longer ones are cut off:
+/// a report is never lost for its length.
 const MAX_HOST_BYTES: usize = 253;
 const MAX_MESSAGE_BYTES: usize = 8 * 1024;
 const MAX_NAME_BYTES: usize = 256;

@@ -37,7 +37,8 @@ impl FieldErrors {
         self.expect(good, key, folder, "a folder inside the source, without `..`");
     }
 
-    /// Checks the length of a text. Names have a rule of their own; values of variables are bounded by the body.
+    /// Checks the length of a text. Names have a rule of their own;
+    /// values of variables are bounded by the body.
     fn length(&mut self, key: &str, text: &str, limit: usize) {
         let start = &text[..text.floor_char_boundary(limit.min(80))];
         self.expect(text.len() <= limit, key, start, &format!("at most {limit} bytes"));
@@ -105,8 +106,8 @@ impl FieldErrors {
     pub(super) fn sensitive_value(&mut self, key: &str, value: &str) {
         if !job_spec::is_long_enough_to_hide(value) {
             let expected = format!(
-                "at least {} characters without white space: a shorter value cannot be kept out of logs; set a \
-                 longer one, or one that is not sensitive",
+                "at least {} characters without white space: a shorter value cannot be kept out of logs; set \
+                 a longer one, or one that is not sensitive",
                 job_spec::MIN_SENSITIVE_CHARS
             );
             self.0.push(FieldError::in_body(key, None, &expected));

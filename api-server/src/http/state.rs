@@ -2,8 +2,8 @@
 //! LOCK, UNLOCK.
 //!
 //! Every version of a state is kept; a write needs the lock if one is held, and must follow the current
-//! version. There is no DELETE: Terraform sends it to delete a workspace of its own, and the `http` backend has
-//! none.
+//! version. There is no DELETE: Terraform sends it to delete a workspace of its own, and the `http` backend
+//! has none.
 
 use std::sync::Arc;
 

@@ -86,8 +86,8 @@ fn interrupted(attempt: &Attempt, cause: Option<&Cause>, result: &StepResult, pl
         reported.trim_end_matches(['.', ' '])
     );
     let usual = if place.namespace.is_some() {
-        "Usually a client deleted the pod, or its node was drained or shut down; this server sees which where \
-         its role may read pods."
+        "Usually a client deleted the pod, or its node was drained or shut down; this server sees which \
+         where its role may read pods."
     } else {
         "Usually a user or the shutdown of the machine stopped it."
     };

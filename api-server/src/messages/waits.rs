@@ -12,8 +12,8 @@ use crate::model::{Ahead, Attempt, Blocker, JobStatus, SlotWait};
 pub fn waiting_for_job(Blocker { job, status }: Blocker) -> String {
     match status {
         JobStatus::Unknown => format!(
-            "waiting for job {job}, whose outcome is unknown and which holds the workspace. Read its evidence \
-             (GET /v1/jobs/{job}/evidence), then recheck it by a plan, accept it or abandon it."
+            "waiting for job {job}, whose outcome is unknown and which holds the workspace. Read its \
+             evidence (GET /v1/jobs/{job}/evidence), then recheck it by a plan, accept it or abandon it."
         ),
         JobStatus::WaitingApproval => format!(
             "waiting for job {job}, which holds the workspace and waits for an approval. Approve, reject or \
@@ -90,8 +90,8 @@ pub fn waiting_for_start(
 pub(super) fn not_ready() -> String {
     format!(
         "waiting: {}, and this server sees no reason (it sees reasons where its role may read pods and \
-         events). Usually the image cannot be pulled or is large, no node has room, or a Secret, config map or \
-         volume is missing.",
+         events). Usually the image cannot be pulled or is large, no node has room, or a Secret, config map \
+         or volume is missing.",
         Waiting::Starting
     )
 }
@@ -109,16 +109,16 @@ pub fn no_call_yet(attempt: &Attempt, since: Timestamp, place: &Place) -> String
 }
 
 /// What usually keeps an executor from calling the server.
-pub(super) const USUAL_BLOCKERS: &str = "Usually a network policy or proxy blocks the way, the address (--api-url) is wrong for the pods, or they \
-     do not trust the certificate.";
+pub(super) const USUAL_BLOCKERS: &str = "Usually a network policy or proxy blocks the way, the address \
+     (--api-url) is wrong for the pods, or they do not trust the certificate.";
 
 /// Returns the message of a job whose executor is silent.
 #[must_use]
 pub fn lost_contact(attempt: &Attempt, contact: Timestamp, place: &Place) -> String {
     format!(
-        "contact lost: the executor was last heard of at {}. Terraform may run on, so the step ends only when \
-         the cluster reports the end of its pod; the executor reports when it reaches {} again. If the pod is \
-         known to be gone, an administrator confirms it: POST /v1/attempts/{}/confirm-end.{}",
+        "contact lost: the executor was last heard of at {}. Terraform may run on, so the step ends only \
+         when the cluster reports the end of its pod; the executor reports when it reaches {} again. If the \
+         pod is known to be gone, an administrator confirms it: POST /v1/attempts/{}/confirm-end.{}",
         seconds(contact),
         place.api_url,
         attempt.id,

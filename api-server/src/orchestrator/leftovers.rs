@@ -132,7 +132,8 @@ impl Places {
             [fs::remove_dir_all(&self.work), fs::remove_file(&self.log), fs::remove_file(&self.kept_state)];
         for error in removed.into_iter().filter_map(Result::err) {
             if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(folder = %self.work.display(), %error, "could not remove what an executor has left");
+                tracing::warn!(folder = %self.work.display(), %error, "could not \
+                    remove what an executor has left");
             }
         }
     }

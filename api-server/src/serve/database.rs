@@ -19,7 +19,8 @@ pub(super) fn address(options: &Serve, environment: &EnvSnapshot) -> anyhow::Res
             if address.has_password() {
                 bail!(
                     "--database holds a password, which other users of this machine can read; \
-                     put the address into the environment variable {VARIABLE}, or use --database-password-file"
+                     put the address into the environment variable {VARIABLE}, \
+                     or use --database-password-file"
                 );
             }
             address

@@ -43,8 +43,8 @@ pub struct NewAttempt {
 }
 
 impl Store {
-    /// Stores an attempt before its Kubernetes Job is created, and starts its step. Returns `false`, and stores
-    /// nothing, if as many steps run as may, or one that excludes it in the same workspace.
+    /// Stores an attempt before its Kubernetes Job is created, and starts its step. Returns `false`, and
+    /// stores nothing, if as many steps run as may, or one that excludes it in the same workspace.
     ///
     /// # Errors
     /// The database failed.

@@ -70,8 +70,8 @@ impl Store {
         .context("list open jobs")
     }
 
-    /// Lists the ids of jobs that wait for a workspace, oldest first, and of the running job that holds it: its
-    /// next step may wait for one beside it.
+    /// Lists the ids of jobs that wait for a workspace, oldest first, and of the running job that holds it:
+    /// its next step may wait for one beside it.
     ///
     /// # Errors
     /// The database failed.

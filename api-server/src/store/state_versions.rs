@@ -1,7 +1,8 @@
 //! The versions of Terraform states. Their bytes live in [`crate::blobs`].
 //!
-//! Every version is kept. A new one must follow the current one: the same lineage, a higher serial. The writer
-//! of the current version may replace it under the same serial, and an administrator may force any state.
+//! Every version is kept. A new one must follow the current one: the same lineage, a higher serial. The
+//! writer of the current version may replace it under the same serial,
+//! and an administrator may force any state.
 
 use super::{
     LockOutcome, ResultExt as _, StateWriter, Store, StoreError,
@@ -41,7 +42,8 @@ impl StateVersion {
         let advice = "an administrator may store it with `?force=true`";
         if new.lineage != self.lineage {
             return Some(format!(
-                "this state has lineage {:?}, the current one has {:?}: it belongs to something else; {advice}",
+                "this state has lineage {:?}, the current one has {:?}: it belongs to something else; \
+                 {advice}",
                 new.lineage, self.lineage
             ));
         }
@@ -57,8 +59,8 @@ impl StateVersion {
         }
         (new.serial == self.serial && !is_of_writer).then(|| {
             format!(
-                "this state has serial {0}, the current one has {0} too, with other content of another writer; \
-                 {advice}",
+                "this state has serial {0}, the current one has {0} too, with other content of another \
+                 writer; {advice}",
                 new.serial
             )
         })

@@ -1,5 +1,5 @@
-//! Tests of the store on SQLite and PostgreSQL: key, versions, messages, concurrent changes, and the SQL in its
-//! sources.
+//! Tests of the store on SQLite and PostgreSQL: key, versions, messages, concurrent changes, and the SQL in
+//! its sources.
 
 use job_spec::{
     StepType,

@@ -17,7 +17,8 @@ const SECRETS: [(&str, &str, &str); 20] = [
     (
         "pem",
         "string",
-        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQDT\nzQ==\n-----END PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nBKcwggSjAgEAAoIBAQDT\nzQ==\n-----END \
+         PRIVATE KEY-----\n",
     ),
     ("base64", "string", "c2VjcmV0LWJ5dGVzLWluLWJhc2U2NA=="),
     ("double_quotes", "string", r#"say "open-sesame" to the door"#),

@@ -51,8 +51,8 @@ struct Server {
 
 static SERVER: LazyLock<Option<Server>> = LazyLock::new(start);
 
-/// Returns the address of a new database; `None` if PostgreSQL is not installed. Prints a note then, and fails
-/// in CI.
+/// Returns the address of a new database; `None` if PostgreSQL is not installed. Prints a note then, and
+/// fails in CI.
 pub(crate) fn new_database() -> Option<String> {
     let Some(server) = &*SERVER else {
         assert!(!in_ci(), "PostgreSQL is not installed, and CI must not skip tests");

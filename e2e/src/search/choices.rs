@@ -1,7 +1,7 @@
 //! The choices of one history: drawn at random, recorded, played again, and shrunk.
 //!
-//! A history is nothing but its choices, so a shorter list of smaller choices is a simpler history. 0 is always
-//! the calmest alternative: a history that has run out of choices goes on without accidents.
+//! A history is nothing but its choices, so a shorter list of smaller choices is a simpler history. 0 is
+//! always the calmest alternative: a history that has run out of choices goes on without accidents.
 
 /// A source of choices.
 #[derive(Debug, Clone)]

@@ -180,8 +180,8 @@ impl Records {
         Some(state)
     }
 
-    /// Stores a version of a state; `lock` is the lock that the writer claims to hold. Returns `false` for 409
-    /// and 423.
+    /// Stores a version of a state; `lock` is the lock that the writer claims to hold. Returns `false` for
+    /// 409 and 423.
     pub(super) fn put_state(&mut self, attempt: &str, mut state: State, lock: Option<u32>) -> Option<bool> {
         if !self.may_write(attempt) {
             return None;

@@ -79,7 +79,8 @@ impl Pushes {
         if answer.status.is_success() {
             self.set(LastPush::Stored(StateDigest::new(&body)));
             if let Err(error) = std::fs::remove_file(&*self.file) {
-                tracing::warn!(%error, file = %self.file.display(), "could not remove the file of a stored state");
+                tracing::warn!(%error, file = %self.file.display(), "could not \
+                    remove the file of a stored state");
             }
         }
         Ok(answer)

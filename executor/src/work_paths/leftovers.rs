@@ -70,7 +70,8 @@ fn remove_in(root: &Path) -> io::Result<()> {
             };
             let path = entry?.path();
             if let Err(error) = remove_one(&path) {
-                tracing::warn!(path = %path.display(), %error, "could not remove what a killed executor has left");
+                tracing::warn!(path = %path.display(), %error, "could not remove \
+                    what a killed executor has left");
             }
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 
-/// Returns the `activeDeadlineSeconds` by which a Job ends after this delay, or earlier if its own deadline is
-/// earlier; `None` where no deadline counts, because the Job is suspended or was not processed yet.
+/// Returns the `activeDeadlineSeconds` by which a Job ends after this delay, or earlier if its own deadline
+/// is earlier; `None` where no deadline counts, because the Job is suspended or was not processed yet.
 pub(super) fn shortened(job: &Job, now: Timestamp, delay: Duration) -> Option<i64> {
     let spec = job.spec.as_ref()?;
     if spec.suspend == Some(true) {

@@ -22,8 +22,8 @@ const ROUTES: [Route; 12] = [
     Route::Report,
 ];
 
-/// Columns: user, claim, heartbeat, log, put plan, get plan, get state, post state, lock, unlock, rescued state,
-/// report. `+` allow, `1` 401, `3` 403, `4` 404, `0` 410.
+/// Columns: user, claim, heartbeat, log, put plan, get plan, get state, post state, lock, unlock, rescued
+/// state, report. `+` allow, `1` 401, `3` 403, `4` 404, `0` 410.
 #[rustfmt::skip]
 const TABLE: &[(Credential, Option<AttemptAccess>, &str)] = &[
     (Nothing,      None,            "1 1 1 1 1 1 1 1 1 1 1 1"),

@@ -35,8 +35,8 @@ fn check_digest(context: &Context<'_>, plan: Vec<u8>) -> Result<Vec<u8>, StepRep
         return Ok(plan);
     }
     Err(StepReport::failed(format!(
-        "the plan file has the SHA-256 digest {found}, expected {expected}, which is that of the plan of this \
-         job; nothing was applied; start a new job"
+        "the plan file has the SHA-256 digest {found}, expected {expected}, which is that of the plan of \
+         this job; nothing was applied; start a new job"
     )))
 }
 

@@ -35,8 +35,8 @@ fn interruption_that_nobody_requested_has_the_cause_of_the_cluster() {
         ),
         (
             Cause::PodDeleted { ran: true },
-            "pod deleted by a client: terraform was interrupted. Find out which client deletes pods or Jobs in \
-             this namespace.",
+            "pod deleted by a client: terraform was interrupted. Find out which client deletes pods or Jobs \
+             in this namespace.",
         ),
         (
             Cause::Evicted { resource: Some("memory".to_owned()), message: "node low".to_owned() },

@@ -136,11 +136,12 @@ fn diagram(edges: &Edges, start: &str) -> String {
 fn page() -> String {
     let (jobs, attempts) = explore();
     format!(
-        "# Transitions of jobs and attempts\n\n<!-- Generated from api-server/src/orchestrator/decide.rs; cargo \
-         xtask docs writes it. -->\n\nDrawn from every state that the decisions reach for a job with plan, \
-         approval and apply. Names in\n`CamelCase` are actions of the orchestrator, the others are events that \
-         are stored first. A user resolves\n`unknown` by recheck, accept or abandon, which is not a decision of \
-         the orchestrator.\n\n## Status of a job\n\n{}\n## The last attempt at a step\n\n{}",
+        "# Transitions of jobs and attempts\n\n<!-- Generated from api-server/src/orchestrator/decide.rs; \
+         cargo xtask docs writes it. -->\n\nDrawn from every state that the decisions reach for a job with \
+         plan, approval and apply. Names in\n`CamelCase` are actions of the orchestrator, the others are \
+         events that are stored first. A user resolves\n`unknown` by recheck, accept or abandon, which is \
+         not a decision of the orchestrator.\n\n## Status of a job\n\n{}\n## The \
+         last attempt at a step\n\n{}",
         diagram(jobs, "pending"),
         diagram(attempts, "none")
     )

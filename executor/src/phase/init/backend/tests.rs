@@ -117,8 +117,8 @@ fn verification_reads_the_record_of_init() {
         let error = verify(folder.path(), Engine::Terraform).err().map(|error| error.to_string());
         let expected = expected.map(|found| {
             format!(
-                "terraform init has configured the backend {found}, expected \"http\" without settings of its \
-                 own, which is the state of this workspace; remove the backend or cloud block of file \
+                "terraform init has configured the backend {found}, expected \"http\" without settings of \
+                 its own, which is the state of this workspace; remove the backend or cloud block of file \
                  \"backend.tf\"; nothing was planned"
             )
         });
