@@ -142,7 +142,7 @@ fn payload(
 ) -> EphemeralJobData {
     let workspace = &input.workspace;
     let mut payload = EphemeralJobData::new(step.step_type, key, &step.step_id)
-        .with_source(&workspace.source, &workspace.branch)
+        .with_source(workspace.source.expose(), &workspace.branch)
         .with_folder(&workspace.folder)
         .with_terraform_version(&workspace.terraform_version)
         .with_environment(environment)

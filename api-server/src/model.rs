@@ -6,10 +6,12 @@ use k8s_backend::{Cause, Waiting};
 use serde::Serialize;
 
 mod load;
+mod source;
 mod status;
 mod variables;
 
 pub use load::{Ahead, Candidate, Limits, Load, Slot, SlotWait};
+pub use source::SourceAddress;
 pub use status::{AttemptPhase, AttemptStatus, IacType, JobStatus, StepStatus, VariableCategory};
 pub use variables::{Collection, CollectionLayer, Variable, VariableLayers, VariableOwner};
 
@@ -31,7 +33,7 @@ pub struct Workspace {
     pub id: String,
     pub organization_id: String,
     pub name: String,
-    pub source: String,
+    pub source: SourceAddress,
     pub branch: String,
     pub folder: String,
     pub iac_type: IacType,
@@ -48,7 +50,7 @@ impl Workspace {
             id: uuid::Uuid::nil().to_string(),
             organization_id: organization_id.to_owned(),
             name: "example".to_owned(),
-            source: "https://git.example.com/example.git".to_owned(),
+            source: "https://git.example.com/example.git".into(),
             branch: "main".to_owned(),
             folder: "/".to_owned(),
             iac_type: IacType::Terraform,

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::model::VariableLayers;
 
+mod attempt;
+
 const HIDDEN: &str = "(sensitive)";
 
 /// Shorter parts of a sensitive value occur in ordinary text too often to be replaced there.
@@ -143,6 +145,11 @@ fn pieces(value: &str) -> Vec<String> {
     let list = value.split(|c: char| c.is_whitespace() || ";,=:".contains(c));
     let flow = value.split(|c: char| c.is_whitespace() || ";,=:\"'[]{}".contains(c));
     let mut pieces: Vec<String> = list.chain(flow).chain([value, value.trim()]).map(str::to_owned).collect();
+    // Kubernetes quotes values in its messages as Go does, which escapes these as JSON does.
+    if value.contains(['"', '\\', '\n', '\r', '\t']) {
+        let quoted = Value::from(value).to_string();
+        pieces.push(quoted[1..quoted.len() - 1].to_owned());
+    }
     if let Ok(yaml) = value.parse::<Yaml>() {
         strings(yaml.value(), &mut pieces);
     }

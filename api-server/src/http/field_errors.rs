@@ -1,7 +1,7 @@
 //! Checks the fields of request bodies; pure.
 
 use super::problem::{FieldError, Problem};
-use crate::model::VariableCategory;
+use crate::model::{SourceAddress, VariableCategory};
 
 const NAME_RULE: &str = "1 to 90 characters without control characters or spaces at its ends";
 
@@ -40,20 +40,26 @@ impl FieldErrors {
     /// Checks the length of a text. Names have a rule of their own;
     /// values of variables are bounded by the body.
     fn length(&mut self, key: &str, text: &str, limit: usize) {
-        let start = &text[..text.floor_char_boundary(limit.min(80))];
+        self.shown_length(key, text, text, limit);
+    }
+
+    /// Checks the length of a text that is shown in another form.
+    fn shown_length(&mut self, key: &str, text: &str, shown: &str, limit: usize) {
+        let start = &shown[..shown.floor_char_boundary(limit.min(80))];
         self.expect(text.len() <= limit, key, start, &format!("at most {limit} bytes"));
     }
 
-    /// Checks the source of a workspace.
-    pub(super) fn source(&mut self, key: &str, source: &str, local_sources: bool) {
-        self.length(key, source, MAX_PATH_BYTES);
+    /// Checks the source of a workspace. Its password is not shown.
+    pub(super) fn source(&mut self, key: &str, source: &SourceAddress, local_sources: bool) {
+        let (source, shown) = (source.expose(), source.to_string());
+        self.shown_length(key, source, &shown, MAX_PATH_BYTES);
         let shaped = !source.is_empty() && !source.starts_with('-') && !source.contains(char::is_control);
-        self.expect(shaped, key, source, "the address of a git repository, or the absolute path of a folder");
+        self.expect(shaped, key, &shown, "the address of a git repository, or the absolute path of a folder");
         let local = source.starts_with('/') || source.starts_with("file:");
         self.expect(
             !local || local_sources,
             key,
-            source,
+            &shown,
             "the address of a git repository; pods cannot read folders of this machine",
         );
     }
@@ -143,8 +149,8 @@ mod tests {
                 f.name("name", "Platform team");
                 f.collection_name("name", "gpu nodes");
                 f.folder("folder", "/live/dev");
-                f.source("source", "https://example.com/a.git", false);
-                f.source("source", "/home/me/infra", true);
+                f.source("source", &"https://example.com/a.git".into(), false);
+                f.source("source", &"/home/me/infra".into(), true);
                 f.branch("branch", "release/1.0");
                 f.version("terraformVersion", "1.9.8");
                 f.version("terraformVersion", "");
@@ -163,8 +169,8 @@ mod tests {
         assert_eq!(errors(|f| f.name("name", " a")), 1);
         assert_eq!(errors(|f| f.collection_name("name", "a/b")), 1);
         assert_eq!(errors(|f| f.folder("folder", "/a/../../b")), 1);
-        assert_eq!(errors(|f| f.source("source", "/etc", false)), 1);
-        assert_eq!(errors(|f| f.source("source", "--upload-pack=evil", true)), 1);
+        assert_eq!(errors(|f| f.source("source", &"/etc".into(), false)), 1);
+        assert_eq!(errors(|f| f.source("source", &"--upload-pack=evil".into(), true)), 1);
         assert_eq!(errors(|f| f.branch("branch", "--force")), 1);
         assert_eq!(errors(|f| f.branch("branch", &"b".repeat(MAX_BRANCH_BYTES + 1))), 1);
         assert_eq!(errors(|f| f.folder("folder", &"ü".repeat(MAX_PATH_BYTES))), 1);

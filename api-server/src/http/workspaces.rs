@@ -10,7 +10,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    model::{IacType, Workspace},
+    model::{IacType, SourceAddress, Workspace},
     store::NewWorkspace,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct NewWorkspaceBody {
     name: String,
-    source: String,
+    source: SourceAddress,
     #[serde(default = "default_branch")]
     branch: String,
     #[serde(default = "root_folder")]

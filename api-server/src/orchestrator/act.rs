@@ -12,6 +12,7 @@ use crate::{
     attempt_building::{StepInput, WorkspaceInput, plan_attempt},
     messages,
     model::{Attempt, Job, Step, StepStatus},
+    redaction::Redactor,
     services::{Services, chain},
     store::{ClaimData, NewAttempt, Prepared, Store, StoreError},
     token::{TokenHash, new_token},
@@ -149,7 +150,10 @@ impl Actor {
                 store.set_job_message(job.id, None).await
             }
             Err(error) if is_retryable(&error) => self.retry_later(job, attempt, &error).await,
-            Err(error) => store.attempt_refused(&attempt.id, &chain(&error)).await,
+            Err(error) => {
+                let text = Redactor::of_attempt(store, &attempt.id).await?.backend_error(&error);
+                store.attempt_refused(&attempt.id, &text).await
+            }
         }
     }
 
@@ -189,8 +193,9 @@ impl Actor {
         attempt: &Attempt,
         error: &BackendError,
     ) -> Result<(), StoreError> {
+        let store = &self.store;
         let delay = retry::delay(attempt.submit_failures);
-        let text = chain(error);
+        let text = Redactor::of_attempt(store, &attempt.id).await?.backend_error(error);
         tracing::warn!(
             job = job.id,
             kubernetes_job = attempt.kubernetes_job,
@@ -198,7 +203,6 @@ impl Actor {
             ?delay,
             "retrying"
         );
-        let store = &self.store;
         let refused = error.kind == ErrorKind::Refused;
         store.backend_failed(&attempt.id, &text, refused, Timestamp::now() + delay).await?;
         store.set_job_message(job.id, Some(&messages::retrying(&text))).await

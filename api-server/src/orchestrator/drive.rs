@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{Action, Next, View, act::Actor, decide, needs_slot, retry, schedule};
 use crate::{
     model::{AttemptPhase, Job, Slot},
+    redaction::Redactor,
     services::{Services, chain},
     store::{Store, StoreError},
 };
@@ -209,22 +210,8 @@ impl JobDriver {
         let Some(watching) = &mut self.watching else { return };
         watching.has_yielded = true;
         let attempt_id = watching.attempt_id.clone();
-        let store = &self.store;
         let stored = match &phase {
-            Some(Ok(JobPhase::Pending { waiting })) => {
-                store.record_waiting(&attempt_id, Some(waiting), Timestamp::now()).await
-            }
-            Some(Ok(JobPhase::Ended(cause))) => store.record_cause(&attempt_id, cause).await,
-            Some(Ok(JobPhase::Running)) => store.record_running(&attempt_id, Timestamp::now()).await,
-            // A phase that this version does not know: in any case it no longer waits.
-            Some(Ok(_)) => store.record_waiting(&attempt_id, None, Timestamp::now()).await,
-            Some(Err(error)) if error.kind == ErrorKind::NotFound => {
-                store.record_cause(&attempt_id, &Cause::Vanished).await
-            }
-            Some(Err(error)) => {
-                tracing::warn!(job = self.job_id, error = chain(error), "a watch failed, opening it again");
-                Ok(())
-            }
+            Some(phase) => record(&self.store, &attempt_id, phase).await,
             None => Ok(()),
         };
         let continues = matches!(&phase, Some(Ok(phase)) if !phase.is_terminal()) && stored.is_ok();
@@ -241,6 +228,37 @@ impl JobDriver {
             Err(error) => {
                 tracing::error!(job = self.job_id, error = chain(&error), "could not store a phase");
             }
+        }
+    }
+}
+
+/// Stores what the watch over the Kubernetes Job of an attempt has yielded, without the secrets of the attempt.
+async fn record(
+    store: &Store,
+    attempt_id: &str,
+    phase: &Result<JobPhase, BackendError>,
+) -> Result<(), StoreError> {
+    let now = Timestamp::now();
+    let redactor = || Redactor::of_attempt(store, attempt_id);
+    match phase {
+        Ok(JobPhase::Pending { waiting }) => {
+            let waiting = redactor().await?.waiting(waiting);
+            store.record_waiting(attempt_id, Some(&waiting), now).await
+        }
+        Ok(JobPhase::Ended(cause)) => {
+            let cause = redactor().await?.cause(cause);
+            store.record_cause(attempt_id, &cause).await
+        }
+        Ok(JobPhase::Running) => store.record_running(attempt_id, now).await,
+        // A phase that this version does not know: in any case it no longer waits.
+        Ok(_) => store.record_waiting(attempt_id, None, now).await,
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            store.record_cause(attempt_id, &Cause::Vanished).await
+        }
+        Err(error) => {
+            let error = redactor().await?.backend_error(error);
+            tracing::warn!(attempt = attempt_id, error, "a watch failed, opening it again");
+            Ok(())
         }
     }
 }

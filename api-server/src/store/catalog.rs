@@ -5,7 +5,7 @@ use super::{
     db::{query, query_as},
     new_id, now, parse_time,
 };
-use crate::model::{IacType, Organization, Template, Workspace};
+use crate::model::{IacType, Organization, SourceAddress, Template, Workspace};
 
 /// The fields of a new workspace.
 #[derive(Debug, Clone)]
@@ -13,7 +13,7 @@ use crate::model::{IacType, Organization, Template, Workspace};
 pub struct NewWorkspace {
     pub organization_id: String,
     pub name: String,
-    pub source: String,
+    pub source: SourceAddress,
     pub branch: String,
     pub folder: String,
     pub iac_type: IacType,
@@ -129,7 +129,7 @@ impl Store {
         .bind(&id)
         .bind(organization_id)
         .bind(&name)
-        .bind(source)
+        .bind(source.expose())
         .bind(branch)
         .bind(folder)
         .bind(iac_type.as_str())
@@ -250,7 +250,7 @@ impl TryFrom<WorkspaceRow> for Workspace {
             id,
             organization_id,
             name,
-            source,
+            source: source.into(),
             branch,
             folder,
             iac_type: IacType::parse(&iac_type).map_err(StoreError::Corrupt)?,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use crate::{model::VariableLayers, redaction::Redactor};
 use config_core::keys;
-use job_spec::{EphemeralJobData, JobPlan};
+use job_spec::{EphemeralJobData, JobPlan, attempt_api::ATTEMPT_TOKEN_ENV};
 use k8s_backend::Submission;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Secret};
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,17 @@ impl Prepared {
 
     /// Returns the payload that the objects hold.
     fn job_data(&self) -> Option<String> {
-        let of_secret = || self.secret.as_ref()?.data.as_ref()?.get(keys::EPHEMERAL_JOB_DATA);
+        self.env_value(keys::EPHEMERAL_JOB_DATA)
+    }
+
+    /// Returns what the objects hold for the executor alone: the payload and the claim token.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = String> {
+        [self.job_data(), self.env_value(ATTEMPT_TOKEN_ENV)].into_iter().flatten()
+    }
+
+    /// Returns the value that an environment variable of the executor has in the objects.
+    fn env_value(&self, name: &str) -> Option<String> {
+        let of_secret = || self.secret.as_ref()?.data.as_ref()?.get(name);
         if let Some(data) = of_secret() {
             return String::from_utf8(data.0.clone()).ok();
         }
@@ -65,7 +75,7 @@ impl Prepared {
             .flat_map(|pod| &pod.containers);
         containers.find_map(|container| {
             let mut env = container.env.iter().flatten();
-            env.find(|entry| entry.name == keys::EPHEMERAL_JOB_DATA)?.value.clone()
+            env.find(|entry| entry.name == name)?.value.clone()
         })
     }
 

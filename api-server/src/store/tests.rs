@@ -37,7 +37,7 @@ pub(super) async fn workspace(store: &Store) -> Workspace {
     let new = NewWorkspace {
         organization_id: organization.id,
         name: "net".to_owned(),
-        source: "https://git.example.com/net.git".to_owned(),
+        source: "https://git.example.com/net.git".into(),
         branch: "main".to_owned(),
         folder: "/".to_owned(),
         iac_type: IacType::Terraform,

@@ -18,7 +18,7 @@ impl World {
         format!("{}/{collection}/variables", self.collections())
     }
 
-    async fn payload(&self, name: &str) -> Value {
+    pub(crate) async fn payload(&self, name: &str) -> Value {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         self.submitted(name).await;
         let pod = self.backend.job(name).unwrap().spec.unwrap().template.spec.unwrap();

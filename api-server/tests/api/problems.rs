@@ -58,3 +58,33 @@ async fn body_problems_are_problem_details() {
     let large = json!({ "name": "x".repeat(3 * 1024 * 1024) }).to_string();
     assert_eq!(send("/v1/organizations", large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
 }
+
+#[tokio::test]
+async fn password_of_a_source_is_in_no_answer_and_reaches_the_executor() {
+    let mut world = World::new().await;
+    let source = "https://me:hunter2@git.example.com/net.git";
+    let shown = "https://me:(sensitive)@git.example.com/net.git";
+    let path = format!("/v1/organizations/{}/workspaces", world.organization);
+    let (status, created) = world.post(&path, json!({ "name": "private", "source": source })).await;
+    assert_eq!((status, &created["source"]), (StatusCode::CREATED, &json!(shown)));
+    world.workspace = created["id"].as_str().unwrap().to_owned();
+    let workspace = format!("/v1/workspaces/{}", world.workspace);
+    assert_eq!(world.get(&workspace).await["source"], shown);
+    let listed = world.get(&path).await.to_string();
+    assert!(listed.contains(shown) && !listed.contains("hunter2"), "{listed}");
+    let explanation = world.get(&format!("{workspace}/explanation")).await.to_string();
+    assert!(!explanation.contains("hunter2"), "{explanation}");
+    let folder = json!({ "name": "other", "source": "file://me:hunter2@host/a" });
+    let (status, problem) = world.post(&path, folder).await;
+    assert_eq!(
+        (status, &problem["problems"][0]["found"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("file://me:(sensitive)@host/a"))
+    );
+    let long = format!("https://me:hunter2@git.example.com/{}", "a".repeat(2048));
+    let (status, problem) = world.post(&path, json!({ "name": "other", "source": long })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!problem.to_string().contains("hunter2"), "{problem:#}");
+
+    let job = world.job(&["terraformPlan"]).await;
+    assert_eq!(world.payload(&format!("job-{job}-100-1")).await["source"], source);
+}

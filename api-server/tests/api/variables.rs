@@ -1,6 +1,7 @@
 //! Variables are checked when they are set: what is refused, what is only warned of, and what is never shown.
 
 use futures::future::join_all;
+use k8s_backend::{Cause, Refuser, Waiting};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -209,6 +210,29 @@ async fn sensitive_value_is_neither_in_the_explanation_nor_in_the_kubernetes_job
         for secret in ["hunter2", "hunter3", "hunter4", "713300", "713133"] {
             assert!(!shown.contains(secret), "{secret}: {shown}");
         }
+    }
+}
+
+#[tokio::test]
+async fn text_of_the_cluster_that_quotes_a_sensitive_value_is_shown_without_it() {
+    let world = World::new().await;
+    let annotation = json!({
+        "key": "EPHEMERAL_CONFIG_ANNOTATIONS", "value": "token=hunter2", "category": "ENV", "sensitive": true,
+    });
+    world.create(&world.variables(), annotation).await;
+    let job = world.job(&["terraformPlan"]).await;
+    let name = format!("job-{job}-100-1");
+    world.submitted(&name).await;
+    let message = "admission webhook \"names\" denied: annotation token: \"hunter2\"".to_owned();
+    world.backend.wait(&name, Waiting::NotCreated { by: Refuser::Admission, message: message.clone() });
+    let denied = |job: &Value| job["message"].as_str().is_some_and(|text| text.contains("(sensitive)"));
+    let waiting = world.wait_for(job, "a message", denied).await;
+    world.backend.finish(&name, Cause::NotStarted { message });
+    let is_ended = |job: &Value| !job["steps"][0]["attempts"][0]["causeDetail"].is_null();
+    let ended = world.wait_for(job, "a cause", is_ended).await;
+    for shown in [waiting.to_string(), ended.to_string()] {
+        assert!(shown.contains(": \\\"(sensitive)\\\""), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
 

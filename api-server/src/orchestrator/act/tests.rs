@@ -11,9 +11,9 @@ use crate::{
     blobs::Blobs,
     encryption::EncryptionKey,
     logs::Logs,
-    model::{AttemptPhase, IacType, NewStep},
+    model::{AttemptPhase, IacType, NewStep, VariableCategory, VariableOwner},
     services::rules,
-    store::{NewWorkspace, Store},
+    store::{NewVariable, NewWorkspace, Store},
 };
 
 const EVERY_KIND: [ErrorKind; 7] = [
@@ -35,6 +35,11 @@ struct Fixture {
 
 impl Fixture {
     async fn new(backend: MockJobBackend) -> Self {
+        Self::with_variable(backend, "REGION", "eu-west-1").await
+    }
+
+    /// The workspace has this sensitive variable.
+    async fn with_variable(backend: MockJobBackend, key: &str, value: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let services = services(folder.path(), backend).await;
         let store = &services.store;
@@ -42,13 +47,23 @@ impl Fixture {
         let workspace = NewWorkspace {
             organization_id: organization.id.clone(),
             name: "net".to_owned(),
-            source: "https://git.example.com/net.git".to_owned(),
+            source: "https://git.example.com/net.git".into(),
             branch: "main".to_owned(),
             folder: "/".to_owned(),
             iac_type: IacType::Terraform,
             terraform_version: "1.9.0".to_owned(),
         };
         let workspace = store.create_workspace(workspace).await.unwrap();
+        let variable = NewVariable {
+            category: VariableCategory::Env,
+            key: key.to_owned(),
+            value: value.into(),
+            sensitive: true,
+            hcl: false,
+        };
+        let mut change = store.change_variables().await.unwrap();
+        change.create(&VariableOwner::Workspace(workspace.id.clone()), variable).await.unwrap();
+        change.commit().await.unwrap();
         let template = store.create_template(&organization.id, "plan", "flow: []").await.unwrap();
         let step = NewStep { number: 100, name: "Plan".to_owned(), step_type: StepType::TerraformPlan };
         let job_id = store.create_job(&workspace, &template.id, &[step]).await.unwrap().id;
@@ -150,6 +165,27 @@ async fn submit_that_may_succeed_later_is_retried_after_a_growing_delay() {
         let attempt = fixture.submit().await;
         assert_eq!((attempt.phase, attempt.retry_at), (AttemptPhase::Submitted, None));
         assert_eq!(fixture.job().await.message, None);
+    }
+}
+
+#[tokio::test]
+async fn error_that_quotes_a_sensitive_value_is_stored_without_it() {
+    for kind in EVERY_KIND {
+        let mut backend = MockJobBackend::new();
+        backend.expect_submit().returning(move |submission| {
+            let job = serde_json::to_string(&submission.job).unwrap();
+            let message = format!("Invalid value: {:?}; refused: {job}", "hunter2-\"quoted\"");
+            Err(BackendError::new(kind, BackendAction::Submit, submission.name(), message))
+        });
+        let fixture = Fixture::with_variable(backend, "TOKEN", "hunter2-\"quoted\"").await;
+        let prepared = fixture.actor.store.prepared(&fixture.attempt().await.id).await.unwrap();
+        let attempt = fixture.submit().await;
+        let text = attempt.refusal.or(fixture.job().await.message).unwrap();
+        assert!(text.contains("Invalid value: \"(sensitive)\"; refused: "), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        for credential in prepared.credentials() {
+            assert!(!text.contains(&credential), "{credential}: {text}");
+        }
     }
 }
 
