@@ -185,7 +185,7 @@ mod tests {
         let (key, other) = (EncryptionKey::new([7; KEY_BYTES]), EncryptionKey::new([8; KEY_BYTES]));
         let derived = key.derive("session", &["attempt", "executor"]);
         assert_eq!(derived, key.derive("session", &["attempt", "executor"]));
-        assert_ne!(derived, key.derive("session", &["attemp", "texecutor"]));
+        assert_ne!(derived, key.derive("session", &["attempt", "executo", "r"]));
         assert_ne!(derived, key.derive("other", &["attempt", "executor"]));
         assert_ne!(derived, other.derive("session", &["attempt", "executor"]));
     }

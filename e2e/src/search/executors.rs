@@ -71,7 +71,7 @@ enum Answer {
     Done,
     Plan(Option<Plan>),
     State(State),
-    /// 409, 423: somebody else has it, or the state does not follow.
+    /// 409, 423: another one has it, or the state does not follow.
     Conflict,
     /// 401, 403, 410: not with this credential, or not any more.
     Refused,

@@ -48,7 +48,7 @@ pub(super) struct World {
     pub(super) was_unknown: BTreeSet<i64>,
     /// What must never happen, and did.
     pub(super) violations: Vec<String>,
-    /// What happened, line by line, if somebody wants to read it.
+    /// What happened, line by line, where it is to be printed.
     pub(super) trace: Option<Vec<String>>,
     next_number: u32,
 }

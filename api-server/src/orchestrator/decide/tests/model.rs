@@ -241,7 +241,13 @@ proptest! {
             if model.step_once() == Next::Done {
                 break;
             }
-            for event in [ModelEvent::Approve, ModelEvent::TimePasses, ModelEvent::Claim, ModelEvent::ReportCompleted, ModelEvent::KubernetesJobEnds] {
+            for event in [
+                ModelEvent::Approve,
+                ModelEvent::TimePasses,
+                ModelEvent::Claim,
+                ModelEvent::ReportCompleted,
+                ModelEvent::KubernetesJobEnds,
+            ] {
                 model.apply(event);
             }
         }
@@ -249,6 +255,7 @@ proptest! {
         prop_assert!(model.applies_claimed <= 1, "applied {} times", model.applies_claimed);
         let applied = model.job.steps[2].status == StepStatus::Completed;
         prop_assert!(!applied || model.applies_claimed == 1, "completed without an apply");
-        prop_assert_eq!(model.job.status == JobStatus::Unknown, model.job.steps[2].status == StepStatus::Unknown);
+        let is_unknown = model.job.steps[2].status == StepStatus::Unknown;
+        prop_assert_eq!(model.job.status == JobStatus::Unknown, is_unknown);
     }
 }
