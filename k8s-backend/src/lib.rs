@@ -41,6 +41,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A container without a `command` needs `LocalOptions::entry_point`, and a Job that reads a Secret waits until
+//! it is in the folder of `LocalOptions::secrets`: [`JobBackend::watch`] shows what a Job waits for. The service
+//! in `examples/service` of the repository does all of it.
 
 #[cfg(feature = "kube")]
 mod abilities;

@@ -53,7 +53,9 @@ impl FieldErrors {
     pub(super) fn source(&mut self, key: &str, source: &SourceAddress, local_sources: bool) {
         let (source, shown) = (source.expose(), source.to_string());
         self.shown_length(key, source, &shown, MAX_PATH_BYTES);
-        let shaped = !source.is_empty() && !source.starts_with('-') && !source.contains(char::is_control);
+        // An address has a scheme, or a host before a colon (`git@host:path`).
+        let is_place = source.starts_with('/') || source.contains(':');
+        let shaped = is_place && !source.starts_with('-') && !source.contains(char::is_control);
         self.expect(shaped, key, &shown, "the address of a git repository, or the absolute path of a folder");
         let local = source.starts_with('/') || source.starts_with("file:");
         self.expect(

@@ -82,7 +82,7 @@ pub(super) fn of_construction(job: &Job, request: &Request<'_>) -> Vec<Defect> {
     }
     defects.push(Defect::new(
         keys::EPHEMERAL_JOB_DATA,
-        "the whole payload stands in the Job, including credentials and sensitive variables: \
+        "the whole payload is in the Job, including credentials and sensitive variables: \
          every user who may read Jobs can read it",
     ));
     let (bytes, longest) = (request.payload.encode().len(), longest_env_value(keys::EPHEMERAL_JOB_DATA));
@@ -107,7 +107,7 @@ pub(super) fn not_rendered(variables: &Variables, request: &Request<'_>) -> Vec<
     {
         defects.push(Defect::new(
             delivery.origin.key.as_str(),
-            "not rendered by Terrakube 2.27: the payload always stands in the Job",
+            "not rendered by Terrakube 2.27: the payload is always in the Job",
         ));
     }
     if request.access.is_some() {

@@ -16,9 +16,10 @@ use super::{
     *,
 };
 
-const EVENTS: [(ModelEvent, &str); 9] = [
+const EVENTS: [(ModelEvent, &str); 10] = [
     (ModelEvent::Claim, "executor claims"),
     (ModelEvent::ReportCompleted, "executor reports"),
+    (ModelEvent::ReportNoChanges, "executor reports"),
     (ModelEvent::ReportFailed, "executor reports"),
     (ModelEvent::ReportUnknown, "executor reports"),
     (ModelEvent::KubernetesJobEnds, "Kubernetes Job ends"),

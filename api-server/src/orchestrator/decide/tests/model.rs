@@ -9,6 +9,8 @@ use super::*;
 pub(super) enum ModelEvent {
     Claim,
     ReportCompleted,
+    /// A plan without changes.
+    ReportNoChanges,
     ReportFailed,
     ReportUnknown,
     KubernetesJobEnds,
@@ -26,6 +28,7 @@ fn event() -> impl Strategy<Value = ModelEvent> {
     prop_oneof![
         4 => Just(ModelEvent::Claim),
         3 => Just(ModelEvent::ReportCompleted),
+        1 => Just(ModelEvent::ReportNoChanges),
         1 => Just(ModelEvent::ReportFailed),
         1 => Just(ModelEvent::ReportUnknown),
         2 => Just(ModelEvent::KubernetesJobEnds),
@@ -74,9 +77,10 @@ impl Model {
                     self.applies_claimed += usize::from(step_type == StepType::TerraformApply);
                 }
             }
-            ModelEvent::ReportCompleted => self.report(StepOutcome::Completed),
-            ModelEvent::ReportFailed => self.report(StepOutcome::Failed),
-            ModelEvent::ReportUnknown => self.report(StepOutcome::Unknown),
+            ModelEvent::ReportCompleted => self.report(StepOutcome::Completed, true),
+            ModelEvent::ReportNoChanges => self.report(StepOutcome::Completed, false),
+            ModelEvent::ReportFailed => self.report(StepOutcome::Failed, true),
+            ModelEvent::ReportUnknown => self.report(StepOutcome::Unknown, true),
             ModelEvent::KubernetesJobEnds => {
                 let Some((_, attempt)) = self.current() else { return };
                 if attempt.phase == AttemptPhase::Submitted {
@@ -106,7 +110,7 @@ impl Model {
         }
     }
 
-    fn report(&mut self, outcome: StepOutcome) {
+    fn report(&mut self, outcome: StepOutcome, has_changes: bool) {
         let alive = self.alive.clone();
         let Some((step_type, attempt)) = self.current() else { return };
         let may = attempt.live
@@ -114,7 +118,7 @@ impl Model {
             && attempt.result.is_none()
             && alive.contains(&attempt.id);
         if may {
-            let has_changes = step_type.is_plan().then_some(true);
+            let has_changes = step_type.is_plan().then_some(has_changes);
             attempt.result = Some(StepResult { has_changes, ..report(outcome) });
         }
     }
