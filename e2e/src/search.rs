@@ -9,16 +9,13 @@
 //! A history is a list of choices that follows from its seed. One that breaks a promise is made as short as
 //! possible and printed; `histories.txt` has those that were found once, and tests play them.
 //!
-//! In reading order: `world` (what happens), `replicas` and `executors` (who acts), `records` (the store),
-//! `invariants` (what must hold), `faults` (deliberate bugs that must be found), `choices`.
+//! In reading order: `world` (what happens; below it who acts, and `invariants`, what must hold), `records`
+//! (the store), `faults` (deliberate bugs that must be found), `choices`.
 
 mod books;
 mod choices;
-mod executors;
 mod faults;
-mod invariants;
 mod records;
-mod replicas;
 mod world;
 
 use std::{

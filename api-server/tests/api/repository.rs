@@ -13,7 +13,8 @@ fn root() -> PathBuf {
 
 /// Reads every source file of the crates in the table of failures.
 fn sources() -> String {
-    let mut folders: Vec<_> = ["k8s-backend", "api-server", "executor", "e2e"].map(|name| root().join(name)).into();
+    let mut folders: Vec<_> =
+        ["k8s-backend", "api-server", "executor", "e2e"].map(|name| root().join(name)).into();
     let mut text = String::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

@@ -1,29 +1,32 @@
 //! The world of one history: the server's records, its replicas, a cluster, executors, a cloud, users, time.
 
+mod executors;
+mod invariants;
+mod replicas;
+mod requests;
+mod steps;
+mod users;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_server::{
     messages::Place,
-    model::{Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Progress, Step, StepStatus},
+    model::{Attempt, AttemptPhase, AttemptStatus, Progress},
     orchestrator::Rules,
 };
 use jiff::{SignedDuration, Timestamp};
-use job_spec::StepType;
 use k8s_backend::Cause;
 
+use self::{executors::Executor, replicas::Replica};
 use super::{
-    books::{Cloud, State},
+    books::Cloud,
     choices::Choices,
-    executors::Executor,
     faults::Fault,
-    records::{JobRow, Records, Workspace},
-    replicas::Replica,
+    records::{Records, Workspace},
 };
 
 /// How many workspaces there are; few, so that jobs meet.
 const WORKSPACES: usize = 2;
-/// How many jobs users create at most.
-const MAX_JOBS: i64 = 5;
 
 /// A Kubernetes Job, as the cluster sees it.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +42,8 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) records: Records,
     pub(super) cluster: BTreeMap<String, KubernetesJob>,
-    pub(super) executors: Vec<Executor>,
-    pub(super) replicas: [Replica; 2],
+    executors: Vec<Executor>,
+    replicas: [Replica; 2],
     pub(super) cloud: Cloud,
     pub(super) rules: Rules,
     pub(super) choices: Choices,
@@ -266,122 +269,6 @@ impl World {
             self.note(|| format!("the end of the Kubernetes Job of {attempt} is seen"));
         } else if runs {
             found.progress.running_at.get_or_insert(now);
-        }
-    }
-
-    // Users.
-
-    fn create_job(&mut self) {
-        let id = i64::try_from(self.records.jobs.len()).unwrap_or_default() + 1;
-        if id > MAX_JOBS {
-            return;
-        }
-        let workspace = self.choices.pick(WORKSPACES);
-        let plan_only = self.choices.rarely(4);
-        let types: &[StepType] = if plan_only {
-            &[StepType::TerraformPlan]
-        } else {
-            &[StepType::TerraformPlan, StepType::Approval, StepType::TerraformApply]
-        };
-        let step = |(index, step_type): (usize, &StepType)| Step {
-            id: format!("{id}-{index}"),
-            number: u32::try_from(index).unwrap_or_default() * 100 + 100,
-            name: String::new(),
-            step_type: *step_type,
-            status: StepStatus::Pending,
-            message: None,
-            has_changes: None,
-            answer: None,
-            started_at: None,
-            ended_at: None,
-            attempts: Vec::new(),
-        };
-        let job = Job {
-            id,
-            organization_id: "o".to_owned(),
-            workspace_id: workspace.to_string(),
-            template_id: "t".to_owned(),
-            status: JobStatus::Pending,
-            message: None,
-            cancel_requested: false,
-            recheck_of: None,
-            created_at: self.now,
-            ended_at: None,
-            steps: types.iter().enumerate().map(step).collect(),
-        };
-        self.records.jobs.insert(id, JobRow { job, workspace, driver: None, generation: 0, approved: None });
-    }
-
-    fn user_approves(&mut self) {
-        let waiting: Vec<i64> = self
-            .records
-            .jobs
-            .values()
-            .filter(|row| row.job.status == JobStatus::WaitingApproval)
-            .map(|row| row.job.id)
-            .collect();
-        if waiting.is_empty() {
-            return;
-        }
-        let id = waiting[self.choices.pick(waiting.len())];
-        let approves = !self.choices.rarely(6);
-        let row = &self.records.jobs[&id];
-        let Some(step) = row.job.steps.iter().find(|step| step.status == StepStatus::WaitingApproval) else {
-            return;
-        };
-        let digest = self.records.plan_before(row, step.number).map(|plan| plan.digest);
-        let step = step.id.clone();
-        let row = self.records.jobs.get_mut(&id).expect("it was listed");
-        row.approved = digest.filter(|_| approves);
-        row.job.status = JobStatus::Running;
-        let step = row.job.steps.iter_mut().find(|it| it.id == step).expect("it was found");
-        step.status = if approves { StepStatus::Completed } else { StepStatus::Rejected };
-    }
-
-    fn user_cancels(&mut self) {
-        let open = self.open_jobs();
-        if !open.is_empty() {
-            let id = open[self.choices.pick(open.len())];
-            self.records.jobs.get_mut(&id).expect("it is open").job.cancel_requested = true;
-            self.note(|| format!("a user cancels job {id}"));
-        }
-    }
-
-    /// A user resolves an unknown outcome, having made sure that nothing of the job runs any more.
-    fn user_resolves(&mut self) {
-        let unknown: Vec<i64> = self
-            .records
-            .jobs
-            .values()
-            .filter(|row| row.job.status == JobStatus::Unknown)
-            .map(|row| row.job.id)
-            .filter(|id| !self.executors.iter().any(|executor| executor.alive && executor.job == *id))
-            .collect();
-        if unknown.is_empty() {
-            return;
-        }
-        let id = unknown[self.choices.pick(unknown.len())];
-        let status = if self.choices.pick(2) == 0 { JobStatus::Completed } else { JobStatus::Failed };
-        let now = self.now;
-        self.records.end_job(id, status, None, now);
-        self.note(|| format!("a user resolves job {id}"));
-    }
-
-    /// An administrator stores a state by hand.
-    fn user_pushes_state(&mut self) {
-        let workspace = self.choices.pick(WORKSPACES);
-        let ignores_lock = self.records.is(Fault::LockIsIgnored);
-        let workspace = &mut self.records.workspaces[workspace];
-        let locked = workspace.lock.is_some();
-        if locked && !ignores_lock {
-            return;
-        }
-        let latest = workspace.latest();
-        let next = State { version: latest.version + 1, serial: latest.serial + 1, ..latest };
-        workspace.states.push(next);
-        self.note(|| "a user stores a state".to_owned());
-        if locked {
-            self.violation("a state was stored while another writer held the lock");
         }
     }
 

@@ -7,7 +7,8 @@ use api_server::{
     model::{AttemptAccess, JobStatus, WorkspaceHold},
 };
 
-use super::{books::Plan, world::World};
+use super::World;
+use crate::search::books::Plan;
 
 impl World {
     /// A request was allowed: only that of a live attempt is, and only with the credential for it.

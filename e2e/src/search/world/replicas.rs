@@ -7,7 +7,8 @@ use api_server::{
 use job_spec::StepType;
 use k8s_backend::Cause;
 
-use super::{faults::Fault, world::World};
+use super::World;
+use crate::search::faults::Fault;
 
 /// One process of the server.
 #[derive(Debug, Clone, Default)]
