@@ -232,7 +232,8 @@ impl JobDriver {
     }
 }
 
-/// Stores what the watch over the Kubernetes Job of an attempt has yielded, without the secrets of the attempt.
+/// Stores what the watch over the Kubernetes Job of an attempt has yielded,
+/// without the secrets of the attempt.
 async fn record(
     store: &Store,
     attempt_id: &str,
