@@ -1,7 +1,7 @@
 //! What a credential may do: the one decision, a pure function of the kind of credential, the progress of the
 //! attempt and the route.
 //!
-//! [`super::auth`] finds out what a request brings, asks here, and answers before the body is read.
+//! The module `auth` finds out what a request brings, asks here, and answers before the body is read.
 
 use axum::http::Method;
 

@@ -87,7 +87,7 @@ pub enum Action {
     },
 }
 
-/// The result of [`decide`].
+/// The result of [`decide`](super::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// Do this, then decide again.
