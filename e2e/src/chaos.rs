@@ -2,7 +2,7 @@
 //! workspaces.
 //!
 //! The resources keep books outside of terraform: each creation and each removal appends a line to a ledger
-//! ([`ledger`]). At the end nothing is killed any more, one more job runs on each workspace, and the states
+//! (`ledger`). At the end nothing is killed any more, one more job runs on each workspace, and the states
 //! are compared with the ledgers: what was applied, was applied once, and what exists is in a state, or the
 //! job that made it is `unknown`.
 
