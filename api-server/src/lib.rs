@@ -16,6 +16,7 @@ pub mod cli;
 pub mod client;
 pub mod connections;
 mod data_folder;
+pub mod decision_rules;
 pub mod encryption;
 pub mod evidence;
 mod explain;

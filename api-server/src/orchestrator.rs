@@ -27,13 +27,12 @@ mod leftovers;
 mod replica;
 mod retry;
 mod retry_policy;
-mod rules;
 mod schedule;
 
+pub use crate::decision_rules::{Rules, View};
 pub use action::{Action, Next};
 pub use decide::{decide, needs_slot};
 pub use retry_policy::MAX_UNCLAIMED_ATTEMPTS;
-pub use rules::{Rules, View};
 
 /// Handle that notifies the orchestrator of changes in the store.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use config_core::{EphemeralSettings, Policy};
 use jiff::Timestamp;
 use k8s_backend::JobBackend;
 
-use crate::{blobs::Blobs, logs::Logs, messages::Place, model::Limits, orchestrator::Rules, store::Store};
+use crate::{blobs::Blobs, decision_rules::Rules, logs::Logs, messages::Place, model::Limits, store::Store};
 
 /// The services that routes and orchestrator use, shared in an `Arc`.
 #[derive(Debug)]

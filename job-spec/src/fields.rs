@@ -1,6 +1,6 @@
 //! The fields of an object of Kubernetes: a JSON document as a list of its leaves, each with its path.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
@@ -69,6 +69,19 @@ pub(crate) fn display(path: &[Segment]) -> String {
         };
     }
     text
+}
+
+/// The fields of the pod that the workspace's patch changed, added or removed.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct PatchedFields(pub(crate) BTreeSet<FieldPath>);
+
+impl PatchedFields {
+    /// Returns whether the patch changed or removed a field, by its path in the pod's template,
+    /// or something in it.
+    pub(crate) fn has_changed(&self, field: &str) -> bool {
+        let in_template = |path: &FieldPath| display(path.get(2..).unwrap_or_default());
+        self.0.iter().any(|path| in_template(path).starts_with(field))
+    }
 }
 
 #[cfg(test)]

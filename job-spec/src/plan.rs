@@ -1,9 +1,6 @@
 //! A validated Kubernetes Job before it is rendered.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use config_core::{
     Origin, Origins, Sourced, Warning, WorkspaceOverrides,
@@ -17,7 +14,7 @@ use k8s_openapi::api::{
 
 use crate::{
     AttemptAccess, AttemptKey, Explanation, explain,
-    fields::{self, FieldPath},
+    fields::PatchedFields,
     names::{AnnotationKey, Image, JobName, LabelKey, LabelValue, Namespace, SecretName},
     render,
     volumes::SettingVolume,
@@ -55,10 +52,6 @@ pub struct JobPlan {
     pub(crate) patched: PatchedFields,
 }
 
-/// The fields of the pod that the workspace's patch changed, added or removed.
-#[derive(Clone, Default, PartialEq)]
-pub(crate) struct PatchedFields(pub(crate) BTreeSet<FieldPath>);
-
 /// The encoded payload and its delivery; except with a claim,
 /// it is short enough for one environment variable.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,15 +70,6 @@ pub(crate) struct PodParts {
     pub(crate) init_containers: Vec<Container>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) volume_mounts: Vec<VolumeMount>,
-}
-
-impl PatchedFields {
-    /// Returns whether the patch changed or removed a field, by its path in the pod's template,
-    /// or something in it.
-    pub(crate) fn has_changed(&self, field: &str) -> bool {
-        let in_template = |path: &FieldPath| fields::display(path.get(2..).unwrap_or_default());
-        self.0.iter().any(|path| in_template(path).starts_with(field))
-    }
 }
 
 impl JobPlan {

@@ -11,8 +11,8 @@ use config_core::{
 
 use crate::{
     JobPlan,
+    fields::PatchedFields,
     names::{LabelKey, LabelValue},
-    plan::PatchedFields,
     render,
     request::Request,
     volumes,

@@ -10,9 +10,9 @@ use job_spec::StepType;
 use super::{
     action::{Action, Next},
     retry_policy,
-    rules::View,
 };
 use crate::{
+    decision_rules::View,
     messages,
     model::{
         Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Slot, SlotWait, Step, StepStatus, WorkspaceHold,

@@ -10,7 +10,7 @@ use config_core::{Origins, PodSecurityLevel, Problem, Rules, Warning, workspace}
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use super::attribution::{Attribution, attribution};
-use crate::plan::PatchedFields;
+use crate::fields::PatchedFields;
 
 mod containers;
 mod pod;

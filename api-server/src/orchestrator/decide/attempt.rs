@@ -11,9 +11,10 @@ use k8s_backend::{Cause, StartTimeout, Waiting, check_start_timeout};
 
 use super::Decision;
 use crate::{
+    decision_rules::Rules,
     messages,
     model::{Attempt, AttemptPhase, AttemptStatus, WaitingSince},
-    orchestrator::{action::Action, rules::Rules},
+    orchestrator::action::Action,
 };
 
 /// How long a report that needs a cause waits for the end of the Kubernetes Job, which shows the cause. The

@@ -7,9 +7,9 @@ use k8s_backend::{Cause, Refuser, Retry, Waiting};
 
 use super::*;
 use crate::{
+    decision_rules::Rules,
     messages::Place,
     model::{Blocker, Progress, WaitingSince},
-    orchestrator::rules::Rules,
 };
 
 mod causes;

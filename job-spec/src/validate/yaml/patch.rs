@@ -15,8 +15,7 @@ use super::{FieldErrors, resources, strict};
 use crate::{
     JobPlan,
     explain::owner,
-    fields::{self, FieldPath},
-    plan::PatchedFields,
+    fields::{self, FieldPath, PatchedFields},
 };
 
 /// Applies the patch of a workspace to the pod of a plan. A pod with problems is patched too, for further
