@@ -73,7 +73,7 @@ async fn lock(context: &Context<'_>) -> Result<WorkDir, StepReport> {
     let end = Instant::now() + context.timeouts.work_dir;
     loop {
         let paths = context.paths.clone();
-        match tokio::task::spawn_blocking(move || paths.lock()).await {
+        match tokio::task::spawn_blocking(move || paths.lock_work()).await {
             Ok(Err(WorkPathsError::Busy { .. })) if Instant::now() < end => sleep(LOCK_INTERVAL).await,
             Ok(locked) => return locked.map_err(|error| StepReport::failed(chain(&error))),
             Err(error) => return Err(StepReport::failed(chain(&error))),

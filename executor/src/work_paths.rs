@@ -1,14 +1,6 @@
 //! The files and folders of the executor: one work directory per workspace, with the same path in every
-//! attempt.
+//! attempt ([`ExecutorFiles`]).
 //!
-//! ```text
-//! <TMPDIR>/ephemeral-agents/<organization>/
-//!     <workspace>/                    work directory, emptied at the start, removed at the end
-//!     <workspace>.lock                held while the work directory is in use
-//!     <workspace>.<attempt>.log       masked log, locked until it is uploaded
-//!     <workspace>.<attempt>.kept.log  log of an attempt whose result could not be delivered
-//!     <workspace>.<attempt>.tfstate   a state that could not be stored
-//! ```
 //! What a killed executor has left is removed by the next one that starts ([`leftovers`]).
 //! The path is stable because plan files hold absolute paths of the plan step. Only the owner can read these
 //! files.
@@ -18,12 +10,12 @@ pub(crate) mod leftovers;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
+    ops::Deref,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-/// Name of the file in which terraform leaves a state that it could not store.
-pub(crate) const ERRORED_STATE: &str = "errored.tfstate";
+use job_spec::executor_files::ExecutorFiles;
 
 /// Why the work directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +28,16 @@ pub(crate) enum WorkPathsError {
     Busy { path: PathBuf },
 }
 
-/// The paths of one attempt.
+/// The paths of one attempt, whose folders exist.
 #[derive(Debug, Clone)]
-pub(crate) struct WorkPaths {
-    organization: PathBuf,
-    workspace: String,
-    attempt: String,
+pub(crate) struct WorkPaths(ExecutorFiles);
+
+impl Deref for WorkPaths {
+    type Target = ExecutorFiles;
+
+    fn deref(&self) -> &ExecutorFiles {
+        &self.0
+    }
 }
 
 impl WorkPaths {
@@ -52,42 +48,17 @@ impl WorkPaths {
         workspace: &str,
         attempt: &str,
     ) -> Result<Self, WorkPathsError> {
-        let root = temp.join("ephemeral-agents");
-        let organization = root.join(organization);
-        for path in [&root, &organization] {
+        let files = ExecutorFiles::new(temp, organization, workspace, attempt);
+        for path in [&ExecutorFiles::root(temp), files.organization()] {
             private_folder(path)?;
         }
-        Ok(Self { organization, workspace: workspace.to_owned(), attempt: attempt.to_owned() })
-    }
-
-    /// The work directory.
-    pub(crate) fn work(&self) -> PathBuf {
-        self.organization.join(&self.workspace)
-    }
-
-    /// The masked log of the attempt.
-    pub(crate) fn log(&self) -> PathBuf {
-        self.sibling(&format!("{}.log", self.attempt))
-    }
-
-    /// The place of the log of an attempt whose result could not be delivered.
-    pub(crate) fn kept_log(&self) -> PathBuf {
-        self.sibling(&format!("{}.{}", self.attempt, leftovers::KEPT_LOG))
-    }
-
-    /// The file for a state that could not be stored.
-    pub(crate) fn kept_state(&self) -> PathBuf {
-        self.sibling(&format!("{}.tfstate", self.attempt))
-    }
-
-    fn sibling(&self, suffix: &str) -> PathBuf {
-        self.organization.join(format!("{}.{suffix}", self.workspace))
+        Ok(Self(files))
     }
 
     /// Locks the work directory for this process and empties it.
-    pub(crate) fn lock(&self) -> Result<WorkDir, WorkPathsError> {
+    pub(crate) fn lock_work(&self) -> Result<WorkDir, WorkPathsError> {
         let path = self.work();
-        let lock_path = self.sibling("lock");
+        let lock_path = self.lock();
         let fail = |path: &Path, source| WorkPathsError::Folder { path: path.to_owned(), source };
         let lock = OpenOptions::new()
             .create(true)
@@ -107,7 +78,7 @@ impl WorkPaths {
         });
         removed.map_err(|source| fail(&path, source))?;
         private_folder(&path)?;
-        Ok(WorkDir { path, lock, attempt: self.attempt.clone() })
+        Ok(WorkDir { path, lock, attempt: self.attempt().to_owned() })
     }
 }
 
@@ -197,7 +168,7 @@ mod tests {
         let paths = paths(temp.path());
         fs::create_dir(paths.work()).unwrap();
         fs::write(paths.work().join("rest"), "left by a killed executor").unwrap();
-        let dir = paths.lock().unwrap();
+        let dir = paths.lock_work().unwrap();
         assert_eq!(fs::read_dir(paths.work()).unwrap().count(), 0);
         assert_eq!(fs::metadata(paths.work()).unwrap().mode() & 0o777, 0o700);
         fs::write(dir.plan_file(), "x").unwrap();
@@ -210,13 +181,13 @@ mod tests {
     fn rejects_second_executor_in_the_same_work_directory() {
         let temp = tempfile::tempdir().unwrap();
         let paths = paths(temp.path());
-        let first = paths.lock().unwrap();
+        let first = paths.lock_work().unwrap();
         fs::write(first.plan_file(), "mine").unwrap();
-        let refused = paths.lock().unwrap_err();
+        let refused = paths.lock_work().unwrap_err();
         assert!(refused.to_string().ends_with("is in use by another executor"), "{refused}");
         assert_eq!(fs::read_to_string(first.plan_file()).unwrap(), "mine");
         drop(first);
-        paths.lock().unwrap();
+        paths.lock_work().unwrap();
     }
 
     #[test]

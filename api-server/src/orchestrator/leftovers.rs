@@ -1,40 +1,40 @@
 //! What a killed executor has left on this machine, where executors run as local processes: a state that
 //! terraform could not store, the work directory, plan and log.
 //!
-//! The places are those that the executor documents (`executor/src/work_paths.rs`). What is found is the
-//! executor's, so nothing is followed that could lead elsewhere: no links, and only files of bounded size.
+//! The places are those of [`ExecutorFiles`]. Only the state that terraform left where its start is recorded is
+//! taken: a repository may hold files of that name, too. Nothing is followed that could lead elsewhere: no
+//! links out of the work directory, and only files of bounded size.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    path::Path,
 };
+
+use job_spec::executor_files::{ExecutorFiles, StartRecord};
 
 use crate::{
     model::{Attempt, Job},
     services::{Services, chain},
 };
 
-/// Terraform's file for a state that it could not store.
-const ERRORED_STATE: &str = "errored.tfstate";
-
-/// How deep a root module may be in a repository.
-const MAX_DEPTH: usize = 32;
-
 /// A longer state is left where it is.
 const MAX_STATE: u64 = 256 * 1024 * 1024;
+
+/// A longer record of a start is none.
+const MAX_RECORD: u64 = 64 * 1024;
 
 /// Stores the unsaved state of an attempt whose executor has ended without a report, and removes what else it
 /// has left. Failures are logged: the attempt ends all the same.
 pub(super) async fn collect(services: &Services, job: &Job, attempt: &Attempt) {
     let Some(temp) = &services.executor_temp else { return };
-    let places = Places::new(temp, job, attempt);
+    let files = ExecutorFiles::new(temp, &job.organization_id, &job.workspace_id, &attempt.id);
     let found = tokio::task::spawn_blocking({
-        let places = places.clone();
-        move || places.lock().map(|lock| lock.map(|lock| (places.unsaved_state(), lock)))
+        let files = files.clone();
+        move || lock(&files).map(|lock| lock.map(|lock| (unsaved_state(&files), lock)))
     });
-    let (state, lock) = match found.await.map_err(io::Error::other) {
+    let (state, locked) = match found.await.map_err(io::Error::other) {
         Ok(Ok(Some(found))) => found,
         // Another executor uses the work directory by now, or there is none.
         Ok(Ok(None)) => return,
@@ -58,8 +58,8 @@ pub(super) async fn collect(services: &Services, job: &Job, attempt: &Attempt) {
         }
     }
     let removed = tokio::task::spawn_blocking(move || {
-        places.remove();
-        drop(lock);
+        remove(&files);
+        drop(locked);
     });
     if let Err(error) = removed.await {
         tracing::warn!(attempt = attempt.id, %error, "could not remove what an executor has left");
@@ -81,108 +81,62 @@ async fn store(services: &Services, attempt: &Attempt, state: Vec<u8>) -> Result
     Ok(())
 }
 
-/// The files and folders of one attempt.
-#[derive(Debug, Clone)]
-struct Places {
-    work: PathBuf,
-    lock: PathBuf,
-    log: PathBuf,
-    kept_state: PathBuf,
-}
-
-impl Places {
-    fn new(temp: &Path, job: &Job, attempt: &Attempt) -> Self {
-        let organization = temp.join("ephemeral-agents").join(&job.organization_id);
-        let sibling = |suffix: &str| organization.join(format!("{}.{suffix}", job.workspace_id));
-        Self {
-            work: organization.join(&job.workspace_id),
-            lock: sibling("lock"),
-            log: sibling(&format!("{}.log", attempt.id)),
-            kept_state: sibling(&format!("{}.tfstate", attempt.id)),
-        }
-    }
-
-    /// Locks the work directory; `None` if there is none, or if an executor uses it.
-    fn lock(&self) -> io::Result<Option<File>> {
-        let file = match open(&self.lock) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-
-    /// Reads the state that was not stored, if there is one.
-    fn unsaved_state(&self) -> io::Result<Option<Vec<u8>>> {
-        if let Some(state) = read(&self.kept_state)? {
-            return Ok(Some(state));
-        }
-        match find(&self.work, MAX_DEPTH)? {
-            Some(path) => read(&path),
-            None => Ok(None),
-        }
-    }
-
-    fn remove(&self) {
-        let removed =
-            [fs::remove_dir_all(&self.work), fs::remove_file(&self.log), fs::remove_file(&self.kept_state)];
-        for error in removed.into_iter().filter_map(Result::err) {
-            if error.kind() != io::ErrorKind::NotFound {
-                tracing::warn!(folder = %self.work.display(), %error, "could not \
-                    remove what an executor has left");
-            }
-        }
+/// Locks the work directory; `None` if there is none, or if an executor uses it.
+fn lock(files: &ExecutorFiles) -> io::Result<Option<File>> {
+    let Some(file) = some(open(&files.lock()))? else { return Ok(None) };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
-/// Finds terraform's file below a folder, without following links.
-fn find(folder: &Path, depth: usize) -> io::Result<Option<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut folders = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        let name = entry.file_name();
-        if kind.is_file() && name == ERRORED_STATE {
-            return Ok(Some(entry.path()));
-        }
-        if kind.is_dir() && name != ".terraform" && name != ".git" {
-            folders.push(entry.path());
-        }
+/// Reads the state that was not stored, if there is one.
+fn unsaved_state(files: &ExecutorFiles) -> io::Result<Option<Vec<u8>>> {
+    // What the executor itself could keep is newer than what terraform left.
+    if let Some(state) = read(&files.kept_state(), MAX_STATE)? {
+        return Ok(Some(state));
     }
-    if depth == 0 {
+    let Some(record) = read(&files.work().join(StartRecord::FILE), MAX_RECORD)? else { return Ok(None) };
+    let record: StartRecord = serde_json::from_slice(&record)?;
+    let Some(state) = record.unsaved_state().filter(|_| record.attempt == files.attempt()) else {
         return Ok(None);
-    }
-    for folder in folders {
-        if let Some(found) = find(&folder, depth - 1)? {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    };
+    let Some(path) = some(files.work().join(state).canonicalize())? else { return Ok(None) };
+    // Code of the step may have replaced a folder by a link.
+    if path.starts_with(files.work().canonicalize()?) { read(&path, MAX_STATE) } else { Ok(None) }
 }
 
-/// Reads a state; `None` if there is no file, or an empty one.
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > MAX_STATE {
-        return Err(io::Error::other(format!("{} is no file of at most {MAX_STATE} bytes", path.display())));
+fn remove(files: &ExecutorFiles) {
+    let work = files.work();
+    let removed =
+        [fs::remove_dir_all(&work), fs::remove_file(files.log()), fs::remove_file(files.kept_state())];
+    for error in removed.into_iter().filter_map(Result::err) {
+        if error.kind() != io::ErrorKind::NotFound {
+            let work = work.display();
+            tracing::warn!(%work, %error, "could not remove what an executor has left");
+        }
     }
-    let mut state = Vec::new();
-    file.take(MAX_STATE).read_to_end(&mut state)?;
-    Ok((!state.is_empty()).then_some(state))
+}
+
+/// Reads a file of at most so many bytes; `None` if there is no file, or an empty one.
+fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = some(open(path))? else { return Ok(None) };
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.len() > limit {
+        return Err(io::Error::other(format!("{} is no file of at most {limit} bytes", path.display())));
+    }
+    let mut content = Vec::new();
+    file.take(limit).read_to_end(&mut content)?;
+    Ok((!content.is_empty()).then_some(content))
+}
+
+/// Turns the error that there is no such file into `None`.
+fn some<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -195,58 +149,76 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use job_spec::executor_files::ERRORED_STATE;
+
     use super::*;
 
-    fn places(temp: &Path) -> Places {
-        let organization = temp.join("ephemeral-agents/org");
-        fs::create_dir_all(organization.join("ws/modules/root")).unwrap();
-        fs::write(organization.join("ws.lock"), "").unwrap();
-        Places {
-            work: organization.join("ws"),
-            lock: organization.join("ws.lock"),
-            log: organization.join("ws.a.log"),
-            kept_state: organization.join("ws.a.tfstate"),
-        }
+    /// The files of a killed executor whose terraform had started in `source/live`.
+    fn files(temp: &Path) -> ExecutorFiles {
+        let files = ExecutorFiles::new(temp, "org", "ws", "a");
+        fs::create_dir_all(files.work().join("source/live")).unwrap();
+        fs::write(files.lock(), "").unwrap();
+        let record = StartRecord { attempt: "a".to_owned(), folder: "source/live".into() };
+        fs::write(files.work().join(StartRecord::FILE), serde_json::to_vec(&record).unwrap()).unwrap();
+        files
     }
 
     #[test]
     fn finds_unsaved_state_in_the_work_directory_and_removes_what_is_left() {
         let temp = tempfile::tempdir().unwrap();
-        let places = places(temp.path());
-        assert_eq!(places.unsaved_state().unwrap(), None);
-        fs::write(places.work.join("modules/root").join(ERRORED_STATE), "{}").unwrap();
-        fs::write(&places.log, "log").unwrap();
-        assert_eq!(places.unsaved_state().unwrap().as_deref(), Some(b"{}".as_slice()));
+        let files = files(temp.path());
+        assert_eq!(unsaved_state(&files).unwrap(), None);
+        fs::write(files.work().join("source/live").join(ERRORED_STATE), "{}").unwrap();
+        fs::write(files.log(), "log").unwrap();
+        assert_eq!(unsaved_state(&files).unwrap().as_deref(), Some(b"{}".as_slice()));
         // What the executor itself could keep is newer.
-        fs::write(&places.kept_state, "{\"serial\":2}").unwrap();
-        assert_eq!(places.unsaved_state().unwrap().as_deref(), Some(b"{\"serial\":2}".as_slice()));
-        places.remove();
-        assert!(!places.work.exists() && !places.log.exists() && !places.kept_state.exists());
-        assert!(places.lock.exists(), "other executors lock this very file");
+        fs::write(files.kept_state(), "{\"serial\":2}").unwrap();
+        assert_eq!(unsaved_state(&files).unwrap().as_deref(), Some(b"{\"serial\":2}".as_slice()));
+        remove(&files);
+        assert!(!files.work().exists() && !files.log().exists() && !files.kept_state().exists());
+        assert!(files.lock().exists(), "other executors lock this very file");
+    }
+
+    #[test]
+    fn takes_no_file_of_the_source_for_a_state_of_the_run() {
+        let temp = tempfile::tempdir().unwrap();
+        let files = files(temp.path());
+        fs::create_dir(files.work().join("source/modules")).unwrap();
+        fs::write(files.work().join("source/modules").join(ERRORED_STATE), "of the repository").unwrap();
+        fs::write(files.work().join("source").join(ERRORED_STATE), "of the repository").unwrap();
+        assert_eq!(unsaved_state(&files).unwrap(), None);
+        let other = ExecutorFiles::new(temp.path(), "org", "ws", "b");
+        fs::write(files.work().join("source/live").join(ERRORED_STATE), "{}").unwrap();
+        assert_eq!(unsaved_state(&other).unwrap(), None, "it is of attempt a");
+        fs::remove_file(files.work().join(StartRecord::FILE)).unwrap();
+        assert_eq!(unsaved_state(&files).unwrap(), None, "terraform had not started");
     }
 
     #[test]
     fn follows_no_link_out_of_the_work_directory() {
         let temp = tempfile::tempdir().unwrap();
-        let places = places(temp.path());
+        let files = files(temp.path());
         let secret = temp.path().join("secret");
         fs::create_dir(&secret).unwrap();
         fs::write(secret.join(ERRORED_STATE), "of another program").unwrap();
-        symlink(&secret, places.work.join("linked")).unwrap();
-        symlink(secret.join(ERRORED_STATE), places.work.join(ERRORED_STATE)).unwrap();
-        assert_eq!(places.unsaved_state().unwrap(), None);
-        symlink(secret.join(ERRORED_STATE), &places.kept_state).unwrap();
-        assert!(places.unsaved_state().is_err());
+        let state = files.work().join("source/live").join(ERRORED_STATE);
+        symlink(secret.join(ERRORED_STATE), &state).unwrap();
+        assert_eq!(unsaved_state(&files).unwrap(), None);
+        fs::remove_dir_all(files.work().join("source/live")).unwrap();
+        symlink(&secret, files.work().join("source/live")).unwrap();
+        assert_eq!(unsaved_state(&files).unwrap(), None);
+        symlink(secret.join(ERRORED_STATE), files.kept_state()).unwrap();
+        assert!(unsaved_state(&files).is_err());
     }
 
     #[test]
     fn leaves_a_work_directory_that_another_executor_uses() {
         let temp = tempfile::tempdir().unwrap();
-        let places = places(temp.path());
-        let held = File::open(&places.lock).unwrap();
+        let files = files(temp.path());
+        let held = File::open(files.lock()).unwrap();
         held.lock().unwrap();
-        assert!(places.lock().unwrap().is_none());
+        assert!(lock(&files).unwrap().is_none());
         drop(held);
-        assert!(places.lock().unwrap().is_some());
+        assert!(lock(&files).unwrap().is_some());
     }
 }

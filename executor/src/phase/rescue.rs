@@ -6,7 +6,7 @@
 use std::{fs, io, path::Path};
 
 use axum::body::Bytes;
-use job_spec::attempt_api::RescuedState;
+use job_spec::{attempt_api::RescuedState, executor_files::ERRORED_STATE};
 
 use super::context::Context;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     error_chain::chain,
     state_proxy::{LastPush, StateDigest},
     step_report::StateResult,
-    work_paths::{ERRORED_STATE, write_private},
+    work_paths::write_private,
 };
 
 /// Finds out whether the state of terraform is stored, and stores it otherwise. `folder` is where terraform

@@ -5,13 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use job_spec::executor_files::ERRORED_STATE;
+
 use super::{context::Context, engine::Tool, init::backend::remove};
 use crate::{
     child::{
         command_line::step_args,
         process::{Exit, Invocation, ProcessError, run},
     },
-    work_paths::{ERRORED_STATE, WorkDir},
+    work_paths::WorkDir,
 };
 
 /// A terraform command that has ended.

@@ -79,8 +79,8 @@ impl Pushes {
         if answer.status.is_success() {
             self.set(LastPush::Stored(StateDigest::new(&body)));
             if let Err(error) = std::fs::remove_file(&*self.file) {
-                tracing::warn!(%error, file = %self.file.display(), "could not \
-                    remove the file of a stored state");
+                let file = self.file.display();
+                tracing::warn!(%error, %file, "could not remove the file of a stored state");
             }
         }
         Ok(answer)

@@ -6,20 +6,17 @@
 use std::{
     fs::{self, File, TryLockError},
     io,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
+use job_spec::executor_files::{ExecutorFiles, StartRecord};
 use uuid::Uuid;
 
-use super::{ERRORED_STATE, private_folder, write_private};
+use super::{private_folder, write_private};
 
 /// End of the name of a kept log.
-pub(super) const KEPT_LOG: &str = "kept.log";
-
-/// The file of a work directory that holds the attempt, and the folder in which its terraform has started.
-const STARTED_FILE: &str = "started.json";
+const KEPT_LOG: &str = ".kept.log";
 
 /// Part of the name of a work directory that is being removed.
 const REMOVED: &str = ".removed-";
@@ -33,23 +30,15 @@ const MIN_AGE: Duration = Duration::from_mins(1);
 /// How long the log of an attempt whose result could not be delivered is kept.
 const KEPT_LOG_AGE: Duration = Duration::from_hours(7 * 24);
 
-/// Terraform has started to change infrastructure.
-#[derive(Debug, Serialize, Deserialize)]
-struct Started {
-    attempt: String,
-    /// Relative to the work directory.
-    folder: PathBuf,
-}
-
 /// Writes the record of a start.
 pub(super) fn record_start(work: &Path, attempt: &str, folder: &Path) -> io::Result<()> {
-    let started = Started { attempt: attempt.to_owned(), folder: folder.to_owned() };
-    write_private(&work.join(STARTED_FILE), &serde_json::to_vec(&started)?)
+    let record = StartRecord { attempt: attempt.to_owned(), folder: folder.to_owned() };
+    write_private(&work.join(StartRecord::FILE), &serde_json::to_vec(&record)?)
 }
 
 /// Removes what dead executors of this user have left under a folder for temporary files.
 pub(crate) fn remove(temp: &Path) {
-    let root = temp.join("ephemeral-agents");
+    let root = ExecutorFiles::root(temp);
     // Another user may have put the folder there.
     if let Err(error) = private_folder(&root).map_err(io::Error::other).and_then(|()| remove_in(&root)) {
         tracing::warn!(root = %root.display(), %error, "could not remove what killed executors have left");
@@ -70,8 +59,8 @@ fn remove_in(root: &Path) -> io::Result<()> {
             };
             let path = entry?.path();
             if let Err(error) = remove_one(&path) {
-                tracing::warn!(path = %path.display(), %error, "could not remove \
-                    what a killed executor has left");
+                let path = path.display();
+                tracing::warn!(%path, %error, "could not remove what a killed executor has left");
             }
         }
     }
@@ -147,15 +136,9 @@ pub(super) fn set_aside(folder: &Path) -> io::Result<Option<PathBuf>> {
 /// Finds the state that terraform could not store and its executor did not live to store. Terraform has
 /// started in a folder without such a file.
 fn find_state(work: &Path) -> Option<(String, PathBuf)> {
-    let started: Started = serde_json::from_slice(&fs::read(work.join(STARTED_FILE)).ok()?).ok()?;
-    // Code of the step can write this record.
-    let inside = started.folder.components().all(|part| matches!(part, Component::Normal(_)));
-    let plain = started.attempt.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if !inside || !plain || started.attempt.len() > 63 {
-        return None;
-    }
-    let state = work.join(&started.folder).join(ERRORED_STATE);
-    fs::symlink_metadata(&state).is_ok_and(|found| found.is_file()).then_some((started.attempt, state))
+    let record: StartRecord = serde_json::from_slice(&fs::read(work.join(StartRecord::FILE)).ok()?).ok()?;
+    let state = work.join(record.unsaved_state()?);
+    fs::symlink_metadata(&state).is_ok_and(|found| found.is_file()).then_some((record.attempt, state))
 }
 
 fn none_is_fine(removed: io::Result<()>) -> io::Result<()> {
@@ -167,6 +150,8 @@ fn none_is_fine(removed: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use job_spec::executor_files::ERRORED_STATE;
+
     use super::*;
     use crate::work_paths::WorkPaths;
 
@@ -179,9 +164,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let paths = |workspace| WorkPaths::prepare(temp.path(), "org", workspace, "attempt-1").unwrap();
         let (live, dead) = (paths("live"), paths("dead"));
-        let live_dir = live.lock().unwrap();
+        let live_dir = live.lock_work().unwrap();
         // As if it had been killed: the lock is free, the rest is there.
-        drop(dead.lock().unwrap());
+        drop(dead.lock_work().unwrap());
         let source = dead.work().join("source/live/dev");
         fs::create_dir_all(&source).unwrap();
         fs::write(dead.work().join("plan"), "secret").unwrap();
@@ -222,6 +207,6 @@ mod tests {
         assert_eq!(names, expected);
         assert_eq!(fs::read_to_string(dead.kept_state()).unwrap(), "the only copy");
         drop(live_dir);
-        dead.lock().unwrap();
+        dead.lock_work().unwrap();
     }
 }

@@ -14,11 +14,12 @@ use std::{
     path::Path,
 };
 
+use job_spec::executor_files::ERRORED_STATE;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::blocks::files_with_backend;
-use crate::{phase::engine::Engine, work_paths::ERRORED_STATE};
+use crate::phase::engine::Engine;
 
 /// Makes terraform use the `http` backend. Its settings are in the environment, so that no file holds them.
 const BACKEND: &str = "terraform {\n  backend \"http\" {}\n}\n";
