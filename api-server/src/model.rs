@@ -254,6 +254,36 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
 }
 
+impl Attempt {
+    /// Returns an attempt that was just stored: nothing has happened to it.
+    #[must_use]
+    pub fn new(id: String, number: u32, kubernetes_job: String, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            number,
+            kubernetes_job,
+            phase: AttemptPhase::Prepared,
+            live: true,
+            submit_failures: 0,
+            retry_at: None,
+            refusal: None,
+            cancel_sent: false,
+            claimed_at: None,
+            last_contact_at: None,
+            plan_digest: None,
+            has_rescued_state: false,
+            result: None,
+            cause: None,
+            waiting: None,
+            progress: Progress::default(),
+            status: AttemptStatus::Pending,
+            message: None,
+            created_at,
+            ended_at: None,
+        }
+    }
+}
+
 /// How far an attempt got.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {

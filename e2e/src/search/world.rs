@@ -9,11 +9,7 @@ mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_server::{
-    messages::Place,
-    model::{Attempt, AttemptPhase, AttemptStatus, Progress},
-    orchestrator::Rules,
-};
+use api_server::{messages::Place, model::AttemptPhase, orchestrator::Rules};
 use jiff::{SignedDuration, Timestamp};
 use k8s_backend::Cause;
 
@@ -269,34 +265,6 @@ impl World {
             self.note(|| format!("the end of the Kubernetes Job of {attempt} is seen"));
         } else if runs {
             found.progress.running_at.get_or_insert(now);
-        }
-    }
-
-    // The driver needs a record of a new attempt.
-
-    pub(super) fn new_attempt(&self, step: &str, number: u32, retry_at: Option<Timestamp>) -> Attempt {
-        Attempt {
-            id: format!("{step}-{number}"),
-            number,
-            kubernetes_job: format!("job-{step}-{number}"),
-            phase: AttemptPhase::Prepared,
-            live: true,
-            submit_failures: 0,
-            retry_at,
-            refusal: None,
-            cancel_sent: false,
-            claimed_at: None,
-            last_contact_at: None,
-            plan_digest: None,
-            has_rescued_state: false,
-            result: None,
-            cause: None,
-            waiting: None,
-            progress: Progress::default(),
-            status: AttemptStatus::Pending,
-            message: None,
-            created_at: self.now,
-            ended_at: None,
         }
     }
 }

@@ -93,29 +93,8 @@ fn job() -> Job {
 }
 
 fn attempt(number: u32) -> Attempt {
-    Attempt {
-        id: format!("attempt-{number}"),
-        number,
-        kubernetes_job: format!("job-17-100-{number}"),
-        phase: AttemptPhase::Submitted,
-        live: true,
-        submit_failures: 0,
-        retry_at: None,
-        refusal: None,
-        cancel_sent: false,
-        claimed_at: None,
-        last_contact_at: None,
-        plan_digest: None,
-        has_rescued_state: false,
-        result: None,
-        cause: None,
-        waiting: None,
-        progress: Progress::default(),
-        status: AttemptStatus::Pending,
-        message: None,
-        created_at: NOW,
-        ended_at: None,
-    }
+    let new = Attempt::new(format!("attempt-{number}"), number, format!("job-17-100-{number}"), NOW);
+    Attempt { phase: AttemptPhase::Submitted, ..new }
 }
 
 fn report(outcome: StepOutcome) -> StepResult {

@@ -1,7 +1,9 @@
 //! The replicas of the server: they decide with the code of the product, and act later, twice, or never.
 
 use api_server::{
-    model::{AttemptPhase, AttemptStatus, Job, JobStatus, Slot, SlotWait, StepStatus, WorkspaceHold},
+    model::{
+        Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Slot, SlotWait, StepStatus, WorkspaceHold,
+    },
     orchestrator::{Action, Next, View, decide},
 };
 use job_spec::StepType;
@@ -146,7 +148,8 @@ impl World {
             Action::StartJob => self.start_job(job.id),
             Action::AskApproval { step } => self.records.ask_approval(job.id, &step),
             Action::CreateAttempt { step, number, not_before } => {
-                let attempt = self.new_attempt(&step, number, not_before);
+                let (id, name) = (format!("{step}-{number}"), format!("job-{step}-{number}"));
+                let attempt = Attempt { retry_at: not_before, ..Attempt::new(id, number, name, now) };
                 self.records.create_attempt(job.id, &step, attempt);
             }
             Action::Submit { attempt } => {
