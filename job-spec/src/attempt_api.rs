@@ -229,10 +229,10 @@ mod tests {
         let kept = Evidence {
             signal: Some(9),
             state_saved: Some(false),
-            rescued_state: RescuedState::KeptIn("/work/errored.tfstate".to_owned()),
+            rescued_state: RescuedState::KeptIn("/tmp/errored.tfstate".to_owned()),
             ..Evidence::default()
         };
-        let text = r#"{"signal":9,"stateSaved":false,"rescuedState":{"keptIn":"/work/errored.tfstate"}}"#;
+        let text = r#"{"signal":9,"stateSaved":false,"rescuedState":{"keptIn":"/tmp/errored.tfstate"}}"#;
         assert_eq!(serde_json::to_string(&kept).unwrap(), text);
         assert_eq!(serde_json::from_str::<Evidence>(text).unwrap(), kept);
         let stored: Evidence = serde_json::from_str(r#"{"exit":1,"rescuedState":"stored"}"#).unwrap();

@@ -74,7 +74,7 @@ pub fn decide(
     route: Route,
 ) -> Decision {
     match (credential, attempt) {
-        // A user learns that an attempt does not exist; nobody else does.
+        // Only a user learns that an attempt does not exist.
         (Credential::User, None) if route != Route::User => Decision::NotFound,
         (Credential::User, _) if route == Route::User => Decision::Allow,
         (Credential::User, Some(_)) => Decision::Forbidden,

@@ -172,6 +172,7 @@ mod tests {
         assert_eq!(errors(|f| f.collection_name("name", "a/b")), 1);
         assert_eq!(errors(|f| f.folder("folder", "/a/../../b")), 1);
         assert_eq!(errors(|f| f.source("source", &"/etc".into(), false)), 1);
+        assert_eq!(errors(|f| f.source("source", &"conf".into(), true)), 1);
         assert_eq!(errors(|f| f.source("source", &"--upload-pack=evil".into(), true)), 1);
         assert_eq!(errors(|f| f.branch("branch", "--force")), 1);
         assert_eq!(errors(|f| f.branch("branch", &"b".repeat(MAX_BRANCH_BYTES + 1))), 1);

@@ -123,7 +123,7 @@ async fn unknown_outcome_keeps_the_workspace_and_the_evidence() {
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&format!("job-{job}-100-1")).await;
     executor.claim("e").await;
-    let evidence = json!({ "signal": 9, "stateSaved": false, "rescuedState": { "keptIn": "/work/x" } });
+    let evidence = json!({ "signal": 9, "stateSaved": false, "rescuedState": { "keptIn": "/tmp/ephemeral-agents/o/w.a.tfstate" } });
     let result = json!({
         "outcome": "unknown", "hasChanges": null, "message": "terraform was killed", "commitId": null,
         "timings": [], "logBytes": 0, "evidence": evidence,

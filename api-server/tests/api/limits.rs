@@ -51,7 +51,7 @@ async fn token_is_checked_before_a_byte_of_the_body() {
     for request in requests {
         for token in ["", "authorization: Bearer nonsense\r\n"] {
             let head = format!("{request} HTTP/1.1\r\nhost: a\r\n{token}content-length: 250000000\r\n\r\n");
-            // The body is never sent, so an answer proves that nobody waited for it.
+            // The body is never sent, so an answer proves that the server did not wait for it.
             let answer = answer(send(&world, head.as_bytes()).await).await;
             assert!(answer.starts_with("HTTP/1.1 401"), "{request}: {answer}");
         }

@@ -139,7 +139,7 @@ async fn user_confirms_the_end_of_an_executor_that_is_silent() {
     let job = world.job(&["terraformApply"]).await;
     let executor = world.executor(&name(job)).await;
     let path = format!("/v1/attempts/{}/confirm-end", executor.id());
-    assert_eq!(world.post(&path, json!({})).await.0, StatusCode::CONFLICT, "nobody has claimed it");
+    assert_eq!(world.post(&path, json!({})).await.0, StatusCode::CONFLICT, "no executor has claimed it");
     executor.claim("e").await;
     assert_eq!(world.post(&path, json!({})).await.0, StatusCode::NO_CONTENT);
     let seen = world.wait_for_status(job, "unknown").await;

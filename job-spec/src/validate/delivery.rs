@@ -28,7 +28,7 @@ impl Checks<'_> {
         };
         let Some(delivery) = deliveries.value.iter().find(can_carry) else {
             self.push(if fits {
-                nobody_to_claim_from(&deliveries.origin)
+                no_server_to_claim_from(&deliveries.origin)
             } else {
                 too_large(data.len(), deliveries, access)
             });
@@ -58,7 +58,7 @@ fn too_large(bytes: usize, deliveries: &Sourced<Deliveries>, access: Option<&Att
     .with_hint(hint)
 }
 
-fn nobody_to_claim_from(origin: &Origin) -> Problem {
+fn no_server_to_claim_from(origin: &Origin) -> Problem {
     Problem::new(
         origin.clone(),
         "another way than claim for an executor that has no access to the api-server",

@@ -82,7 +82,7 @@ fn after_report(
     let status = match result.outcome {
         StepOutcome::Completed => AttemptStatus::Completed,
         StepOutcome::Cancelled if cancel_requested => AttemptStatus::Cancelled,
-        // Nobody here requested it: the cluster or another client stopped the executor.
+        // No user requested it: the cluster or another client stopped the executor.
         StepOutcome::Cancelled | StepOutcome::Failed => AttemptStatus::Failed,
         StepOutcome::Unknown => AttemptStatus::Unknown,
     };

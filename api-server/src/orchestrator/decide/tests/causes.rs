@@ -26,7 +26,7 @@ fn ended(job: &Job, now: Timestamp) -> (AttemptStatus, String) {
 }
 
 #[test]
-fn interruption_that_nobody_requested_has_the_cause_of_the_cluster() {
+fn interruption_that_no_user_requested_has_the_cause_of_the_cluster() {
     for (cause, expected) in [
         (
             Cause::DeadlineExceeded,
