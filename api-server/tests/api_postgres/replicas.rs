@@ -3,6 +3,7 @@
 use k8s_backend::Cause;
 use reqwest::StatusCode;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use super::api::support::{Executor, World};
 
@@ -15,16 +16,26 @@ fn through(mut executor: Executor, base: &str) -> Executor {
     executor
 }
 
+/// Returns two servers on one database, and the address of the second; `None` without PostgreSQL.
+async fn two_replicas() -> Option<(World, String, CancellationToken)> {
+    let world = World::new().await;
+    world.database.as_ref()?;
+    let (other, shutdown) = world.another_replica().await;
+    Some((world, other, shutdown))
+}
+
+/// Creates a job, and claims its plan through the second server.
+async fn claimed_plan(world: &World, other: &str) -> (i64, Executor) {
+    let id = world.job(&STEPS).await;
+    let plan = through(world.executor(&format!("job-{id}-100-1")).await, other);
+    assert_eq!(plan.claim("e").await.0, StatusCode::OK);
+    (id, plan)
+}
+
 #[tokio::test]
 async fn any_replica_serves_the_requests_of_a_job() {
-    let mut world = World::new().await;
-    if world.database.is_none() {
-        return;
-    }
-    let (other, _shutdown) = world.another_replica().await;
-    let id = world.job(&STEPS).await;
-    let plan = through(world.executor(&format!("job-{id}-100-1")).await, &other);
-    assert_eq!(plan.claim("e").await.0, StatusCode::OK);
+    let Some((mut world, other, _shutdown)) = two_replicas().await else { return };
+    let (id, plan) = claimed_plan(&world, &other).await;
     let (status, answer) = plan.send("POST", "log?offset=0", b"planned\n".to_vec()).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     assert_eq!(plan.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
@@ -41,14 +52,8 @@ async fn any_replica_serves_the_requests_of_a_job() {
 
 #[tokio::test]
 async fn jobs_of_a_replica_that_stops_continue_on_another() {
-    let mut world = World::new().await;
-    if world.database.is_none() {
-        return;
-    }
-    let (other, _shutdown) = world.another_replica().await;
-    let id = world.job(&STEPS).await;
-    let plan = through(world.executor(&format!("job-{id}-100-1")).await, &other);
-    assert_eq!(plan.claim("e").await.0, StatusCode::OK);
+    let Some((mut world, other, _shutdown)) = two_replicas().await else { return };
+    let (id, plan) = claimed_plan(&world, &other).await;
     world.shutdown.cancel();
     world.base = other;
     assert_eq!(plan.report("completed", Some(true)).await.0, StatusCode::NO_CONTENT);
@@ -59,11 +64,7 @@ async fn jobs_of_a_replica_that_stops_continue_on_another() {
 
 #[tokio::test]
 async fn jobs_of_two_replicas_run_one_at_a_time_in_order() {
-    let mut world = World::new().await;
-    if world.database.is_none() {
-        return;
-    }
-    let (other, _shutdown) = world.another_replica().await;
+    let Some((mut world, other, _shutdown)) = two_replicas().await else { return };
     let first = world.job(&["approval"]).await;
     world.wait_for_status(first, "waitingApproval").await;
     world.base = other;
