@@ -7,8 +7,8 @@ pub(super) enum Fault {
     SecondClaimWins,
     /// An attempt that was given up can be claimed.
     FencedAttemptsAreClaimed,
-    /// An attempt is closed although it was claimed after the decision.
-    EndIgnoresLateClaim,
+    /// An attempt that was claimed after the decision is closed as one that never was.
+    EndForgetsLateClaim,
     /// A job with an unknown outcome frees its workspace.
     UnknownFreesTheWorkspace,
     /// A replica that was stopped acts on its old decision.
@@ -46,7 +46,7 @@ impl Fault {
     pub(super) const ALL: [Self; 18] = [
         Self::SecondClaimWins,
         Self::FencedAttemptsAreClaimed,
-        Self::EndIgnoresLateClaim,
+        Self::EndForgetsLateClaim,
         Self::UnknownFreesTheWorkspace,
         Self::StaleReplicasAct,
         Self::DeadAttemptsWrite,

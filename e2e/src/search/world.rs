@@ -235,7 +235,7 @@ impl World {
         let executor = alive[self.choices.pick(alive.len())];
         let attempt = self.executors[executor].attempt.clone();
         self.note(|| format!("an accident happens to the executor of {attempt}"));
-        match self.choices.weighted(4, |choice| [6, 2, 2, 1][choice]) {
+        match self.choices.weighted(4, |choice| [6, 2, 2, 3][choice]) {
             0 => self.executor_ends(executor, Cause::ExitCode(Some(137))),
             1 => self.executor_ends(executor, Cause::Evicted { resource: None, message: String::new() }),
             2 => self.executors[executor].terraform_dies(self.records.fault),

@@ -103,13 +103,14 @@ impl Records {
         message: Option<String>,
         fence: bool,
     ) {
-        let unguarded = self.is(Fault::EndIgnoresLateClaim);
+        let forgets_claim = self.is(Fault::EndForgetsLateClaim);
         let Some(found) = self.attempt_mut(&seen.id) else { return };
         let same = found.claimed_at.is_some() == seen.claimed_at.is_some()
             && found.result.is_some() == seen.result.is_some();
-        if !same && !unguarded {
+        if !same && !forgets_claim {
             return;
         }
+        found.claimed_at = seen.claimed_at;
         found.phase = AttemptPhase::Ended;
         found.live &= !fence;
         found.status = status;

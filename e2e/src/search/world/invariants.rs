@@ -30,21 +30,19 @@ impl World {
     }
 
     /// A claim was granted: the attempt has one holder, and what it applies is what was approved.
-    pub(super) fn check_claim(&mut self, attempt: &str, executor: u32) {
+    pub(super) fn check_claim(&mut self, attempt: &str) {
         let Some((row, step, found)) = self.records.find(attempt) else { return };
         let mut wrong = Vec::new();
         if !found.live {
             wrong.push(format!("attempt {attempt} was claimed after it had ended"));
         }
-        let repeats = self.executors.iter().any(|it| it.id == executor && it.may_change());
-        if step.step_type.changes_infrastructure() && !repeats {
+        if step.step_type.changes_infrastructure() {
             let plan = self.records.plan_before(row, step.number);
             if row.approved != plan.as_ref().map(|plan| plan.digest) {
                 wrong.push(format!("job {} applies another plan than the approved one", row.job.id));
             }
             let base = self.records.workspaces[row.workspace].latest().version;
-            let is_new = self.cloud.creations.iter().all(|it| it.job != row.job.id);
-            if is_new && plan.is_some_and(|plan| plan.base != base) {
+            if plan.is_some_and(|plan| plan.base != base) {
                 wrong.push(format!("job {} applies a plan although the state has changed", row.job.id));
             }
         }

@@ -122,13 +122,19 @@ impl World {
             None => Answer::Refused,
         };
         match request {
-            Request::Claim => match self.records.claim(attempt, id, now) {
-                Claimed::Yes => {
-                    self.check_claim(attempt, id);
-                    Answer::Done
+            Request::Claim => {
+                let holder = self.records.extras.get(attempt).and_then(|extra| extra.claimed_by);
+                match self.records.claim(attempt, id, now) {
+                    Claimed::Yes => {
+                        // A repeated claim gets the same answer, whatever has happened since.
+                        if holder != Some(id) {
+                            self.check_claim(attempt);
+                        }
+                        Answer::Done
+                    }
+                    Claimed::Taken | Claimed::Over | Claimed::Refused => Answer::Refused,
                 }
-                Claimed::Taken | Claimed::Over | Claimed::Refused => Answer::Refused,
-            },
+            }
             Request::GetPlan => {
                 let found = self.records.find(attempt).map(|(row, step, _)| (row.job.id, step.number));
                 let plan = found
