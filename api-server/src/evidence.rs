@@ -7,6 +7,10 @@
 
 use serde::Serialize;
 
+use crate::messages::missing::{
+    CREATED, CREATION_BEGUN, DESTROYED, DESTRUCTION_BEGUN, REPLACED, REPLACEMENT_BEGUN,
+};
+
 mod address;
 mod log;
 mod report;
@@ -109,20 +113,6 @@ fn missing_in(change: &Change, state: Option<&SavedState>) -> Option<Missing> {
         import_block: needs_import.then(|| import_block(change)),
     })
 }
-
-const CREATED: &str =
-    "It exists and no state shows it: add the import block to the configuration, then plan.";
-const CREATION_BEGUN: &str = "Its creation had begun and its id was not printed: look for it at the \
-                              provider; if it exists, put its id into the import block, add the block to the \
-                              configuration, then plan.";
-const REPLACED: &str = "The state shows the resource that was replaced: run `terraform state rm 'ADDRESS'`, \
-                        add the import block to the configuration, then plan.";
-const REPLACEMENT_BEGUN: &str = "Its replacement had begun: look at the provider for the old and the new \
-                                 one. If the new one exists, run `terraform state rm 'ADDRESS'` and put its \
-                                 id into the import block; then plan.";
-const DESTROYED: &str = "It was destroyed and the state still shows it: the next plan reads that and removes \
-                         it from the state.";
-const DESTRUCTION_BEGUN: &str = "Its destruction had begun: the next plan reads whether it still exists.";
 
 /// Returns all import blocks as one text, ready to paste.
 #[must_use]

@@ -8,6 +8,7 @@ use k8s_backend::{Cause, Waiting};
 
 pub mod advice;
 mod ended;
+pub mod missing;
 mod waits;
 
 pub use ended::{ended_unreported, never_called, refused_too_long, reported};
