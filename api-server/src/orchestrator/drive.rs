@@ -137,9 +137,16 @@ impl JobDriver {
             match decide(&job, &View { hold, slot, rules: &self.services.rules }, now) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
-                    let frees = matches!(action, Action::EndAttempt { .. } | Action::AskApproval { .. });
+                    // A place may be free then, or what others wait for is in another state.
+                    let concerns_others = matches!(
+                        action,
+                        Action::StartJob
+                            | Action::AskApproval { .. }
+                            | Action::CreateAttempt { .. }
+                            | Action::EndAttempt { .. }
+                    );
                     self.actor().act(&job, action).await?;
-                    if frees {
+                    if concerns_others {
                         wake_others(Arc::clone(&self.services), self.wakes.clone(), &job, now).await?;
                     }
                 }

@@ -1,7 +1,7 @@
 //! Which job starts when: in order in one workspace, plans beside approvals, limits, and what waiting jobs
 //! say.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::support::{Operator, World};
 
@@ -12,6 +12,12 @@ fn name(job: i64, step: u32) -> String {
 async fn message(world: &World, job: i64) -> String {
     let seen = world.wait_for(job, "a message", |job| job["message"].is_string()).await;
     seen["message"].as_str().unwrap().to_owned()
+}
+
+/// Waits until the message of a job contains a text.
+async fn wait_for_message(world: &World, job: i64, text: &str) {
+    let has_text = |job: &Value| job["message"].as_str().is_some_and(|message| message.contains(text));
+    world.wait_for(job, text, has_text).await;
 }
 
 #[tokio::test]
@@ -45,6 +51,8 @@ async fn plan_runs_beside_a_job_that_waits_for_an_approval() {
     let beside = world.executor(&name(plan, 100)).await;
     assert_eq!(world.read(apply).await["status"], "pending", "an apply waits for its turn");
 
+    wait_for_message(&world, apply, &format!("job {first}, which holds the workspace and waits for")).await;
+
     // The approved apply waits for the plan beside it, which holds the lock of the state.
     beside.claim("p").await;
     world.post(&format!("/v1/jobs/{first}/approve"), json!({})).await;
@@ -56,4 +64,6 @@ async fn plan_runs_beside_a_job_that_waits_for_an_approval() {
     assert_eq!(world.backend.job(&name(first, 300)), None);
     beside.report("completed", Some(false)).await;
     world.executor(&name(first, 300)).await;
+    // The apply behind them says so at once when the job that it waits for goes on.
+    wait_for_message(&world, apply, &format!("job {first}, which holds the workspace and is running")).await;
 }
