@@ -29,45 +29,21 @@ impl Redactor {
     /// Hides secrets in the texts of a cause.
     pub(crate) fn cause(&self, cause: &Cause) -> Cause {
         let mut cause = cause.clone();
-        match &mut cause {
-            Cause::InitContainer { container: text, .. }
-            | Cause::OutOfMemory { limit: Some(text), .. }
-            | Cause::GivenUp { reason: text }
-            | Cause::NotStarted { message: text }
-            | Cause::Evicted { message: text, .. }
-            | Cause::Preempted { message: text }
-            | Cause::NodeLost { message: text }
-            | Cause::Disrupted { message: text }
-            | Cause::Lost { message: text } => *text = self.hide(text),
-            Cause::DeadlineBeforeStart { waiting } | Cause::CannotStart { waiting } => {
-                *waiting = self.waiting(waiting);
-            }
-            // The others have no text.
-            _ => {}
-        }
+        self.texts(cause.texts_mut());
         cause
     }
 
     /// Hides secrets in the texts of a wait.
     pub(crate) fn waiting(&self, waiting: &Waiting) -> Waiting {
         let mut waiting = waiting.clone();
-        match &mut waiting {
-            Waiting::ControllerPending { controller: Some(text) }
-            | Waiting::AwaitingAdmission { queue: text }
-            | Waiting::NotCreated { message: text, .. }
-            | Waiting::Gated { message: text }
-            | Waiting::Unschedulable { message: text }
-            | Waiting::Setup { message: text }
-            | Waiting::ImagePull { message: text, .. }
-            | Waiting::ConfigError { message: text, .. } => *text = self.hide(text),
-            Waiting::Other { reason, message } => {
-                *reason = self.hide(reason);
-                *message = self.hide(message);
-            }
-            // The others have no text.
-            _ => {}
-        }
+        self.texts(waiting.texts_mut());
         waiting
+    }
+
+    fn texts(&self, texts: Vec<&mut String>) {
+        for text in texts {
+            *text = self.hide(text);
+        }
     }
 }
 

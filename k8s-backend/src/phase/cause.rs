@@ -109,6 +109,32 @@ pub enum Retry {
 }
 
 impl Cause {
+    /// Returns the texts that come from the cluster. An API server or a webhook quotes the values that it
+    /// refuses, so a program may have to hide secrets in them.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::InitContainer { container: text, .. }
+            | Self::OutOfMemory { limit: Some(text), .. }
+            | Self::GivenUp { reason: text }
+            | Self::NotStarted { message: text }
+            | Self::Evicted { resource: None, message: text }
+            | Self::Preempted { message: text }
+            | Self::NodeLost { message: text }
+            | Self::Disrupted { message: text }
+            | Self::Lost { message: text } => vec![text],
+            Self::Evicted { resource: Some(resource), message } => vec![resource, message],
+            Self::DeadlineBeforeStart { waiting } | Self::CannotStart { waiting } => waiting.texts_mut(),
+            Self::Completed
+            | Self::ExitCode(_)
+            | Self::Signal(_)
+            | Self::OutOfMemory { limit: None, .. }
+            | Self::DeadlineExceeded
+            | Self::PodDeleted { .. }
+            | Self::Deleted
+            | Self::Vanished => Vec::new(),
+        }
+    }
+
     /// Returns whether the same Job may be run again.
     #[must_use]
     pub const fn retry(&self) -> Retry {

@@ -122,6 +122,27 @@ pub enum ConfigProblem {
 }
 
 impl Waiting {
+    /// Returns the texts that come from the cluster, as [`Cause::texts_mut`](super::Cause::texts_mut) does.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::ControllerPending { controller: Some(text) }
+            | Self::AwaitingAdmission { queue: text }
+            | Self::NotCreated { message: text, .. }
+            | Self::Gated { message: text }
+            | Self::Unschedulable { message: text }
+            | Self::Setup { message: text }
+            | Self::ImagePull { message: text, .. }
+            | Self::ConfigError { message: text, .. } => vec![text],
+            Self::Other { reason, message } => vec![reason, message],
+            Self::Accepted
+            | Self::ControllerPending { controller: None }
+            | Self::Suspended
+            | Self::Terminating
+            | Self::NoPod
+            | Self::Starting => Vec::new(),
+        }
+    }
+
     /// Returns the wait for an image. The kubelet alternates between two messages: `ErrImagePull` with the
     /// fault, and `ImagePullBackOff` with the fault behind other text.
     pub(super) fn for_image(message: &str) -> Self {
