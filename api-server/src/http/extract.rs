@@ -1,6 +1,6 @@
 //! Extractors of axum whose rejections are problem details, and whose bodies are bounded in size and time.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use axum::{
     Json,
@@ -12,7 +12,7 @@ use futures::{StreamExt as _, stream};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::problem::Problem;
+use super::problem::{FieldError, Problem};
 use crate::{
     blobs::{Blobs, StoredBlob},
     services::chain,
@@ -167,11 +167,14 @@ fn incomplete(error: &axum::Error) -> Problem {
 }
 
 fn json_problem(rejection: &JsonRejection) -> Problem {
-    let status = match rejection {
-        JsonRejection::JsonDataError(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        other => other.status(),
+    let JsonRejection::JsonDataError(error) = rejection else {
+        return Problem::new(rejection.status(), rejection.body_text());
     };
-    Problem::new(status, rejection.body_text())
+    // `name: invalid type: integer `1`, expected a string at line 1 column 9`
+    let text = error.source().map_or_else(|| error.body_text(), ToString::to_string);
+    let (key, expected) = text.split_once(": ").unwrap_or(("", &text));
+    let error = FieldError::in_body(key, None, expected);
+    Problem::invalid(format!("the body is not valid: {text}"), vec![error])
 }
 
 #[cfg(test)]

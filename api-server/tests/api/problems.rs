@@ -54,6 +54,8 @@ async fn body_problems_are_problem_details() {
     let (status, problem) = send("/v1/organizations", unknown).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(problem["detail"].as_str().unwrap().contains("colour"), "{problem:#}");
+    assert_eq!(problem["problems"][0]["key"], "colour", "{problem:#}");
+    assert!(problem["problems"][0]["expected"].as_str().unwrap().starts_with("unknown field"), "{problem:#}");
     assert_eq!(send("/v1/organizations", "{".to_owned()).await.0, StatusCode::BAD_REQUEST);
     let large = json!({ "name": "x".repeat(3 * 1024 * 1024) }).to_string();
     assert_eq!(send("/v1/organizations", large).await.0, StatusCode::PAYLOAD_TOO_LARGE);
