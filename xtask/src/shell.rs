@@ -62,9 +62,10 @@ impl Shell {
     }
 }
 
-/// Prints a line.
+/// Prints a line. Nothing reads it any more after `| head`, which is no error.
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Prints a heading.
