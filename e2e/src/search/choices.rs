@@ -114,9 +114,6 @@ pub(super) fn shrink(tape: Vec<u8>, fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
                 }
             }
         }
-        while best.last() == Some(&0) {
-            best.pop();
-        }
         if best == before {
             return best;
         }

@@ -74,6 +74,12 @@ impl World {
                 wrong.push(format!("a workspace is free while attempt {} may change it", executor.attempt));
             }
         }
+        for executor in self.executors.iter().filter(|executor| executor.alive && executor.has_session) {
+            let found = self.records.find(&executor.attempt);
+            if found.is_none_or(|(_, _, attempt)| attempt.claimed_at.is_none()) {
+                wrong.push(format!("the claim of attempt {} is forgotten", executor.attempt));
+            }
+        }
         for row in self.records.jobs.values() {
             let locked = self.records.workspaces[row.workspace].locked_by == Some(row.job.id);
             if row.job.status == JobStatus::Unknown && !locked {

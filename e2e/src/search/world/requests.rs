@@ -86,7 +86,9 @@ impl World {
         let access = self.records.access(attempt);
         let is_plan = self.records.find(attempt).is_some_and(|(_, step, _)| step.step_type.is_plan());
         let seen_as = match credential {
-            Credential::ClaimToken if self.records.is(Fault::ClaimTokenIsASession) => {
+            Credential::ClaimToken
+                if self.records.is(Fault::ClaimTokenIsASession) && !matches!(request, Request::Claim) =>
+            {
                 Credential::SessionToken
             }
             // A session token is that of the executor that claimed the attempt; no other one has it.
