@@ -30,7 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let variables = pairs.collect::<Result<Variables, _>>()?;
     let key = AttemptKey::new(Organization::new("org-1", "acme"), "dev", 42, 100, 1);
     let payload = EphemeralJobData::new(StepType::TerraformPlan, &key, "step-1")
-        .with_source("https://github.com/acme/infra.git", "main");
+        .with_source("https://github.com/acme/infra.git", "main")
+        .with_environment(&planner.environment(&variables, &key));
     let plan = planner.plan(&variables, &payload, &key, None)?;
     let submission = plan.into_objects().into();
     let cause = backend.run_to_end_with(&submission, RetryPolicy::new(), |phase| println!("{phase}")).await?;
