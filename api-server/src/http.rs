@@ -12,7 +12,7 @@ use axum::{
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{orchestrator::Orchestrator, services::Services};
+use crate::{limits, orchestrator::Orchestrator, services::Services};
 
 pub mod access;
 mod auth;
@@ -39,13 +39,6 @@ use problem::Problem;
 
 /// The services of the server, as handlers extract them.
 type Shared = State<Arc<Services>>;
-
-/// Limits of bodies in bytes. Those of plan files and states are in [`extract`], because they are not read
-/// into memory.
-const MAX_USER_BYTES: usize = 1024 * 1024;
-const MAX_CLAIM_BYTES: usize = 4 * 1024;
-const MAX_LOG_BYTES: usize = 1024 * 1024;
-const MAX_RESULT_BYTES: usize = 64 * 1024;
 
 /// A list of records.
 #[derive(Debug, Serialize)]
@@ -74,7 +67,7 @@ impl FromRef<AppState> for Arc<Services> {
 pub fn router(state: AppState) -> Router {
     let users = of_organizations()
         .merge(of_workspaces())
-        .layer(limit(MAX_USER_BYTES))
+        .layer(limit(limits::USER_BODY))
         .route_layer(from_fn_with_state(Arc::clone(&state.services), require_user));
     let health =
         Router::new().route("/healthz", get(async || StatusCode::NO_CONTENT)).route("/readyz", get(ready));
@@ -135,15 +128,21 @@ fn of_workspaces() -> Router<AppState> {
 
 fn of_attempts(services: &Arc<Services>) -> Router<AppState> {
     Router::new()
-        .route("/executor/v1/attempts/{attempt}/claim", post(executor::claim).layer(limit(MAX_CLAIM_BYTES)))
+        .route(
+            "/executor/v1/attempts/{attempt}/claim",
+            post(executor::claim).layer(limit(limits::CLAIM_BODY)),
+        )
         .route("/executor/v1/attempts/{attempt}/heartbeat", post(executor::heartbeat))
-        .route("/executor/v1/attempts/{attempt}/log", post(executor::append_log).layer(limit(MAX_LOG_BYTES)))
+        .route(
+            "/executor/v1/attempts/{attempt}/log",
+            post(executor::append_log).layer(limit(limits::LOG_BODY)),
+        )
         .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
         .route("/executor/v1/attempts/{attempt}/state", any(executor::state))
         .route("/executor/v1/attempts/{attempt}/rescued-state", put(executor::put_rescued_state))
         .route(
             "/executor/v1/attempts/{attempt}/result",
-            post(executor::report).layer(limit(MAX_RESULT_BYTES)),
+            post(executor::report).layer(limit(limits::RESULT_BODY)),
         )
         .route_layer(from_fn_with_state(Arc::clone(services), require_attempt))
 }

@@ -21,6 +21,7 @@ pub mod encryption;
 pub mod evidence;
 mod explain;
 pub mod http;
+pub mod limits;
 pub mod logs;
 pub mod messages;
 pub mod model;

@@ -20,11 +20,10 @@ use tokio::{
     sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch},
 };
 
+use crate::limits::FOLLOWERS;
+
 /// Followers get a log in pieces of at most this many bytes. Each of them may keep a few in memory.
 pub const PIECE: usize = 16 * 1024;
-
-/// How many followers there may be.
-const MAX_FOLLOWERS: usize = 1024;
 
 /// How many logs can be appended at the same time.
 const SHARDS: usize = 64;
@@ -55,7 +54,7 @@ impl Logs {
             folder: folder.into(),
             locks: Arc::new(std::array::from_fn(|_| Mutex::new(()))),
             changed: watch::Sender::new(()),
-            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+            followers: Arc::new(Semaphore::new(FOLLOWERS)),
         }
     }
 

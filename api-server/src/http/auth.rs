@@ -45,7 +45,7 @@ pub(super) async fn require_user(
         None => None,
     };
     let credential = if user.is_some() { Credential::User } else { Credential::None };
-    check(decide(credential, None, false, Route::User))?;
+    check(decide(credential, None, false, Route::User), headers)?;
     prove(&request);
     if let Some(user) = user {
         request.extensions_mut().insert(user);
@@ -73,7 +73,8 @@ pub(super) async fn require_attempt(
     let attempt = services.store.attempt_auth(id).await?;
     let credential = credential(&services, request.headers(), attempt.as_ref()).await?;
     let is_plan = attempt.as_ref().is_some_and(|attempt| attempt.step_type.is_plan());
-    check(decide(credential, attempt.as_ref().map(|attempt| attempt.access), is_plan, route))?;
+    let access = attempt.as_ref().map(|attempt| attempt.access);
+    check(decide(credential, access, is_plan, route), request.headers())?;
     prove(&request);
     if let Some(attempt) = attempt {
         if credential == Credential::SessionToken {
@@ -105,10 +106,10 @@ fn prove(request: &Request) {
     }
 }
 
-fn check(decision: Decision) -> Result<(), Problem> {
+fn check(decision: Decision, headers: &HeaderMap) -> Result<(), Problem> {
     match decision {
         Decision::Allow => Ok(()),
-        Decision::Unauthorized => Err(Problem::unauthorized()),
+        Decision::Unauthorized => Err(Problem::unauthorized(headers)),
         Decision::Forbidden => Err(Problem::forbidden()),
         Decision::NotFound => Err(Problem::no_attempt()),
         Decision::Gone => Err(Problem::attempt_over()),

@@ -27,20 +27,11 @@ use super::{
     state::{StateAccess, StateQuery},
 };
 use crate::{
+    limits::{self, EXECUTOR_ID},
     logs::Appended,
     services::Services,
     store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
 };
-
-/// Limits of the texts of executors, in bytes. Longer ones are cut off:
-/// a report is never lost for its length.
-const MAX_HOST_BYTES: usize = 253;
-const MAX_MESSAGE_BYTES: usize = 8 * 1024;
-const MAX_NAME_BYTES: usize = 256;
-const MAX_TIMINGS: usize = 64;
-
-/// Limit of the id of an executor, in bytes. Longer ones are refused.
-const MAX_EXECUTOR_ID_BYTES: usize = 128;
 
 /// An executor that has nothing else to send is heard of this often.
 const HEARTBEAT_SECONDS: u32 = 15;
@@ -50,16 +41,13 @@ pub(super) async fn claim(
     Extension(attempt): Extension<AttemptAuth>,
     JsonBody(mut request): JsonBody<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, Problem> {
-    if request.executor_id.is_empty() || request.executor_id.len() > MAX_EXECUTOR_ID_BYTES {
+    if request.executor_id.is_empty() || request.executor_id.len() > EXECUTOR_ID {
         return Err(Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
-            format!(
-                "executorId has {} bytes, expected 1 to {MAX_EXECUTOR_ID_BYTES}",
-                request.executor_id.len()
-            ),
+            format!("executorId has {} bytes, expected 1 to {EXECUTOR_ID}", request.executor_id.len()),
         ));
     }
-    cut(&mut request.host, MAX_HOST_BYTES);
+    cut(&mut request.host, limits::HOST);
     match app.services.store.claim(&attempt.id, &request).await? {
         ClaimOutcome::Claimed => {}
         ClaimOutcome::Taken => {
@@ -199,17 +187,17 @@ fn new_blob(folder: &str, attempt_id: &str) -> String {
 fn bound_texts(result: &mut StepResult) {
     let StepResult { message, commit_id, timings, evidence, .. } = result;
     if let Some(message) = message {
-        cut(message, MAX_MESSAGE_BYTES);
+        cut(message, limits::MESSAGE);
     }
     if let Some(commit) = commit_id {
-        cut(commit, MAX_NAME_BYTES);
+        cut(commit, limits::REPORTED_NAME);
     }
-    timings.truncate(MAX_TIMINGS);
+    timings.truncate(limits::TIMINGS);
     for timing in timings {
-        cut(&mut timing.phase, MAX_NAME_BYTES);
+        cut(&mut timing.phase, limits::REPORTED_NAME);
     }
     if let Some(Evidence { rescued_state: RescuedState::KeptIn(path), .. }) = evidence {
-        cut(path, MAX_MESSAGE_BYTES);
+        cut(path, limits::MESSAGE);
     }
 }
 

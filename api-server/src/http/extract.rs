@@ -1,11 +1,15 @@
 //! Extractors of axum whose rejections are problem details, and whose bodies are bounded in size and time.
 
-use std::{error::Error as _, time::Duration};
+use std::error::Error as _;
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        path::ErrorKind,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
     http::{StatusCode, header, request::Parts},
 };
 use futures::{StreamExt as _, stream};
@@ -15,17 +19,9 @@ use tokio::time::{Instant, timeout_at};
 use super::problem::{FieldError, Problem};
 use crate::{
     blobs::{Blobs, StoredBlob},
+    limits::{BODY_IDLE_TIMEOUT, BODY_TIMEOUT, UPLOAD},
     services::chain,
 };
-
-/// Limit of plan files and states.
-const MAX_UPLOAD_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The longest time between two pieces of a body.
-const BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The longest time for a whole body.
-const BODY_TIMEOUT: Duration = Duration::from_mins(15);
 
 const LATE: &str = "it did not arrive in time";
 
@@ -51,7 +47,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+            Err(rejection) => Err(path_problem(&rejection)),
         }
     }
 }
@@ -62,7 +58,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Problem::new(rejection.status(), rejection.body_text())),
+            Err(rejection) => Err(query_problem(&rejection)),
         }
     }
 }
@@ -99,8 +95,8 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if length.is_some_and(|length| length > MAX_UPLOAD_BYTES) {
-            return Err(too_large(MAX_UPLOAD_BYTES));
+        if length.is_some_and(|length| length > UPLOAD) {
+            return Err(too_large(UPLOAD));
         }
         Ok(Self(timed(request.into_body())))
     }
@@ -116,8 +112,8 @@ impl Upload {
         let mut body = self.0.into_data_stream();
         while let Some(bytes) = body.next().await {
             let bytes = bytes.map_err(|error| incomplete(&error))?;
-            if writer.size() + bytes.len() as u64 > MAX_UPLOAD_BYTES {
-                return Err(too_large(MAX_UPLOAD_BYTES));
+            if writer.size() + bytes.len() as u64 > UPLOAD {
+                return Err(too_large(UPLOAD));
             }
             writer.write(bytes).await?;
         }
@@ -166,6 +162,31 @@ fn incomplete(error: &axum::Error) -> Problem {
     Problem::new(status, format!("the body is incomplete: {text}"))
 }
 
+fn path_problem(rejection: &PathRejection) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(error) = rejection else {
+        return Problem::new(rejection.status(), rejection.body_text());
+    };
+    let (key, value, expected) = match error.kind() {
+        ErrorKind::ParseErrorAtKey { key, value, expected_type } => (key.as_str(), value, *expected_type),
+        ErrorKind::ParseErrorAtIndex { value, expected_type, .. }
+        | ErrorKind::ParseError { value, expected_type } => ("", value, *expected_type),
+        _ => return Problem::new(rejection.status(), rejection.body_text()),
+    };
+    let expected = if expected == "i64" { "a number" } else { expected };
+    let detail = format!("the path has {value:?} where {expected} is expected");
+    Problem::new(rejection.status(), detail).with_problem(FieldError {
+        source: "path".to_owned(),
+        ..FieldError::in_body(key, value.clone(), expected)
+    })
+}
+
+fn query_problem(rejection: &QueryRejection) -> Problem {
+    let text = rejection.source().map_or_else(|| rejection.body_text(), ToString::to_string);
+    let (key, expected) = text.split_once(": ").unwrap_or(("", &text));
+    let error = FieldError { source: "query".to_owned(), ..FieldError::in_body(key, None, expected) };
+    Problem::new(rejection.status(), format!("the query is not valid: {text}")).with_problem(error)
+}
+
 fn json_problem(rejection: &JsonRejection) -> Problem {
     let JsonRejection::JsonDataError(error) = rejection else {
         return Problem::new(rejection.status(), rejection.body_text());
@@ -179,7 +200,7 @@ fn json_problem(rejection: &JsonRejection) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, time::Duration};
 
     use super::*;
 

@@ -1,14 +1,12 @@
 //! Checks the fields of request bodies; pure.
 
 use super::problem::{FieldError, Problem};
-use crate::model::{SourceAddress, VariableCategory};
+use crate::{
+    limits,
+    model::{SourceAddress, VariableCategory},
+};
 
 const NAME_RULE: &str = "1 to 90 characters without control characters or spaces at its ends";
-
-/// Limits of texts, in bytes.
-const MAX_PATH_BYTES: usize = 2048;
-const MAX_BRANCH_BYTES: usize = 255;
-const MAX_VERSION_BYTES: usize = 64;
 
 /// Collects the errors of a request body, so that one response reports all of them.
 #[derive(Debug, Default)]
@@ -18,7 +16,7 @@ impl FieldErrors {
     /// Checks the name of an organization, a workspace or a template.
     pub(super) fn name(&mut self, key: &str, name: &str) {
         let good = !name.is_empty()
-            && name.chars().count() <= 90
+            && name.chars().count() <= limits::NAME_CHARS
             && name.trim() == name
             && !name.contains(char::is_control);
         self.expect(good, key, name, NAME_RULE);
@@ -32,7 +30,7 @@ impl FieldErrors {
 
     /// Checks the folder inside a source.
     pub(super) fn folder(&mut self, key: &str, folder: &str) {
-        self.length(key, folder, MAX_PATH_BYTES);
+        self.length(key, folder, limits::PATH);
         let good = !folder.split('/').any(|part| part == "..") && !folder.contains(char::is_control);
         self.expect(good, key, folder, "a folder inside the source, without `..`");
     }
@@ -52,7 +50,7 @@ impl FieldErrors {
     /// Checks the source of a workspace. Its password is not shown.
     pub(super) fn source(&mut self, key: &str, source: &SourceAddress, local_sources: bool) {
         let (source, shown) = (source.expose(), source.to_string());
-        self.shown_length(key, source, &shown, MAX_PATH_BYTES);
+        self.shown_length(key, source, &shown, limits::PATH);
         // An address has a scheme, or a host before a colon (`git@host:path`).
         let is_place = source.starts_with('/') || source.contains(':');
         let shaped = is_place && !source.starts_with('-') && !source.contains(char::is_control);
@@ -68,14 +66,14 @@ impl FieldErrors {
 
     /// Checks the branch or tag of a git source.
     pub(super) fn branch(&mut self, key: &str, branch: &str) {
-        self.length(key, branch, MAX_BRANCH_BYTES);
+        self.length(key, branch, limits::BRANCH);
         let good = !branch.starts_with('-') && !branch.contains(|c: char| c.is_control() || c == ' ');
         self.expect(good, key, branch, "the name of a branch or tag");
     }
 
     /// Checks a version of terraform or tofu.
     pub(super) fn version(&mut self, key: &str, version: &str) {
-        self.length(key, version, MAX_VERSION_BYTES);
+        self.length(key, version, limits::VERSION);
         let good = version.is_empty()
             || (version.starts_with(|c: char| c.is_ascii_digit())
                 && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c)));
@@ -89,6 +87,7 @@ impl FieldErrors {
 
     /// Checks the key of a variable.
     pub(super) fn variable(&mut self, key: &str, name: &str, category: VariableCategory) {
+        self.length(key, name, limits::VARIABLE_KEY);
         match category {
             // https://developer.hashicorp.com/terraform/language/syntax/configuration#identifiers
             VariableCategory::Terraform => {
@@ -175,8 +174,10 @@ mod tests {
         assert_eq!(errors(|f| f.source("source", &"conf".into(), true)), 1);
         assert_eq!(errors(|f| f.source("source", &"--upload-pack=evil".into(), true)), 1);
         assert_eq!(errors(|f| f.branch("branch", "--force")), 1);
-        assert_eq!(errors(|f| f.branch("branch", &"b".repeat(MAX_BRANCH_BYTES + 1))), 1);
-        assert_eq!(errors(|f| f.folder("folder", &"ü".repeat(MAX_PATH_BYTES))), 1);
+        let long = "k".repeat(limits::VARIABLE_KEY + 1);
+        assert_eq!(errors(|f| f.variable("key", &long, VariableCategory::Env)), 1);
+        assert_eq!(errors(|f| f.branch("branch", &"b".repeat(limits::BRANCH + 1))), 1);
+        assert_eq!(errors(|f| f.folder("folder", &"ü".repeat(limits::PATH))), 1);
         assert_eq!(errors(|f| f.version("terraformVersion", "latest")), 1);
         assert_eq!(errors(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
         assert_eq!(errors(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);

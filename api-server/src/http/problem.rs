@@ -5,7 +5,7 @@
 
 use axum::{
     Json,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -62,6 +62,13 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
+    /// Adds what is wrong with one field.
+    #[must_use]
+    pub(super) fn with_problem(mut self, error: FieldError) -> Self {
+        self.errors.push(error);
+        self
+    }
+
     /// Adds warnings: problems that the request did not cause.
     #[must_use]
     pub(super) fn with_warnings(mut self, warnings: Vec<WarningView>) -> Self {
@@ -69,10 +76,19 @@ impl Problem {
         self
     }
 
-    /// Returns a 401 that says which header is expected.
+    /// Returns a 401 that says which header is expected, and where the first token is.
     #[must_use]
-    pub(super) fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "expected a valid token in the header `Authorization: Bearer …`")
+    pub(super) fn unauthorized(headers: &HeaderMap) -> Self {
+        let found = if headers.contains_key(header::AUTHORIZATION) {
+            "the token in the header `Authorization` is not valid"
+        } else {
+            "there is no header `Authorization`"
+        };
+        let detail = format!(
+            "{found}; expected `Bearer TOKEN`, or the token as the password of `Basic`. The first start of \
+             the server writes a token to the file admin-token in its data folder"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, detail)
     }
 
     /// Returns a 403: the token is valid, but not for this request.

@@ -14,12 +14,10 @@ use super::{
 };
 use crate::{
     evidence::{self, Report},
+    limits::NOTE_CHARS,
     services::Services,
     store::{NewResolution, ResolutionAction},
 };
-
-/// Longest note of a user, in characters.
-const MAX_NOTE: usize = 2000;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,8 +82,8 @@ async fn resolve(
     decided: Decided,
     action: ResolutionAction,
 ) -> Result<Json<JobView>, Problem> {
-    if decided.note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE) {
-        let detail = format!("note: expected at most {MAX_NOTE} characters");
+    if decided.note.as_ref().is_some_and(|note| note.chars().count() > NOTE_CHARS) {
+        let detail = format!("note: expected at most {NOTE_CHARS} characters");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
     }
     let evidence =

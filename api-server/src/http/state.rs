@@ -23,13 +23,11 @@ use super::{
 };
 use crate::{
     blobs::StoredBlob,
+    limits::LOCK_BODY,
     services::Services,
     state_document::StateDocument,
     store::{LockOutcome, StateLock, StateVersion, StateWriter},
 };
-
-/// Limit of Terraform's lock information.
-const MAX_LOCK_BYTES: u64 = 64 * 1024;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct StateQuery {
@@ -87,11 +85,11 @@ impl StateAccess<'_> {
                 self.put(&document, &blob, query.lock_id.as_deref(), query.force).await
             }
             "LOCK" => {
-                let lock = self.parse_lock(&upload.bytes(MAX_LOCK_BYTES).await?)?;
+                let lock = self.parse_lock(&upload.bytes(LOCK_BODY).await?)?;
                 self.lock_answer(store.lock_state(self.workspace, &lock, &self.writer).await?)
             }
             "UNLOCK" => {
-                let body = upload.bytes(MAX_LOCK_BYTES).await?;
+                let body = upload.bytes(LOCK_BODY).await?;
                 let id = if body.is_empty() { None } else { Some(self.parse_lock(&body)?.lock_id) };
                 self.lock_answer(store.unlock_state(self.workspace, id.as_deref(), &self.writer).await?)
             }

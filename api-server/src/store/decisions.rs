@@ -3,7 +3,7 @@
 use super::{
     ResultExt as _, Store, StoreError,
     db::query,
-    jobs::{close_job, close_step, set_job_status},
+    jobs::{close_step, set_job_status},
     now,
     rows::read_job,
 };
@@ -55,17 +55,24 @@ impl Store {
         self.job(job_id).await
     }
 
-    /// Requests the cancellation of a job. A job that has ended does not change, unless its outcome is
-    /// unknown: that job is closed, which unlocks its workspace.
+    /// Requests the cancellation of a job. One that is cancelled already does not change.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when there is no such job.
+    /// [`StoreError::NotFound`] when there is no such job, [`StoreError::Conflict`] when it has ended. A job
+    /// with an unknown outcome is resolved by a decision, which is recorded with its evidence.
     pub async fn request_cancel(&self, job_id: i64) -> Result<Job, StoreError> {
         let mut tx = self.write().await?;
         let job = read_job(&mut tx, job_id).await?;
         if job.status == JobStatus::Unknown {
-            close_job(&mut tx, &job, JobStatus::Cancelled, job.message.as_deref()).await?;
-        } else if !job.status.is_final() {
+            return Err(StoreError::Conflict(format!(
+                "the outcome of job {job_id} is unknown, so there is nothing to cancel. Read its evidence (GET \
+                 /v1/jobs/{job_id}/evidence), then recheck, accept or abandon it"
+            )));
+        }
+        if job.status.is_final() && job.status != JobStatus::Cancelled {
+            return Err(StoreError::Conflict(format!("job {job_id} has ended: it is {}", job.status)));
+        }
+        if !job.status.is_final() {
             query("UPDATE jobs SET cancel_requested = TRUE WHERE id = $1")
                 .bind(job_id)
                 .execute(&mut *tx)

@@ -155,8 +155,14 @@ async fn claimed_apply_without_report_is_unknown_and_keeps_workspace_locked() {
     // The report of an executor that was only unreachable is kept for the user who decides.
     assert_eq!(executor.report("completed", None).await.0, StatusCode::NO_CONTENT);
     assert_eq!(world.read(job).await["steps"][0]["attempts"][0]["reported"], "completed");
-    let (_, decided) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
-    assert_eq!(decided["status"], "cancelled");
+    // Nothing runs that could be cancelled; a user decides.
+    let (status, refused) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused:#}");
+    assert!(refused["detail"].as_str().unwrap().contains("abandon"), "{refused:#}");
+    let (_, decided) = world.post(&format!("/v1/jobs/{job}/abandon"), json!({})).await;
+    assert_eq!(decided["status"], "failed");
+    let (status, refused) = world.post(&format!("/v1/jobs/{job}/cancel"), Value::Null).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refused:#}");
     assert_all_writes_are_rejected(&executor, StatusCode::GONE).await;
     world.executor(&name(next, 100, 1)).await;
 }

@@ -42,6 +42,31 @@ async fn every_rejection_is_a_problem_detail() {
 }
 
 #[tokio::test]
+async fn path_query_and_token_problems_say_what_is_expected() {
+    let world = World::new().await;
+    let problem =
+        async |path: &str| world.request("GET", path).send().await.unwrap().json::<Value>().await.unwrap();
+    let path = problem("/v1/jobs/one").await;
+    assert_eq!(path["detail"], "the path has \"one\" where a number is expected");
+    assert_eq!(path["problems"][0]["source"], "path");
+    let query = problem("/v1/attempts/00000000-0000-0000-0000-000000000000/log?ofset=1").await;
+    assert_eq!(
+        (&query["problems"][0]["source"], &query["problems"][0]["key"]),
+        (&json!("query"), &json!("ofset"))
+    );
+
+    let other = reqwest::Client::new().get(format!("{}/v1/organizations", world.base));
+    for (request, found) in [
+        (other.try_clone().unwrap(), "there is no header `Authorization`"),
+        (other.basic_auth("me", Some("nonsense")), "the token in the header `Authorization` is not valid"),
+    ] {
+        let refused: Value = request.send().await.unwrap().json().await.unwrap();
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.starts_with(found) && detail.contains("admin-token"), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn body_problems_are_problem_details() {
     let world = World::new().await;
     let send = async |path: &str, body: String| {

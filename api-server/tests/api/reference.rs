@@ -35,3 +35,8 @@ fn reference_of_the_policy_file_is_up_to_date() {
 fn reference_of_exit_codes_is_up_to_date() {
     assert_is_up_to_date("exit-codes.md", &job_spec::ExitCode::reference_page());
 }
+
+#[test]
+fn reference_of_limits_is_up_to_date() {
+    assert_is_up_to_date("limits.md", &api_server::limits::reference_page());
+}

@@ -1,7 +1,7 @@
 //! Failures: killed servers and executors, invalid configurations, malformed settings, cancelled jobs.
 
 use reqwest::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::support::{Server, attempt, has_terraform};
 
@@ -161,7 +161,7 @@ async fn apply_with_killed_executor_is_unknown_and_keeps_workspace_locked() {
     assert_eq!(job["steps"][0]["attempts"].as_array().unwrap().len(), 1, "not retried: {job:#}");
     assert_eq!(workspace.holder().await, id);
     // A user has checked the infrastructure and closes the job.
-    server.post(&format!("/v1/jobs/{id}/cancel"), Value::Null).await;
+    server.post(&format!("/v1/jobs/{id}/abandon"), json!({})).await;
     assert_eq!(workspace.holder().await, Value::Null);
 }
 

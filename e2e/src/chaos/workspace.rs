@@ -176,13 +176,14 @@ impl<'a> Workspace<'a> {
     async fn resolve(&self, id: i64, deadline: Instant) -> anyhow::Result<()> {
         loop {
             // An answer may be lost, and a repeated request is refused: the lock of the workspace decides.
-            let _ = self.client.post(&format!("/v1/jobs/{id}/cancel")).await;
+            let path = format!("/v1/jobs/{id}/abandon");
+            let _ = self.client.create::<Value>(&path, &json!({})).await;
             let workspace = self.client.get::<Value>(&format!("/v1/workspaces/{}", self.id)).await;
             if workspace.is_ok_and(|workspace| workspace["lockedByJob"].is_null()) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("{}: job {id} is unknown, and cancelling it does not free the workspace", self.name);
+                bail!("{}: job {id} is unknown, and abandoning it does not free the workspace", self.name);
             }
             sleep(POLL_INTERVAL).await;
         }
