@@ -18,6 +18,7 @@ const KEPT: &str = ".demo";
 pub(super) struct DataFolder {
     path: PathBuf,
     temporary: Option<TempDir>,
+    server_stays: bool,
 }
 
 impl DataFolder {
@@ -27,11 +28,11 @@ impl DataFolder {
         if let Some(path) = given.map(Path::to_path_buf).or(kept) {
             fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
             let path = path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?;
-            return Ok(Self { path, temporary: None });
+            return Ok(Self { path, temporary: None, server_stays: keep });
         }
         let folder = tempfile::Builder::new().prefix("ephemeral-agents-demo-").tempdir();
         let folder = folder.context("cannot create a temporary folder")?;
-        Ok(Self { path: folder.path().to_path_buf(), temporary: Some(folder) })
+        Ok(Self { path: folder.path().to_path_buf(), temporary: Some(folder), server_stays: false })
     }
 
     /// Returns the path.
@@ -42,5 +43,10 @@ impl DataFolder {
     /// Returns whether it is removed at the end.
     pub(super) fn is_temporary(&self) -> bool {
         self.temporary.is_some()
+    }
+
+    /// Returns whether its server keeps running after the demo.
+    pub(super) fn server_stays(&self) -> bool {
+        self.server_stays
     }
 }

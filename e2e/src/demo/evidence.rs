@@ -56,7 +56,8 @@ pub(super) fn print_paths(ui: &Ui, client: &Client, folder: &DataFolder, workspa
     let token = root.join("admin-token");
     ui.title("Files and addresses");
     if folder.is_temporary() {
-        ui.note("the data folder is removed at the end; `--keep` or `--data-dir DIR` keeps it");
+        ui.note("server and data folder are gone at the end; `--keep` keeps both");
+        return;
     }
     ui.line(&format!("  data folder      {}", root.display()));
     for (step, attempt) in jobs.iter().flat_map(Job::attempts) {
@@ -64,6 +65,9 @@ pub(super) fn print_paths(ui: &Ui, client: &Client, folder: &DataFolder, workspa
         ui.line(&format!("  {name:<16} {}: kubernetes-jobs/{name}.yaml, logs/{name}.log", step.name));
     }
     ui.line(&format!("  server's log     {}", server::log_file(root).display()));
+    if !folder.server_stays() {
+        return ui.note("the server stops now; `--keep` keeps it running");
+    }
     ui.line(&format!("  state            {}", client.url(&state::path(workspace))));
     ui.line(&format!("  API              {}", client.url("/v1/organizations")));
     ui.line(&format!("  token            {}", token.display()));

@@ -30,9 +30,13 @@ fn main() -> ExitCode {
 /// Builds xtask and returns its path; `None` if it does not compile.
 fn build() -> io::Result<Option<OsString>> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let root = Path::new(manifest).parent().unwrap_or(Path::new("/"));
+    // The first build takes a minute or two, so cargo shows its progress; later ones are no news.
+    let progress = if root.join("target/debug/xtask").exists() { &["--quiet"][..] } else { &[] };
     let built = Command::new("cargo")
-        .args(["build", "--quiet", "--bin", "xtask", "--message-format=json-render-diagnostics"])
-        .current_dir(Path::new(manifest).parent().unwrap_or(Path::new("/")))
+        .args(["build", "--bin", "xtask", "--message-format=json-render-diagnostics"])
+        .args(progress)
+        .current_dir(root)
         .stderr(Stdio::inherit())
         .output()?;
     if !built.status.success() {
