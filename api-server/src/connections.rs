@@ -19,6 +19,7 @@ use std::{
 use axum::{Router, body::Body, http::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
@@ -34,6 +35,9 @@ const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 const BACKLOG: u32 = 1024;
+
+/// Open files beside connections: the database, logs and uploads under way.
+const OTHER_FILES: u64 = 512;
 
 /// Wait after a connection could not be accepted, such as for want of file descriptors.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -100,6 +104,23 @@ impl Unproven {
 
     fn remove(&self, id: u64) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+/// Raises the number of files that this process may open as far as the system lets it, and warns when that
+/// is too low for the limits. Many systems start programs with 1,024.
+pub fn raise_open_file_limit(limits: Limits) {
+    let found = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: found.maximum, ..found }) {
+        tracing::debug!(%error, "could not raise the limit of open files");
+    }
+    let wanted = limits.connections as u64 + OTHER_FILES;
+    if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(
+            "this process may open {allowed} files, which is less than the {wanted} that {} connections may \
+             need; raise the limit (`ulimit -n`)",
+            limits.connections
+        );
     }
 }
 
@@ -184,6 +205,15 @@ mod tests {
     use tokio::{io::AsyncWriteExt as _, sync::mpsc};
 
     use super::*;
+
+    #[test]
+    fn limit_of_open_files_is_raised_as_far_as_allowed() {
+        let found = getrlimit(Resource::Nofile);
+        let lower = found.maximum.map_or(4096, |maximum| maximum.min(4096));
+        setrlimit(Resource::Nofile, Rlimit { current: Some(lower), ..found }).unwrap();
+        raise_open_file_limit(Limits::default());
+        assert_eq!(getrlimit(Resource::Nofile).current, found.maximum);
+    }
 
     #[tokio::test]
     async fn connection_of_a_client_that_reads_nothing_is_closed() {

@@ -62,6 +62,7 @@ pub(crate) async fn serve(options: Serve, environment: &EnvSnapshot) -> anyhow::
     };
     store_admin_token(&store, &admin_token).await?;
 
+    connections::raise_open_file_limit(Limits::default());
     let listener = connections::listen(options.listen)
         .with_context(|| format!("cannot listen on {}", options.listen))?;
     let address = listener.local_addr().context("the listener has no address")?;
