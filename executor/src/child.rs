@@ -1,5 +1,6 @@
 //! The child processes: terraform or tofu, and git.
 
+pub(crate) mod captured;
 pub(crate) mod command_line;
 pub(crate) mod environment;
 pub(crate) mod process;

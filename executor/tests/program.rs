@@ -11,6 +11,8 @@ mod claims;
 #[cfg(test)]
 mod failures;
 #[cfg(test)]
+mod git_servers;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod remote_states;

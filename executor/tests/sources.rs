@@ -58,7 +58,16 @@ async fn checks_out_branch_tag_and_commit_and_reports_the_commit() {
         (url.as_str(), "main", None, second, "two"),
         (path, "", None, second, "two"),
         (url, "v1", None, first, "one"),
+        (url, "main,other", None, second, "two"),
+        (url, "HEAD", None, second, "two"),
+        (url, "refs/heads/main", None, second, "two"),
+        (url, "refs/tags/v1", None, first, "one"),
+        (url, first, None, first, "one"),
+        (url, &first.to_uppercase(), None, first, "one"),
+        (url, &first[..8], None, first, "one"),
         (url, "main", Some(first.clone()), first, "one"),
+        (url, "main", Some(first[..10].to_owned()), first, "one"),
+        (url, "deleted", Some(first.clone()), first, "one"),
     ];
     for (source, branch, commit, expected, value) in cases {
         bench.payload.source = source.into();
@@ -72,7 +81,7 @@ async fn checks_out_branch_tag_and_commit_and_reports_the_commit() {
 }
 
 #[tokio::test]
-async fn failed_clone_fails_the_step_and_logs_the_error_of_git() {
+async fn missing_branch_or_commit_fails_the_step_and_names_what_exists() {
     if !have("git") {
         return;
     }
@@ -83,13 +92,13 @@ async fn failed_clone_fails_the_step_and_logs_the_error_of_git() {
     let exit = bench.run(StepType::TerraformPlan).await;
     assert_eq!(exit.code, Some(10), "{exit:#?}");
     let (result, log) = (bench.server.result(), bench.server.log());
-    assert_eq!(
-        result.message.as_deref(),
-        Some(
-            "could not fetch the source: git could not clone the repository; see its error message in the log"
-        )
+    let url = &bench.payload.source;
+    let expected = format!(
+        "could not fetch the source: \"no-such-branch\" is no branch, tag or commit of {url}; \
+         there are \"main\", \"v1\" (1 branch, 1 tag)"
     );
-    assert!(log.contains("no-such-branch not found"), "{log}");
+    assert_eq!(result.message.as_deref(), Some(expected.as_str()));
+    assert!(log.contains("no-such-branch"), "{log}");
     assert!(!bench.server.with(|memory| memory.requests.iter().any(|request| request.contains("state"))));
 
     bench.payload.branch = "main".into();
@@ -97,5 +106,12 @@ async fn failed_clone_fails_the_step_and_logs_the_error_of_git() {
     bench.run(StepType::TerraformPlan).await;
     let result = bench.server.result();
     assert_eq!(result.outcome, StepOutcome::Failed);
-    assert!(result.message.unwrap().contains("git could not check out the commit"));
+    let message = result.message.unwrap();
+    assert!(message.contains("the server does not have this commit"), "{message}");
+
+    bench.payload.commit_id = None;
+    bench.payload.branch = "--upload-pack=touch /tmp/x".into();
+    bench.run(StepType::TerraformPlan).await;
+    let message = bench.server.result().message.unwrap();
+    assert!(message.contains("cannot be the name of a branch, a tag or a commit"), "{message}");
 }

@@ -2,6 +2,7 @@
 //!
 //! The api-server is in [`server`].
 
+pub(crate) mod git;
 pub(crate) mod server;
 
 use std::{

@@ -193,14 +193,14 @@ pub(crate) async fn output(
     Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
-fn command(call: &Invocation<'_>) -> Command {
+pub(super) fn command(call: &Invocation<'_>) -> Command {
     let mut command = Command::new(call.program);
     command.args(&call.args).current_dir(call.dir).env_clear().envs(call.env);
     command.process_group(0).kill_on_drop(true);
     command
 }
 
-fn process_error(call: &Invocation<'_>, source: io::Error) -> ProcessError {
+pub(super) fn process_error(call: &Invocation<'_>, source: io::Error) -> ProcessError {
     ProcessError { program: call.program.to_owned(), source }
 }
 

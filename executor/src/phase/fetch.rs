@@ -40,16 +40,16 @@ pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Resul
             None
         }
         Source::Git(repository) => {
-            context.heading(&format!("cloning {}", repository.url));
-            let clone = git::Clone {
+            context.heading(&format!("fetching {}", repository.url));
+            let checkout = git::Checkout {
                 repository: &repository,
-                branch: payload.branch.split(',').next().unwrap_or_default().trim(),
+                branch: &payload.branch,
                 commit: payload.commit_id.as_deref().filter(|commit| !commit.is_empty()),
                 target: &root,
                 key_file: dir.key_file("source"),
             };
             let env = environment::inherited(context.env);
-            let commit = git::clone(&clone, &env, context.log, context.stop).await?;
+            let commit = git::checkout(&checkout, &env, context.log, context.stop).await?;
             if let Some(commit) = &commit {
                 context.heading(&format!("at commit {commit}"));
             }

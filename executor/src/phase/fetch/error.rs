@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use super::git::Failure;
 use crate::child::process::ProcessError;
 
 /// The configuration could not be fetched.
@@ -16,7 +17,10 @@ pub(crate) enum FetchError {
         "the source is a tar.gz upload (branch \"remote-content\"), which this executor does not support yet"
     )]
     RemoteContent,
-    #[error("source folder {path:?} does not exist")]
+    #[error(
+        "source folder {path:?} does not exist on the machine of the executor; correct the source of the \
+         workspace, or mount the folder into the pods of executors"
+    )]
     MissingSource { path: PathBuf },
     #[error(
         "source folder {path:?} contains the executor's own work directory; set TMPDIR to another folder"
@@ -24,23 +28,40 @@ pub(crate) enum FetchError {
     ContainsWorkDir { path: PathBuf },
     #[error("could not copy {path:?}")]
     Copy { path: PathBuf, source: io::Error },
-    #[error("commit {found:?} is not a commit id, expected 7 to 64 hexadecimal digits")]
+    #[error("commit {found:?} is not a commit id, expected 4 to 64 hexadecimal digits")]
     Commit { found: String },
+    #[error(
+        "branch {found:?} of the workspace cannot be the name of a branch, a tag or a commit; \
+         expected for example main, v1.2.0, refs/heads/main or a commit id"
+    )]
+    Reference { found: String },
+    #[error("{name:?} is no branch, tag or commit of {url}; {exists}")]
+    MissingReference { name: String, url: String, exists: String },
+    #[error("several commits have ids that begin with {found:?}; give more digits")]
+    AmbiguousCommit { found: String },
     #[error("git is not on PATH")]
     MissingGit,
     #[error("could not write the private key of the repository")]
     Key(#[source] io::Error),
     #[error(transparent)]
     Process(#[from] ProcessError),
-    #[error("git could not {action}; see its error message in the log")]
-    Git { action: &'static str },
-    #[error("folder {folder:?} of the workspace is not in the source")]
-    MissingFolder { folder: String },
+    #[error(transparent)]
+    Git(Box<Failure>),
+    #[error("git was still fetching from {url} after {minutes} minutes; check the server and the network")]
+    GitTimeout { url: String, minutes: u64 },
+    #[error("folder {folder:?} of the workspace is not in the source; {exists}")]
+    MissingFolder { folder: String, exists: String },
     #[error("folder {folder:?} of the workspace is outside of the source")]
     Outside { folder: String },
     #[error(
         "folder {folder:?} of the workspace contains no terraform configuration, \
-         expected a *.tf, *.tf.json, *.tofu or *.tofu.json file"
+         expected a *.tf, *.tf.json, *.tofu or *.tofu.json file; {exists}"
     )]
-    Empty { folder: String },
+    Empty { folder: String, exists: String },
+}
+
+impl From<Failure> for FetchError {
+    fn from(failure: Failure) -> Self {
+        Self::Git(Box::new(failure))
+    }
 }

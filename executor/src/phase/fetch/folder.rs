@@ -93,7 +93,7 @@ mod tests {
         let work = temp.path().join("work");
         fs::create_dir(&work).unwrap();
         let missing = copy(&temp.path().join("missing"), &work.join("source"), &work).unwrap_err();
-        assert!(missing.to_string().ends_with("does not exist"), "{missing}");
+        assert!(missing.to_string().contains("does not exist on the machine of the executor"), "{missing}");
         let around = copy(temp.path(), &work.join("source"), &work).unwrap_err();
         assert!(matches!(around, FetchError::ContainsWorkDir { .. }), "{around}");
     }

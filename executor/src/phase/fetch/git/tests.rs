@@ -1,74 +1,94 @@
-//! Command lines and environments; clones of real repositories are in the program tests.
+//! The environment of git; fetches from real servers are in the program tests.
 
-use std::{collections::BTreeMap, path::Path, process::Stdio};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Stdio},
+};
 
-use super::{Clone, add_access, check_commit, clone_args};
+use super::settings::environment;
 use crate::phase::fetch::address::{Access, Repository};
 
-fn repository(access: Access) -> Repository {
-    Repository { url: "https://host/a.git".into(), access }
+fn repository(url: &str, access: Access) -> Repository {
+    Repository { url: url.into(), access }
 }
 
 fn password() -> Access {
     Access::Password { scope: "https://host".into(), user: "me".into(), password: "it's %s \\ x".into() }
 }
 
-#[test]
-fn clones_history_only_to_find_a_commit() {
-    let repository = repository(password());
-    let mut clone = Clone {
-        repository: &repository,
-        branch: "main",
-        commit: None,
-        target: Path::new("/w/source"),
-        key_file: "/w/key".into(),
-    };
-    let line = |clone: &Clone<'_>| clone_args(clone).join(std::ffi::OsStr::new(" ")).into_string().unwrap();
-    assert_eq!(
-        line(&clone),
-        "clone --quiet --recurse-submodules --branch=main --depth=1 --shallow-submodules \
-         -- https://host/a.git /w/source"
-    );
-    clone.commit = Some("0123456789");
-    clone.branch = "";
-    assert_eq!(line(&clone), "clone --quiet --recurse-submodules -- https://host/a.git /w/source");
+/// Returns the environment with the search path of the machine; `None` without git.
+fn git_environment(inherited: &[(&str, &str)], access: Access) -> Option<BTreeMap<String, String>> {
+    if !["/usr/local/bin/git", "/usr/bin/git"].iter().any(|git| Path::new(git).exists()) {
+        eprintln!("SKIPPED: git is not installed");
+        return None;
+    }
+    let mut inherited: BTreeMap<String, String> =
+        inherited.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    inherited.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
+    inherited.insert("HOME".into(), "/nonexistent".into());
+    let repository = repository("https://host/a.git", access);
+    Some(environment(&inherited, &repository, Path::new("/unused")).unwrap())
 }
 
-#[test]
-fn accepts_only_commit_ids() {
-    assert!(check_commit("9f1c0d2e3b4a5968778695a4b3c2d1e0f1a2b3c4").is_ok());
-    for bad in ["", "main", "--force", "abc", &"a".repeat(65)] {
-        assert!(check_commit(bad).is_err(), "{bad:?}");
-    }
+fn git(env: &BTreeMap<String, String>, args: &[&str], input: &str) -> String {
+    use std::io::Write as _;
+    let mut child = Command::new("git")
+        .args(args)
+        .env_clear()
+        .envs(env)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 
 #[test]
 fn git_gets_password_for_its_host_only() {
-    let Some(git) = ["/usr/local/bin/git", "/usr/bin/git"].into_iter().find(|git| Path::new(git).exists())
-    else {
-        eprintln!("SKIPPED: git is not installed");
-        return;
-    };
-    let mut env = BTreeMap::new();
-    add_access(&mut env, &password(), Path::new("/unused")).unwrap();
-    env.insert("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into());
-    env.insert("GIT_TERMINAL_PROMPT".into(), "0".into());
-    let fill = |host: &str| {
-        use std::io::Write as _;
-        let mut child = std::process::Command::new(git)
-            .args(["credential", "fill"])
-            .env_clear()
-            .envs(&env)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let question = format!("protocol=https\nhost={host}\n\n");
-        child.stdin.take().unwrap().write_all(question.as_bytes()).unwrap();
-        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
-    };
+    let Some(env) = git_environment(&[], password()) else { return };
+    let fill = |host: &str| git(&env, &["credential", "fill"], &format!("protocol=https\nhost={host}\n\n"));
     let answer = fill("host");
     assert!(answer.contains("username=me\npassword=it's %s \\ x\n"), "{answer}");
     assert!(!fill("elsewhere").contains("password"));
+    assert!(!fill("host:8443").contains("password"));
+}
+
+#[test]
+fn settings_of_the_pod_stay_and_ours_take_precedence() {
+    let theirs = [
+        ("GIT_CONFIG_COUNT", "3"),
+        ("GIT_CONFIG_KEY_0", "http.extraHeader"),
+        ("GIT_CONFIG_VALUE_0", "X-Team: a"),
+        ("GIT_CONFIG_KEY_1", "core.hooksPath"),
+        ("GIT_CONFIG_VALUE_1", "/tmp/hooks"),
+        ("GIT_CONFIG_KEY_2", "protocol.ext.allow"),
+        ("GIT_CONFIG_VALUE_2", "always"),
+        ("GIT_DIR", "/elsewhere"),
+        ("GIT_ALLOW_PROTOCOL", "ext"),
+    ];
+    let Some(env) = git_environment(&theirs, Access::Public) else { return };
+    let read = |key: &str| git(&env, &["config", "--get", key], "").trim().to_owned();
+    assert_eq!(read("http.extraHeader"), "X-Team: a");
+    assert_eq!(read("core.hooksPath"), "/dev/null");
+    assert_eq!(read("protocol.allow"), "never");
+    assert_eq!(read("protocol.ext.allow"), "never");
+    assert!(!env.contains_key("GIT_DIR") && !env.contains_key("GIT_ALLOW_PROTOCOL"));
+}
+
+#[test]
+fn files_of_the_machine_are_allowed_for_a_source_that_is_one() {
+    for (url, expected) in [("https://host/a.git", "never"), ("file:///srv/a.git", "always")] {
+        let repository = repository(url, Access::Public);
+        let env = environment(&BTreeMap::new(), &repository, Path::new("/unused")).unwrap();
+        let number = env
+            .iter()
+            .find_map(|(name, value)| {
+                (value == "protocol.file.allow").then(|| name.rsplit('_').next().unwrap())
+            })
+            .unwrap();
+        assert_eq!(env[&format!("GIT_CONFIG_VALUE_{number}")], expected);
+    }
 }
