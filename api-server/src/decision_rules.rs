@@ -24,6 +24,16 @@ pub struct Rules {
     pub place: Place,
 }
 
+impl Rules {
+    /// How often an executor that has nothing else to send calls the server: eight times before contact is
+    /// lost, so that single calls may fail, and at least every 15 seconds.
+    #[must_use]
+    pub fn heartbeat_seconds(&self) -> u32 {
+        let eighth = self.lost_contact_timeout.as_secs() / 8;
+        u32::try_from(eighth.clamp(1, 15)).unwrap_or(15)
+    }
+}
+
 /// What a decision depends on beside the job and the time.
 #[derive(Debug, Clone)]
 pub struct View<'a> {

@@ -100,7 +100,7 @@ variables! {
 
     /// How long an executor that runs may be silent before its job says that contact is lost. Terraform may
     /// run on meanwhile, so its step ends only when the cluster reports the end of the pod, or when an
-    /// administrator confirms it.
+    /// administrator confirms it. Executors call eight times in this time, and at least every 15 seconds.
     LOST_CONTACT_TIMEOUT: Seconds = |text| positive_seconds(text, "with 0 contact \
         would always be lost"), Setting {
         property: Some("lostContactTimeout"),

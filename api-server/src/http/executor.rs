@@ -33,9 +33,6 @@ use crate::{
     store::{AttemptAuth, ClaimData, ClaimOutcome, ReportOutcome, StateWriter, StoredPlan},
 };
 
-/// An executor that has nothing else to send is heard of this often.
-const HEARTBEAT_SECONDS: u32 = 15;
-
 pub(super) async fn claim(
     State(app): State<AppState>,
     Extension(attempt): Extension<AttemptAuth>,
@@ -77,7 +74,7 @@ async fn claim_response(
     };
     Ok(ClaimResponse {
         session_token: store.session_token(&attempt.id, executor_id).expose_secret().to_owned(),
-        heartbeat_seconds: HEARTBEAT_SECONDS,
+        heartbeat_seconds: services.rules.heartbeat_seconds(),
         plan_expected: store.has_plan_step(attempt.job_id, attempt.step_number).await?,
         plan: plan.and_then(StoredPlan::into_change),
         sensitive: sensitive.into_iter().collect(),

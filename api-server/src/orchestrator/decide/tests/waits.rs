@@ -137,6 +137,14 @@ fn time_in_which_this_server_was_down_does_not_count() {
 }
 
 #[test]
+fn executors_call_several_times_before_contact_is_lost() {
+    for (timeout, heartbeat) in [(1, 1), (10, 1), (60, 7), (120, 15), (3600, 15)] {
+        let rules = Rules { lost_contact_timeout: Duration::from_secs(timeout), ..rules(START_TIMEOUT) };
+        assert_eq!(rules.heartbeat_seconds(), heartbeat, "{timeout} s");
+    }
+}
+
+#[test]
 fn lost_contact_is_a_message_and_ends_nothing() {
     let claimed = Attempt {
         claimed_at: Some(NOW),
