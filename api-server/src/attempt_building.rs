@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Policy, Problems, Variables, Warning, WorkspaceOverrides};
+use config_core::{EphemeralSettings, Policy, Problem, Problems, Variables, Warning, WorkspaceOverrides};
 use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, Preview, Profile, StepType,
+    environment::Effect,
 };
 
 use crate::{
@@ -92,8 +93,40 @@ pub(crate) fn plan_unredacted(
 ) -> Result<JobPlan, Problems> {
     let planner = Planner::new(settings, policy);
     let (variables, key) = (environment_variables(input), key(input, step));
-    let payload = payload(input, step, &key, &planner.environment(&variables, &key));
-    planner.plan(&variables, &payload, &key, access)
+    let environment = planner.environment(&variables, &key);
+    let unusable = unusable_variables(&environment, |effect| effect == Effect::Refused);
+    let payload = payload(input, step, &key, &environment);
+    match planner.plan(&variables, &payload, &key, access) {
+        Ok(plan) => Problems::into_result(unusable, plan),
+        Err(problems) => {
+            let all = problems.iter().cloned().chain(unusable).collect();
+            Err(Problems::from_vec(all).unwrap_or(problems))
+        }
+    }
+}
+
+/// Returns the variables that the executor would leave out; jobs run without them.
+pub(crate) fn left_out_variables(settings: &EphemeralSettings, input: &WorkspaceInput) -> Vec<Problem> {
+    let variables = environment_variables(input);
+    let environment = organization(input).variables(settings, &variables);
+    unusable_variables(&environment, |effect| effect == Effect::LeftOut)
+}
+
+/// Returns the variables that a step cannot run with.
+fn unusable_variables(environment: &Variables, is_asked: impl Fn(Effect) -> bool) -> Vec<Problem> {
+    let pairs = environment.iter().map(|(name, found)| (name, found.value.as_str()));
+    job_spec::environment::check(pairs)
+        .into_iter()
+        .filter(|found| is_asked(found.effect))
+        .map(|found| {
+            let problem = Problem::new(environment.origin_of(&found.name), found.expected);
+            let problem = problem.with_hint(found.reason);
+            match found.found {
+                Some(value) => problem.with_found(&value),
+                None => problem,
+            }
+        })
+        .collect()
 }
 
 /// Returns what the executor of an example step would reach the server with; the token is as long as tokens
@@ -146,7 +179,8 @@ fn payload(
         .with_folder(&workspace.folder)
         .with_terraform_version(&workspace.terraform_version)
         .with_environment(environment)
-        .with_variables(terraform_variables(input));
+        .with_variables(terraform_variables(input))
+        .with_hcl_variables(input.variables.hcl_keys());
     payload.commit_id.clone_from(&step.commit_id);
     payload.tofu = workspace.iac_type == IacType::Tofu;
     payload

@@ -3,15 +3,22 @@
 use std::{fs, path::Path};
 
 use anyhow::Context as _;
-use config_core::{EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile};
+use config_core::{EnvSnapshot, EphemeralSettings, Policy, Problems, SettingsFile, SourceName};
 
 pub(crate) fn read_settings(
     path: Option<&Path>,
     environment: &EnvSnapshot,
 ) -> anyhow::Result<EphemeralSettings> {
     let file = read_file("settings", path, SettingsFile::parse)?;
-    EphemeralSettings::load_with(environment, file.as_ref())
-        .context("the settings of executors are not valid")
+    let mut settings = EphemeralSettings::load_with(environment, file.as_ref())
+        .context("the settings of executors are not valid")?;
+    let delivery = &mut settings.payload_delivery;
+    if delivery.origin.source == SourceName::Default {
+        // Executors of this server claim their attempts: a payload too large for the environment needs no
+        // setting.
+        delivery.value = "env,claim".parse().context("the ways of delivery are valid")?;
+    }
+    Ok(settings)
 }
 
 pub(crate) fn read_policy(path: Option<&Path>) -> anyhow::Result<Policy> {

@@ -6,7 +6,9 @@ use config_core::{Problem, Warning};
 use job_spec::StepType;
 
 use crate::{
-    attempt_building::{StepInput, WorkspaceInput, example_access, plan_unredacted, warnings},
+    attempt_building::{
+        StepInput, WorkspaceInput, example_access, left_out_variables, plan_unredacted, warnings,
+    },
     redaction::Redactor,
     services::Services,
 };
@@ -31,6 +33,7 @@ pub(crate) struct Findings {
 pub(crate) fn check(services: &Services, input: &WorkspaceInput) -> Findings {
     let mut findings = Findings::default();
     findings.warnings.extend(warnings(&services.settings, input));
+    findings.problems.extend(left_out_variables(&services.settings, input));
     for step_type in STEP_TYPES {
         let step = StepInput::example(STEP_NUMBER, step_type);
         let access = example_access(services, &step);

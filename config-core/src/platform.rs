@@ -44,7 +44,7 @@ variables! {
     /// How the payload gets to the executor: in the Kubernetes Job itself, in a Secret that belongs to it
     /// (the api-server needs the right to create Secrets), or over the network when the executor claims its
     /// attempt (only executors of this project can do that). An environment variable holds at most 131,054
-    /// bytes of it, also when it comes from a Secret.
+    /// bytes of it, also when it comes from a Secret. Where it is not set, the api-server uses `env,claim`.
     PAYLOAD_DELIVERY: Deliveries = value, Setting {
         property: Some("payloadDelivery"),
         grammar: "`env`, `secret`, `claim`, or several of them separated by `,`, of which the first that can \

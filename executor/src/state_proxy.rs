@@ -8,7 +8,14 @@
 
 mod pushes;
 
-use std::{io, net::Ipv4Addr};
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{
     Router,
@@ -60,10 +67,12 @@ struct Shared {
     api: Api,
     stop: Stop,
     timeouts: Timeouts,
-    path: std::sync::Arc<str>,
-    limit: std::sync::Arc<Semaphore>,
+    path: Arc<str>,
+    limit: Arc<Semaphore>,
     /// `None` in a step that must not write.
     pushes: Option<Pushes>,
+    /// Number of requests for the state.
+    requests: Arc<AtomicU64>,
 }
 
 impl StateProxy {
@@ -78,8 +87,9 @@ impl StateProxy {
         let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         let url = format!("http://{}/{secret}", listener.local_addr()?);
         let path = format!("/{secret}").into();
-        let limit = std::sync::Arc::new(Semaphore::new(MAX_REQUESTS));
-        let shared = Shared { api, stop, timeouts, path, limit, pushes };
+        let limit = Arc::new(Semaphore::new(MAX_REQUESTS));
+        let requests = Arc::default();
+        let shared = Shared { api, stop, timeouts, path, limit, pushes, requests };
         let app = Router::new().fallback(answer).with_state(shared.clone());
         let task = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
@@ -97,6 +107,11 @@ impl StateProxy {
     /// The part of the address that is secret.
     pub(crate) fn secret(&self) -> &str {
         &self.secret
+    }
+
+    /// Returns how often the state was read, written or locked: a command that never did has done nothing.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
     }
 
     /// Ends the listener when terraform has ended, and returns what became of the last state that terraform
@@ -129,6 +144,7 @@ async fn answer(State(shared): State<Shared>, request: Request) -> Response {
     if !is_address {
         return StatusCode::NOT_FOUND.into_response();
     }
+    shared.requests.fetch_add(1, Ordering::Relaxed);
     let is_push = parts.method == Method::POST;
     if is_push && shared.pushes.is_none() {
         return (StatusCode::FORBIDDEN, "a plan step must not write the state").into_response();

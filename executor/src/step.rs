@@ -9,7 +9,7 @@ use std::{
 use tokio::time::sleep;
 
 use crate::{
-    child::process::Exit,
+    child::{environment, process::Exit},
     error_chain::chain,
     phase::{
         context::Context,
@@ -128,7 +128,11 @@ async fn initialize(
     folder: &Path,
     plan: Option<&[u8]>,
 ) -> Result<engine::Tool, StepError> {
-    let tool = engine::prepare(context, dir, plan.is_some()).await?;
+    init::backend::check_environment(&context.payload().environment_variables).map_err(InitError::from)?;
+    for note in environment::notes(context.payload()) {
+        context.log.note(&note);
+    }
+    let tool = engine::prepare(context, dir).await?;
     check_stop(context)?;
     let initialized = init::init(context, dir, folder, &tool, plan).await;
     check_stop(context)?;
@@ -148,6 +152,14 @@ async fn store_results(
     let last_push = context.state.close().await;
     let state =
         if is_plan { StateResult::NotSent } else { rescue::rescue(context, &run.folder, last_push).await };
+    if matches!(run.exit, Exit::Code(0 | 2)) && !run.has_effect {
+        let what = if is_plan { "written a plan file" } else { "read the state of the workspace" };
+        return StepReport::failed(format!(
+            "{} ended with {} but has not {what}, so it has done nothing; see its output in the log, and check \
+             the variables TF_CLI_ARGS and TF_CLI_ARGS_* of the workspace",
+            run.command, run.exit
+        ));
+    }
     let report = step_report(CommandResult {
         step: context.payload().step_type,
         command: &run.command,

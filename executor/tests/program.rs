@@ -9,6 +9,8 @@ mod backends;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod environment;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod git_servers;

@@ -60,6 +60,7 @@
 mod attempt;
 pub mod attempt_api;
 mod compatible;
+pub mod environment;
 pub mod executor_files;
 mod exit_code;
 mod explain;

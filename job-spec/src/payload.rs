@@ -5,7 +5,10 @@
 //! Decoding is tolerant: unknown fields are ignored, absent or null maps are empty, null variables are unset,
 //! line breaks in the base64 text are skipped. Encoding is exact: every field is present, on one line.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use config_core::{StepKind, Variables};
@@ -193,6 +196,11 @@ pub struct EphemeralJobData {
     /// Terraform input variables.
     #[serde(default, deserialize_with = "map_without_nulls")]
     pub variables: BTreeMap<String, String>,
+    /// Names of the input variables whose values are expressions; the values of the others are text. `None`,
+    /// as in payloads of Terrakube, leaves that to the declared type, as `-var` of terraform does. Stock
+    /// executors do not accept this field, so it is only encoded where it is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hcl_variables: Option<BTreeSet<String>>,
 }
 
 /// The error of decoding an `EphemeralJobData`.
@@ -247,6 +255,7 @@ impl EphemeralJobData {
             tofu: false,
             environment_variables: BTreeMap::new(),
             variables: BTreeMap::new(),
+            hcl_variables: None,
         }
     }
 
@@ -289,6 +298,13 @@ impl EphemeralJobData {
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         self.variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// Sets which input variables are expressions in the language of terraform; all others are text.
+    #[must_use]
+    pub fn with_hcl_variables<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.hcl_variables = Some(names.into_iter().map(Into::into).collect());
         self
     }
 

@@ -92,19 +92,34 @@ impl VariableLayers {
     /// Returns the keys, of either category, whose merged value is sensitive.
     #[must_use]
     pub fn sensitive_keys(&self) -> BTreeSet<String> {
-        let sensitive: HashSet<_> = self
+        self.keys_of(VariableCategory::ALL, |variable| variable.sensitive)
+    }
+
+    /// Returns the keys of input variables whose merged value is an expression.
+    #[must_use]
+    pub fn hcl_keys(&self) -> BTreeSet<String> {
+        self.keys_of(&[VariableCategory::Terraform], |variable| variable.hcl)
+    }
+
+    /// Returns the keys whose merged value comes from a variable with a property.
+    fn keys_of(
+        &self,
+        categories: &[VariableCategory],
+        has_property: impl Fn(&Variable) -> bool,
+    ) -> BTreeSet<String> {
+        let found: HashSet<_> = self
             .iter()
-            .filter(|(_, variable)| variable.sensitive)
+            .filter(|(_, variable)| has_property(variable))
             .map(|((source, key), variable)| (source, key, variable.category))
             .collect();
-        let categories = VariableCategory::ALL.iter();
         categories
+            .iter()
             .flat_map(|category| {
                 let merged = self.merge(*category, []);
-                let sensitive = &sensitive;
+                let found = &found;
                 let keys = merged.iter().filter_map(move |(key, value)| {
                     let origin = (value.origin.source, value.origin.key.clone(), *category);
-                    sensitive.contains(&origin).then(|| key.to_owned())
+                    found.contains(&origin).then(|| key.to_owned())
                 });
                 keys.collect::<Vec<_>>()
             })

@@ -319,3 +319,59 @@ async fn line_break_in_a_value_does_not_break_a_line_of_the_problem() {
     let (status, _) = world.try_variable(&world.variables(), "A\nB", "1").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+#[tokio::test]
+async fn variables_that_a_step_cannot_run_with_are_refused_with_the_reason() {
+    let world = World::new().await;
+    for (key, value, found) in [
+        ("TF_CLI_ARGS", "-help", json!("-help")),
+        ("TF_CLI_ARGS_plan", "-parallelism=3 -out=x", json!("-out")),
+        ("TF_CLI_ARGS_apply", "-destroy", json!("-destroy")),
+        ("TF_WORKSPACE", "dev", json!("dev")),
+        ("TF_DATA_DIR", "/data", Value::Null),
+        ("TF_HTTP_ADDRESS", "http://elsewhere", Value::Null),
+        ("GIT_DIR", "/x", Value::Null),
+        ("LD_PRELOAD", "/x.so", Value::Null),
+    ] {
+        for path in [world.variables(), world.globals()] {
+            let (status, problem) = world.try_variable(&path, key, value).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{key}: {problem:#}");
+            assert_eq!(keys(&problem["problems"]), [key]);
+            assert_eq!(problem["problems"][0]["found"], found);
+            assert!(problem["problems"][0]["hint"].is_string(), "{problem:#}");
+        }
+    }
+    for (key, value) in [
+        ("TF_CLI_ARGS_plan", "-parallelism=3 -lock=false"),
+        ("PATH", "/opt/tools"),
+        ("TF_LOG", "debug"),
+        ("TF_WORKSPACE", "default"),
+        ("TF_INPUT", "0"),
+    ] {
+        world.variable(key, value).await;
+    }
+}
+
+#[tokio::test]
+async fn payload_says_which_input_variables_are_expressions() {
+    let world = World::new().await;
+    let input =
+        |key: &str, hcl: bool| json!({ "key": key, "value": "0042", "category": "TERRAFORM", "hcl": hcl });
+    for (path, key, hcl) in [
+        (world.variables(), "text", false),
+        (world.variables(), "list", true),
+        (world.globals(), "list", false),
+        (world.globals(), "text", true),
+        (world.globals(), "of_all", true),
+    ] {
+        world.post(&path, input(key, hcl)).await;
+    }
+    let job = world.job(&["terraformPlan"]).await;
+    let name = format!("job-{job}-100-1");
+    world.submitted(&name).await;
+    let submitted = world.backend.job(&name).unwrap();
+    let env = submitted.spec.unwrap().template.spec.unwrap().containers[0].env.clone().unwrap();
+    let data = env.iter().find(|entry| entry.name == "EphemeralJobData").unwrap().value.clone().unwrap();
+    let payload = job_spec::EphemeralJobData::decode(&data).unwrap();
+    assert_eq!(payload.hcl_variables.unwrap().into_iter().collect::<Vec<_>>(), ["list", "of_all"]);
+}

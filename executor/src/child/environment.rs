@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use config_core::EnvSnapshot;
-use job_spec::{EphemeralJobData, StepType};
-
-use super::shell_quote::quote;
+use job_spec::{
+    EphemeralJobData,
+    environment::{self, Effect, EnvironmentProblem},
+};
 
 /// The longest environment entry that Linux accepts, `NAME=` and the final zero byte included.
 const MAX_ENTRY_BYTES: usize = 131_072;
@@ -69,12 +70,8 @@ pub(crate) enum EnvironmentError {
     ZeroByte { name: String },
     #[error("environment variable {name:?} takes {bytes} bytes, expected at most {MAX_ENTRY_BYTES}")]
     TooLong { name: String, bytes: usize },
-    #[error(
-        "the terraform variables of the workspace take {bytes} bytes together, \
-         expected at most {MAX_ENTRY_BYTES}; \
-         move large values to a *.auto.tfvars file in the repository"
-    )]
-    VariablesTooLong { bytes: usize },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Refused(Vec<EnvironmentProblem>),
 }
 
 /// Returns the executor's own environment without what belongs to the executor.
@@ -91,28 +88,32 @@ fn belongs_to_executor(name: &str) -> bool {
 
 /// Returns the environment of terraform: what is inherited, then the variables of the workspace, then what is
 /// fixed. `state` is the address of the state on the loopback interface.
-///
-/// Terraform variables travel in `TF_CLI_ARGS_<command>` as `-var` options: this has the precedence of the
-/// command line and its parsing by declared type, but unlike arguments it is not visible to other users of
-/// the machine.
 pub(crate) fn terraform(
     env: &EnvSnapshot,
     payload: &EphemeralJobData,
     state: &str,
-    has_plan_file: bool,
 ) -> Result<BTreeMap<String, String>, EnvironmentError> {
     let mut all = inherited(env);
     for (name, value) in [("TF_IN_AUTOMATION", "1"), ("CHECKPOINT_DISABLE", "1")] {
         all.insert(name.into(), value.into());
     }
+    let problems = problems(payload);
+    let refused: Vec<_> = problems.iter().filter(|found| found.effect == Effect::Refused).cloned().collect();
+    if !refused.is_empty() {
+        return Err(EnvironmentError::Refused(refused));
+    }
     for (name, value) in &payload.environment_variables {
-        if name.starts_with("EPHEMERAL_") || name == "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR" {
+        if name.starts_with("EPHEMERAL_")
+            || name == "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR"
+            || problems.iter().any(|found| found.name == *name)
+        {
             continue;
         }
         all.insert(name.clone(), value.clone());
     }
-    if let Some(command) = command_with_variables(payload.step_type, has_plan_file) {
-        add_variables(&mut all, command, &payload.variables)?;
+    let own_path = env.get("PATH").unwrap_or_default();
+    if let Some(path) = all.get_mut("PATH") {
+        *path = search_path(own_path, path);
     }
     for (name, value) in [
         ("TF_INPUT", "0"),
@@ -130,44 +131,42 @@ pub(crate) fn terraform(
     ] {
         all.insert(name.into(), value.into());
     }
-    // Terraform would leave the private work directory.
-    all.remove("TF_DATA_DIR");
     check(&all)?;
     Ok(all)
 }
 
-/// A plan file holds the values of its variables; terraform rejects them a second time.
-fn command_with_variables(step: StepType, has_plan_file: bool) -> Option<&'static str> {
-    match step {
-        StepType::TerraformPlan | StepType::TerraformPlanDestroy => Some("TF_CLI_ARGS_plan"),
-        StepType::TerraformApply if has_plan_file => None,
-        StepType::TerraformApply => Some("TF_CLI_ARGS_apply"),
-        StepType::TerraformDestroy => Some("TF_CLI_ARGS_destroy"),
-        StepType::CustomScripts | StepType::Approval => None,
-    }
+/// Returns the variables of the workspace that a step cannot run with.
+fn problems(payload: &EphemeralJobData) -> Vec<EnvironmentProblem> {
+    let variables = payload.environment_variables.iter();
+    environment::check(variables.map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
-/// Appends the options to those of the user, so that ours take precedence.
-fn add_variables(
-    all: &mut BTreeMap<String, String>,
-    command: &'static str,
-    variables: &BTreeMap<String, String>,
-) -> Result<(), EnvironmentError> {
-    if variables.is_empty() {
-        return Ok(());
+/// Returns what users should know about variables of the workspace that the step runs without.
+pub(crate) fn notes(payload: &EphemeralJobData) -> Vec<String> {
+    let left_out = problems(payload).into_iter().filter(|found| found.effect == Effect::LeftOut);
+    left_out.map(|found| format!("(the step runs without a variable: {found})")).collect()
+}
+
+/// Returns the environment without the words that users add to the commands of terraform: they are for the
+/// commands of the step, not for those that the executor asks questions with.
+pub(crate) fn without_arguments(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let is_argument = |name: &str| name == "TF_CLI_ARGS" || name.starts_with("TF_CLI_ARGS_");
+    env.iter()
+        .filter(|(name, _)| !is_argument(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Joins the search path of the workspace with that of the executor, which has terraform, git and a shell:
+/// the folders of the workspace come first, or where its value names `$PATH`.
+fn search_path(own: &str, of_workspace: &str) -> String {
+    let named = ["${PATH}", "$PATH"].into_iter().find(|name| of_workspace.contains(name));
+    match named {
+        Some(name) => of_workspace.replace(name, own),
+        None if of_workspace.is_empty() || of_workspace == own => own.to_owned(),
+        None if own.is_empty() => of_workspace.to_owned(),
+        None => format!("{of_workspace}:{own}"),
     }
-    let args = all.entry(command.to_owned()).or_default();
-    for (name, value) in variables {
-        if name.contains('\0') || value.contains('\0') {
-            return Err(EnvironmentError::ZeroByte { name: name.clone() });
-        }
-        if !args.is_empty() {
-            args.push(' ');
-        }
-        args.push_str(&quote(&format!("-var={name}={value}")));
-    }
-    let bytes = entry_length(command, args);
-    if bytes > MAX_ENTRY_BYTES { Err(EnvironmentError::VariablesTooLong { bytes }) } else { Ok(()) }
 }
 
 fn entry_length(name: &str, value: &str) -> usize {

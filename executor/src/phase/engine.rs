@@ -112,18 +112,15 @@ pub(crate) enum ToolError {
 
 /// Finds the program, checks its version and builds its environment. After a stop request the version is not
 /// checked.
-pub(crate) async fn prepare(
-    context: &Context<'_>,
-    dir: &WorkDir,
-    has_plan_file: bool,
-) -> Result<Tool, ToolError> {
+pub(crate) async fn prepare(context: &Context<'_>, dir: &WorkDir) -> Result<Tool, ToolError> {
     let payload = context.payload();
     let engine = Engine::new(payload.tofu);
     let program = engine.locate(context.env.get("PATH")).map_err(ToolError::Engine)?;
-    let env = environment::terraform(context.env, payload, context.state.url(), has_plan_file)
-        .map_err(ToolError::Variables)?;
+    let env =
+        environment::terraform(context.env, payload, context.state.url()).map_err(ToolError::Variables)?;
     if !payload.terraform_version.is_empty() {
         let args = vec!["version".into(), "-json".into()];
+        let env = environment::without_arguments(&env);
         let call = Invocation { program: &program, args, dir: dir.path(), env: &env };
         let version = output(&call, context.log, context.stop).await?;
         if !context.stop.is_requested() {

@@ -241,7 +241,8 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn payload() -> impl Strategy<Value = EphemeralJobData> {
-    let maps = (prop::collection::btree_map(".*", ".*", 0..4), prop::collection::btree_map(".*", ".*", 0..4));
+    let map = || prop::collection::btree_map(".*", ".*", 0..4);
+    let maps = (map(), map(), prop::option::of(prop::collection::btree_set(".*", 0..4)));
     (
         prop::option::of(prop::collection::vec(command(), 0..3)),
         prop::sample::select(&StepType::ALL),
@@ -251,7 +252,14 @@ fn payload() -> impl Strategy<Value = EphemeralJobData> {
         maps,
     )
         .prop_map(
-            |(command_list, step_type, texts, optional, flags, (environment_variables, variables))| {
+            |(
+                command_list,
+                step_type,
+                texts,
+                optional,
+                flags,
+                (environment_variables, variables, hcl_variables),
+            )| {
                 let [
                     organization_id,
                     workspace_id,
@@ -288,6 +296,7 @@ fn payload() -> impl Strategy<Value = EphemeralJobData> {
                     tofu,
                     environment_variables,
                     variables,
+                    hcl_variables,
                 }
             },
         )

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use config_core::EnvSnapshot;
 use job_spec::{EphemeralJobData, StepType};
 
-use super::{EnvironmentError, inherited, terraform};
+use super::{EnvironmentError, inherited, notes, terraform, without_arguments};
 
 fn snapshot(variables: &[(&str, &str)]) -> EnvSnapshot {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -70,8 +70,7 @@ fn workspace_overrides_inherited_variables_but_not_the_state() {
             ("TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "1"),
         ],
     );
-    let all =
-        terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, STATE, false).unwrap();
+    let all = terraform(&snapshot(&[("AWS_REGION", "us"), ("PATH", "/bin")]), &payload, STATE).unwrap();
     assert_eq!(all["AWS_REGION"], "eu");
     assert_eq!(all["TF_IN_AUTOMATION"], "yes");
     for name in ["TF_HTTP_ADDRESS", "TF_HTTP_LOCK_ADDRESS", "TF_HTTP_UNLOCK_ADDRESS"] {
@@ -85,46 +84,55 @@ fn workspace_overrides_inherited_variables_but_not_the_state() {
 }
 
 #[test]
-fn variables_become_quoted_options_of_the_command_that_takes_them() {
-    let variables = &[("a", "it's"), ("b", "")];
-    let options = r"'-var=a=it'\''s' '-var=b='";
+fn search_path_of_the_workspace_comes_before_ours() {
     let cases = [
-        (StepType::TerraformPlan, false, Some("TF_CLI_ARGS_plan")),
-        (StepType::TerraformPlanDestroy, false, Some("TF_CLI_ARGS_plan")),
-        (StepType::TerraformApply, false, Some("TF_CLI_ARGS_apply")),
-        (StepType::TerraformApply, true, None),
-        (StepType::TerraformDestroy, false, Some("TF_CLI_ARGS_destroy")),
+        ("/opt/x", "/opt/x:/usr/bin:/bin"),
+        ("$PATH:/opt/x", "/usr/bin:/bin:/opt/x"),
+        ("/a:${PATH}:/b", "/a:/usr/bin:/bin:/b"),
+        ("/usr/bin:/bin", "/usr/bin:/bin"),
+        ("", "/usr/bin:/bin"),
     ];
-    for (step, has_plan_file, expected) in cases {
-        let all = terraform(&snapshot(&[]), &payload(step, variables, &[]), STATE, has_plan_file).unwrap();
-        let found: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("TF_CLI_ARGS")).collect();
-        match expected {
-            Some(name) => assert_eq!(found, [(&name.to_owned(), &options.to_owned())], "{step}"),
-            None => assert!(found.is_empty(), "{step}"),
-        }
+    for (path, expected) in cases {
+        let payload = payload(StepType::TerraformPlan, &[], &[("PATH", path)]);
+        let all = terraform(&snapshot(&[("PATH", "/usr/bin:/bin")]), &payload, STATE).unwrap();
+        assert_eq!(all["PATH"], expected, "{path}");
     }
 }
 
 #[test]
-fn options_of_the_user_come_first() {
-    let payload = payload(StepType::TerraformPlan, &[("a", "1")], &[("TF_CLI_ARGS_plan", "-parallelism=3")]);
-    let all = terraform(&snapshot(&[]), &payload, STATE, false).unwrap();
-    assert_eq!(all["TF_CLI_ARGS_plan"], "-parallelism=3 '-var=a=1'");
+fn arguments_are_for_the_commands_of_the_step_alone() {
+    let arguments = [("TF_CLI_ARGS", "-no-color"), ("TF_CLI_ARGS_plan", "-parallelism=3"), ("TF_LOG", "x")];
+    let payload = payload(StepType::TerraformPlan, &[("a", "1")], &arguments);
+    let all = terraform(&snapshot(&[]), &payload, STATE).unwrap();
+    assert_eq!(all["TF_CLI_ARGS_plan"], "-parallelism=3");
+    let without = without_arguments(&all);
+    assert_eq!(without.len() + 2, all.len());
+    assert_eq!(without["TF_LOG"], "x");
+}
+
+#[test]
+fn refused_variables_are_named_and_the_others_left_out_with_a_note() {
+    let refused = [("TF_CLI_ARGS_apply", "-destroy"), ("GIT_DIR", "x")];
+    let error = terraform(&snapshot(&[]), &payload(StepType::TerraformPlan, &[], &refused), STATE);
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("GIT_DIR") && text.contains("TF_CLI_ARGS_apply: found \"-destroy\""), "{text}");
+    let left_out = payload(StepType::TerraformPlan, &[], &[("TF_DATA_DIR", "x"), ("TF_INPUT", "1")]);
+    let all = terraform(&snapshot(&[]), &left_out, STATE).unwrap();
+    assert_eq!((all.get("TF_DATA_DIR"), all["TF_INPUT"].as_str()), (None, "0"));
+    assert_eq!(notes(&left_out).len(), 2);
 }
 
 #[test]
 fn rejects_variables_that_an_environment_cannot_hold() {
     type Pairs<'a> = &'a [(&'a str, &'a str)];
     let long = "x".repeat(131_072);
-    let cases: [(Pairs<'_>, Pairs<'_>, EnvironmentError); 5] = [
-        (&[("v", "a\0b")], &[], EnvironmentError::ZeroByte { name: "v".into() }),
+    let cases: [(Pairs<'_>, Pairs<'_>, EnvironmentError); 3] = [
         (&[], &[("E", "a\0b")], EnvironmentError::ZeroByte { name: "E".into() }),
         (&[], &[("A=B", "c")], EnvironmentError::Name { name: "A=B".into() }),
         (&[], &[("E", &long)], EnvironmentError::TooLong { name: "E".into(), bytes: 131_075 }),
-        (&[("v", &long)], &[], EnvironmentError::VariablesTooLong { bytes: 131_072 + 18 + 9 }),
     ];
     for (variables, environment, expected) in cases {
         let payload = payload(StepType::TerraformPlan, variables, environment);
-        assert_eq!(terraform(&snapshot(&[]), &payload, STATE, false).unwrap_err(), expected);
+        assert_eq!(terraform(&snapshot(&[]), &payload, STATE).unwrap_err(), expected);
     }
 }
