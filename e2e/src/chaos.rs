@@ -48,6 +48,9 @@ pub struct Args {
     /// Number of workspaces, each with one job at a time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
     workspaces: u32,
+    /// The program to run [default: terraform, else tofu]
+    #[arg(long, value_enum)]
+    engine: Option<Tool>,
 }
 
 /// The time between two kills, in milliseconds.
@@ -97,10 +100,11 @@ impl Run<'_> {
         let client = Client::new(server.address(), &server::admin_token(&data)?)?;
         options.listen_at(server.address());
         let template = Template::register(&client).await?;
+        let tool = Tool::find(self.args.engine)?;
         let mut workspaces = Vec::new();
         for number in 0..self.args.workspaces {
             let folder = self.folder.join(format!("workspace-{number}"));
-            workspaces.push(Workspace::register(&client, &template, number, folder, Tool::find()?).await?);
+            workspaces.push(Workspace::register(&client, &template, number, folder, tool).await?);
         }
 
         let until = Instant::now() + Duration::from_secs(self.args.seconds);

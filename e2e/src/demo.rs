@@ -37,6 +37,9 @@ pub struct Args {
     /// Keep all data in this folder [default: a temporary folder that is removed at the end]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The program to run [default: terraform, else tofu]
+    #[arg(long, value_enum)]
+    engine: Option<Tool>,
 }
 
 /// Runs the demo with the programs beside this one.
@@ -50,7 +53,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 async fn run_demo(args: &Args) -> anyhow::Result<()> {
     let session = Session::new()?;
     let ui = &session.ui;
-    let tool = Tool::find()?;
+    let tool = Tool::find(args.engine)?;
     let folder = DataFolder::create(&session, args.data_dir.as_deref(), args.keep)?;
     ui.title("Starting the api-server");
     let mut server = until_signal(Server::start(&session, folder.path(), &Options::local(&session)?)).await?;

@@ -64,9 +64,10 @@ pub(crate) struct Args {
     /// instead of one on this machine
     #[arg(long, requires = "full", value_name = "URL")]
     source: Option<String>,
-    /// The program in the executor's image
-    #[arg(long, requires = "full", value_enum, default_value_t = Tool::Terraform)]
-    engine: Tool,
+    /// The program in the executor's image [default: terraform], or on this machine [default: terraform, else
+    /// tofu]
+    #[arg(long, requires = "full", value_enum)]
+    engine: Option<Tool>,
 }
 
 /// What pods need of this machine.
@@ -119,8 +120,8 @@ impl Args {
 }
 
 /// Runs all scenarios on this machine, with the Kubernetes backend and a cluster whose pods are processes.
-pub(crate) async fn run_locally(session: &Session) -> anyhow::Result<Vec<Outcome>> {
-    let tool = Tool::find()?;
+pub(crate) async fn run_locally(session: &Session, args: &Args) -> anyhow::Result<Vec<Outcome>> {
+    let tool = Tool::find(args.engine)?;
     let cluster = ProcessCluster::start(session).await?;
     let repository = Repository::create(session)?;
     let gateway = Gateway::open(([127, 0, 0, 1], 0).into(), repository.path())?;
@@ -141,6 +142,7 @@ pub(crate) async fn run_on_cluster(
     role: Role,
 ) -> anyhow::Result<Vec<Outcome>> {
     let served = args.serve(session)?;
+    let engine = args.engine.unwrap_or(Tool::Terraform);
     let (variables, namespace) = (pull_policy(image), kubectl.namespace.as_str());
     if args.deploy {
         let start = async {
@@ -150,7 +152,7 @@ pub(crate) async fn run_on_cluster(
             Deployed::start(session, kubectl, args.api_image.as_deref(), image, role).await
         };
         let mut deployed = until_signal(start).await?;
-        return run(session, &mut deployed, &served.source, args.engine, &variables).await;
+        return run(session, &mut deployed, &served.source, engine, &variables).await;
     }
     let account = until_signal(Account::create(session, kubectl, role)).await?;
     let options = site::kubernetes_options(account.kubeconfig(), namespace, image, &served.url);
@@ -158,7 +160,7 @@ pub(crate) async fn run_on_cluster(
     session.ui.title("Starting the api-server");
     let start = LocalServer::start(session, gateway, options, Some(kubectl.clone()));
     let mut local = until_signal(start).await?;
-    run(session, &mut local, &served.source, args.engine, &variables).await
+    run(session, &mut local, &served.source, engine, &variables).await
 }
 
 /// Without this variable, an image without a tag or with `latest` is pulled although the node has it.

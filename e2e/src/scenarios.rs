@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 async fn run_scenarios(args: &Args) -> anyhow::Result<()> {
     let session = Session::new()?;
     if args.main_job.local {
-        return report_main_job(&session, &main_job::run_locally(&session).await?);
+        return report_main_job(&session, &main_job::run_locally(&session, &args.main_job).await?);
     }
     let kubectl = Kubectl::connect(&session.ui, args.context.as_deref(), "default").await?;
     let default_image = concat!("ephemeral-agents/executor:", env!("CARGO_PKG_VERSION"));

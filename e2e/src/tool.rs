@@ -1,6 +1,6 @@
 //! Terraform or OpenTofu, whichever is on this machine.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::session::find_on_path;
 
@@ -20,11 +20,15 @@ impl Tool {
         }
     }
 
-    /// Finds the tool on the `PATH`; Terraform if both are there.
+    /// Returns the chosen tool, or the one on the `PATH`; Terraform if both are there.
     ///
     /// # Errors
-    /// Neither is there.
-    pub(crate) fn find() -> anyhow::Result<Self> {
+    /// Neither is there, or the chosen one is not.
+    pub(crate) fn find(chosen: Option<Self>) -> anyhow::Result<Self> {
+        if let Some(tool) = chosen {
+            ensure!(find_on_path(tool.name()).is_some(), "{} is not on your PATH", tool.name());
+            return Ok(tool);
+        }
         let found =
             [Self::Terraform, Self::Tofu].into_iter().find(|tool| find_on_path(tool.name()).is_some());
         match found {

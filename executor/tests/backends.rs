@@ -1,11 +1,11 @@
 //! The state is ours alone: sources that set a backend of their own, or bring files that terraform could take
-//! for its own, with the real terraform (and tofu, where it is installed).
+//! for its own, with the real terraform and tofu.
 
 use std::fs;
 
 use job_spec::{StepType, attempt_api::StepOutcome};
 
-use crate::support::{Bench, have, installed};
+use crate::support::{Bench, engine, have};
 
 const ONE: &str = "resource \"terraform_data\" \"one\" {}\n";
 
@@ -14,12 +14,6 @@ const FOREIGN_STATE: &str = r#"{"version":4,"terraform_version":"1.5.0","serial"
     "lineage":"11111111-2222-3333-4444-555555555555","outputs":{},"resources":[
     {"mode":"managed","type":"terraform_data","name":"foreign",
      "provider":"provider[\"terraform.io/builtin/terraform\"]","instances":[]}]}"#;
-
-/// The programs of this machine.
-fn engines() -> Vec<bool> {
-    let terraform = have("terraform").then_some(false);
-    terraform.into_iter().chain(installed("tofu").then_some(true)).collect()
-}
 
 async fn message(bench: &mut Bench, step: StepType) -> String {
     let exit = bench.run(step).await;
@@ -33,6 +27,9 @@ async fn message(bench: &mut Bench, step: StepType) -> String {
 
 #[tokio::test]
 async fn backend_and_cloud_blocks_of_the_source_do_not_matter() {
+    if !have("terraform") {
+        return;
+    }
     let blocks = [
         ("backend.tf", "terraform {\n  backend \"local\" {\n    path = \"/nowhere/else.tfstate\"\n  }\n}\n"),
         ("backend.tf.json", r#"{"terraform":{"backend":{"local":{"path":"mine.tfstate"}}}}"#),
@@ -49,26 +46,22 @@ async fn backend_and_cloud_blocks_of_the_source_do_not_matter() {
         ),
         ("zzz_override.tf.json", r#"{"terraform":{"cloud":{"organization":"x","workspaces":{"name":"y"}}}}"#),
     ];
-    for tofu in engines() {
-        for (name, text) in blocks {
-            let mut bench = Bench::new(ONE).await;
-            bench.payload.tofu = tofu;
-            bench.write(name, text);
-            let exit = bench.run(StepType::TerraformApply).await;
-            assert_eq!(exit.code, Some(0), "{name}: {exit:#?}");
-            assert_eq!(bench.server.with(|memory| memory.resources()), ["one"], "{name}");
-        }
+    for (name, text) in blocks {
+        let mut bench = Bench::new(ONE).await;
+        bench.write(name, text);
+        let exit = bench.run(StepType::TerraformApply).await;
+        assert_eq!(exit.code, Some(0), "{name}: {exit:#?}");
+        assert_eq!(bench.server.with(|memory| memory.resources()), ["one"], "{name}");
     }
 }
 
 #[tokio::test]
 async fn tofu_files_of_the_source_do_not_win_over_our_backend() {
-    if !installed("tofu") {
+    if engine() != "tofu" || !have("tofu") {
         return;
     }
     for name in ["z_override.tofu", "~~ephemeral_agents_backend_override.tofu", "override.tofu"] {
         let mut bench = Bench::new(ONE).await;
-        bench.payload.tofu = true;
         bench.write(name, "terraform {\n  backend \"local\" {}\n}\n");
         let exit = bench.run(StepType::TerraformApply).await;
         assert_eq!(exit.code, Some(0), "{name}: {exit:#?}");
@@ -134,17 +127,18 @@ async fn backend_in_use_is_verified_after_init() {
     let mut bench = Bench::new(ONE).await;
     bench.wrap_terraform(
         r#"if [ "$1" = init ]; then
-             rm -f ./*_override.tf; printf 'terraform {\n  backend "local" {}\n}\n' > theirs.tf
+             rm -f ./*_override.tf ./*_override.tofu; printf 'terraform {\n  backend "local" {}\n}\n' > theirs.tf
            fi"#,
     );
     let message = message(&mut bench, StepType::TerraformApply).await;
-    assert_eq!(
-        message,
-        "terraform init has configured the backend \"local\", expected \"http\" without settings of its own, \
+    let expected = format!(
+        "{} init has configured the backend \"local\", expected \"http\" without settings of its own, \
          which is the state of this workspace; remove the backend or cloud block of file \"theirs.tf\"; \
-         nothing was planned"
+         nothing was planned",
+        engine()
     );
-    assert!(!bench.server.log().contains("=== terraform apply ==="));
+    assert_eq!(message, expected);
+    assert!(!bench.server.log().contains(&format!("=== {} apply ===", engine())));
 }
 
 /// Commits files that terraform leaves behind, which a copied folder would lose.
@@ -196,4 +190,63 @@ async fn files_of_the_source_are_not_taken_for_output_of_this_run() {
         let plan = bench.server.with(|memory| memory.plan.clone());
         assert!(plan.is_none_or(|plan| plan.starts_with(b"PK")));
     }
+}
+
+/// The settings of tofu for the encryption of states and plan files.
+const ENCRYPTION: &str = r#"
+key_provider "pbkdf2" "key" {
+  passphrase = "correct-horse-battery-staple"
+}
+method "aes_gcm" "gcm" {
+  keys = key_provider.pbkdf2.key
+}
+state {
+  method   = method.aes_gcm.gcm
+  enforced = true
+}
+plan {
+  method   = method.aes_gcm.gcm
+  enforced = true
+}
+"#;
+
+#[tokio::test]
+async fn state_and_plan_that_tofu_encrypts_are_stored_and_used() {
+    if engine() != "tofu" || !have("tofu") {
+        return;
+    }
+    let mut bench = Bench::new(ONE).await;
+    bench.payload.environment_variables.insert("TF_ENCRYPTION".into(), ENCRYPTION.into());
+    bench.server.with(|memory| memory.plan_expected = true);
+    for (step, text) in [
+        (StepType::TerraformPlan, "1 to add"),
+        (StepType::TerraformApply, "1 added"),
+        (StepType::TerraformPlan, "No changes"),
+        (StepType::TerraformDestroy, "1 destroyed"),
+    ] {
+        let exit = bench.run(step).await;
+        assert_eq!(exit.code, Some(0), "{exit:#?}");
+        assert!(bench.server.log().contains(text), "{}", bench.server.log());
+    }
+    let state = bench.server.with(|memory| memory.state_json());
+    assert!(state["encrypted_data"].is_string() && state["resources"].is_null(), "{state:#}");
+    let plan = bench.server.with(|memory| memory.plan.clone()).unwrap();
+    assert!(serde_json::from_slice::<serde_json::Value>(&plan).unwrap()["encrypted_data"].is_string());
+}
+
+#[tokio::test]
+async fn executor_stores_encrypted_state_that_tofu_could_not_store() {
+    if engine() != "tofu" || !have("tofu") {
+        return;
+    }
+    let mut bench = Bench::new(ONE).await;
+    bench.payload.environment_variables.insert("TF_ENCRYPTION".into(), ENCRYPTION.into());
+    bench.server.with(|memory| memory.refuse_state_of_terraform = true);
+    let exit = bench.run(StepType::TerraformApply).await;
+    assert_eq!(exit.code, Some(10), "{exit:#?}");
+    let message = bench.server.result().message.unwrap();
+    assert!(message.ends_with("has stored the state that terraform could not store"), "{message}");
+    let state = bench.server.with(|memory| memory.state_json());
+    assert!(state["encrypted_data"].is_string(), "{state:#}");
+    assert_eq!(bench.left_behind(), Vec::<String>::new());
 }

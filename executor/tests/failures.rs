@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
 use crate::support::{
-    Bench, WORKSPACE, finish, have,
+    Bench, WORKSPACE, engine, finish, have,
     server::{ATTEMPT, Memory},
     terminate, wait_until,
 };
@@ -65,10 +65,8 @@ async fn stopped_terraform_saves_its_state_and_the_step_is_cancelled() {
     assert_eq!(exit.code, Some(14), "{exit:#?}");
     let result = bench.server.result();
     assert_eq!(result.outcome, StepOutcome::Cancelled);
-    assert_eq!(
-        result.message.as_deref(),
-        Some("cancelled during terraform apply, which ended with exit code 1")
-    );
+    let expected = format!("cancelled during {} apply, which ended with exit code 1", engine());
+    assert_eq!(result.message, Some(expected));
     let log = bench.server.log();
     assert!(log.contains("Interrupt received."), "{log}");
     assert_eq!(log, exit.stdout);
@@ -176,7 +174,10 @@ async fn state_that_is_no_version_is_handed_in_before_the_report() {
     };
     assert_eq!(result.evidence, Some(evidence));
     let message = result.message.unwrap();
-    assert!(message.starts_with("terraform apply ended with exit code 1, but its state"), "{message}");
+    assert!(
+        message.starts_with(&format!("{} apply ended with exit code 1, but its state", engine())),
+        "{message}"
+    );
     assert!(message.ends_with("the api-server keeps the state beside the attempt"), "{message}");
     let rescued = bench.server.with(|memory| memory.rescued.clone()).unwrap();
     assert!(String::from_utf8(rescued).unwrap().contains("terraform_data"));
@@ -228,10 +229,8 @@ resource "terraform_data" "killer" {
     assert_eq!(result.outcome, StepOutcome::Unknown);
     let evidence = Evidence { signal: Some(9), ..Evidence::default() };
     assert_eq!(result.evidence, Some(evidence));
-    assert_eq!(
-        result.message.as_deref(),
-        Some("terraform apply was ended by signal 9; which changes it made is not known")
-    );
+    let expected = format!("{} apply was ended by signal 9; which changes it made is not known", engine());
+    assert_eq!(result.message, Some(expected));
 }
 
 #[tokio::test]
@@ -251,10 +250,9 @@ async fn stop_request_that_ends_in_a_signal_is_not_a_cancellation() {
     assert_eq!(exit.code, Some(10), "{exit:#?}");
     let result = bench.server.result();
     assert_eq!(result.outcome, StepOutcome::Unknown);
-    assert_eq!(
-        result.message.as_deref(),
-        Some("cancelled: terraform apply was ended by signal 9; which changes it made is not known")
-    );
+    let expected =
+        format!("cancelled: {} apply was ended by signal 9; which changes it made is not known", engine());
+    assert_eq!(result.message, Some(expected));
 }
 
 #[tokio::test]
@@ -344,7 +342,7 @@ async fn plan_with_another_digest_is_neither_stored_nor_applied() {
     assert!(message.starts_with("the plan file has the SHA-256 digest "), "{message}");
     assert!(message.contains(&format!("expected {planned}")), "{message}");
     assert!(bench.server.with(|memory| memory.state.is_none()));
-    assert!(!bench.server.log().contains("terraform init"), "{}", bench.server.log());
+    assert!(!bench.server.log().contains(&format!("{} init", engine())), "{}", bench.server.log());
 
     assert_eq!(bench.run(StepType::TerraformPlan).await.code, Some(10));
     let message = bench.server.result().message.unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Each test has its own api-server (in memory, port 0), its own folders and its own environment, so that the
 //! tests run in any order and in parallel. What can be tested without a process has unit tests. (`cfg(test)`
-//! below marks the helpers as tests for clippy.)
+//! below marks the helpers as tests for clippy.) `program_tofu.rs` runs the same tests with tofu.
 
 #[cfg(test)]
 mod backends;
@@ -23,6 +23,6 @@ mod sources;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
-mod support;
+pub(crate) mod support;
 #[cfg(test)]
 mod variables;

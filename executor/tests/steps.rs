@@ -6,7 +6,7 @@ use job_spec::{StepType, attempt_api::StepOutcome};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bench, have,
+    Bench, engine, have,
     server::{SESSION, TOKEN},
     tool,
 };
@@ -78,7 +78,7 @@ async fn plan_is_applied_then_unchanged_then_destroyed() {
 fn terraform_show(bench: &Bench, state: &[u8]) -> Value {
     let folder = bench.folder("shown");
     fs::write(folder.join("downloaded.tfstate"), state).unwrap();
-    let text = tool("terraform", &["show", "-json", "downloaded.tfstate"], &folder);
+    let text = tool(engine(), &["show", "-json", "downloaded.tfstate"], &folder);
     serde_json::from_str::<Value>(&text).unwrap()["values"].take()
 }
 
@@ -107,10 +107,8 @@ async fn syntax_error_fails_the_step_and_logs_the_error_of_terraform() {
     assert_eq!(exit.code, Some(10), "{exit:#?}");
     let (result, log) = (bench.server.result(), bench.server.log());
     assert_eq!((result.outcome, result.has_changes), (StepOutcome::Failed, None));
-    assert_eq!(
-        result.message.as_deref(),
-        Some("terraform init failed with exit code 1; see its error message in the log")
-    );
+    let expected = format!("{} init failed with exit code 1; see its error message in the log", engine());
+    assert_eq!(result.message, Some(expected));
     assert!(log.contains("on main.tf line 1"), "{log}");
     assert_eq!(bench.left_behind(), Vec::<String>::new());
 }
@@ -198,7 +196,8 @@ resource "terraform_data" "leak" {
         "{log}"
     );
     // The command line of terraform, which every user of the machine can read, contains no variable.
-    assert!(log.contains("terraform apply -input=false -auto-approve -no-color\n"), "{log}");
+    let line = format!("{} apply -input=false -auto-approve -no-color\n", engine());
+    assert!(log.contains(&line), "{log}");
     let outputs = [&log, &exit.stdout, &exit.stderr];
     let secrets = [
         "first \"line\"",

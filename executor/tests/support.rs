@@ -29,9 +29,16 @@ pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 pub(crate) const ORGANIZATION: &str = "org-0b8a3c10";
 pub(crate) const WORKSPACE: &str = "ws-7c1d2e5a";
 
-/// Returns the search path of the test.
+/// Returns the program under test: these tests run once with terraform, and once with tofu.
+pub(crate) fn engine() -> &'static str {
+    if env!("CARGO_CRATE_NAME").ends_with("_tofu") { "tofu" } else { "terraform" }
+}
+
+/// Returns the search path of the test: `PATH`, and the folder of the programs that `e2e/engines/build`
+/// builds.
 pub(crate) fn search_path() -> String {
-    variable("PATH").unwrap_or_default()
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("engines");
+    format!("{}:{}", variable("PATH").unwrap_or_default(), built.display())
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -47,16 +54,14 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Returns whether a program is installed that CI need not have.
-pub(crate) fn installed(program: &str) -> bool {
-    find(program).is_some()
-}
-
-/// Returns whether a program is installed. A missing one skips the test, and fails it in CI.
+/// Returns whether a program is installed; `terraform` stands for the program under test.
+///
+/// A missing one skips the test, and fails it in CI. CI has tofu only where it has Go to build it.
 pub(crate) fn have(program: &str) -> bool {
-    let found = installed(program);
+    let program = if program == "terraform" { engine() } else { program };
+    let found = find(program).is_some();
     if !found {
-        assert!(variable("CI").is_none(), "{program} is not on PATH");
+        assert!(program == "tofu" || variable("CI").is_none(), "{program} is not on PATH");
         eprintln!("SKIPPED: {program} is not on PATH");
     }
     found
@@ -96,6 +101,7 @@ impl Bench {
                 "jobId":"42","stepId":"step-1","vcsType":"PUBLIC","refresh":true,"showHeader":true}}"#
         );
         let mut payload: EphemeralJobData = serde_json::from_str(&text).unwrap();
+        payload.tofu = engine() == "tofu";
         payload.source = dir.path().join("source").to_str().unwrap().to_owned();
         let bench = Self {
             server: Server::start().await,
@@ -127,13 +133,13 @@ impl Bench {
         }
     }
 
-    /// Puts a script in front of terraform, which gets the same arguments; `$REAL` is terraform.
+    /// Puts a script in front of the program under test, which gets the same arguments; `$REAL` is the program.
     pub(crate) fn wrap_terraform(&mut self, script: &str) {
         let folder = self.folder("bin");
-        let real = find("terraform").unwrap();
+        let real = find(engine()).unwrap();
         let text = format!("#!/bin/sh\nREAL={}\n{script}\nexec \"$REAL\" \"$@\"\n", real.display());
-        fs::write(folder.join("terraform"), text).unwrap();
-        fs::set_permissions(folder.join("terraform"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.join(engine()), text).unwrap();
+        fs::set_permissions(folder.join(engine()), fs::Permissions::from_mode(0o755)).unwrap();
         self.path = format!("{}:{}", folder.display(), self.path);
     }
 

@@ -40,6 +40,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("demo", |state| programs::run_built(state.shell, &state.messages, "demo", &["--yes"])),
     ("main job", |state| programs::run_built(state.shell, &state.messages, "e2e", &["--full", "--local"])),
     ("chaos", |state| programs::run_built(state.shell, &state.messages, "chaos", &["--seconds", "15"])),
+    ("demo (tofu)", |state| run_with_tofu(state, "demo", &["--yes"])),
+    ("main job (tofu)", |state| run_with_tofu(state, "e2e", &["--full", "--local"])),
+    ("chaos (tofu)", |state| run_with_tofu(state, "chaos", &["--seconds", "15"])),
 ];
 
 /// Crates that other programs import, in the order of their dependencies.
@@ -73,7 +76,26 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     }
     shell::title("Durations");
     shell::line(&durations.join("\n"));
+    if !has_tofu(shell) {
+        shell::warning(
+            "SKIPPED: every test, the demo, the main job and chaos with tofu, which is not on PATH; \
+             e2e/engines/build builds it where Go is installed",
+        );
+    }
     result
+}
+
+fn has_tofu(shell: &Shell) -> bool {
+    shell.find_program("tofu").is_some()
+}
+
+/// Runs a built program with tofu; terraform is what it takes by itself.
+fn run_with_tofu(state: &State<'_>, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    if !has_tofu(state.shell) {
+        shell::warning("SKIPPED: tofu is not on PATH");
+        return Ok(());
+    }
+    programs::run_built(state.shell, &state.messages, program, &[arguments, &["--engine", "tofu"]].concat())
 }
 
 /// Checks each feature of `k8s-backend` alone; the build has all of them together.

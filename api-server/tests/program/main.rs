@@ -1,6 +1,6 @@
 //! The built api-server with the local backend, real executors and real terraform.
 //!
-//! These tests are few and slow. What needs no processes is tested next to the code or in `tests/api`.
+//! `program_tofu.rs` runs the same tests with tofu. These tests are few and slow. What needs no processes is tested next to the code or in `tests/api`.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,4 +18,4 @@ mod planted_secrets;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod replicas;
-mod support;
+pub(crate) mod support;

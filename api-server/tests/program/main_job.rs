@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::support::{Server, attempt, has_terraform};
+use super::support::{Server, attempt, engine, has_terraform, path_variable};
 
 const CONFIGURATION: &str = r#"
 variable "region" { type = string }
@@ -87,8 +87,9 @@ fn base64_of(text: &str) -> [String; 3] {
 fn assert_terraform_reads_the_state(server: &Server, state: &Value) {
     let file = server.folder.path().join("read-back.tfstate");
     std::fs::write(&file, state.to_string()).unwrap();
-    let output = Command::new("terraform")
+    let output = Command::new(engine())
         .args(["show", "-json"])
+        .env("PATH", path_variable())
         .arg(&file)
         .env_remove("TF_CLI_CONFIG_FILE")
         .current_dir(server.folder.path())

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use self::site::Balancer;
 use super::{
     postgres::new_database,
-    support::{Program, TIMEOUT, has_terraform, launch},
+    support::{Program, TIMEOUT, engine, has_terraform, launch},
 };
 
 mod site;
@@ -91,7 +91,8 @@ impl Replica {
         for index in 0..JOBS {
             let name = format!("{prefix}-{index}");
             let path = format!("/v1/organizations/{organization}/workspaces");
-            let workspace = self.create(&path, json!({ "name": name, "source": source })).await;
+            let workspace =
+                self.create(&path, json!({ "name": name, "source": source, "iacType": engine() })).await;
             let workspace = workspace.as_str().unwrap().to_owned();
             let variable = json!({ "key": "name", "value": name, "category": "TERRAFORM" });
             self.create(&format!("/v1/workspaces/{workspace}/variables"), variable).await;

@@ -14,12 +14,19 @@ use tempfile::TempDir;
 /// Timeout of every wait, long enough for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Returns whether terraform is installed. Prints a note if it is not, and fails in CI.
+/// Returns the program under test: these tests run once with terraform, and once with tofu.
+pub(crate) fn engine() -> &'static str {
+    if env!("CARGO_CRATE_NAME").ends_with("_tofu") { "tofu" } else { "terraform" }
+}
+
+/// Returns whether the program under test is installed. Prints a note if it is not, and fails in CI, which
+/// has tofu only where it has Go to build it.
 pub(crate) fn has_terraform() -> bool {
-    let here = Command::new("terraform").arg("version").output().is_ok();
-    assert!(here || !in_ci(), "terraform is not on PATH, and CI must not skip tests");
+    let engine = engine();
+    let here = Command::new(engine).arg("version").env("PATH", path_variable()).output().is_ok();
+    assert!(here || engine == "tofu" || !in_ci(), "{engine} is not on PATH, and CI must not skip tests");
     if !here {
-        eprintln!("SKIPPED: terraform is not on PATH");
+        eprintln!("SKIPPED: {engine} is not on PATH");
     }
     here
 }
@@ -29,9 +36,13 @@ fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
 
+/// Returns `PATH` and the folder of the programs that `e2e/engines/build` builds.
 #[expect(clippy::disallowed_methods, reason = "the server under test needs to find terraform")]
 pub(crate) fn path_variable() -> std::ffi::OsString {
-    std::env::var_os("PATH").unwrap_or_default()
+    let mut all = std::env::var_os("PATH").unwrap_or_default();
+    all.push(":");
+    all.push(Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("engines"));
+    all
 }
 
 /// A running api-server.
@@ -124,7 +135,8 @@ impl Server {
         let organization = self.create("/v1/organizations", json!({ "name": name })).await;
         let organization = organization["id"].as_str().unwrap().to_owned();
         let path = format!("/v1/organizations/{organization}/workspaces");
-        let workspace = self.create(&path, json!({ "name": "net", "source": source })).await;
+        let workspace =
+            self.create(&path, json!({ "name": "net", "source": source, "iacType": engine() })).await;
         let id = workspace["id"].as_str().unwrap().to_owned();
         Workspace { server: self, organization, id }
     }

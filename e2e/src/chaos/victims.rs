@@ -38,7 +38,10 @@ impl Victim {
     pub(super) fn kill_one(self, data: &Path, random: &mut fastrand::Rng) -> bool {
         let mut processes = executors(data);
         if self == Self::Terraform {
-            processes = processes.into_iter().flat_map(|executor| children(executor, "terraform")).collect();
+            processes = processes
+                .into_iter()
+                .flat_map(|executor| children(executor, &["terraform", "tofu"]))
+                .collect();
         }
         let chosen = random.choice(processes).and_then(Pid::from_raw);
         chosen.is_some_and(|process| kill_process(process, Signal::KILL).is_ok())
@@ -55,11 +58,11 @@ fn executors(data: &Path) -> Vec<i32> {
     processes.filter(|process| stat(*process).is_some_and(|(name, _)| name == "executor")).collect()
 }
 
-fn children(parent: i32, name: &str) -> Vec<i32> {
+fn children(parent: i32, names: &[&str]) -> Vec<i32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers
-        .filter(|process| stat(*process).is_some_and(|(found, of)| found == name && of == parent))
+        .filter(|process| stat(*process).is_some_and(|(name, of)| names.contains(&&*name) && of == parent))
         .collect()
 }
 

@@ -16,9 +16,13 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+#[expect(clippy::disallowed_methods, reason = "this is where the programs get their environment")]
 fn main() -> ExitCode {
     let error = match build() {
-        Ok(Some(program)) => Command::new(program).args(env::args_os().skip(1)).exec(),
+        Ok(Some(program)) => {
+            let path = search_path(env::var_os("PATH").unwrap_or_default(), Path::new(&program));
+            Command::new(program).args(env::args_os().skip(1)).env("PATH", path).exec()
+        }
         // Cargo has printed why.
         Ok(None) => return ExitCode::FAILURE,
         Err(error) => error,
@@ -47,6 +51,15 @@ fn build() -> io::Result<Option<OsString>> {
     Ok(Some(path.into()))
 }
 
+/// Adds the folder of the programs that `e2e/engines/build` builds, `target/engines`, after all others.
+fn search_path(mut path: OsString, program: &Path) -> OsString {
+    if let Some(target) = program.ancestors().nth(2) {
+        path.push(":");
+        path.push(target.join("engines"));
+    }
+    path
+}
+
 /// Finds the path of the program in the JSON messages of cargo. Only the last artifact has one.
 fn executable(messages: &str) -> Option<String> {
     let start = messages.rfind("\"executable\":\"")? + "\"executable\":\"".len();
@@ -61,7 +74,15 @@ fn report(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use super::executable;
+    use std::{ffi::OsString, path::Path};
+
+    use super::{executable, search_path};
+
+    #[test]
+    fn built_engines_come_after_those_of_the_machine() {
+        let path = search_path(OsString::from("/bin"), Path::new("/a b/target/debug/xtask"));
+        assert_eq!(path, "/bin:/a b/target/engines");
+    }
 
     #[test]
     fn finds_path_of_program_in_messages_of_cargo() {

@@ -1,0 +1,6 @@
+//! The tests of `tests/program` with tofu in place of terraform.
+
+#[path = "program/main.rs"]
+mod program;
+
+use program::support;
