@@ -112,6 +112,14 @@ impl Origin {
         Self { source, key: key.into() }
     }
 
+    /// Returns whether the key has the prefix `org.terrakube`, which the documentation of Terrakube shows and
+    /// its versions since 2.27 ignore; their own is `io.terrakube`.
+    #[must_use]
+    pub fn has_old_prefix(&self) -> bool {
+        let key = self.key.to_ascii_lowercase();
+        key.starts_with("org.terrakube.") || key.starts_with("org_terrakube_")
+    }
+
     /// Returns a text from which [`from_compact`](Self::from_compact) gets the origin back.
     pub(crate) fn to_compact(&self) -> String {
         format!("{} {}", self.source.as_str(), self.key)

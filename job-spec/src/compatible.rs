@@ -19,6 +19,7 @@ mod grammar;
 pub(crate) mod origins;
 mod pod;
 mod reader;
+mod seen_settings;
 
 use reader::Reader;
 
@@ -63,6 +64,9 @@ impl fmt::Display for Defect {
 /// Renders what Terrakube 2.27 makes of the same settings, payload and variables; see
 /// [`Planner::compatible`](crate::Planner::compatible).
 pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
+    let ignored = seen_settings::ignored(request.settings);
+    let settings = seen_settings::seen(request.settings);
+    let request = &Request { settings: &settings, ..request.clone() };
     let refused = request.refused_by_policy();
     let variables = without(&request.variables, &refused);
     let mut reader = Reader::new(&variables);
@@ -75,6 +79,7 @@ pub(crate) fn compatible(request: &Request<'_>) -> Compatible {
     metadata.annotations = reader.annotations();
     let of_values = reader.into_defects();
     let mut defects = defects::of_construction(&job, request);
+    defects.extend(ignored);
     defects.extend(of_values);
     defects.extend(defects::not_rendered(&variables, request));
     defects.extend(refused.iter().map(|problem| {

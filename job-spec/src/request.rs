@@ -7,6 +7,7 @@ use config_core::{EphemeralSettings, Problem, Problems, Rules, StepKind, Variabl
 use crate::{AttemptAccess, AttemptKey, EphemeralJobData};
 
 /// Everything that a Kubernetes Job is made from.
+#[derive(Clone)]
 pub(crate) struct Request<'a> {
     pub(crate) key: &'a AttemptKey,
     pub(crate) settings: &'a EphemeralSettings,

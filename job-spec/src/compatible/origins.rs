@@ -2,24 +2,26 @@
 
 use config_core::{Origin, SourceName, Variables, keys, workspace};
 
+use super::seen_settings::seen;
 use crate::request::Request;
 
 /// Returns the origin of a field and, if no setting decides it, the reason;
 /// `None` for a field that no such Job has.
 pub(crate) fn decide(request: &Request<'_>, path: &[&str]) -> Option<(Origin, Option<&'static str>)> {
     let variables = &*request.variables;
+    let settings = &*seen(request.settings);
     let last = path.last().copied().unwrap_or_default();
     let always = |reason| (default(last), Some(reason));
     let of_request = || (Origin::new(SourceName::Request, last), None);
     Some(match path {
         ["apiVersion" | "kind"] => always("what an attempt is"),
-        ["metadata", "namespace"] => (request.settings.namespace.origin.clone(), None),
+        ["metadata", "namespace"] => (settings.namespace.origin.clone(), None),
         ["metadata", "annotations", _] => (of_variable(variables, workspace::ANNOTATIONS.name()), None),
         ["metadata", ..] => of_request(),
         ["spec", "template", "spec", "containers", _, rest @ ..] => match rest {
             ["name"] => of_request(),
-            ["image"] => (request.settings.image.origin.clone(), None),
-            ["envFrom", ..] => (request.settings.secrets.origin.clone(), None),
+            ["image"] => (settings.image.origin.clone(), None),
+            ["envFrom", ..] => (settings.secrets.origin.clone(), None),
             ["env", keys::EPHEMERAL_JOB_DATA, ..] => {
                 (Origin::new(SourceName::Request, keys::EPHEMERAL_JOB_DATA), None)
             }
