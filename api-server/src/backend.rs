@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use config_core::{EnvSnapshot, EphemeralSettings};
-use job_spec::labels;
+use job_spec::{attempt_api::TERMINATION_LOG_ENV, labels};
 use k8s_backend::{JobBackend, JobRules, KubeBackend, KubeOptions, LocalBackend, LocalOptions};
 
 use crate::{
@@ -30,6 +30,7 @@ pub(crate) async fn open(
                 create_folder(&secrets.join(name.as_str()))?;
             }
             let local = LocalOptions::new(data.folder("local-backend")?)
+                .termination_variable(TERMINATION_LOG_ENV)
                 .secrets(secrets)
                 .entry_point(entry_point)
                 .environment(environment.iter())

@@ -23,7 +23,9 @@
 //!
 //! [`JobPhase::Ended`] is reported when the main process has been reaped and no process of the machine has
 //! the output of the Job open; processes that the main process leaves behind get TERM, the grace period, and
-//! KILL. A process that has redirected both its standard output and its standard error is found only as long
+//! KILL. Where the main process was killed, they first get three quarters of the grace period without a
+//! signal: its death may have interrupted them, and a second signal would keep them from saving what they
+//! know. A process that has redirected both its standard output and its standard error is found only as long
 //! as it is in the process group and another process has the output open. So a long-running child in its own
 //! process group should inherit one of the two.
 //!
@@ -37,8 +39,8 @@
 //! # Files
 //!
 //! One folder per Job, accessible to this user alone: `record.json` (never environment or arguments),
-//! `pod.log` (output), `work` (working folder) and `mounts` (mounted Secrets); the last two are removed at
-//! the end. The others stay for the [retention](LocalOptions::retention), so that a name is not used twice;
+//! `pod.log` (output), `termination-log` (its termination message), `work` (working folder) and `mounts`
+//! (mounted Secrets); the last two are removed at the end. The others stay for the [retention](LocalOptions::retention), so that a name is not used twice;
 //! `ttlSecondsAfterFinished` is not honoured. Without a retention they stay; to make the backend forget an
 //! ended Job, delete its folder while no program uses the directory.
 
@@ -137,7 +139,15 @@ impl LocalBackend {
     /// the folder of Secrets, too; [`OpenError::Unusable`] if a file cannot be created or read. A damaged
     /// record of a single Job is not an error: its name stays taken.
     pub async fn open(options: LocalOptions) -> Result<Self, OpenError> {
-        let LocalOptions { directory, secrets, entry_point, environment, rules, retention } = options;
+        let LocalOptions {
+            directory,
+            secrets,
+            entry_point,
+            environment,
+            rules,
+            retention,
+            termination_variable,
+        } = options;
         // Processes have another working folder, so relative paths would differ.
         let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         let directory = absolute(directory);
@@ -154,7 +164,7 @@ impl LocalBackend {
         })
         .await;
         let found = found.map_err(|source| directory::unusable(&directory, source))?;
-        let host = Arc::new(HostEnvironment { secrets, entry_point, environment });
+        let host = Arc::new(HostEnvironment { secrets, entry_point, environment, termination_variable });
         let backend = Self {
             directory,
             rules,
@@ -237,6 +247,7 @@ impl LocalBackend {
             submitted_at,
             deadline_at: Record::deadline(submitted_at, plan.deadline),
             grace_seconds: plan.grace.as_secs(),
+            signalled: false,
             process: None,
             stopping: None,
             stage: Stage::Accepted,

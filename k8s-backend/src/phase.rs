@@ -23,6 +23,7 @@ pub(crate) mod events;
 pub(crate) mod keep;
 mod pod;
 mod start_timeout;
+pub(crate) mod termination;
 mod waiting;
 
 /// Label of Kueue: the queue that admits a Job.

@@ -215,6 +215,61 @@ async fn signal_is_the_cause() {
 }
 
 #[tokio::test]
+async fn processes_of_a_killed_main_process_may_end_undisturbed() {
+    let machine = Machine::new();
+    let backend = machine.open().await;
+    let left = "trap 'echo TERM > $T/signal' TERM; while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done; \
+                echo saved > $T/saved";
+    let mut job = machine.script(&format!("({left}) & echo $! > $T/pid; kill -9 $$$$"));
+    pod_of(&mut job).termination_grace_period_seconds = Some(40);
+    backend.submit(&job.into()).await.unwrap();
+    let pid = machine.until_file("pid").await;
+    fs::write(machine.path("go"), "").unwrap();
+    assert_eq!(end(&backend).await, Cause::Signal(9));
+    assert!(machine.path("saved").exists() && !machine.path("signal").exists());
+    assert!(!is_alive(&pid));
+}
+
+#[tokio::test]
+async fn next_program_repeats_no_signal() {
+    let machine = Machine::new();
+    let script = "trap 'echo TERM >> $T/signals' TERM; echo up > $T/up; \
+                  while [ -d $T ] && ! [ -e $T/go ]; do sleep 0.05; done";
+    let mut job = machine.script(script);
+    pod_of(&mut job).termination_grace_period_seconds = Some(40);
+    let first = machine.open().await;
+    first.submit(&job.into()).await.unwrap();
+    machine.until_file("up").await;
+    first.cancel(NAME).await.unwrap();
+    machine.until_file("signals").await;
+    while machine.record()["signalled"] != json!(true) {
+        tokio::task::yield_now().await;
+    }
+    first.close().await;
+    drop(first);
+    let second = machine.open().await;
+    running(&second).await;
+    fs::write(machine.path("go"), "").unwrap();
+    assert_eq!(end(&second).await, Cause::Deleted);
+    assert_eq!(fs::read_to_string(machine.path("signals")).unwrap(), "TERM\n");
+}
+
+#[tokio::test]
+async fn termination_message_is_part_of_the_cause() {
+    let machine = Machine::new();
+    let options = machine.options().termination_variable("MESSAGE_FILE");
+    let backend = LocalBackend::open(options.clone()).await.unwrap();
+    let script = r#"echo '{"message": "no route to the server", "exitCode": 13}' > $MESSAGE_FILE; exit 13"#;
+    backend.submit(&machine.script(script).into()).await.unwrap();
+    let expected = Cause::ExitMessage { exit_code: 13, message: "no route to the server".to_owned() };
+    assert_eq!(end(&backend).await, expected);
+    backend.close().await;
+    drop(backend);
+    let backend = LocalBackend::open(options).await.unwrap();
+    assert_eq!(end(&backend).await, expected);
+}
+
+#[tokio::test]
 async fn job_waits_for_missing_secret() {
     let machine = Machine::new();
     let backend = machine.open().await;

@@ -11,7 +11,9 @@ pub const NOT_AN_EXECUTOR: &str = "Check that the image (ExecutorEphemeralImage,
 #[must_use]
 pub fn for_cause(cause: &Cause) -> Option<&'static str> {
     Some(match cause {
-        Cause::ExitCode(Some(_)) | Cause::Signal(_) => "Read the log of the step.",
+        Cause::ExitCode(Some(_)) | Cause::ExitMessage { .. } | Cause::Signal(_) => {
+            "Read the log of the step."
+        }
         Cause::ExitCode(None) => {
             "Read the log of the step; to get exit codes and causes, allow this server to read pods."
         }

@@ -60,7 +60,7 @@ pub fn reported(
 
 /// Returns whether a cause says more than that the executor has exited.
 const fn is_from_outside(cause: &Cause) -> bool {
-    !matches!(cause, Cause::Completed | Cause::ExitCode(_) | Cause::Lost { .. })
+    !matches!(cause, Cause::Completed | Cause::ExitCode(_) | Cause::ExitMessage { .. } | Cause::Lost { .. })
 }
 
 fn with_cause(attempt: &Attempt, cause: &Cause, message: Option<&str>) -> String {

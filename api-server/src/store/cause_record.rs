@@ -15,6 +15,10 @@ use serde_json::Value;
 pub enum CauseRecord {
     Completed,
     ExitCode(Option<i32>),
+    ExitMessage {
+        exit_code: i32,
+        message: String,
+    },
     Signal(i32),
     InitContainer {
         container: String,
@@ -188,6 +192,7 @@ impl From<&Cause> for CauseRecord {
         match cause.clone() {
             Cause::Completed => Self::Completed,
             Cause::ExitCode(code) => Self::ExitCode(code),
+            Cause::ExitMessage { exit_code, message } => Self::ExitMessage { exit_code, message },
             Cause::Signal(signal) => Self::Signal(signal),
             Cause::InitContainer { container, exit_code } => Self::InitContainer { container, exit_code },
             Cause::OutOfMemory { limit, exit_code } => Self::OutOfMemory { limit, exit_code },
@@ -216,6 +221,7 @@ impl From<CauseRecord> for Cause {
         match record {
             CauseRecord::Completed => Self::Completed,
             CauseRecord::ExitCode(code) => Self::ExitCode(code),
+            CauseRecord::ExitMessage { exit_code, message } => Self::ExitMessage { exit_code, message },
             CauseRecord::Signal(signal) => Self::Signal(signal),
             CauseRecord::InitContainer { container, exit_code } => {
                 Self::InitContainer { container, exit_code }

@@ -49,6 +49,8 @@ pub(crate) struct HostEnvironment {
     pub(crate) secrets: PathBuf,
     pub(crate) entry_point: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
+    /// Name of the variable with the path for the termination message.
+    pub(crate) termination_variable: Option<String>,
 }
 
 /// Values are bytes, as in a Secret.

@@ -33,6 +33,9 @@ pub struct LocalOptions {
     /// How long the folder of an ended Job is kept; `None` for ever. From then on the Job is unknown, and its
     /// name is free.
     pub retention: Option<Duration>,
+    /// Name of the variable that tells a process where to write its termination message, which in a cluster
+    /// is the `terminationMessagePath` of its container; `None` for none.
+    pub termination_variable: Option<String>,
 }
 
 impl LocalOptions {
@@ -46,6 +49,7 @@ impl LocalOptions {
             environment: BTreeMap::new(),
             rules: JobRules::default(),
             retention: None,
+            termination_variable: None,
         }
     }
 
@@ -53,6 +57,13 @@ impl LocalOptions {
     #[must_use]
     pub const fn retention(mut self, retention: Duration) -> Self {
         self.retention = Some(retention);
+        self
+    }
+
+    /// Sets the name of the variable with the path for the termination message.
+    #[must_use]
+    pub fn termination_variable(mut self, name: impl Into<String>) -> Self {
+        self.termination_variable = Some(name.into());
         self
     }
 
@@ -98,6 +109,7 @@ impl fmt::Debug for LocalOptions {
             .field("entry_point", &self.entry_point)
             .field("rules", &self.rules)
             .field("retention", &self.retention)
+            .field("termination_variable", &self.termination_variable)
             .finish_non_exhaustive()
     }
 }

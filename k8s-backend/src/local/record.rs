@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Cause;
+use crate::{backend::Cause, phase::termination};
 
 /// Stage of a Job. The stages answer one question: what may have happened if this is the last one on disk?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,7 @@ pub(crate) enum Stage {
 pub(crate) enum RecordedCause {
     Completed,
     ExitCode(Option<i32>),
+    ExitMessage { exit_code: i32, message: String },
     Signal(i32),
     DeadlineExceeded,
     Deleted,
@@ -56,6 +57,7 @@ impl From<Cause> for RecordedCause {
         match cause {
             Cause::Completed => Self::Completed,
             Cause::ExitCode(code) => Self::ExitCode(code),
+            Cause::ExitMessage { exit_code, message } => Self::ExitMessage { exit_code, message },
             Cause::Signal(signal) => Self::Signal(signal),
             Cause::DeadlineExceeded => Self::DeadlineExceeded,
             Cause::Deleted => Self::Deleted,
@@ -71,6 +73,7 @@ impl From<RecordedCause> for Cause {
         match cause {
             RecordedCause::Completed => Self::Completed,
             RecordedCause::ExitCode(code) => Self::ExitCode(code),
+            RecordedCause::ExitMessage { exit_code, message } => Self::ExitMessage { exit_code, message },
             RecordedCause::Signal(signal) => Self::Signal(signal),
             RecordedCause::DeadlineExceeded => Self::DeadlineExceeded,
             RecordedCause::Deleted => Self::Deleted,
@@ -118,6 +121,9 @@ pub(crate) struct Record {
     pub(crate) process: Option<Process>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stopping: Option<StopReason>,
+    /// The signal to stop was sent. A second one may mean something else to a program.
+    #[serde(default)]
+    pub(crate) signalled: bool,
     pub(crate) stage: Stage,
 }
 
@@ -138,6 +144,7 @@ impl Record {
             submitted_at: Timestamp::now(),
             deadline_at: None,
             grace_seconds: 30,
+            signalled: false,
             process: None,
             stopping: None,
             stage: Stage::Starting,
@@ -159,6 +166,29 @@ impl Folder {
 
     pub(crate) fn output(&self) -> PathBuf {
         self.0.join("pod.log")
+    }
+
+    /// The file for the termination message.
+    pub(crate) fn termination(&self) -> PathBuf {
+        self.0.join("termination-log")
+    }
+
+    /// Creates the file for the termination message.
+    pub(crate) fn create_termination(&self) -> io::Result<()> {
+        private(OpenOptions::new().write(true).create(true).truncate(true)).open(self.termination()).map(drop)
+    }
+
+    /// Reads the termination message, as much of it as Kubernetes keeps. A process may have put anything in
+    /// the place of its file.
+    pub(crate) fn read_termination(&self) -> Option<String> {
+        let path = self.termination();
+        if !fs::symlink_metadata(&path).ok()?.is_file() {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(termination::MAX_BYTES).ok()? + 1;
+        File::open(path).ok()?.take(limit).read_to_end(&mut bytes).ok()?;
+        String::from_utf8(bytes).ok()
     }
 
     /// The working folder of the process. Like the file system of a pod, it is removed after the Job.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::{
     process::Child,
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     backend::{Cause, JobPhase},
-    phase::Waiting,
+    phase::{Waiting, termination},
 };
 
 /// How often a waiting Job checks for its Secrets.
@@ -102,6 +102,7 @@ impl Supervisor {
             self.record.stage = was;
             return Err(Failed::Disk(error));
         }
+        let line = self.with_termination(line, host).await;
         let (line, written) = write_mounts(line).await?;
         let spawned = match written {
             Ok(()) => process::spawn(line, &self.folder, &notes(&plan)),
@@ -155,27 +156,75 @@ impl Supervisor {
             }
         }
         if self.record.stopping.is_some() {
-            tree.terminate();
+            if !self.record.signalled {
+                tree.terminate();
+                self.record.signalled = true;
+                self.save_or_warn().await;
+            }
             let at = *kill_at.insert(Instant::now() + grace);
             status = match timeout_at(at, leader.ended(&folder)).await {
                 Ok(status) => status,
                 Err(_) => kill_until(&tree, leader.ended(&folder)).await,
             };
         }
-        self.end_leftovers(&tree, kill_at.unwrap_or_else(|| Instant::now() + grace)).await;
+        let was_killed = status.is_some_and(|status| status.code().is_none());
+        self.end_leftovers(&tree, kill_at.unwrap_or_else(|| Instant::now() + grace), was_killed).await;
         match (self.record.stopping, status) {
             (Some(reason), _) => cause_of(reason),
-            (None, Some(status)) => cause_of_exit(status),
-            (None, None) => Cause::Lost {
-                message: "the process ended while the program that had started it was not running".to_owned(),
-            },
+            (None, Some(status)) => self.cause_of_exit(status).await,
+            (None, None) => self.lost().await,
         }
     }
 
+    /// Creates the file for the termination message, and tells the process where it is.
+    async fn with_termination(&self, mut line: CommandLine, host: &HostEnvironment) -> CommandLine {
+        let Some(name) = &host.termination_variable else { return line };
+        let folder = self.folder.clone();
+        match blocking(move || folder.create_termination()).await {
+            Ok(()) => {
+                line.environment.insert(name.into(), self.folder.termination().into());
+            }
+            Err(error) => {
+                tracing::warn!(job = %self.record.name, %error, "no file for the termination message");
+            }
+        }
+        line
+    }
+
+    async fn cause_of_exit(&self, status: ExitStatus) -> Cause {
+        use std::os::unix::process::ExitStatusExt as _;
+        match (status.code(), status.signal()) {
+            (Some(0), _) => Cause::Completed,
+            (Some(code), _) => termination::cause(code, &self.termination_message().await),
+            (None, Some(signal)) => Cause::Signal(signal),
+            (None, None) => Cause::ExitCode(None),
+        }
+    }
+
+    async fn lost(&self) -> Cause {
+        let text = "the process ended while the program that had started it was not running";
+        let message = match termination::message(&self.termination_message().await) {
+            Some(last) => format!("{text}; its last message: {last}"),
+            None => text.to_owned(),
+        };
+        Cause::Lost { message }
+    }
+
+    async fn termination_message(&self) -> String {
+        let folder = self.folder.clone();
+        blocking(move || Ok(folder.read_termination())).await.ok().flatten().unwrap_or_default()
+    }
+
     /// Ends the processes that the main process has left behind. In a cluster they would be killed at once
-    /// with the container; here they get the grace period, because they may have to write their state.
-    async fn end_leftovers(&self, tree: &ProcessTree, kill_at: Instant) {
+    /// with the container; here they get the grace period, because they may have to write their state. The
+    /// death of a process that was killed may have interrupted them already, so they get some time of it
+    /// without a signal.
+    async fn end_leftovers(&self, tree: &ProcessTree, kill_at: Instant, was_killed: bool) {
         if is_free(&self.folder).await {
+            return;
+        }
+        let undisturbed = kill_at.saturating_duration_since(Instant::now()) * 3 / 4;
+        if was_killed && timeout(undisturbed, until_free(&self.folder)).await.is_ok() {
             return;
         }
         tracing::warn!(job = %self.record.name, "the main process has ended and left others running, \
@@ -272,16 +321,6 @@ const fn cause_of(reason: StopReason) -> Cause {
     match reason {
         StopReason::Cancelled => Cause::Deleted,
         StopReason::DeadlineExceeded => Cause::DeadlineExceeded,
-    }
-}
-
-fn cause_of_exit(status: ExitStatus) -> Cause {
-    use std::os::unix::process::ExitStatusExt as _;
-    match (status.code(), status.signal()) {
-        (Some(0), _) => Cause::Completed,
-        (Some(code), _) => Cause::ExitCode(Some(code)),
-        (None, Some(signal)) => Cause::Signal(signal),
-        (None, None) => Cause::ExitCode(None),
     }
 }
 

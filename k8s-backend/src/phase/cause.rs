@@ -8,7 +8,8 @@ use super::waiting::Waiting;
 ///
 /// A cause says what the backend saw, not what the program in the container did: that only the program knows.
 ///
-/// Messages are those of the cluster or the operating system. They never contain what the container printed.
+/// Messages are those of the cluster or the operating system, and in [`ExitMessage`](Self::ExitMessage) that
+/// of the program in the container. They never contain what the container printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -17,6 +18,13 @@ pub enum Cause {
     Completed,
     /// The container exited with another code; `None` where the backend may not read it.
     ExitCode(Option<i32>),
+    /// The container exited with another code, and has left a message about it.
+    ExitMessage {
+        /// Its exit code.
+        exit_code: i32,
+        /// The text `message` of its termination message, if that is a JSON object.
+        message: String,
+    },
     /// The container was killed by the signal of this number.
     Signal(i32),
     /// An init container failed; the main container never started.
@@ -113,7 +121,8 @@ impl Cause {
     /// refuses, so a program may have to hide secrets in them.
     pub fn texts_mut(&mut self) -> Vec<&mut String> {
         match self {
-            Self::InitContainer { container: text, .. }
+            Self::ExitMessage { message: text, .. }
+            | Self::InitContainer { container: text, .. }
             | Self::OutOfMemory { limit: Some(text), .. }
             | Self::GivenUp { reason: text }
             | Self::NotStarted { message: text }
@@ -146,6 +155,7 @@ impl Cause {
             | Self::NotStarted { .. }
             | Self::PodDeleted { ran: false } => Retry::Safe,
             Self::ExitCode(_)
+            | Self::ExitMessage { .. }
             | Self::Signal(_)
             | Self::OutOfMemory { .. }
             | Self::DeadlineExceeded
@@ -166,11 +176,11 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Completed => f.write_str("completed"),
-            Self::ExitCode(Some(code)) => match code - 128 {
-                9 => write!(f, "exit code {code} (killed)"),
-                15 => write!(f, "exit code {code} (terminated)"),
-                _ => write!(f, "exit code {code}"),
-            },
+            Self::ExitCode(Some(code)) => write_exit_code(f, *code),
+            Self::ExitMessage { exit_code, message } => {
+                write_exit_code(f, *exit_code)?;
+                write!(f, ": {message}")
+            }
             Self::ExitCode(None) => f.write_str("failed, exit code not readable"),
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::InitContainer { container, exit_code } => {
@@ -197,5 +207,13 @@ impl fmt::Display for Cause {
             Self::Vanished => f.write_str("Kubernetes Job no longer exists"),
             Self::Lost { message } => write!(f, "lost: {message}"),
         }
+    }
+}
+
+fn write_exit_code(f: &mut fmt::Formatter<'_>, code: i32) -> fmt::Result {
+    match code - 128 {
+        9 => write!(f, "exit code {code} (killed)"),
+        15 => write!(f, "exit code {code} (terminated)"),
+        _ => write!(f, "exit code {code}"),
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::api::{
 
 use super::{
     cause::Cause,
-    events,
+    events, termination,
     waiting::{ImageProblem, Waiting},
 };
 
@@ -150,10 +150,10 @@ fn main_failure(pod: &Pod, ran: bool) -> Option<Cause> {
         Some("ContainerStatusUnknown") if deleted => Cause::PodDeleted { ran },
         Some("ContainerStatusUnknown") => Cause::Lost { message: message.to_owned() },
         _ if deleted => Cause::PodDeleted { ran: true },
-        // The message is the end of the container's output, so only what the runtime itself prints there is
-        // evaluated.
+        // The message may be the end of the container's output, so only what the runtime itself prints there,
+        // or a JSON object, is evaluated.
         _ if is_exec_failure(message) => Cause::NotStarted { message: message.to_owned() },
-        _ => Cause::ExitCode(Some(ended.exit_code)),
+        _ => termination::cause(ended.exit_code, message),
     })
 }
 

@@ -35,6 +35,7 @@ fn every_cause() -> Vec<Cause> {
         Cause::Completed,
         Cause::ExitCode(Some(7)),
         Cause::ExitCode(None),
+        Cause::ExitMessage { exit_code: 13, message: "no route".to_owned() },
         Cause::Signal(9),
         Cause::InitContainer { container: "init".to_owned(), exit_code: 3 },
         Cause::OutOfMemory { limit: Some("64Mi".to_owned()), exit_code: 1 },

@@ -18,6 +18,7 @@ fn host(secrets: &Path) -> HostEnvironment {
     let environment =
         [("PATH", "/usr/bin:/bin"), ("HOME", "/home/tester"), ("AWS_SECRET_ACCESS_KEY", "of the server")];
     HostEnvironment {
+        termination_variable: None,
         secrets: secrets.to_owned(),
         entry_point: Some("/opt/executor".into()),
         environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
