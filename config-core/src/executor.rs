@@ -31,4 +31,19 @@ pub(crate) static ALL: &[Setting] = &[
         summary: "The token of the attempt, valid for this attempt alone and only while it is live.",
         ..Setting::executor(keys::EPHEMERAL_ATTEMPT_TOKEN)
     },
+    Setting {
+        grammar: "number of seconds",
+        example: "300",
+        summary: "The grace period of the pod. The executor divides it: terraform ends what it has begun and \
+                  saves its state, then what it has left, the log and the result are delivered. Where it is \
+                  absent, terraform is not ended early.",
+        ..Setting::executor(keys::EPHEMERAL_GRACE_PERIOD)
+    },
+    Setting {
+        grammar: "absolute path of a file that exists",
+        default: Some("/dev/termination-log"),
+        example: "/dev/termination-log",
+        summary: "The file in which the executor leaves a message about its end.",
+        ..Setting::executor(keys::EPHEMERAL_TERMINATION_LOG)
+    },
 ];

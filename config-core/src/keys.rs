@@ -26,3 +26,7 @@ pub const EPHEMERAL_JOB_DATA: &str = "EphemeralJobData";
 pub const EPHEMERAL_ATTEMPT_URL: &str = "EphemeralAttemptUrl";
 /// Executor input: the attempt's token.
 pub const EPHEMERAL_ATTEMPT_TOKEN: &str = "EphemeralAttemptToken";
+/// Executor input: seconds between the signal to stop and KILL.
+pub const EPHEMERAL_GRACE_PERIOD: &str = "EphemeralGracePeriodSeconds";
+/// Executor input: the file for the termination message.
+pub const EPHEMERAL_TERMINATION_LOG: &str = "EphemeralTerminationLog";

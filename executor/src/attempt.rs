@@ -2,10 +2,7 @@
 //!
 //! Nothing is changed before the claim; after it, every outcome is reported.
 
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
 use config_core::EnvSnapshot;
 use job_spec::{ExitCode, attempt_api::ClaimResponse};
@@ -18,16 +15,18 @@ use crate::{
         Log, LogReader, stdout,
         upload::{UploadEnd, upload},
     },
+    memory::MemoryWatch,
     phase::{
         claim::claim,
         context::Context,
-        decode::{AttemptInput, EnvInput, check_id},
-        report::{Record, Reporter},
+        decode::{AttemptInput, EnvInput, check_id, grace_period},
+        report::{LogDelivery, Record, Reporter},
     },
     state_proxy::{Pushes, StateProxy},
     step::run_step,
     step_report::StepReport,
     stop::Stop,
+    termination::Termination,
     timeouts::Timeouts,
     work_paths::{WorkPaths, leftovers},
 };
@@ -40,42 +39,52 @@ mod secrets;
 /// Runs the attempt that the environment describes.
 ///
 /// Must be called inside a tokio runtime with I/O and time enabled. It handles TERM and INT: both stop the
-/// step.
+/// step, and a second one ends terraform at once.
 pub async fn run(env: &EnvSnapshot) -> ExitCode {
-    let stop = Stop::default();
+    let termination = Termination::new(env);
+    // What is malformed is reported with the rest of the input.
+    let stop = Stop::with_grace_period(grace_period(env).unwrap_or_default());
     let signals = match stop.on_signals() {
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "could not install the signal handlers");
+            termination.end(ExitCode::Internal, &format!("could not install the signal handlers: {error}"));
             return ExitCode::Internal;
         }
     };
-    let code = decode_and_run(env, Timeouts::default(), &stop).await;
+    let code = decode_and_run(env, Timeouts::default(), &stop, termination).await;
     signals.abort();
     tracing::info!(code = code.code(), "{}", code.meaning());
     code
 }
 
-async fn decode_and_run(env: &EnvSnapshot, timeouts: Timeouts, stop: &Stop) -> ExitCode {
+async fn decode_and_run(
+    env: &EnvSnapshot,
+    timeouts: Timeouts,
+    stop: &Stop,
+    termination: Termination,
+) -> ExitCode {
+    let end = |code, message: String| {
+        tracing::error!("{message}");
+        termination.end(code, &message);
+        code
+    };
     let input = match EnvInput::load(env) {
         Ok(input) => input,
-        Err(error) => {
-            tracing::error!("{}", chain(&error));
-            return ExitCode::InvalidInput;
-        }
+        Err(error) => return end(ExitCode::InvalidInput, chain(&error)),
     };
     let api = match Api::new(&input.url, input.token.clone()) {
         Ok(api) => api,
         Err(error) => {
-            tracing::error!("could not build the HTTP client: {}", chain(&error));
-            return ExitCode::Internal;
+            let message = format!("could not build the HTTP client: {}", chain(&error));
+            return end(ExitCode::Internal, message);
         }
     };
-    let mut record = Record::default();
-    let started = Instant::now();
+    let mut record = Record::new(termination.clone());
+    let started = record.begin("claim");
     let claim = match claim(&api, &input.host, timeouts, stop).await {
         Ok(claim) => claim,
-        Err(code) => return code,
+        Err((code, message)) => return end(code, message),
     };
     record.phase("claim", started);
     let api = api.in_session(claim.session_token.clone().into());
@@ -85,7 +94,7 @@ async fn decode_and_run(env: &EnvSnapshot, timeouts: Timeouts, stop: &Stop) -> E
         Err(error) => {
             let message = chain(&error);
             tracing::error!("{message}");
-            reporter.report(StepReport::failed(message), record, 0).await
+            reporter.report(StepReport::failed(message), record, LogDelivery::default()).await
         }
     }
 }
@@ -113,10 +122,11 @@ impl Attempt<'_> {
             Ok(files) => files,
             Err(message) => {
                 tracing::error!("{message}");
-                return self.reporter.report(StepReport::failed(message), record, 0).await;
+                let report = StepReport::failed(message);
+                return self.reporter.report(report, record, LogDelivery::default()).await;
             }
         };
-        let Reporter { timeouts, .. } = self.reporter;
+        let Reporter { timeouts, stop, .. } = self.reporter;
         let copy = tokio::spawn(stdout::copy(for_stdout, tokio::io::stdout()));
         let progress = watch::Sender::new(0);
         let stored = progress.subscribe();
@@ -136,14 +146,16 @@ impl Attempt<'_> {
             self.reporter.stop.clone(),
         ));
 
+        let memory = MemoryWatch::start(stop);
         let report = self.run_step(&paths, &state, &log, &mut record).await;
-        drop(state);
+        record.memory = memory.measured();
+        drop((memory, state));
         // Both tasks end when they have processed the whole log.
         drop(log);
-        finish("upload the log", upload, timeouts.log).await;
-        finish("copy the log to standard output", copy, timeouts.stdout).await;
-        let log_bytes = *stored.borrow();
-        let code = self.reporter.report(report, record, log_bytes).await;
+        let complete = finish("upload the log", upload, timeouts.log, stop).await;
+        finish("copy the log to standard output", copy, timeouts.stdout, stop).await;
+        let delivery = LogDelivery { bytes: *stored.borrow(), complete };
+        let code = self.reporter.report(report, record, delivery).await;
         heartbeat.abort();
         remove_spool(&paths, code);
         code
@@ -208,17 +220,23 @@ async fn upload_log(log: LogReader, api: Api, progress: watch::Sender<u64>, stop
     Ok(())
 }
 
-/// Waits for the end of a task that reads the log; aborts it after the timeout.
-async fn finish(action: &str, mut task: JoinHandle<io::Result<()>>, limit: Duration) {
-    match timeout(limit, &mut task).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::warn!(%error, "could not {action}"),
-        Ok(Err(error)) => tracing::error!(%error, "could not {action}"),
-        Err(_) => {
-            tracing::warn!("could not {action} within {} seconds", limit.as_secs());
+/// Waits for the end of a task that reads the log, and returns whether it has read the whole log. Aborts it
+/// after the timeout, or when its share of the grace period is over.
+async fn finish(action: &str, mut task: JoinHandle<io::Result<()>>, limit: Duration, stop: &Stop) -> bool {
+    let ended = tokio::select! {
+        ended = timeout(limit, &mut task) => ended.ok(),
+        () = stop.after(|grace| grace.log) => None,
+    };
+    match ended {
+        Some(Ok(Ok(()))) => return true,
+        Some(Ok(Err(error))) => tracing::warn!(%error, "could not {action}"),
+        Some(Err(error)) => tracing::error!(%error, "could not {action}"),
+        None => {
+            tracing::warn!("could not {action} in the time for it");
             task.abort();
         }
     }
+    false
 }
 
 /// Removes the spool file, unless it is the only record of what happened.

@@ -20,10 +20,11 @@
 //! | `phase` | the phases |
 //! | `child` | child processes: environment, arguments, output, signals |
 //! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
+//! | `memory` | watches the memory limit of the container |
 //! | `state_proxy` | the address of the state that terraform gets |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
 //! | `hardening` | protects the memory of this process |
-//! | `step_report`, `stop`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
+//! | `step_report`, `stop`, `termination`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
 //!
 //! Child processes never wait for the api-server: the log goes through a file between the two.
 
@@ -33,13 +34,16 @@ mod child;
 mod error_chain;
 mod hardening;
 mod log;
+mod memory;
 mod phase;
 mod state_proxy;
 mod step;
 mod step_report;
 mod stop;
+mod termination;
 mod timeouts;
 mod work_paths;
 
 pub use attempt::run;
+pub use child::launcher::{launch, own_children};
 pub use hardening::close_process;

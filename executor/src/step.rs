@@ -1,7 +1,6 @@
 //! One step, from its work directory to its report: calls phases 3 to 8 in their order.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,7 +8,7 @@ use std::{
 use tokio::time::sleep;
 
 use crate::{
-    child::{environment, process::Exit},
+    child::{environment, orphans, process::Exit},
     error_chain::chain,
     phase::{
         context::Context,
@@ -48,7 +47,7 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
     if let Some(report) = scripts::report_without_terraform(context.payload()) {
         return report;
     }
-    let started = Instant::now();
+    let started = record.begin("fetch");
     let plan = match fetch::plan::reviewed(context).await {
         Ok(plan) => plan,
         Err(report) => return report,
@@ -57,7 +56,10 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
         Ok(dir) => Arc::new(dir),
         Err(report) => return report,
     };
-    let report = match run_terraform(context, &dir, plan.as_deref(), started, record).await {
+    let run = run_terraform(context, &dir, plan.as_deref(), started, record).await;
+    // Nothing may change a plan or a state that is about to be read.
+    orphans::end(context.log).await;
+    let report = match run {
         Ok(run) => store_results(context, &dir, &run, record).await,
         Err(error @ StepError::Cancelled) => StepReport::cancelled(error.to_string()),
         Err(error) => StepReport::failed(chain(&error)),
@@ -95,12 +97,23 @@ async fn run_terraform(
     record.phase("fetch", started);
     let folder = folder?;
 
-    let started = Instant::now();
-    let initialized = initialize(context, dir, &folder, plan).await;
-    record.phase("init", started);
-    let tool = initialized?;
+    let started = record.begin("binary");
+    init::backend::check_environment(&context.payload().environment_variables).map_err(InitError::from)?;
+    for note in environment::notes(context.payload()) {
+        context.log.note(&note);
+    }
+    let tool = engine::prepare(context, dir).await;
+    record.phase("binary", started);
+    let tool = tool?;
+    check_stop(context)?;
 
-    let started = Instant::now();
+    let started = record.begin("init");
+    let initialized = init::init(context, dir, &folder, &tool, plan).await;
+    record.phase("init", started);
+    check_stop(context)?;
+    initialized?;
+
+    let started = record.begin("terraform");
     let run = run::run_command(context, dir, &folder, &tool, plan.is_some()).await;
     record.phase("terraform", started);
     Ok(run?)
@@ -122,24 +135,6 @@ async fn fetch_source(
     working_directory(&fetched.root, &context.payload().folder).map_err(StepError::Fetch)
 }
 
-async fn initialize(
-    context: &Context<'_>,
-    dir: &WorkDir,
-    folder: &Path,
-    plan: Option<&[u8]>,
-) -> Result<engine::Tool, StepError> {
-    init::backend::check_environment(&context.payload().environment_variables).map_err(InitError::from)?;
-    for note in environment::notes(context.payload()) {
-        context.log.note(&note);
-    }
-    let tool = engine::prepare(context, dir).await?;
-    check_stop(context)?;
-    let initialized = init::init(context, dir, folder, &tool, plan).await;
-    check_stop(context)?;
-    initialized?;
-    Ok(tool)
-}
-
 /// Stores what terraform has left, and returns the report of the step.
 async fn store_results(
     context: &Context<'_>,
@@ -147,7 +142,7 @@ async fn store_results(
     run: &TerraformRun,
     record: &mut Record,
 ) -> StepReport {
-    let started = Instant::now();
+    let started = record.begin("upload");
     let is_plan = context.payload().step_type.is_plan();
     let last_push = context.state.close().await;
     let state =
@@ -165,6 +160,8 @@ async fn store_results(
         command: &run.command,
         exit: run.exit,
         stop_requested: run.stop_requested,
+        forced: context.stop.is_forced(),
+        shortage: context.stop.shortage(),
         ignore_error: context.payload().ignore_error,
         state: &state,
     });

@@ -5,7 +5,7 @@ use job_spec::{
     attempt_api::{Evidence, RescuedState, StepOutcome},
 };
 
-use crate::child::process::Exit;
+use crate::{child::process::Exit, stop::MemoryShortage};
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,10 @@ pub(crate) struct CommandResult<'a> {
     pub(crate) exit: Exit,
     /// The end of the step was requested before the command ended.
     pub(crate) stop_requested: bool,
+    /// Terraform had to end at once, without the time to save its state.
+    pub(crate) forced: bool,
+    /// Why the end was requested, if memory was short.
+    pub(crate) shortage: Option<MemoryShortage>,
     /// A failed plan does not fail the step.
     pub(crate) ignore_error: bool,
     /// What became of the state. A plan has none.
@@ -96,7 +100,7 @@ fn plan_report(result: CommandResult<'_>) -> StepReport {
     let CommandResult { command, exit, ignore_error, .. } = result;
     match exit {
         Exit::Code(code @ (0 | 2)) => StepReport { has_changes: Some(code == 2), ..succeeded(result) },
-        _ if result.stop_requested => cancelled(result),
+        _ if result.stop_requested => stopped(result),
         // A plan that was killed is not a plan that failed.
         Exit::Code(_) if ignore_error => StepReport {
             has_changes: Some(false),
@@ -113,7 +117,8 @@ fn apply_report(result: CommandResult<'_>) -> StepReport {
     let report = match (result.exit, result.state) {
         (Exit::Code(0 | 1), StateResult::NotStored { .. }) => return unknown(result),
         (Exit::Code(0), _) => succeeded(result),
-        (Exit::Code(1), _) if result.stop_requested => cancelled(result),
+        (Exit::Code(1), _) if result.forced => return unknown(result),
+        (Exit::Code(1), _) if result.stop_requested => stopped(result),
         (Exit::Code(1), _) => failed(result),
         _ => return unknown(result),
     };
@@ -130,6 +135,28 @@ fn succeeded(CommandResult { command, stop_requested, .. }: CommandResult<'_>) -
     StepReport { message: stop_requested.then_some(message), ..StepReport::COMPLETED }
 }
 
+/// The command ended early because of a request.
+fn stopped(result: CommandResult<'_>) -> StepReport {
+    match result.shortage {
+        Some(shortage) => short_of_memory(result, shortage),
+        None => cancelled(result),
+    }
+}
+
+fn short_of_memory(
+    CommandResult { command, exit, .. }: CommandResult<'_>,
+    MemoryShortage { used_bytes, limit_bytes }: MemoryShortage,
+) -> StepReport {
+    let mebibytes = |bytes: u64| bytes / (1024 * 1024);
+    StepReport::failed(format!(
+        "{command} was stopped because {} of {} MiB of memory were in use, before the kernel would have \
+         killed it; it ended with {exit}. Raise the memory limit (EPHEMERAL_MEMORY_LIMIT), or let terraform \
+         do less at a time (-parallelism)",
+        mebibytes(used_bytes),
+        mebibytes(limit_bytes)
+    ))
+}
+
 fn cancelled(CommandResult { command, exit, .. }: CommandResult<'_>) -> StepReport {
     StepReport::cancelled(format!("cancelled during {command}, which ended with {exit}"))
 }
@@ -138,9 +165,15 @@ fn failed(CommandResult { command, exit, .. }: CommandResult<'_>) -> StepReport 
     StepReport::failed(format!("{command} failed with {exit}; see its error message in the log"))
 }
 
-fn unknown(CommandResult { command, exit, stop_requested, state, .. }: CommandResult<'_>) -> StepReport {
+fn unknown(
+    CommandResult { command, exit, stop_requested, forced, state, .. }: CommandResult<'_>,
+) -> StepReport {
     let cancelled = if stop_requested { "cancelled: " } else { "" };
     let end = match exit {
+        Exit::Code(1) if forced => format!(
+            "{command} did not end in its time, or was stopped twice, and was ended with {exit} before it \
+             could save its state"
+        ),
         Exit::Code(0 | 1) => format!("{command} ended with {exit}, but its state could not be stored"),
         Exit::Code(_) => format!("{command} ended with {exit}, which terraform does not use after an apply"),
         Exit::Signal(_) => format!("{command} was ended by {exit}"),
@@ -166,7 +199,7 @@ fn unknown(CommandResult { command, exit, stop_requested, state, .. }: CommandRe
     let evidence = Evidence {
         exit: exit.code(),
         signal: exit.signal(),
-        // After a signal, what is stored may not be all that terraform did.
+        // After a signal or a forced end, what is stored may not be all that terraform did.
         state_saved: matches!(state, StateResult::NotStored { .. }).then_some(false),
         rescued_state: rescued,
     };
@@ -214,6 +247,8 @@ mod tests {
                 command: "terraform x",
                 exit,
                 stop_requested,
+                forced: false,
+                shortage: None,
                 ignore_error,
                 state: &StateResult::Stored,
             });
@@ -231,6 +266,8 @@ mod tests {
             command: "tofu apply",
             exit: Exit::Code(1),
             stop_requested: true,
+            forced: false,
+            shortage: None,
             ignore_error: false,
             state: &StateResult::Stored,
         };
@@ -239,6 +276,59 @@ mod tests {
             report.message.as_deref(),
             Some("cancelled during tofu apply, which ended with exit code 1; the state is kept")
         );
+    }
+
+    #[test]
+    fn forced_end_of_an_apply_is_unknown() {
+        let report = |step, exit| {
+            step_report(CommandResult {
+                step,
+                command: "terraform x",
+                exit,
+                stop_requested: true,
+                forced: true,
+                shortage: None,
+                ignore_error: false,
+                state: &StateResult::Stored,
+            })
+        };
+        let apply = report(StepType::TerraformApply, Exit::Code(1));
+        assert_eq!(apply.outcome, StepOutcome::Unknown);
+        assert_eq!(
+            apply.message.as_deref(),
+            Some(
+                "cancelled: terraform x did not end in its time, or was stopped twice, and was ended with \
+                 exit code 1 before it could save its state; which changes it made is not known"
+            )
+        );
+        assert_eq!(report(StepType::TerraformApply, Exit::Code(0)).outcome, StepOutcome::Completed);
+        assert_eq!(report(StepType::TerraformPlan, Exit::Code(1)).outcome, StepOutcome::Cancelled);
+    }
+
+    #[test]
+    fn shortage_of_memory_fails_the_step_and_says_what_to_raise() {
+        const MIB: u64 = 1024 * 1024;
+        for (step, exit, outcome) in [
+            (StepType::TerraformPlan, Exit::Code(1), StepOutcome::Failed),
+            (StepType::TerraformApply, Exit::Code(1), StepOutcome::Failed),
+            (StepType::TerraformApply, Exit::Signal(9), StepOutcome::Unknown),
+            (StepType::TerraformPlan, Exit::Code(2), StepOutcome::Completed),
+        ] {
+            let report = step_report(CommandResult {
+                step,
+                command: "terraform x",
+                exit,
+                stop_requested: true,
+                forced: false,
+                shortage: Some(MemoryShortage { used_bytes: 481 * MIB, limit_bytes: 512 * MIB }),
+                ignore_error: true,
+                state: &StateResult::Stored,
+            });
+            assert_eq!(report.outcome, outcome, "{step} {exit}");
+            let message = report.message.unwrap();
+            let says = message.starts_with("terraform x was stopped because 481 of 512 MiB of memory");
+            assert_eq!(says, outcome == StepOutcome::Failed, "{message}");
+        }
     }
 
     #[test]
@@ -260,6 +350,8 @@ mod tests {
                     command: "terraform x",
                     exit,
                     stop_requested: false,
+                    forced: false,
+                    shortage: None,
                     ignore_error: true,
                     state: &state,
                 };
@@ -273,6 +365,8 @@ mod tests {
             command: "terraform apply",
             exit: Exit::Signal(9),
             stop_requested: true,
+            forced: false,
+            shortage: None,
             ignore_error: false,
             state: &not_stored(kept.clone()),
         });

@@ -21,7 +21,7 @@ pub(crate) struct Timeouts {
     /// For a request of terraform about the state. Terraform waits meanwhile: a failure would end the apply.
     pub(crate) lost_contact: Duration,
     /// The same after a stop request, so that terraform can write its state to a file within the grace
-    /// period.
+    /// period. It is shorter where the grace period is.
     pub(crate) lost_contact_after_stop: Duration,
 }
 

@@ -17,6 +17,8 @@ mod git_servers;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod remote_states;
 #[cfg(test)]
 mod sources;

@@ -48,7 +48,7 @@ async fn plan_is_applied_then_unchanged_then_destroyed() {
     assert_eq!(exit.stdout, log);
     assert_eq!(result.log_bytes, log.len() as u64);
     let phases: Vec<_> = result.timings.iter().map(|timing| timing.phase.as_str()).collect();
-    assert_eq!(phases, ["claim", "fetch", "init", "terraform", "upload"]);
+    assert_eq!(phases, ["claim", "fetch", "binary", "init", "terraform", "upload"]);
     assert!(bench.server.with(|memory| memory.plan.is_some() && memory.lock.is_none()));
     assert_eq!(bench.left_behind(), Vec::<String>::new());
 

@@ -40,6 +40,13 @@ pub const ATTEMPT_URL_ENV: &str = keys::EPHEMERAL_ATTEMPT_URL;
 /// Environment variable with the attempt's claim token.
 pub const ATTEMPT_TOKEN_ENV: &str = keys::EPHEMERAL_ATTEMPT_TOKEN;
 
+/// Environment variable with the number of seconds between the signal to stop and KILL.
+pub const GRACE_PERIOD_ENV: &str = keys::EPHEMERAL_GRACE_PERIOD;
+
+/// Environment variable with the path of the file for the termination message, where it is not
+/// `/dev/termination-log`.
+pub const TERMINATION_LOG_ENV: &str = keys::EPHEMERAL_TERMINATION_LOG;
+
 /// The executor's first request: it claims the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,13 +197,30 @@ pub struct StepResult {
     pub timings: Vec<PhaseTiming>,
     /// Number of log bytes that the executor has delivered.
     pub log_bytes: u64,
+    /// Whether that is the whole log; `None` if the executor does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_complete: Option<bool>,
+    /// The memory of the container, where a control group shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryUse>,
+}
+
+/// How much memory the container used, without what the kernel keeps of files and can take back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryUse {
+    /// The most that was in use, in bytes.
+    pub peak_bytes: u64,
+    /// The limit in bytes, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<u64>,
 }
 
 /// The duration of one phase of an executor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTiming {
-    /// Name of the phase: `claim`, `fetch`, `init`, `terraform`, `upload`.
+    /// Name of the phase: `claim`, `fetch`, `binary`, `init`, `terraform`, `upload`.
     pub phase: String,
     /// Its duration in milliseconds.
     pub milliseconds: u64,

@@ -95,7 +95,11 @@ impl ExitCode {
             let _ = writeln!(page, "| {} | `{code:?}` | {} |", code.code(), code.meaning());
         }
         page.push_str(
-            "\nAny other code does not come from the executor: 137 and 143 are signals (KILL, TERM), 128 is \
+            "\nFor the case that the report does not arrive, the executor leaves a termination message in \
+             `/dev/termination-log` (or the file that\n`EphemeralTerminationLog` names): a JSON object with \
+             `message`, and `exitCode` or, for a killed executor, `phase`. A server whose role\nmay read \
+             pods shows it with the cause. It is empty once the report has arrived. It decides nothing, \
+             because code in the step can\nwrite it, too.\n\nAny other code does not come from the executor: 137 and 143 are signals (KILL, TERM), 128 is \
              a container that could not be started.\n",
         );
         page

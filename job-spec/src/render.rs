@@ -24,9 +24,12 @@ pub(crate) use container::restricted;
 /// Renders the Job of a plan around the plan's pod.
 pub(crate) fn render(plan: &JobPlan, mut pod: PodTemplateSpec) -> Job {
     let JobPlan { key, namespace, annotations, labels, overrides, payload, access, .. } = plan;
+    // A patch may have changed it.
+    let grace_period = pod.spec.as_ref().and_then(|spec| spec.termination_grace_period_seconds);
     if let Some(executor) = pod.spec.as_mut().and_then(|spec| spec.containers.first_mut()) {
         let variables = overrides.get(&workspace::JOB_ENV_VARS);
-        executor.env = Some(env::render(&key.job_name(), payload, access.as_ref(), variables));
+        let name = key.job_name();
+        executor.env = Some(env::render(&name, payload, access.as_ref(), grace_period, variables));
     }
     let spec = JobSpec {
         active_deadline_seconds: Some(overrides.deadline().get().into()),

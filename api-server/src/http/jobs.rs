@@ -10,7 +10,7 @@ use axum::{
 };
 use config_core::Warning;
 use jiff::Timestamp;
-use job_spec::attempt_api::{Evidence, PhaseTiming, StepOutcome};
+use job_spec::attempt_api::{Evidence, MemoryUse, PhaseTiming, StepOutcome};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -239,6 +239,8 @@ struct AttemptView {
     last_contact_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     timings: Vec<PhaseTiming>,
+    /// What its container used of its memory, where that is known.
+    memory: Option<MemoryUse>,
 }
 
 impl From<Job> for JobView {
@@ -331,6 +333,7 @@ impl From<Attempt> for AttemptView {
             claimed_at: attempt.claimed_at,
             last_contact_at: attempt.last_contact_at,
             ended_at: attempt.ended_at,
+            memory: attempt.result.as_ref().and_then(|result| result.memory),
             timings: attempt.result.map(|result| result.timings).unwrap_or_default(),
         }
     }

@@ -94,6 +94,8 @@ async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
             commit_id: None,
             timings: Vec::new(),
             log_bytes: 0,
+            log_complete: None,
+            memory: None,
         };
         store.report("attempt", &result).await.unwrap();
         let job = store.job(job.id).await.unwrap();

@@ -2,8 +2,10 @@
 //!
 //! Its output goes to the [`Log`], the request to stop comes from [`Stop`]. Each child has its own process
 //! group. On a stop request the group gets INT once, as from Ctrl-C in a terminal: terraform then stops
-//! gracefully, and its plugins, which die of TERM in the middle of their work, ignore it. There is no second
-//! signal and no timeout: the grace period of the pod (or of the local backend) bounds a child, by KILL.
+//! gracefully, and its plugins, which die of TERM in the middle of their work, ignore it. Where that takes
+//! longer than its share of the grace period, or another signal comes, the group gets INT again, which ends
+//! terraform at once, and then KILL: the executor still has to report. When the executor itself dies first,
+//! the child is interrupted, too ([`launcher`](super::launcher)).
 
 use std::{
     collections::BTreeMap,
@@ -23,11 +25,12 @@ use rustix::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::unix::pipe,
-    process::Command,
+    process::{Child, Command},
     signal::unix::{SignalKind, signal},
-    time::{sleep_until, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
+use super::launcher;
 use crate::{log::Log, stop::Stop};
 
 /// How long the output may stay open after the end of the child and its group.
@@ -113,35 +116,17 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     // A shell starts its background jobs with INT ignored, and children inherit that. A signal that has a
     // handler gets its default behavior back when a program starts.
     let _handler = signal(SignalKind::interrupt())?;
-    // One pipe for both streams, so that a warning stands where it was printed.
-    let (reader, writer) = io::pipe()?;
-    let mut command = command(call);
-    command.stdout(writer.try_clone()?).stderr(writer);
-    // Nothing is read from here. It keeps our own output open as long as the child runs: a backend that waits
-    // for the end of that output, to know that nothing of the attempt runs any more, also waits for a child
-    // that outlives us.
-    command.stdin(io::stdout().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from));
-    // When this process is killed, terraform must not die of its next line of output, before it has saved its
-    // state: with this copy in the child, the pipe still has a reader.
-    let reader_of_child = reader.try_clone()?;
-    fcntl_setfd(&reader_of_child, FdFlags::empty())?;
-    #[cfg(target_os = "linux")]
-    let _ = rustix::pipe::fcntl_setpipe_size(&reader_of_child, OUTPUT_PIPE_BYTES);
-    let mut child = command.spawn()?;
-    drop(reader_of_child);
-    // The command holds the writing ends of the pipe; with them the output would never end.
-    drop(command);
-
+    let (mut child, reader) = start(call)?;
     let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
     let group = group.ok_or_else(|| io::Error::other("a fresh child has no process id"))?;
     raise_oom_score(group);
     let mut output = std::pin::pin!(copy_lines(reader, log));
     let mut exit = std::pin::pin!(exited(group));
-    let (mut output_open, mut interrupted) = (true, false);
+    let (mut output_open, mut interrupted, mut kill_at) = (true, false, None);
     loop {
         tokio::select! {
             // From here on no error may end this function: that would kill terraform in the middle of its
-            // work.
+            // work. A signal fails if the group has ended already.
             result = &mut output, if output_open => {
                 if let Err(error) = result {
                     log.note(&format!("(the output could not be read any further: {error})"));
@@ -150,8 +135,16 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
             }
             () = stop.requested(), if !interrupted => {
                 interrupted = true;
-                // Fails if the group has ended already.
                 let _ = kill_process_group(group, Signal::INT);
+            }
+            () = stop.forced(), if interrupted && kill_at.is_none() => {
+                kill_at = Some(Instant::now() + stop.forced_timeout());
+                log.note("(the time to stop is over, or another signal came; ending the program at once)");
+                let _ = kill_process_group(group, Signal::INT);
+            }
+            () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => {
+                kill_at = Some(Instant::now() + stop.forced_timeout());
+                let _ = kill_process_group(group, Signal::KILL);
             }
             result = &mut exit => {
                 if let Err(error) = result {
@@ -170,6 +163,28 @@ async fn run_inner(call: &Invocation<'_>, log: &Log, stop: &Stop) -> io::Result<
     }
     log.flush();
     Ok(status)
+}
+
+/// Starts a child and returns the reading end of its output.
+fn start(call: &Invocation<'_>) -> io::Result<(Child, PipeReader)> {
+    // One pipe for both streams, so that a warning stands where it was printed.
+    let (reader, writer) = io::pipe()?;
+    let mut command = prepare(launcher::command(call.program)?, call);
+    command.stdout(writer.try_clone()?).stderr(writer);
+    // Nothing is read from here. It keeps our own output open as long as the child runs: a backend that waits
+    // for the end of that output, to know that nothing of the attempt runs any more, also waits for a child
+    // that outlives us.
+    command.stdin(io::stdout().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from));
+    // When this process is killed, terraform must not die of its next line of output, before it has saved its
+    // state: with this copy in the child, the pipe still has a reader.
+    let reader_of_child = reader.try_clone()?;
+    fcntl_setfd(&reader_of_child, FdFlags::empty())?;
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(&reader_of_child, OUTPUT_PIPE_BYTES);
+    let child = command.spawn()?;
+    // The command is dropped here: it holds the writing ends of the pipe, and with them the output would
+    // never end.
+    Ok((child, reader))
 }
 
 /// Runs a program and returns its trimmed output; `None` if it fails or is stopped. Its standard error goes
@@ -193,8 +208,12 @@ pub(crate) async fn output(
     Ok(Some(String::from_utf8_lossy(&output.stdout).trim().to_owned()))
 }
 
+/// Returns the command of a call, without a guard.
 pub(super) fn command(call: &Invocation<'_>) -> Command {
-    let mut command = Command::new(call.program);
+    prepare(Command::new(call.program), call)
+}
+
+fn prepare(mut command: Command, call: &Invocation<'_>) -> Command {
     command.args(&call.args).current_dir(call.dir).env_clear().envs(call.env);
     command.process_group(0).kill_on_drop(true);
     command

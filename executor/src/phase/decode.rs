@@ -1,11 +1,14 @@
 //! Phase 1: reads and validates the environment and the payload. No I/O.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use config_core::{BatchInput, EnvSnapshot, Problems};
 use job_spec::{
     EphemeralJobData, PayloadError,
-    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV, GRACE_PERIOD_ENV},
 };
 use secrecy::SecretString;
 use url::Url;
@@ -51,6 +54,8 @@ pub(crate) enum InputError {
     Url { found: String },
     #[error("{field} is {found:?}, expected 1 to 63 letters, digits, dashes or underscores")]
     Id { field: &'static str, found: String },
+    #[error("environment variable {GRACE_PERIOD_ENV} is {found:?}, expected a number of seconds")]
+    GracePeriod { found: String },
     #[error("environment variable TMPDIR is {found:?}, expected an absolute path")]
     Temp { found: String },
 }
@@ -66,6 +71,7 @@ impl EnvInput {
         if !Url::parse(url).is_ok_and(|parsed| matches!(parsed.scheme(), "http" | "https")) {
             return Err(InputError::Url { found: url.to_owned() });
         }
+        grace_period(env)?;
         let temp = env.get("TMPDIR").filter(|value| !value.is_empty()).unwrap_or("/tmp");
         if !Path::new(temp).is_absolute() {
             return Err(InputError::Temp { found: temp.to_owned() });
@@ -91,6 +97,14 @@ impl EnvInput {
         };
         Ok(AttemptInput { payload, env: self })
     }
+}
+
+/// Returns the time between the signal to stop and KILL, where it is known.
+pub(crate) fn grace_period(env: &EnvSnapshot) -> Result<Option<Duration>, InputError> {
+    let Some(text) = env.get(GRACE_PERIOD_ENV).filter(|text| !text.is_empty()) else { return Ok(None) };
+    // A Duration of more seconds than this could not be added to a time.
+    let seconds = text.parse::<u32>().map_err(|_| InputError::GracePeriod { found: text.to_owned() })?;
+    Ok(Some(Duration::from_secs(seconds.into())))
 }
 
 fn decode(job_data: &str) -> Result<EphemeralJobData, InputError> {

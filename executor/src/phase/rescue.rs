@@ -54,10 +54,11 @@ fn errored_state(folder: &Path) -> io::Result<Option<Bytes>> {
 async fn store(context: &Context<'_>, state: Bytes) -> StateResult {
     let Context { api, stop, timeouts, log, paths, .. } = *context;
     log.note("terraform could not store its state; the executor stores it itself");
-    // The retries may outlast the grace period.
+    // The retries may outlast the grace period, or this process.
     let file = paths.kept_state();
     let kept = write_private(&file, &state);
-    let reason = match retry(timeouts.lost_contact, stop.fenced(), || api.push_state(state.clone())).await {
+    let late = stop.fenced_or_after(|grace| grace.store);
+    let reason = match retry(timeouts.lost_contact, late, || api.push_state(state.clone())).await {
         Ok(()) => {
             remove(&file);
             log.note("the state is stored");
@@ -68,7 +69,8 @@ async fn store(context: &Context<'_>, state: Bytes) -> StateResult {
             chain(&error)
         }
     };
-    let handed_in = retry(timeouts.transfer, stop.fenced(), || api.hand_in_state(state.clone())).await;
+    let late = stop.fenced_or_after(|grace| grace.log);
+    let handed_in = retry(timeouts.transfer, late, || api.hand_in_state(state.clone())).await;
     let rescued = match (handed_in, kept) {
         (Ok(()), _) => {
             remove(&file);

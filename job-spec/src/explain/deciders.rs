@@ -103,6 +103,7 @@ const CONTAINER: Table = &[
     ("env|EphemeralJobData|**", Setting(platform::PAYLOAD_DELIVERY.name())),
     ("env|EphemeralAttemptUrl|**", Request),
     ("env|EphemeralAttemptToken|**", Request),
+    ("env|EphemeralGracePeriodSeconds|**", Setting(workspace::GRACE_PERIOD.name())),
     ("envFrom|*|secretRef|**", Setting(platform::SECRET.name())),
     (
         "securityContext|allowPrivilegeEscalation",

@@ -9,17 +9,18 @@ use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, SecretKeySelector};
 
 use crate::{
     AttemptAccess,
-    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV, GRACE_PERIOD_ENV},
     names::JobName,
     plan::PlannedPayload,
 };
 
 /// Renders our own variables first, then those of the workspace. With delivery by Secret, payload and token
-/// come from the Secret that has the name of the Job.
+/// come from the Secret that has the name of the Job. `grace_period` is that of the pod.
 pub(super) fn render(
     job: &JobName,
     PlannedPayload { delivery, data }: &PlannedPayload,
     access: Option<&AttemptAccess>,
+    grace_period: Option<i64>,
     env_vars: Option<&EnvVars>,
 ) -> Vec<EnvVar> {
     let secret = |name, value| match delivery {
@@ -33,6 +34,7 @@ pub(super) fn render(
     if let Some(access) = access {
         env.push(entry(ATTEMPT_URL_ENV, access.url()));
         env.push(secret(ATTEMPT_TOKEN_ENV, access.expose_token()));
+        env.extend(grace_period.map(|seconds| entry(GRACE_PERIOD_ENV, &seconds.to_string())));
     }
     env.extend(env_vars.into_iter().flat_map(EnvVars::iter).map(|(name, value)| entry(name, value)));
     env
@@ -61,13 +63,14 @@ mod tests {
         let access = AttemptAccess::new("http://a/$(HOME)", "a$$b$");
         let variables = "A=$(EphemeralJobData)$".parse().unwrap();
         let payload = PlannedPayload { delivery: Delivery::Env, data: "e30=".to_owned() };
-        let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), Some(&variables));
+        let env = render(&JobName::of_attempt(1, 2, 3), &payload, Some(&access), Some(30), Some(&variables));
         let value = |name: &str| {
             env.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref()).unwrap()
         };
         assert_eq!(value("EphemeralAttemptUrl"), "http://a/$$(HOME)");
         assert_eq!(value("EphemeralAttemptToken"), "a$$$$b$$");
         assert_eq!(value("EphemeralJobData"), "e30=");
+        assert_eq!(value("EphemeralGracePeriodSeconds"), "30");
         assert_eq!(value("A"), "$$(EphemeralJobData)$$");
     }
 }

@@ -11,7 +11,7 @@ use config_core::{
 use super::longest_env_value;
 use crate::{
     AttemptAccess, AttemptKey, EphemeralJobData,
-    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV},
+    attempt_api::{ATTEMPT_TOKEN_ENV, ATTEMPT_URL_ENV, GRACE_PERIOD_ENV, TERMINATION_LOG_ENV},
     labels,
     names::{AnnotationKey, LabelKey, LabelValue, NameError},
 };
@@ -68,7 +68,14 @@ impl Checks<'_> {
 
     /// The executor looks for its inputs in upper case too, so these are refused in any case of the letters.
     pub(super) fn env_vars(&mut self, overrides: &WorkspaceOverrides) {
-        let ours = [keys::EPHEMERAL_FLAG_BATCH, keys::EPHEMERAL_JOB_DATA, ATTEMPT_URL_ENV, ATTEMPT_TOKEN_ENV];
+        let ours = [
+            keys::EPHEMERAL_FLAG_BATCH,
+            keys::EPHEMERAL_JOB_DATA,
+            ATTEMPT_URL_ENV,
+            ATTEMPT_TOKEN_ENV,
+            GRACE_PERIOD_ENV,
+            TERMINATION_LOG_ENV,
+        ];
         let origin = self.origin(workspace::JOB_ENV_VARS.name());
         for (name, value) in overrides.get(&workspace::JOB_ENV_VARS).into_iter().flat_map(EnvVars::iter) {
             if ours.iter().any(|of_us| of_us.eq_ignore_ascii_case(name)) {

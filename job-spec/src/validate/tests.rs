@@ -227,12 +227,20 @@ fn rejects_reserved_and_too_long_environment_variables() {
         let overrides = overrides(&[("EPHEMERAL_JOB_ENV_VARS", variables)]);
         Request { overrides, ..Request::default() }.validate().err().map(|problems| problems.to_string())
     };
-    for name in ["EphemeralJobData", "EPHEMERALFLAGBATCH", "EphemeralAttemptUrl", "ephemeralAttemptToken"] {
+    for name in [
+        "EphemeralJobData",
+        "EPHEMERALFLAGBATCH",
+        "EphemeralAttemptUrl",
+        "ephemeralAttemptToken",
+        "EphemeralGracePeriodSeconds",
+        "EphemeralTerminationLog",
+    ] {
         assert_eq!(
             messages(&format!("{name}=hunter2")).unwrap(),
             format!(
                 "workspace variable EPHEMERAL_JOB_ENV_VARS: found {name:?}, expected variables other than \
-                 EphemeralFlagBatch, EphemeralJobData, EphemeralAttemptUrl, EphemeralAttemptToken"
+                 EphemeralFlagBatch, EphemeralJobData, EphemeralAttemptUrl, EphemeralAttemptToken, \
+                 EphemeralGracePeriodSeconds, EphemeralTerminationLog"
             )
         );
     }

@@ -106,6 +106,8 @@ fn report(outcome: StepOutcome) -> StepResult {
         commit_id: None,
         timings: Vec::new(),
         log_bytes: 0,
+        log_complete: None,
+        memory: None,
     }
 }
 

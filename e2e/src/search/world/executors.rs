@@ -85,6 +85,8 @@ impl Executor {
             commit_id: None,
             timings: Vec::new(),
             log_bytes: 0,
+            log_complete: None,
+            memory: None,
         });
     }
 

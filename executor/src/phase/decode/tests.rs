@@ -1,9 +1,11 @@
 //! Tables of valid and invalid inputs.
 
+use std::time::Duration;
+
 use config_core::EnvSnapshot;
 use job_spec::EphemeralJobData;
 
-use super::{EnvInput, check_id};
+use super::{EnvInput, check_id, grace_period};
 use crate::error_chain::chain;
 
 fn payload(workspace: &str) -> String {
@@ -39,6 +41,14 @@ fn reads_complete_environment_and_debug_shows_no_token() {
 }
 
 #[test]
+fn grace_period_is_optional() {
+    let found = |value| grace_period(&environment(&[("EphemeralGracePeriodSeconds", value)])).unwrap();
+    assert_eq!(found(Some("300")), Some(Duration::from_mins(5)));
+    assert_eq!(found(Some("")), None);
+    assert_eq!(found(None), None);
+}
+
+#[test]
 fn names_every_invalid_variable() {
     let cases = [
         ("EphemeralAttemptUrl", None, "environment variable EphemeralAttemptUrl is not set"),
@@ -48,6 +58,11 @@ fn names_every_invalid_variable() {
             "environment variable EphemeralAttemptUrl is \"ftp://x\", expected an http or https address",
         ),
         ("EphemeralAttemptToken", Some(""), "environment variable EphemeralAttemptToken is not set"),
+        (
+            "EphemeralGracePeriodSeconds",
+            Some("5m"),
+            "environment variable EphemeralGracePeriodSeconds is \"5m\", expected a number of seconds",
+        ),
         ("TMPDIR", Some("tmp"), "environment variable TMPDIR is \"tmp\", expected an absolute path"),
     ];
     for (name, value, expected) in cases {
