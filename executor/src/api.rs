@@ -216,6 +216,8 @@ fn client(url: &str) -> Result<Client, reqwest::Error> {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(MESSAGE_TIMEOUT)
+        // A proxy is for what is outside of the installation.
+        .no_proxy()
         // The token must not follow a redirect to another server.
         .redirect(redirect::Policy::none())
         .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));

@@ -2,8 +2,7 @@
 //!
 //! The whole input comes in the environment (`EphemeralFlagBatch`, `EphemeralJobData`, `EphemeralAttemptUrl`,
 //! `EphemeralAttemptToken`). The messages to the api-server are those of [`job_spec::attempt_api`], the exit
-//! codes are [`job_spec::ExitCode`]. The process runs one attempt, never a second one, and downloads no
-//! terraform.
+//! codes are [`job_spec::ExitCode`]. The process runs one attempt, never a second one.
 //!
 //! The folder `phase` holds the phases in their order:
 //!
@@ -22,6 +21,7 @@
 //! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
 //! | `memory` | watches the memory limit of the container |
 //! | `state_proxy` | the address of the state that terraform gets |
+//! | `network` | the proxies of children and downloads |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
 //! | `hardening` | protects the memory of this process |
 //! | `step_report`, `stop`, `termination`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
@@ -35,6 +35,7 @@ mod error_chain;
 mod hardening;
 mod log;
 mod memory;
+mod network;
 mod phase;
 mod state_proxy;
 mod step;

@@ -102,10 +102,10 @@ async fn run_terraform(
     for note in environment::notes(context.payload()) {
         context.log.note(&note);
     }
-    let tool = engine::prepare(context, dir).await;
+    let tool = engine::prepare(context, dir, &folder, plan).await;
     record.phase("binary", started);
-    let tool = tool?;
     check_stop(context)?;
+    let tool = tool?;
 
     let started = record.begin("init");
     let initialized = init::init(context, dir, &folder, &tool, plan).await;

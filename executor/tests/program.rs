@@ -19,6 +19,8 @@ mod hostile;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod releases;
+#[cfg(test)]
 mod remote_states;
 #[cfg(test)]
 mod sources;

@@ -3,6 +3,7 @@
 //! The api-server is in [`server`].
 
 pub(crate) mod git;
+pub(crate) mod releases;
 pub(crate) mod server;
 
 use std::{
@@ -50,7 +51,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Returns where a program is installed.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&search_path()).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 

@@ -147,7 +147,7 @@ pub struct EphemeralJobData {
     pub job_id: String,
     /// Id of the step (UUID).
     pub step_id: String,
-    /// Exact version of terraform or tofu; empty means the installed version.
+    /// Version of terraform or tofu, or a constraint such as `~> 1.9`; empty means the installed version.
     #[serde(default, deserialize_with = "null_as_default")]
     pub terraform_version: String,
     /// Source of the configuration: the URL of a git repository or a local folder.
@@ -275,7 +275,7 @@ impl EphemeralJobData {
         self
     }
 
-    /// Sets the exact version of terraform or tofu.
+    /// Sets the version of terraform or tofu, or a constraint on it.
     #[must_use]
     pub fn with_terraform_version(mut self, version: impl Into<String>) -> Self {
         self.terraform_version = version.into();

@@ -71,17 +71,28 @@ impl FieldErrors {
         self.expect(good, key, branch, "the name of a branch or tag");
     }
 
-    /// Checks a version of terraform or tofu.
+    /// Checks a version of terraform or tofu, or a constraint on it, as the executor reads them.
     pub(super) fn version(&mut self, key: &str, version: &str) {
         self.length(key, version, limits::VERSION);
-        let good = version.is_empty()
-            || (version.starts_with(|c: char| c.is_ascii_digit())
-                && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c)));
+        let is_version = |part: &str| {
+            let part = part.trim();
+            let operator =
+                [">=", "<=", "!=", "~>", "=", ">", "<"].iter().find_map(|sign| part.strip_prefix(sign));
+            let version = operator.unwrap_or(part).trim();
+            let version = version.strip_prefix('v').unwrap_or(version);
+            let numbers = version.split(['-', '+']).next().unwrap_or_default();
+            let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            numbers.split('.').all(is_number)
+                && numbers.split('.').count() <= 3
+                && version.chars().all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c))
+        };
+        let good = version.is_empty() || version.split(',').all(is_version);
         self.expect(
             good,
             key,
             version,
-            "an exact version such as 1.9.8, or an empty string for the installed version",
+            "a version such as 1.9.8, a constraint such as ~> 1.9 or >= 1.5, < 2, or an empty string for the installed \
+             version",
         );
     }
 
@@ -155,6 +166,9 @@ mod tests {
                 f.branch("branch", "release/1.0");
                 f.version("terraformVersion", "1.9.8");
                 f.version("terraformVersion", "");
+                f.version("terraformVersion", "v1.10.0-beta1");
+                f.version("terraformVersion", ">= 1.5, < 2,!=1.7.1");
+                f.version("terraformVersion", "~> 1.9");
                 f.variable("key", "region_1", VariableCategory::Terraform);
                 f.variable("key", "EPHEMERAL_CONFIG_TOLERATIONS", VariableCategory::Env);
                 f.value("value", "any\ntext");
@@ -178,7 +192,9 @@ mod tests {
         assert_eq!(errors(|f| f.variable("key", &long, VariableCategory::Env)), 1);
         assert_eq!(errors(|f| f.branch("branch", &"b".repeat(limits::BRANCH + 1))), 1);
         assert_eq!(errors(|f| f.folder("folder", &"ü".repeat(limits::PATH))), 1);
-        assert_eq!(errors(|f| f.version("terraformVersion", "latest")), 1);
+        for version in ["latest", "^1.9", "1.9,", ">= ", "1.9.8.7", "1.x", " "] {
+            assert_eq!(errors(|f| f.version("terraformVersion", version)), 1, "{version:?}");
+        }
         assert_eq!(errors(|f| f.variable("key", "a b", VariableCategory::Terraform)), 1);
         assert_eq!(errors(|f| f.variable("key", "A=B", VariableCategory::Env)), 1);
         assert_eq!(errors(|f| f.value("value", "a\0b")), 1);

@@ -154,7 +154,7 @@ fn optional(prefix: &str, text: Option<&String>) -> String {
 }
 
 /// Formats an address without the parts that may hold credentials.
-fn display_address(address: &str) -> String {
+pub(crate) fn display_address(address: &str) -> String {
     let Ok(mut url) = Url::parse(address) else {
         return address.split(['?', '#']).next().unwrap_or_default().to_owned();
     };

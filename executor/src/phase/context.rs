@@ -2,6 +2,7 @@
 
 use config_core::EnvSnapshot;
 use job_spec::{EphemeralJobData, attempt_api::ClaimResponse};
+use url::Url;
 
 use super::decode::AttemptInput;
 use crate::{
@@ -9,8 +10,9 @@ use crate::{
         Api,
         error::{ApiError, ErrorKind},
     },
-    child::command_line::Options,
+    child::{command_line::Options, environment},
     log::Log,
+    network::Proxies,
     state_proxy::StateProxy,
     stop::Stop,
     timeouts::Timeouts,
@@ -34,6 +36,14 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn payload(&self) -> &'a EphemeralJobData {
         &self.input.payload
+    }
+
+    /// Returns the proxies of this step. The api-server is reached without one.
+    pub(crate) fn proxies(&self) -> Proxies {
+        let api = Url::parse(&self.input.env.url).ok();
+        let host = api.as_ref().and_then(Url::host_str).unwrap_or_default();
+        let inherited = environment::inherited(self.env);
+        Proxies::new(&inherited, &self.payload().environment_variables, &[host])
     }
 
     /// Writes a heading to the log, unless the job does not want headings.

@@ -1,11 +1,33 @@
-//! Phase 4: finds terraform or tofu, and checks its version.
+//! Phase 4: makes the terraform or tofu of the workspace available.
 //!
-//! Nothing is downloaded: the program comes with the image.
+//! The version comes from the plan that is applied, else from the workspace, else from `required_version` of the
+//! configuration. A program on the PATH that has it is used; then one of the cache; then it is downloaded and
+//! verified ([`releases`]), if the operator has said where releases are.
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod cache;
+mod checksum;
+mod download;
+mod index;
+mod plan_version;
+mod releases;
+mod required_version;
+mod settings;
+mod signature;
+mod unpack;
+mod version;
 
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use semver::Version;
 use serde::Deserialize;
 
+use self::{
+    releases::ReleaseError,
+    version::{Constraint, ConstraintError, parse_version, without_dev},
+};
 use super::context::Context;
 use crate::{
     child::{
@@ -13,6 +35,7 @@ use crate::{
         process::{Invocation, ProcessError, output},
         search_path::find_program,
     },
+    network::Proxies,
     work_paths::WorkDir,
 };
 
@@ -24,17 +47,48 @@ pub(crate) enum Engine {
 }
 
 /// The program cannot be used.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum EngineError {
     #[error("{} is not on PATH; install it from {} or use an image that has it", .0.program(), .0.page())]
     Missing(Engine),
+    #[error("the version of the workspace is invalid")]
+    Constraint(#[from] ConstraintError),
     #[error(
-        "{} on PATH has version {found:?}, expected {expected:?}, the version of the workspace",
-        .engine.program()
+        "{} on PATH has version {found:?}, expected {:?}, {}",
+        .engine.program(), .wanted.constraint.to_string(), .wanted.origin.text()
     )]
-    Version { engine: Engine, found: String, expected: String },
+    Version { engine: Engine, found: String, wanted: Wanted, source: Box<ReleaseError> },
+    #[error(
+        "{} is not on PATH, and {:?}, {}, cannot be downloaded",
+        .engine.program(), .wanted.constraint.to_string(), .wanted.origin.text()
+    )]
+    NoRelease { engine: Engine, wanted: Wanted, source: Box<ReleaseError> },
     #[error("{} does not print its version as JSON", .0.program())]
     UnknownVersion(Engine),
+}
+
+/// A version that is wanted, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    constraint: Constraint,
+    origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Workspace,
+    Configuration,
+    Plan,
+}
+
+impl Origin {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Workspace => "the version of the workspace",
+            Self::Configuration => "the required_version of the configuration",
+            Self::Plan => "the version that made the plan",
+        }
+    }
 }
 
 impl Engine {
@@ -67,28 +121,39 @@ impl Engine {
         }
     }
 
-    /// Finds the program in the folders of a PATH value.
-    fn locate(self, path: Option<&str>) -> Result<PathBuf, EngineError> {
-        find_program(self.program(), path.unwrap_or_default()).ok_or(EngineError::Missing(self))
-    }
-
-    /// Compares the output of `version -json` with the version of the workspace.
-    fn check_version(self, output: &str, expected: &str) -> Result<(), EngineError> {
+    /// Reads the output of `version -json`.
+    fn read_version(self, output: &str) -> Result<Version, EngineError> {
         #[derive(Deserialize)]
-        struct Version {
+        struct Answer {
             // The name is the same in tofu.
             terraform_version: String,
         }
-        let found = serde_json::from_str::<Version>(output).map_err(|_| EngineError::UnknownVersion(self))?;
-        if found.terraform_version == expected.trim_start_matches('v') {
-            return Ok(());
-        }
-        Err(EngineError::Version {
-            engine: self,
-            found: found.terraform_version,
-            expected: expected.to_owned(),
-        })
+        let answer = serde_json::from_str::<Answer>(output).map_err(|_| EngineError::UnknownVersion(self))?;
+        parse_version(&answer.terraform_version).ok_or(EngineError::UnknownVersion(self))
     }
+}
+
+/// Returns the version that the step needs; `None` if every version serves.
+///
+/// An apply needs the version that made its plan: a constraint may match a newer one by now.
+fn wanted(
+    version: &str,
+    from_plan: Option<Version>,
+    required: Option<Constraint>,
+) -> Result<Option<Wanted>, ConstraintError> {
+    let workspace = match version.trim() {
+        "" => None,
+        text => Some(text.parse::<Constraint>()?),
+    };
+    let is_exact = workspace.as_ref().is_some_and(|constraint| constraint.exact().is_some());
+    if let (Some(version), false) = (from_plan, is_exact) {
+        return Ok(Some(Wanted { constraint: version.into(), origin: Origin::Plan }));
+    }
+    Ok(match (workspace, required) {
+        (Some(constraint), _) => Some(Wanted { constraint, origin: Origin::Workspace }),
+        (None, Some(constraint)) => Some(Wanted { constraint, origin: Origin::Configuration }),
+        (None, None) => None,
+    })
 }
 
 /// The program and the environment in which it runs.
@@ -110,26 +175,93 @@ pub(crate) enum ToolError {
     Process(#[from] ProcessError),
 }
 
-/// Finds the program, checks its version and builds its environment. After a stop request the version is not
+/// Finds or downloads the program, and builds its environment. After a stop request the version is not
 /// checked.
-pub(crate) async fn prepare(context: &Context<'_>, dir: &WorkDir) -> Result<Tool, ToolError> {
+pub(crate) async fn prepare(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    folder: &Path,
+    plan: Option<&[u8]>,
+) -> Result<Tool, ToolError> {
     let payload = context.payload();
     let engine = Engine::new(payload.tofu);
-    let program = engine.locate(context.env.get("PATH")).map_err(ToolError::Engine)?;
-    let env =
+    let mut env =
         environment::terraform(context.env, payload, context.state.url()).map_err(ToolError::Variables)?;
-    if !payload.terraform_version.is_empty() {
-        let args = vec!["version".into(), "-json".into()];
-        let env = environment::without_arguments(&env);
-        let call = Invocation { program: &program, args, dir: dir.path(), env: &env };
-        let version = output(&call, context.log, context.stop).await?;
-        if !context.stop.is_requested() {
-            engine
-                .check_version(&version.unwrap_or_default(), &payload.terraform_version)
-                .map_err(ToolError::Engine)?;
+    context.proxies().add_to(&mut env);
+    let from_plan = plan.and_then(plan_version::read).map(without_dev);
+    let wanted = wanted(&payload.terraform_version, from_plan, required_version::read(folder, engine))
+        .map_err(|error| ToolError::Engine(error.into()))?;
+    let installed = find_program(engine.program(), context.env.get("PATH").unwrap_or_default());
+    let program = match (wanted, installed) {
+        (None, Some(program)) => program,
+        (None, None) => return Err(ToolError::Engine(EngineError::Missing(engine))),
+        (Some(wanted), installed) => {
+            let found = match &installed {
+                Some(program) => installed_version(context, engine, program, dir, &env).await?,
+                None => None,
+            };
+            choose(context, engine, wanted, installed, found).await.map_err(ToolError::Engine)?
+        }
+    };
+    Ok(Tool { engine, program, env })
+}
+
+/// Returns the version of the program on the PATH; `None` after a stop request.
+async fn installed_version(
+    context: &Context<'_>,
+    engine: Engine,
+    program: &Path,
+    dir: &WorkDir,
+    env: &BTreeMap<String, String>,
+) -> Result<Option<Version>, ToolError> {
+    let args = vec!["version".into(), "-json".into()];
+    let env = environment::without_arguments(env);
+    let call = Invocation { program, args, dir: dir.path(), env: &env };
+    let answer = output(&call, context.log, context.stop).await?;
+    if context.stop.is_requested() {
+        return Ok(None);
+    }
+    engine.read_version(&answer.unwrap_or_default()).map(Some).map_err(ToolError::Engine)
+}
+
+/// Returns the program on the PATH if it has the wanted version, else the one of the cache or of a download.
+async fn choose(
+    context: &Context<'_>,
+    engine: Engine,
+    wanted: Wanted,
+    installed: Option<PathBuf>,
+    found: Option<Version>,
+) -> Result<PathBuf, EngineError> {
+    if let Some(program) = &installed {
+        let matches = found.as_ref().is_some_and(|found| {
+            [found.clone(), without_dev(found.clone())].iter().any(|v| wanted.constraint.matches(v))
+        });
+        if matches || context.stop.is_requested() {
+            return Ok(program.clone());
         }
     }
-    Ok(Tool { engine, program, env })
+    let proxies = Proxies::of_executor(context.env);
+    match releases::provide(context, engine, &wanted.constraint, &proxies).await {
+        Ok(program) => Ok(program),
+        // Terraform itself says best what is wrong with its own constraint, and a program that is there runs.
+        Err(error) if wanted.origin != Origin::Workspace && installed.is_some() => {
+            let error = crate::error_chain::chain(&error);
+            context.log.note(&format!(
+                "({} on PATH is used: {:?}, {}, is not available: {error})",
+                engine.program(),
+                wanted.constraint.to_string(),
+                wanted.origin.text()
+            ));
+            installed.ok_or(EngineError::Missing(engine))
+        }
+        Err(source) => Err(match found {
+            Some(found) => {
+                let (found, source) = (found.to_string(), source.into());
+                EngineError::Version { engine, found, wanted, source }
+            }
+            None => EngineError::NoRelease { engine, wanted, source: source.into() },
+        }),
+    }
 }
 
 #[cfg(test)]

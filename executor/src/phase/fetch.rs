@@ -48,7 +48,8 @@ pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Resul
                 target: &root,
                 key_file: dir.key_file("source"),
             };
-            let env = environment::inherited(context.env);
+            let mut env = environment::inherited(context.env);
+            context.proxies().add_to(&mut env);
             let commit = git::checkout(&checkout, &env, context.log, context.stop).await?;
             if let Some(commit) = &commit {
                 context.heading(&format!("at commit {commit}"));

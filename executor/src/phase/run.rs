@@ -1,7 +1,7 @@
 //! Phase 7: runs plan, apply or destroy.
 
 mod declarations;
-mod hcl;
+pub(super) mod hcl;
 mod variables;
 
 use std::{

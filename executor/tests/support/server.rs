@@ -235,7 +235,8 @@ fn route(
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// Returns the SHA-256 digest of bytes.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();

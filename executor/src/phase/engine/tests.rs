@@ -1,26 +1,43 @@
 //! Missing programs and wrong versions.
 
-use super::{Engine, EngineError};
+use super::{Constraint, Engine, EngineError, Origin, Version, wanted};
 
 #[test]
 fn names_missing_program_and_how_to_install_it() {
-    let error = Engine::new(true).locate(None).unwrap_err();
     assert_eq!(
-        error.to_string(),
+        EngineError::Missing(Engine::Tofu).to_string(),
         "tofu is not on PATH; install it from https://opentofu.org/docs/intro/install \
          or use an image that has it"
     );
 }
 
 #[test]
-fn rejects_other_version_than_that_of_the_workspace() {
+fn reads_versions_of_both_programs() {
     let answer = r#"{"terraform_version":"1.11.4","platform":"linux_amd64"}"#;
-    assert_eq!(Engine::Terraform.check_version(answer, "1.11.4"), Ok(()));
-    assert_eq!(Engine::Terraform.check_version(answer, "v1.11.4"), Ok(()));
-    let error = Engine::Terraform.check_version(answer, "1.9.8").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "terraform on PATH has version \"1.11.4\", expected \"1.9.8\", the version of the workspace"
-    );
-    assert_eq!(Engine::Tofu.check_version("?", "1.9.8"), Err(EngineError::UnknownVersion(Engine::Tofu)));
+    assert_eq!(Engine::Terraform.read_version(answer).unwrap(), Version::new(1, 11, 4));
+    let built = r#"{"terraform_version":"1.10.10-dev","platform":"linux_amd64","provider_selections":{}}"#;
+    assert_eq!(Engine::Tofu.read_version(built).unwrap().to_string(), "1.10.10-dev");
+    for other in ["?", "", r#"{"terraform_version":"x"}"#] {
+        assert!(matches!(Engine::Tofu.read_version(other), Err(EngineError::UnknownVersion(Engine::Tofu))));
+    }
+}
+
+#[test]
+fn version_comes_from_plan_then_workspace_then_configuration() {
+    let plan = || Some(Version::new(1, 9, 7));
+    let required = || Some("~> 1.8".parse::<Constraint>().unwrap());
+    let cases = [
+        ("1.9.8", plan(), required(), Some(("1.9.8", Origin::Workspace))),
+        ("~> 1.9", plan(), required(), Some(("1.9.7", Origin::Plan))),
+        ("", plan(), required(), Some(("1.9.7", Origin::Plan))),
+        ("~> 1.9", None, required(), Some(("~> 1.9", Origin::Workspace))),
+        (" ", None, required(), Some(("~> 1.8", Origin::Configuration))),
+        ("", None, None, None),
+    ];
+    for (version, plan, required, expected) in cases {
+        let found = wanted(version, plan, required).unwrap();
+        let found = found.map(|wanted| (wanted.constraint.to_string(), wanted.origin));
+        assert_eq!(found, expected.map(|(text, origin)| (text.to_owned(), origin)), "{version:?}");
+    }
+    assert!(wanted("latest", None, None).is_err());
 }

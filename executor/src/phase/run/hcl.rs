@@ -4,7 +4,7 @@
 
 /// A part of a text that is neither white space nor a comment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(in crate::phase) enum Token<'a> {
     /// A name, keyword or number.
     Word(&'a str),
     /// A text in quotes or a heredoc, without what encloses it.
@@ -33,7 +33,7 @@ pub(crate) enum Fault {
 }
 
 /// Splits a text; after a fault the tokens end.
-pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Fault>) {
+pub(in crate::phase) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Fault>) {
     let (mut all, mut rest) = (Vec::new(), text);
     loop {
         match next(rest) {
