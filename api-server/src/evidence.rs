@@ -1,22 +1,25 @@
 //! What is known about a run whose outcome is unknown: what terraform's own lines say was created, replaced
 //! or destroyed, compared with the state that was saved last.
 //!
-//! Pure functions of two texts. A resource that terraform created after the state was saved exists in the
-//! cloud and in no state: the next plan would create it a second time. Its id is in terraform's line, so an
-//! `import` block brings it back.
+//! Pure functions of texts: the log of the run, the plan before it, the saved state and the rescued one. A
+//! resource that terraform created after the state was saved exists in the cloud and in no state: the next
+//! plan would create it a second time. Its id is in terraform's line or in the rescued state, so an `import`
+//! block brings it back. Where only the beginning is known, the plan says by what to look for it.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::messages::missing::{
-    CREATED, CREATION_BEGUN, DESTROYED, DESTRUCTION_BEGUN, REPLACED, REPLACEMENT_BEGUN,
-};
-
 mod address;
+mod compare;
 mod log;
+mod plan;
 mod report;
 mod state;
 
-pub use log::LogReader;
+pub use compare::{Observed, missing};
+pub use log::{LogContent, LogReader};
+pub use plan::Planned;
 pub use report::{Report, report};
 pub use state::{SavedState, SavedStateError};
 
@@ -47,6 +50,20 @@ pub enum ChangeAction {
     Updated,
     /// Destroyed.
     Destroyed,
+    /// Taken into the state by an `import` block.
+    Imported,
+}
+
+/// What says that something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// A line of terraform in the log of the run.
+    Log,
+    /// The state that terraform could not store.
+    RescuedState,
+    /// The plan alone: the log does not show whether it began, and its end may be lost.
+    Plan,
 }
 
 /// A change that the saved state does not show.
@@ -57,11 +74,18 @@ pub struct Missing {
     pub address: String,
     /// What was done to it.
     pub action: ChangeAction,
-    /// Whether terraform said that it was complete. Otherwise it had begun, and may or may not have happened.
+    /// Whether it is known to be complete. Otherwise it had begun, and may or may not have happened.
     pub complete: bool,
-    /// Its id, where terraform printed it.
+    /// What says so.
+    pub source: Source,
+    /// Its id, where terraform printed or saved it.
     pub id: Option<String>,
-    /// What to do, in one sentence.
+    /// Id of the resource that it replaced.
+    pub replaced_id: Option<String>,
+    /// Attributes that the plan knew, by which it can be found.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub planned: BTreeMap<String, String>,
+    /// What to do, in a few sentences.
     pub advice: String,
     /// A block that brings the resource into the state.
     pub import_block: Option<String>,
@@ -70,49 +94,8 @@ pub struct Missing {
 /// Where an id is that terraform has not printed.
 const UNKNOWN_ID: &str = "REPLACE-WITH-THE-ID";
 
-/// Returns the changes that the saved state does not show, in the order of their last lines; `None` for the
-/// state where none was ever saved.
-#[must_use]
-pub fn missing(changes: &[Change], state: Option<&SavedState>) -> Vec<Missing> {
-    changes.iter().filter_map(|change| missing_in(change, state)).collect()
-}
-
-fn missing_in(change: &Change, state: Option<&SavedState>) -> Option<Missing> {
-    let saved = state.and_then(|state| state.ids(&change.address));
-    let shows = |id: &Option<String>| match (saved, id) {
-        (Some(saved), Some(id)) => saved.iter().any(|known| known.as_ref() == Some(id)),
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
-    let advice = match (change.action, change.complete) {
-        (ChangeAction::Created, _) if shows(&change.id) => return None,
-        (ChangeAction::Replaced, _) if change.id.is_some() && shows(&change.id) => return None,
-        // Nothing new exists yet; what was destroyed is in the plan of the next run.
-        (ChangeAction::Replaced, false) if change.id.is_none() && saved.is_none() => CREATION_BEGUN,
-        (ChangeAction::Created, false) => CREATION_BEGUN,
-        (ChangeAction::Replaced, false) => REPLACEMENT_BEGUN,
-        (ChangeAction::Replaced, true) if saved.is_some() => REPLACED,
-        (ChangeAction::Created | ChangeAction::Replaced, true) => CREATED,
-        // The next plan reads the resource and finds what differs.
-        (ChangeAction::Updated, _) => return None,
-        (ChangeAction::Destroyed, complete) => {
-            // A state that never showed it needs no correction.
-            if !shows(&change.id) || saved.is_none() {
-                return None;
-            }
-            if complete { DESTROYED } else { DESTRUCTION_BEGUN }
-        }
-    };
-    let needs_import = !matches!(change.action, ChangeAction::Destroyed);
-    Some(Missing {
-        address: change.address.clone(),
-        action: change.action,
-        complete: change.complete,
-        id: change.id.clone(),
-        advice: advice.replace("ADDRESS", &change.address),
-        import_block: needs_import.then(|| import_block(change)),
-    })
-}
+/// How many attributes are named in a sentence.
+const MAX_NAMED: usize = 3;
 
 /// Returns all import blocks as one text, ready to paste.
 #[must_use]
@@ -121,14 +104,35 @@ pub fn import_blocks(missing: &[Missing]) -> String {
     blocks.join("\n")
 }
 
-fn import_block(change: &Change) -> String {
-    let Change { address, id, .. } = change;
-    let (comment, id) = match id {
-        Some(id) if !id.contains("***") => ("", id.as_str()),
-        Some(_) => ("  # terraform printed a masked id\n", UNKNOWN_ID),
-        None => ("  # its creation had begun; terraform printed no id\n", UNKNOWN_ID),
-    };
-    format!("import {{\n{comment}  to = {address}\n  id = {}\n}}\n", address::quoted(id))
+impl Missing {
+    fn render_import_block(&self) -> String {
+        let (comment, id) = match &self.id {
+            Some(id) if !id.contains("***") => (None, id.as_str()),
+            Some(_) => (Some("terraform printed a masked id"), UNKNOWN_ID),
+            None if self.source == Source::Plan => {
+                (Some("it was planned; the log does not show whether its creation began"), UNKNOWN_ID)
+            }
+            None => (Some("its creation had begun; terraform printed no id"), UNKNOWN_ID),
+        };
+        let named = if comment.is_some() { self.named() } else { String::new() };
+        let named = if named.is_empty() { named } else { format!("; planned: {named}") };
+        let comment = comment.map(|text| format!("  # {text}{named}\n")).unwrap_or_default();
+        format!("import {{\n{comment}  to = {}\n  id = {}\n}}\n", self.address, address::quoted(id))
+    }
+
+    /// Returns the attributes by which a resource is most likely found: `name = "x", bucket = "y"`.
+    fn named(&self) -> String {
+        let names = |key: &str| {
+            let exact = ["name", "bucket", "identifier", "url", "arn", "email", "domain", "path", "key"];
+            let endings = ["_name", "_identifier", "_prefix", "_id"];
+            exact.contains(&key) || endings.iter().any(|ending| key.ends_with(ending))
+        };
+        let (first, others): (Vec<_>, Vec<_>) = self.planned.iter().partition(|(key, _)| names(key));
+        let chosen = if first.is_empty() { others } else { first };
+        let texts =
+            chosen.iter().take(MAX_NAMED).map(|(key, value)| format!("{key} = {}", address::quoted(value)));
+        texts.collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! The lines are those of the human-readable output of `apply` and `destroy`, with or without colors:
 //! `ADDRESS: Creating...`, `ADDRESS: Creation complete after 25s [id=…]`, `ADDRESS: Destroying... [id=…]`,
-//! `ADDRESS (deposed object KEY): Destroying... [id=…]`. A resource without an id of its own has `[name=…]`.
+//! `ADDRESS (deposed object KEY): Destroying... [id=…]`, `ADDRESS: Import complete [id=…]`. A resource without an id of its own has `[name=…]`.
 
 use std::collections::VecDeque;
 
-use super::{Change, ChangeAction, address};
+use super::{
+    Change, ChangeAction, address,
+    plan::{PlanReader, Planned},
+};
 
 /// How many of the last lines are kept, and how many bytes of each.
 const LAST_LINES: usize = 40;
@@ -25,6 +28,18 @@ pub struct LogReader {
     rest: Vec<u8>,
     last_lines: VecDeque<String>,
     changes: Vec<Change>,
+    plan: PlanReader,
+}
+
+/// What a log says.
+#[derive(Debug)]
+pub struct LogContent {
+    /// The last lines, without colors.
+    pub last_lines: Vec<String>,
+    /// The changes of resources, in the order of their first lines.
+    pub changes: Vec<Change>,
+    /// What the plan in this log creates and replaces.
+    pub planned: Vec<Planned>,
 }
 
 impl LogReader {
@@ -40,14 +55,14 @@ impl LogReader {
         }
     }
 
-    /// Returns the last lines, without colors, and the changes of resources in the order of their first
-    /// lines.
+    /// Returns what the log says.
     #[must_use]
-    pub fn finish(mut self) -> (Vec<String>, Vec<Change>) {
+    pub fn finish(mut self) -> LogContent {
         if !self.rest.is_empty() {
             self.end_line();
         }
-        (self.last_lines.into(), self.changes)
+        let Self { last_lines, changes, plan, .. } = self;
+        LogContent { last_lines: last_lines.into(), changes, planned: plan.finish() }
     }
 
     fn end_line(&mut self) {
@@ -57,6 +72,7 @@ impl LogReader {
         if let Some((address, event)) = parse(&line) {
             self.apply(address, event);
         }
+        self.plan.push(&line);
         if self.last_lines.len() == LAST_LINES {
             self.last_lines.pop_front();
         }
@@ -89,6 +105,7 @@ enum Event {
     Updated(Option<String>),
     Destroying { id: Option<String>, deposed: bool },
     Destroyed,
+    Imported(Option<String>),
 }
 
 impl Event {
@@ -101,6 +118,7 @@ impl Event {
             Self::Updated(id) => (ChangeAction::Updated, true, id),
             Self::Destroying { id, .. } => (ChangeAction::Destroyed, false, id),
             Self::Destroyed => (ChangeAction::Destroyed, true, None),
+            Self::Imported(id) => (ChangeAction::Imported, true, id),
         };
         Change { address: address.to_owned(), action, complete, id, replaced_id: None }
     }
@@ -119,7 +137,7 @@ impl Event {
                 change.id = id;
             }
             Self::Updating(id) => change.id = id.or(change.id.take()),
-            Self::Updated(id) => {
+            Self::Updated(id) | Self::Imported(id) => {
                 change.complete = true;
                 change.id = id.or(change.id.take());
             }
@@ -159,6 +177,8 @@ fn parse(line: &str) -> Option<(&str, Event)> {
         Event::Destroying { id: id_of(text), deposed }
     } else if text.starts_with("Destruction complete after ") {
         Event::Destroyed
+    } else if text.starts_with("Importing...") || text.starts_with("Import complete") {
+        Event::Imported(id_of(text))
     } else {
         return None;
     };

@@ -10,6 +10,8 @@ use super::address;
 /// The resource instances of a state.
 #[derive(Debug, Default)]
 pub struct SavedState {
+    lineage: String,
+    serial: u64,
     /// Ids by address: more than one where an object is deposed.
     instances: HashMap<String, Vec<Option<String>>>,
 }
@@ -31,6 +33,10 @@ struct Root {
     version: Option<u64>,
     #[serde(default)]
     encrypted_data: Option<Value>,
+    #[serde(default)]
+    lineage: String,
+    #[serde(default)]
+    serial: u64,
     #[serde(default)]
     resources: Vec<Resource>,
 }
@@ -78,11 +84,32 @@ impl SavedState {
                 instances.entry(address).or_default().push(id);
             }
         }
-        Ok(Self { instances })
+        Ok(Self { lineage: root.lineage, serial: root.serial, instances })
     }
 
     /// Returns the ids of the objects at an address; `None` if the state has none there.
     pub(super) fn ids(&self, address: &str) -> Option<&[Option<String>]> {
         self.instances.get(address).map(Vec::as_slice)
+    }
+
+    /// Returns every object that has an id, with its address, in the order of the addresses.
+    pub(super) fn objects(&self) -> Vec<(&str, &str)> {
+        let mut objects: Vec<_> = self
+            .instances
+            .iter()
+            .flat_map(|(address, ids)| ids.iter().flatten().map(|id| (address.as_str(), id.as_str())))
+            .collect();
+        objects.sort_unstable();
+        objects
+    }
+
+    /// Returns whether this is another state or one that came after it.
+    pub(super) fn includes(&self, other: &Self) -> bool {
+        self.lineage == other.lineage && self.serial >= other.serial
+    }
+
+    /// Returns whether this state could be stored as the version after another one.
+    pub(super) fn follows(&self, other: Option<&Self>) -> bool {
+        other.is_none_or(|other| self.lineage == other.lineage && self.serial > other.serial)
     }
 }

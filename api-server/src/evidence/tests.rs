@@ -8,12 +8,17 @@ fn read(log: &str) -> Vec<Change> {
     for piece in log.as_bytes().chunks(7) {
         reader.push(piece);
     }
-    reader.finish().1
+    reader.finish().changes
 }
 
 fn state(resources: &serde_json::Value) -> SavedState {
     let text = serde_json::json!({ "version": 4, "serial": 1, "lineage": "l", "resources": resources });
     SavedState::parse(text.to_string().as_bytes()).unwrap()
+}
+
+/// Compares what a complete log says, without a plan.
+fn missing(changes: &[Change], state: Option<&SavedState>) -> Vec<Missing> {
+    super::missing(&Observed { changes, log_is_complete: true, ..Observed::default() }, state)
 }
 
 fn summary(changes: &[Change]) -> Vec<String> {
@@ -146,9 +151,9 @@ fn destroyed_resource_that_the_state_shows_is_listed_without_import() {
         "instances": [{ "index_key": "a", "attributes": { "id": "i-1" } }] }]);
     let log = "module.m.aws_x.y[\"a\"]: Destroying... [id=i-1]\n\
                module.m.aws_x.y[\"a\"]: Destruction complete after 2s\n";
-    let missing = missing(&read(log), Some(&state(&kept)));
-    assert_eq!((missing.len(), &missing[0].import_block), (1, &None));
-    assert_eq!(super::missing(&read(log), None), [], "no state shows it");
+    let found = missing(&read(log), Some(&state(&kept)));
+    assert_eq!((found.len(), &found[0].import_block), (1, &None));
+    assert_eq!(missing(&read(log), None), [], "no state shows it");
 }
 
 #[test]
@@ -172,7 +177,132 @@ fn keeps_the_last_lines_without_colors_and_bounded() {
         reader.push(format!("\u{1b}[1mline {number}\u{1b}[0m\r\n").as_bytes());
     }
     reader.push("x".repeat(100_000).as_bytes());
-    let (lines, _) = reader.finish();
+    let lines = reader.finish().last_lines;
     assert_eq!((lines.len(), lines[0].as_str()), (40, "line 61"));
     assert!(lines[39].chars().count() == 501, "{}", lines[39].len());
+}
+
+const PLAN: &str = "
+  # aws_sqs_queue.q[\"1\"] will be created
+  + resource \"aws_sqs_queue\" \"q\" {
+      + delay_seconds = 0
+      + name          = \"w-1\"
+      + url           = (known after apply)
+    }
+
+  # aws_s3_bucket.b must be replaced
++/- resource \"aws_s3_bucket\" \"b\" {
+      ~ bucket = \"old\" -> \"new\" # forces replacement
+      ~ id     = \"old\" -> (known after apply)
+    }
+";
+
+fn plan() -> Vec<Planned> {
+    let mut reader = LogReader::default();
+    reader.push(PLAN.as_bytes());
+    reader.finish().planned
+}
+
+fn bucket(id: &str) -> serde_json::Value {
+    serde_json::json!([{ "mode": "managed", "type": "aws_s3_bucket", "name": "b",
+        "instances": [{ "attributes": { "id": id } }] }])
+}
+
+#[test]
+fn creation_without_an_id_names_what_the_plan_knew() {
+    let changes = read("aws_sqs_queue.q[\"1\"]: Creating...\n");
+    let planned = plan();
+    let observed =
+        Observed { changes: &changes, planned: &planned, log_is_complete: true, ..Observed::default() };
+    let found = super::missing(&observed, None);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].planned.get("name").map(String::as_str), Some("w-1"));
+    assert!(
+        found[0].advice.contains("at the provider (the plan says name = \"w-1\")"),
+        "{}",
+        found[0].advice
+    );
+    let block = found[0].import_block.as_deref().unwrap();
+    assert!(block.contains("# its creation had begun; terraform printed no id; planned: name = \"w-1\"\n"));
+}
+
+#[test]
+fn lost_end_of_a_log_is_filled_from_the_plan() {
+    let planned = plan();
+    let mut observed = Observed { planned: &planned, ..Observed::default() };
+    let saved = state(&bucket("old"));
+    let found = super::missing(&observed, Some(&saved));
+    let texts: Vec<_> = found.iter().map(|it| (it.address.as_str(), it.action, it.source)).collect();
+    assert_eq!(
+        texts,
+        [
+            ("aws_sqs_queue.q[\"1\"]", ChangeAction::Created, Source::Plan),
+            ("aws_s3_bucket.b", ChangeAction::Replaced, Source::Plan),
+        ]
+    );
+    assert_eq!(found[1].replaced_id.as_deref(), Some("old"));
+    assert!(found[1].advice.contains("old one (old) and the new one (the plan says bucket = \"new\")"));
+    let found = super::missing(&observed, Some(&state(&bucket("new"))));
+    assert_eq!(found.len(), 1, "the state has the new bucket: {found:#?}");
+    observed.log_is_complete = true;
+    assert_eq!(super::missing(&observed, Some(&saved)), [], "nothing had begun");
+}
+
+#[test]
+fn rescued_state_gives_ids_and_resources_that_no_line_names() {
+    let rescued = state(&serde_json::json!([
+        { "mode": "managed", "type": "aws_sqs_queue", "name": "q",
+          "instances": [{ "index_key": "1", "attributes": { "id": "https://sqs/w-1" } }] },
+        { "mode": "managed", "type": "aws_s3_bucket", "name": "b",
+          "instances": [{ "attributes": { "id": "new" } }] },
+        { "mode": "managed", "type": "aws_iam_user", "name": "u",
+          "instances": [{ "attributes": { "id": "u" } }] },
+    ]));
+    let (changes, planned) = (read("aws_sqs_queue.q[\"1\"]: Creating...\n"), plan());
+    let observed =
+        Observed { changes: &changes, planned: &planned, log_is_complete: false, rescued: Some(&rescued) };
+    let found = super::missing(&observed, Some(&state(&bucket("old"))));
+    let texts: Vec<_> =
+        found.iter().map(|it| (it.address.as_str(), it.action, it.id.as_deref().unwrap())).collect();
+    assert_eq!(
+        texts,
+        [
+            ("aws_sqs_queue.q[\"1\"]", ChangeAction::Created, "https://sqs/w-1"),
+            ("aws_iam_user.u", ChangeAction::Created, "u"),
+            ("aws_s3_bucket.b", ChangeAction::Replaced, "new"),
+        ]
+    );
+    assert!(found.iter().all(|it| it.complete && it.source == Source::RescuedState));
+    assert_eq!(super::missing(&observed, Some(&rescued)), [], "it was stored");
+}
+
+#[test]
+fn begun_replacement_that_creates_first_is_found_by_the_plan() {
+    let planned = plan();
+    let saved = state(&bucket("old"));
+    for (log, advice) in [
+        ("aws_s3_bucket.b: Creating...\n", "Its replacement had begun"),
+        (
+            "aws_s3_bucket.b: Creating...\naws_s3_bucket.b: Creation complete after 1s [id=new]\n",
+            "the one that it was to replace (old)",
+        ),
+    ] {
+        let changes = read(log);
+        let observed =
+            Observed { changes: &changes, planned: &planned, log_is_complete: true, ..Observed::default() };
+        let found = super::missing(&observed, Some(&saved));
+        assert_eq!((found.len(), found[0].action), (1, ChangeAction::Replaced), "{log}");
+        assert!(found[0].advice.contains(advice), "{}", found[0].advice);
+    }
+    let without_plan = missing(&read("aws_s3_bucket.b: Creating...\n"), Some(&saved));
+    assert_eq!(without_plan, [], "its provisioners may be running");
+}
+
+#[test]
+fn import_that_the_state_does_not_show_keeps_its_block() {
+    let changes = read("aws_s3_bucket.b: Importing... [id=new]\naws_s3_bucket.b: Import complete [id=new]\n");
+    let found = missing(&changes, None);
+    assert_eq!((found.len(), found[0].action), (1, ChangeAction::Imported));
+    assert!(found[0].import_block.as_ref().unwrap().contains("\"new\""));
+    assert_eq!(missing(&changes, Some(&state(&bucket("new")))), []);
 }

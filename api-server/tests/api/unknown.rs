@@ -64,6 +64,11 @@ async fn evidence_names_what_the_last_state_does_not_show() {
     let lines = evidence["lastLogLines"].as_array().unwrap();
     assert_eq!(lines.last().unwrap(), "aws_sqs_queue.begun: Creating...");
     assert_eq!(evidence["choices"].as_array().unwrap().len(), 3);
+    let steps: Vec<_> =
+        evidence["nextSteps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap()).collect();
+    assert_eq!(steps.len(), 3, "{steps:#?}");
+    assert!(steps[0].contains("add the import blocks") && steps[1].contains("/recheck"), "{steps:#?}");
+    assert!(steps[2].contains(&format!("POST /v1/jobs/{job}/accept")), "{steps:#?}");
 }
 
 #[tokio::test]
