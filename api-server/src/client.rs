@@ -93,6 +93,15 @@ impl Client {
         body(&format!("POST {path}"), request).await.map(drop)
     }
 
+    /// Sends JSON whose answer has no content of interest, such as a state to its path.
+    ///
+    /// # Errors
+    /// The server cannot be reached or refuses the request.
+    pub async fn send(&self, path: &str, content: &(impl Serialize + Sync)) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, path).timeout(TIMEOUT).json(content);
+        body(&format!("POST {path}"), request).await.map(drop)
+    }
+
     /// Reads a job.
     ///
     /// # Errors

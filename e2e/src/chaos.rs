@@ -1,35 +1,44 @@
 //! Chaos: a real api-server, executors and terraform, each killed at random moments while jobs run on several
 //! workspaces.
 //!
-//! The resources keep books outside of terraform: each creation and each removal appends a line to a ledger
-//! (`ledger`). At the end nothing is killed any more, one more job runs on each workspace, and the states
-//! are compared with the ledgers: what was applied, was applied once, and what exists is in a state, or the
-//! job that made it is `unknown`.
+//! The resources keep books outside of terraform ([`books`]): a ledger, to which each creation and each removal
+//! appends a line ([`ledger`]), or a cloud ([`cloud`]). A job whose outcome is `unknown` is resolved as its
+//! evidence says ([`resolve`]). At the end nothing is killed any more, one more job and one more plan run on each
+//! workspace, and the states are compared with the books: what was applied, was applied once, and what exists
+//! is in a state.
 
 mod audit;
+mod balancer;
+mod books;
+mod cloud;
+mod killer;
 mod ledger;
+mod resolve;
+mod site;
+mod source;
 mod victims;
 mod workspace;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, ffi::OsString, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
-use api_server::{client::Client, model::JobStatus};
+use api_server::model::JobStatus;
 use clap::Parser;
 use futures::future::try_join_all;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
 use self::{
     audit::Findings,
-    victims::Victim,
-    workspace::{Template, Workspace},
+    balancer::serve_repositories,
+    books::Books,
+    cloud::{Cloud, Places},
+    killer::{Killer, Kills},
+    resolve::Resolved,
+    site::Site,
+    source::Source,
+    workspace::{Common, Workspace},
 };
 use crate::{
-    server::{self, Options, Server},
     session::Session,
     signals::{self, until_signal},
     tool::Tool,
@@ -45,21 +54,23 @@ pub struct Args {
     /// The seed of all random decisions [default: a new one, which is printed]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Number of workspaces, each with one job at a time
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
-    workspaces: u32,
-    /// The program to run [default: terraform, else tofu]
-    #[arg(long, value_enum)]
-    engine: Option<Tool>,
+    /// Number of workspaces, each with one job at a time [default: 4, with --cloud 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    workspaces: Option<u32>,
+    /// So many api-servers on one PostgreSQL database, of which one at a time is stopped and resumed, too
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8),
+        conflicts_with = "cloud")]
+    replicas: u32,
+    /// Resources of the provider hashicorp/aws in a cloud on this machine (moto_server)
+    #[arg(long)]
+    cloud: bool,
+    #[command(flatten)]
+    places: Places,
 }
 
-/// The time between two kills, in milliseconds.
-const KILL_INTERVAL: std::ops::Range<u64> = 100..1_500;
-/// How long the server is away, in milliseconds.
-const AWAY: std::ops::Range<u64> = 0..1_500;
-
-/// How often each kind of process was killed.
-type Kills = BTreeMap<Victim, u32>;
+/// Many times the duration of an undisturbed job, and the same in a cloud, where a queue takes 25 seconds.
+const JOB_TIMEOUT: Duration = Duration::from_mins(4);
+const CLOUD_JOB_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Runs chaos with the programs beside this one.
 ///
@@ -90,41 +101,96 @@ struct Run<'a> {
     folder: &'a Path,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn run(&self) -> anyhow::Result<()> {
-        let ui = &self.session.ui;
-        let data = self.folder.join("data");
-        std::fs::create_dir(&data).context("cannot create the data folder")?;
-        let mut options = Options::local(self.session)?;
-        let server = Server::start(self.session, &data, &options).await?;
-        let client = Client::new(server.address(), &server::admin_token(&data)?)?;
-        options.listen_at(server.address());
-        let template = Template::register(&client).await?;
-        let tool = Tool::find(self.args.engine)?;
-        let mut workspaces = Vec::new();
-        for number in 0..self.args.workspaces {
-            let folder = self.folder.join(format!("workspace-{number}"));
-            workspaces.push(Workspace::register(&client, &template, number, folder, tool).await?);
-        }
+        let skipped = |what: &str| self.session.ui.warning(&format!("SKIPPED: {what}"));
+        let cloud = if self.args.cloud {
+            match self.args.places.find(self.session) {
+                Ok(found) => Some(Cloud::start(self.session, &found, self.folder).await?),
+                Err(error) if self.args.places.are_default() => {
+                    skipped(&format!("chaos with a cloud: {error:#}"));
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        } else {
+            None
+        };
+        let Some(site) = self.start_site(cloud.as_ref()).await? else {
+            skipped("chaos with replicas: PostgreSQL is not installed (Debian package postgresql)");
+            return Ok(());
+        };
+        let common = self.register(&site, cloud.as_ref()).await?;
+        let mut workspaces = self.workspaces(&common, cloud.as_ref()).await?;
+        self.disturb(site, &mut workspaces).await
+    }
 
+    async fn start_site(&self, cloud: Option<&Cloud>) -> anyhow::Result<Option<Site<'a>>> {
+        if self.args.replicas > 1 {
+            return Site::replicas(self.session, self.folder, self.args.replicas).await;
+        }
+        let environment: Vec<(&'static str, OsString)> =
+            cloud.map(|cloud| ("TF_CLI_CONFIG_FILE", cloud.cli_config.clone().into())).into_iter().collect();
+        Site::single(self.session, self.folder, &environment).await.map(Some)
+    }
+
+    async fn register(&self, site: &Site<'_>, cloud: Option<&Cloud>) -> anyhow::Result<Common> {
+        let timeout = if cloud.is_some() { CLOUD_JOB_TIMEOUT } else { JOB_TIMEOUT };
+        let cli_config = cloud.map(|cloud| cloud.cli_config.clone());
+        Common::register(&site.url(), site.admin_token()?, Tool::find()?, timeout, cli_config).await
+    }
+
+    async fn workspaces<'b>(
+        &self,
+        common: &'b Common,
+        cloud: Option<&'b Cloud>,
+    ) -> anyhow::Result<Vec<Workspace<'b>>> {
+        let repositories = if self.args.replicas > 1 {
+            Some(serve_repositories(self.folder.to_path_buf()).await?)
+        } else {
+            None
+        };
+        let count = self.args.workspaces.unwrap_or(if cloud.is_some() { 3 } else { 4 });
+        let mut workspaces = Vec::new();
+        for number in 0..count {
+            let name = format!("workspace-{number}");
+            let folder = self.folder.join(&name);
+            let source = match &repositories {
+                Some(address) => {
+                    Source::repository(folder.join("source"), format!("{address}/{name}/source"))?
+                }
+                None => Source::folder(folder.join("source"))?,
+            };
+            let books = match cloud {
+                Some(cloud) => Books::Cloud { cloud, prefix: format!("chaos-{number}") },
+                None => Books::Ledger(folder.join("ledger")),
+            };
+            workspaces.push(Workspace::register(common, name, source, books).await?);
+        }
+        Ok(workspaces)
+    }
+
+    /// Runs jobs and kills what runs them, then looks at what is left.
+    async fn disturb(&self, site: Site<'a>, workspaces: &mut [Workspace<'_>]) -> anyhow::Result<()> {
+        let ui = &self.session.ui;
         let until = Instant::now() + Duration::from_secs(self.args.seconds);
         let jobs = try_join_all(workspaces.iter_mut().map(|workspace| workspace.run_jobs(until)));
-        let killer = Killer { run: self, options, data, server, random: fastrand::Rng::with_seed(self.seed) };
+        let killer = Killer::new(site, self.seed, self.args.cloud);
         // The jobs that run at the end need the server: both are awaited.
-        let (jobs, (kills, server)) = tokio::join!(jobs, killer.run(until));
-        let mut server = server.context("the api-server could not be started again")?;
+        let (jobs, (kills, site)) = tokio::join!(jobs, killer.run(until));
+        let mut site = site.context("the api-server could not be started again")?;
         let settled = async {
             jobs?;
-            ui.note("nothing is killed any more; one last job on each workspace");
+            ui.note("nothing is killed any more; one last job and a plan on each workspace");
             try_join_all(workspaces.iter_mut().map(Workspace::run_last_job)).await
         };
-        let findings = settled.await.map_err(|error| server.explain(error));
+        let findings = settled.await.map_err(|error| site.explain(error));
         if findings.is_err() {
             ui.note("the last lines of the server's log:");
-            server.last_lines().iter().for_each(|line| ui.log(line));
+            site.last_lines().iter().for_each(|line| ui.log(line));
         }
-        server.stop().await;
-        self.report(&kills, &workspaces, &findings?.into_iter().sum())
+        site.stop().await;
+        self.report(&kills, workspaces, &findings?.into_iter().sum())
     }
 
     fn report(&self, kills: &Kills, workspaces: &[Workspace<'_>], findings: &Findings) -> anyhow::Result<()> {
@@ -137,12 +203,19 @@ impl Run<'_> {
         let killed = list(kills.iter().map(|(victim, count)| format!("{victim} {count}")).collect());
         let total: u32 = kills.values().sum();
         let ended = list(ends.iter().map(|(status, count)| format!("{status} {count}")).collect());
+        let resolved: Resolved = workspaces.iter().map(|workspace| workspace.resolved).sum();
+        let Resolved { named, without_id, rescued, imports } = resolved;
         ui.title("Result");
         ui.line(&format!("seed            {}", self.seed));
         ui.line(&format!("kills           {total} ({killed})"));
         ui.line(&format!("jobs            {} ({ended})", ends.values().sum::<u32>()));
-        ui.line(&format!("creations       {}", findings.creations));
-        ui.line(&format!("of unknown jobs {} not in the state", findings.unknown));
+        if !self.args.cloud {
+            ui.line(&format!("creations       {}", findings.creations));
+        }
+        ui.line(&format!("orphans named   {named} ({without_id} by what to look for, the others by id)"));
+        ui.line(&format!("resolved        {imports} import blocks, {rescued} rescued states stored"));
+        ui.line(&format!("exist at last   {}, in their states", findings.things));
+        ui.line(&format!("no changes      {} of {} workspaces", findings.no_changes, workspaces.len()));
         ui.line(&format!("double applies  {}", findings.double.len()));
         ui.line(&format!("lost states     {}", findings.lost.len()));
         if findings.is_clean() {
@@ -153,46 +226,6 @@ impl Run<'_> {
             ui.warning(finding);
         }
         bail!("repeat with --seed {}", self.seed)
-    }
-}
-
-/// Kills processes until a time, and leaves a server that runs.
-struct Killer<'a> {
-    run: &'a Run<'a>,
-    options: Options,
-    data: PathBuf,
-    server: Server,
-    random: fastrand::Rng,
-}
-
-impl Killer<'_> {
-    async fn run(mut self, until: Instant) -> (Kills, anyhow::Result<Server>) {
-        let mut kills = Kills::new();
-        loop {
-            let next = Instant::now() + Duration::from_millis(self.random.u64(KILL_INTERVAL));
-            sleep_until(next.min(until)).await;
-            if Instant::now() >= until {
-                return (kills, Ok(self.server));
-            }
-            let victim = Victim::choose(&mut self.random);
-            let killed = match victim {
-                Victim::Server => match self.kill_server().await {
-                    Ok(()) => true,
-                    Err(error) => return (kills, Err(error)),
-                },
-                Victim::Executor | Victim::Terraform => victim.kill_one(&self.data, &mut self.random),
-            };
-            if killed {
-                *kills.entry(victim).or_default() += 1;
-            }
-        }
-    }
-
-    async fn kill_server(&mut self) -> anyhow::Result<()> {
-        self.server.kill().await;
-        sleep(Duration::from_millis(self.random.u64(AWAY))).await;
-        self.server = Server::start(self.run.session, &self.data, &self.options).await?;
-        Ok(())
     }
 }
 

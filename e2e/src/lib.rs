@@ -19,6 +19,9 @@ mod kubectl;
 mod log_lines;
 mod main_job;
 pub mod memory;
+#[path = "../../api-server/tests/support/postgres.rs"]
+#[expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "shared with tests")]
+mod postgres;
 mod registration;
 mod report;
 mod role;

@@ -8,10 +8,10 @@ mod deployed;
 mod gateway;
 mod intervention;
 mod port_forward;
-mod process_cluster;
+pub(crate) mod process_cluster;
 mod repository;
 mod scenarios;
-mod site;
+pub(crate) mod site;
 
 use std::net::SocketAddr;
 

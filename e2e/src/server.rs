@@ -122,6 +122,14 @@ impl Server {
         lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
+    /// Sends a signal to the process.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // Fails if the process has just ended by itself.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Kills the process, as a lack of memory or a power failure would.
     pub(crate) async fn kill(&mut self) {
         // Fails if the process has just ended by itself.
@@ -130,9 +138,7 @@ impl Server {
 
     /// Stops the process with SIGTERM, after a timeout with SIGKILL.
     pub(crate) async fn stop(&mut self) {
-        let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return };
-        // Fails if the process has just ended by itself.
-        let _ = kill_process(pid, Signal::TERM);
+        self.signal(Signal::TERM);
         if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
             self.kill().await;
         }

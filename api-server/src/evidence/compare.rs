@@ -111,6 +111,9 @@ impl Comparison<'_> {
             (ChangeAction::Replaced, true) if has_object => (*action, advice::REPLACED),
             (ChangeAction::Replaced, false) if has_object => (*action, advice::REPLACEMENT_BEGUN),
             (ChangeAction::Created | ChangeAction::Replaced, true) => (*action, advice::CREATED),
+            (ChangeAction::Created, false) if replaced_id.is_some() => {
+                (ChangeAction::Replaced, advice::REPLACEMENT_OF_IMPORT)
+            }
             (ChangeAction::Created | ChangeAction::Replaced, false) => (*action, advice::CREATION_BEGUN),
         })
     }
@@ -139,7 +142,7 @@ impl Comparison<'_> {
         let address = planned.address.as_str();
         let (action, text) = match self.saved(address) {
             None if !planned.replaces => (ChangeAction::Created, advice::CREATION_PLANNED),
-            None => (ChangeAction::Replaced, advice::CREATION_PLANNED),
+            None => (ChangeAction::Replaced, advice::REPLACEMENT_OF_IMPORT),
             // The state has the new one already, unless it has the old one.
             Some(_) if planned.replaced_id.as_ref().is_none_or(|old| !self.shows(address, old)) => {
                 return None;

@@ -126,7 +126,7 @@ impl Event {
     /// Continues a change with this line.
     fn after(self, change: &mut Change) {
         match self {
-            Self::Creating if change.action == ChangeAction::Destroyed => {
+            Self::Creating if matches!(change.action, ChangeAction::Destroyed | ChangeAction::Imported) => {
                 change.action = ChangeAction::Replaced;
                 change.replaced_id = change.id.take();
                 change.complete = false;
@@ -146,12 +146,17 @@ impl Event {
                 change.action = ChangeAction::Replaced;
                 change.replaced_id = id;
             }
+            // Until it is destroyed, it exists and is in no state.
+            Self::Destroying { .. } if change.action == ChangeAction::Imported => {}
             Self::Destroying { id, .. } => {
                 change.action = ChangeAction::Destroyed;
                 change.complete = false;
                 change.id = id;
             }
-            Self::Destroyed if change.action == ChangeAction::Destroyed => change.complete = true,
+            Self::Destroyed if matches!(change.action, ChangeAction::Destroyed | ChangeAction::Imported) => {
+                change.action = ChangeAction::Destroyed;
+                change.complete = true;
+            }
             Self::Destroyed => {}
         }
     }

@@ -306,3 +306,14 @@ fn import_that_the_state_does_not_show_keeps_its_block() {
     assert!(found[0].import_block.as_ref().unwrap().contains("\"new\""));
     assert_eq!(missing(&changes, Some(&state(&bucket("new")))), []);
 }
+
+#[test]
+fn imported_resource_is_named_until_it_is_destroyed() {
+    let imported = "aws_s3_bucket.b: Import complete [id=a]\naws_s3_bucket.b: Destroying... [id=a]\n";
+    let found = missing(&read(imported), None);
+    assert_eq!((found[0].action, found[0].id.as_deref()), (ChangeAction::Imported, Some("a")));
+    let destroyed = format!("{imported}aws_s3_bucket.b: Destruction complete after 1s\n");
+    assert_eq!(missing(&read(&destroyed), None), []);
+    let found = missing(&read(&format!("{destroyed}aws_s3_bucket.b: Creating...\n")), None);
+    assert_eq!((found[0].action, &found[0].id), (ChangeAction::Replaced, &None));
+}

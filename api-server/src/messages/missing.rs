@@ -41,6 +41,12 @@ pub const REPLACEMENT_PLANNED: &str = "\
      '{address}'`, put its id into the import block, delete the old one at the provider if it still exists, \
      then plan. Otherwise leave the block out.";
 
+/// A replacement of an object that was imported in the same run, of which only the beginning is known.
+pub const REPLACEMENT_OF_IMPORT: &str = "\
+     It was to be imported and replaced: look at the provider for the old one{old} and the new one{named}. Put \
+     the id of the one that exists into the import block; if both do, that of the new one, and delete the old \
+     one. Then plan.";
+
 /// An import that the state does not show.
 pub const IMPORTED: &str =
     "It was imported and no state shows that: keep the import block in the configuration, then plan.";

@@ -1,4 +1,4 @@
-//! Compares a ledger with the final state; pure.
+//! Compares the books with the final state; pure.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 use api_server::model::JobStatus;
 
 use super::{
-    is_unknown,
+    books::Thing,
     ledger::{Ledger, RESOURCES},
 };
 
@@ -16,11 +16,13 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub(super) creations: usize,
-    /// Resources that exist in no state, of jobs that are `unknown`: a user knows of them.
-    pub(super) unknown: usize,
+    /// What exists at the end.
+    pub(super) things: usize,
+    /// Workspaces whose last plan has found no changes.
+    pub(super) no_changes: usize,
     /// Resources that one job created twice.
     pub(super) double: Vec<String>,
-    /// Resources that exist in no state, of jobs that are not `unknown`.
+    /// Resources that exist in no state and that no evidence named.
     pub(super) lost: Vec<String>,
     /// Everything else that must not be.
     pub(super) other: Vec<String>,
@@ -36,7 +38,8 @@ impl Sum for Findings {
     fn sum<I: Iterator<Item = Self>>(findings: I) -> Self {
         findings.fold(Self::default(), |mut sum, one| {
             sum.creations += one.creations;
-            sum.unknown += one.unknown;
+            sum.things += one.things;
+            sum.no_changes += one.no_changes;
             sum.double.extend(one.double);
             sum.lost.extend(one.lost);
             sum.other.extend(one.other);
@@ -45,29 +48,43 @@ impl Sum for Findings {
     }
 }
 
-/// Compares what was created and removed with the state after the last job, which ran undisturbed.
+/// Compares what exists with the state after the last job, which ran undisturbed. Whatever was `unknown`
+/// before has been resolved as its evidence says, so nothing may be left over.
 pub(super) fn audit(
+    workspace: &str,
+    ledger: Option<&Ledger>,
+    things: &[Thing],
+    rounds: &BTreeMap<u32, JobStatus>,
+    state: &BTreeSet<String>,
+) -> Findings {
+    let mut findings = Findings { things: things.len(), ..Findings::default() };
+    for thing in things.iter().filter(|thing| !state.contains(&thing.id)) {
+        let Thing { address, id, attribute: (key, value) } = thing;
+        findings.lost.push(format!("{workspace}: {address} exists ({id}, {key} {value}) and is in no state"));
+    }
+    for id in state.iter().filter(|id| things.iter().all(|thing| thing.id != **id)) {
+        findings.other.push(format!("{workspace}: the state has {id}, which does not exist"));
+    }
+    if let Some(ledger) = ledger {
+        audit_ledger(workspace, ledger, rounds, state, &mut findings);
+    }
+    findings
+}
+
+/// Checks that each job has created each of its resources once.
+fn audit_ledger(
     workspace: &str,
     ledger: &Ledger,
     rounds: &BTreeMap<u32, JobStatus>,
     state: &BTreeSet<String>,
-) -> Findings {
-    let mut findings = Findings { creations: ledger.created.len(), ..Findings::default() };
+    findings: &mut Findings,
+) {
+    findings.creations = ledger.created.len();
     let mut seen = BTreeSet::new();
     for creation in &ledger.created {
-        let name = format!("{workspace}, job {}, resource {}", creation.round, creation.index);
         if !seen.insert((creation.round, creation.index)) {
+            let name = format!("{workspace}, job {}, resource {}", creation.round, creation.index);
             findings.double.push(format!("created twice: {name}, {}", creation.id));
-        }
-        if ledger.removed.contains(&creation.id) || state.contains(&creation.id) {
-            continue;
-        }
-        match rounds.get(&creation.round) {
-            Some(status) if is_unknown(*status) => findings.unknown += 1,
-            status => {
-                let status = status.map_or("not there", |status| status.as_str());
-                findings.lost.push(format!("in no state: {name}, {}; its job is {status}", creation.id));
-            }
         }
     }
     let last = rounds.keys().next_back().copied().unwrap_or_default();
@@ -89,7 +106,6 @@ pub(super) fn audit(
                 .push(format!("{workspace}, job {round} is {status}, and created {count} resources"));
         }
     }
-    findings
 }
 
 #[cfg(test)]
@@ -111,7 +127,7 @@ mod tests {
         let mut rounds = BTreeMap::from([(1, JobStatus::Completed), (2, JobStatus::Completed)]);
         let mut state = (0..RESOURCES).map(|index| format!("2-{index}")).collect();
         change(&mut ledger, &mut rounds, &mut state);
-        audit("net", &ledger, &rounds, &state)
+        audit("net", Some(&ledger), &ledger.things(), &rounds, &state)
     }
 
     #[test]
@@ -130,20 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn finds_resource_that_no_state_knows_unless_its_job_is_unknown() {
-        let lose = |ledger: &mut Ledger| assert!(ledger.removed.remove("1-2"));
-        let findings = audited(|ledger, _, _| lose(ledger));
-        assert_eq!((findings.lost.len(), findings.unknown), (1, 0), "{findings:?}");
-        let findings = audited(|ledger, rounds, _| {
-            lose(ledger);
-            rounds.insert(1, JobStatus::Unknown);
-        });
-        assert!(findings.is_clean() && findings.unknown == 1, "{findings:?}");
-        let findings = audited(|ledger, rounds, _| {
-            lose(ledger);
-            rounds.insert(1, JobStatus::Failed);
-        });
-        assert_eq!(findings.lost.len(), 1, "{findings:?}");
+    fn finds_resource_that_no_state_knows() {
+        let findings = audited(|ledger, _, _| assert!(ledger.removed.remove("1-2")));
+        assert_eq!((findings.lost.len(), findings.things), (1, 5), "{findings:?}");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Context as _;
 
+use super::books::Thing;
+
 /// How many resources each job creates.
 pub(super) const RESOURCES: u32 = 4;
 
@@ -75,6 +77,20 @@ impl Ledger {
             }
         }
         Ok(ledger)
+    }
+}
+
+impl Ledger {
+    /// Returns what exists: what was created and not removed.
+    pub(super) fn things(&self) -> Vec<Thing> {
+        let exist = self.created.iter().filter(|creation| !self.removed.contains(&creation.id));
+        exist
+            .map(|Creation { round, index, id }| Thing {
+                address: format!("terraform_data.thing[{index}]"),
+                id: id.clone(),
+                attribute: ("input", round.to_string()),
+            })
+            .collect()
     }
 }
 

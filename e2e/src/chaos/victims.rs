@@ -10,6 +10,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Victim {
     Server,
+    /// One of several servers, which is stopped and resumed.
+    Replica,
     Executor,
     Terraform,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for Victim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Server => "server",
+            Self::Replica => "replica stopped",
             Self::Executor => "executor",
             Self::Terraform => "terraform",
         })
@@ -26,17 +29,19 @@ impl fmt::Display for Victim {
 
 impl Victim {
     /// Chooses a kind at random.
-    pub(super) fn choose(random: &mut fastrand::Rng) -> Self {
+    pub(super) fn choose(random: &mut fastrand::Rng, has_replicas: bool) -> Self {
         match random.u8(..10) {
-            0..3 => Self::Server,
+            0..2 => Self::Server,
+            2 if has_replicas => Self::Replica,
+            2 => Self::Server,
             3..6 => Self::Executor,
             _ => Self::Terraform,
         }
     }
 
-    /// Kills one executor or terraform of this data folder. Returns whether there was one.
-    pub(super) fn kill_one(self, data: &Path, random: &mut fastrand::Rng) -> bool {
-        let mut processes = executors(data);
+    /// Kills one executor or terraform whose records are in a folder. Returns whether there was one.
+    pub(super) fn kill_one(self, records: &Path, random: &mut fastrand::Rng) -> bool {
+        let mut processes = executors(records);
         if self == Self::Terraform {
             processes = processes
                 .into_iter()
@@ -49,8 +54,8 @@ impl Victim {
 }
 
 /// Returns the executors that run.
-fn executors(data: &Path) -> Vec<i32> {
-    let jobs = fs::read_dir(data.join("local-backend")).into_iter().flatten().flatten();
+fn executors(records: &Path) -> Vec<i32> {
+    let jobs = fs::read_dir(records).into_iter().flatten().flatten();
     let records = jobs.filter_map(|job| fs::read(job.path().join("record.json")).ok());
     let records = records.filter_map(|record| serde_json::from_slice::<Value>(&record).ok());
     let processes = records.filter_map(|record| i32::try_from(record["process"]["pid"].as_i64()?).ok());
@@ -88,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_no_process_in_an_empty_data_folder() {
+    fn finds_no_process_in_an_empty_folder() {
         let folder = tempfile::tempdir().unwrap();
         assert!(executors(folder.path()).is_empty());
         assert!(!Victim::Executor.kill_one(folder.path(), &mut fastrand::Rng::with_seed(1)));

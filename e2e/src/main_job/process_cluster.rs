@@ -21,20 +21,20 @@ use super::site::EXECUTOR_SECRET;
 use crate::{server::listening_address, session::Session};
 
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-pub(super) const NAMESPACE: &str = "e2e";
+pub(crate) const NAMESPACE: &str = "e2e";
 /// The token allows to run programs on this machine. Other users can read arguments, but not the environment.
 const TOKEN_VARIABLE: &str = "PROCESS_CLUSTER_TOKEN";
 
 /// A running cluster; it is killed with this value. Its processes are not: end their jobs first.
 #[derive(Debug)]
-pub(super) struct ProcessCluster {
+pub(crate) struct ProcessCluster {
     _child: Child,
     folder: TempDir,
 }
 
 impl ProcessCluster {
     /// Starts the cluster.
-    pub(super) async fn start(session: &Session) -> anyhow::Result<Self> {
+    pub(crate) async fn start(session: &Session) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("ephemeral-agents-e2e-").tempdir();
         let folder = folder.context("cannot create a temporary folder")?;
         let secret = folder.path().join("secrets").join(EXECUTOR_SECRET);
@@ -68,8 +68,13 @@ impl ProcessCluster {
     }
 
     /// Returns the path of its kubeconfig.
-    pub(super) fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
+    }
+
+    /// Returns the folder with the records of its processes.
+    pub(crate) fn jobs(&self) -> PathBuf {
+        self.folder.path().join("jobs")
     }
 }
 

@@ -140,7 +140,7 @@ impl Site for LocalServer<'_> {
 }
 
 /// Returns the options of a server whose executors are pods.
-pub(super) fn kubernetes_options(kubeconfig: &Path, namespace: &str, image: &str, api_url: &str) -> Options {
+pub(crate) fn kubernetes_options(kubeconfig: &Path, namespace: &str, image: &str, api_url: &str) -> Options {
     let arguments = ["--listen", "127.0.0.1:0", "--backend", "kubernetes", "--api-url", api_url];
     let variable = |name, value: &str| (name, OsString::from(value));
     Options {
