@@ -2,6 +2,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
+};
 use config_core::{Problem, Problems, SourceName, Warning, value::Yaml};
 use job_spec::JobPlan;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,6 +16,9 @@ use crate::model::VariableLayers;
 mod attempt;
 
 const HIDDEN: &str = "(sensitive)";
+
+/// A program that is given a shorter value encodes it, but parts of its base64 text occur elsewhere.
+const MIN_ENCODED: usize = 6;
 
 /// Shorter parts of a sensitive value occur in ordinary text too often to be replaced there.
 const MIN_PIECE: usize = 4;
@@ -153,7 +160,26 @@ fn pieces(value: &str) -> Vec<String> {
     if let Ok(yaml) = value.parse::<Yaml>() {
         strings(yaml.value(), &mut pieces);
     }
+    for text in [value, value.trim()].into_iter().filter(|text| text.len() >= MIN_ENCODED) {
+        pieces.extend(encoded(text));
+    }
     pieces
+}
+
+/// Returns the base64 text of a value (Secrets hold it), and the part of a longer base64 text, such as that of
+/// `user:value`, that depends on the value alone.
+fn encoded(text: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    for before in 0..3 {
+        // Three bytes become four characters; a character at either end may belong to a neighbour, too.
+        let padded = [&[0; 2][..before], text.as_bytes()].concat();
+        let (start, end) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
+        for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
+            all.push(encoded[start..end].to_owned());
+        }
+    }
+    all.extend([STANDARD.encode(text), URL_SAFE.encode(text)]);
+    all
 }
 
 fn strings(value: &Value, found: &mut Vec<String>) {
@@ -230,6 +256,19 @@ mod tests {
         assert_eq!(redacted.found.as_deref(), Some("hello"));
         assert_eq!(redacted.expected, "another name than (sensitive)");
         assert_eq!(redacted.hint.as_deref(), Some("remove \"(sensitive)\""));
+    }
+
+    #[test]
+    fn hides_base64_of_a_sensitive_value() {
+        let redactor = Redactor::of_values(["hunter2-of-the-door"]);
+        for text in ["hunter2-of-the-door", "user:hunter2-of-the-door\n", "u:hunter2-of-the-door", "x"] {
+            let encoded = STANDARD.encode(text);
+            let hidden = redactor.hide(&format!("Invalid value: {encoded:?}"));
+            assert_eq!(hidden.contains(HIDDEN), text != "x", "{hidden}");
+            assert!(
+                !hidden.contains("aHVudGVyMi1vZi10aGUtZG9v") && !hidden.contains("dW50ZXIyLW9mLXRoZS1kb2")
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The address of a workspace's source, which may hold a password.
+//! The address of a workspace's source, which may hold a password or a token.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize, Serializer};
 use url::Url;
@@ -10,6 +10,9 @@ use url::Url;
 const MIN_TOKEN_CHARS: usize = 20;
 
 const HIDDEN: &str = "(sensitive)";
+
+/// Parameters of an address whose values are no secrets. Hosts take tokens under any other name.
+const OPEN_PARAMETERS: &[&str] = &["ref", "branch", "tag", "depth", "archive", "version", "api-version"];
 
 /// The address of a source. Everything that shows it (the API, logs, messages) shows it without its password;
 /// only [`expose`](Self::expose) returns it in full.
@@ -68,10 +71,26 @@ impl From<&str> for SourceAddress {
 impl fmt::Display for SourceAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.around_secret() {
-            Some((before, after)) => write!(f, "{before}{HIDDEN}{after}"),
-            None => f.write_str(&self.0),
+            Some((before, after)) => write!(f, "{before}{HIDDEN}{}", without_parameters(after)),
+            None => f.write_str(&without_parameters(&self.0)),
         }
     }
+}
+
+/// Hides the values of the parameters of a web address, `?token=…`; a path or a short form of ssh has none.
+fn without_parameters(address: &str) -> Cow<'_, str> {
+    let Some((path, rest)) = address.split_once('?').filter(|_| !address.starts_with('/')) else {
+        return Cow::Borrowed(address);
+    };
+    let (query, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+    let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if !value.is_empty() && !OPEN_PARAMETERS.contains(&name) => {
+            Cow::Owned(format!("{name}={HIDDEN}"))
+        }
+        _ => Cow::Borrowed(parameter),
+    });
+    let shown: Vec<_> = shown.collect();
+    Cow::Owned(format!("{path}?{}{fragment}", shown.join("&")))
 }
 
 impl fmt::Debug for SourceAddress {
@@ -103,6 +122,11 @@ mod tests {
             ("me:hunter2@host/a.git", "me:(sensitive)@host/a.git"),
             ("https://ghp_0123456789abcdefghij@host/a", "https://(sensitive)@host/a"),
             ("https://ghp_0123456789abcdefghij:@host/a", "https://(sensitive)@host/a"),
+            (
+                "https://me:hunter2@host/a.git?private_token=abc&ref=v1#x",
+                "https://me:(sensitive)@host/a.git?private_token=(sensitive)&ref=v1#x",
+            ),
+            ("https://host/a.tar.gz?sig=a%2Fb==&se=", "https://host/a.tar.gz?sig=(sensitive)&se="),
         ] {
             let address = SourceAddress::from(address);
             assert_eq!(address.to_string(), shown);
@@ -123,6 +147,7 @@ mod tests {
             "git@host:acme/infra@2.git",
             "git@host:infra@2.git",
             "/home/me/infra:x@y",
+            "/home/me/what?is=this",
             "file:///home/me/infra:x@y",
             "",
         ] {

@@ -143,10 +143,14 @@ fn leaks(name: &str, text: &str) -> Vec<String> {
             if kind.contains('(') { value.split('"').skip(1).step_by(2).collect() } else { vec![value] };
         for part in parts {
             let json = Value::from(part).to_string();
-            let encoded = STANDARD_NO_PAD.encode(format!("user:{part}"));
+            // Behind one, two and three bytes, without the characters that a neighbour has a part in.
+            let encoded = ["x", "yz", "u:p"].map(|before| {
+                let whole = STANDARD_NO_PAD.encode(format!("{before}{part}"));
+                whole[4..whole.len() - 1].to_owned()
+            });
             let lines = part.lines().filter(|line| line.len() >= 6).map(str::to_owned);
-            let needles =
-                lines.chain([part.to_owned(), json.trim_matches('"').to_owned(), encoded[8..].to_owned()]);
+            let forms = [part.to_owned(), json.trim_matches('"').to_owned(), percent_encoded(part)];
+            let needles = lines.chain(forms).chain(encoded);
             for needle in needles.map(|needle| self::compact(&needle)) {
                 if let Some(at) = compact.find(&needle) {
                     let around = &compact[compact.floor_char_boundary(at.saturating_sub(40))..];
@@ -157,6 +161,16 @@ fn leaks(name: &str, text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// As `urlencode` of terraform writes it.
+fn percent_encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 fn compact(text: &str) -> String {
@@ -170,6 +184,8 @@ fn search_finds_what_it_looks_for() {
         ("pem", "+ MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"),
         ("token", "dXNlcjpnaHBfMTZDN2U0MkYyOTJjNjkxMkU3NzEwYzgzODM0N0FlMTc4QjRh"),
         ("map", "password = \"hunter2-in-a-map\""),
+        ("address", "https://me:p%40ss%3Aw%2Frd%3Fx%3D1%26y%3D2%23end@host"),
+        ("short", "dXNlcjpzM2NyM3Q="),
     ] {
         let found = leaks("x", text);
         assert!(found.iter().any(|found| found.starts_with(name)), "{name}: {found:?}");

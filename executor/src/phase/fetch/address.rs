@@ -121,17 +121,27 @@ fn in_address(url: &Url) -> Option<(String, String)> {
 /// Length from which a name in front of `@host` is a token: those of all hosts are longer, names are shorter.
 const MIN_TOKEN_CHARS: usize = 20;
 
-/// Returns the secrets that are part of the address itself: the password, as it is written and decoded. A
-/// name alone is none, except for a token that some hosts accept in its place.
+/// Parameters of an address whose values are no secrets. The api-server has the same list.
+const OPEN_PARAMETERS: &[&str] = &["ref", "branch", "tag", "depth", "archive", "version", "api-version"];
+
+/// Returns the secrets that are part of the address itself: the password and the values of parameters, as
+/// they are written and decoded. A name alone is none, except for a token that some hosts accept in its place.
 pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
     let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
     let is_web = matches!(url.scheme(), "https" | "http");
     let token = || Some(url.username()).filter(|name| is_web && name.chars().count() >= MIN_TOKEN_CHARS);
-    let Some(raw) = url.password().filter(|password| !password.is_empty()).or_else(token) else {
-        return Vec::new();
-    };
-    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned();
-    [raw.to_owned(), decoded].into()
+    let password = url.password().filter(|password| !password.is_empty()).or_else(token);
+    // Hosts take tokens as parameters of any name, but for these.
+    let parameters = url.query().unwrap_or_default().split('&').filter_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        (!OPEN_PARAMETERS.contains(&name)).then_some(value)
+    });
+    let raw = password.into_iter().chain(parameters).filter(|raw| !raw.is_empty());
+    raw.flat_map(|raw| {
+        let decoded = percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned();
+        [raw.to_owned(), decoded]
+    })
+    .collect()
 }
 
 fn without_credentials(source: &str) -> String {

@@ -96,6 +96,8 @@ fn finds_secrets_inside_address() {
     let token = "ghp_0123456789abcdefABCDEF";
     assert!(secrets_in_address(&format!("https://{token}@host/a")).contains(&token.to_owned()));
     assert!(secrets_in_address(&format!("https://{token}:@host/a")).contains(&token.to_owned()));
+    let parameters = "https://host/a.git?private_token=a%2Fb&ref=v1&depth=1&empty=";
+    assert_eq!(secrets_in_address(parameters), ["a%2Fb", "a/b"]);
     assert!(secrets_in_address("ssh://git@host/a").is_empty());
     assert!(secrets_in_address("/srv/infra").is_empty());
 }
