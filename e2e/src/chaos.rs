@@ -19,7 +19,7 @@ mod source;
 mod victims;
 mod workspace;
 
-use std::{collections::BTreeMap, ffi::OsString, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use api_server::model::JobStatus;
@@ -116,7 +116,7 @@ impl<'a> Run<'a> {
         } else {
             None
         };
-        let Some(site) = self.start_site(cloud.as_ref()).await? else {
+        let Some(site) = self.start_site().await? else {
             skipped("chaos with replicas: PostgreSQL is not installed (Debian package postgresql)");
             return Ok(());
         };
@@ -125,13 +125,11 @@ impl<'a> Run<'a> {
         self.disturb(site, &mut workspaces).await
     }
 
-    async fn start_site(&self, cloud: Option<&Cloud>) -> anyhow::Result<Option<Site<'a>>> {
+    async fn start_site(&self) -> anyhow::Result<Option<Site<'a>>> {
         if self.args.replicas > 1 {
             return Site::replicas(self.session, self.folder, self.args.replicas).await;
         }
-        let environment: Vec<(&'static str, OsString)> =
-            cloud.map(|cloud| ("TF_CLI_CONFIG_FILE", cloud.cli_config.clone().into())).into_iter().collect();
-        Site::single(self.session, self.folder, &environment).await.map(Some)
+        Site::single(self.session, self.folder).await.map(Some)
     }
 
     async fn register(&self, site: &Site<'_>, cloud: Option<&Cloud>) -> anyhow::Result<Common> {

@@ -130,6 +130,8 @@ impl Cloud {
             bail!("moto_server did not print its address: {}", printed.join("\n"));
         };
         tokio::spawn(discard(lines));
+        // Fails if a provider was chosen already, which is as good. The cloud has no TLS.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build()?;
         Ok(Self { _child: child, url: format!("http://{address}"), http, cli_config })
     }

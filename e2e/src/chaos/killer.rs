@@ -4,12 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{site::Site, victims::Victim};
+use super::{
+    site::Site,
+    victims::{Steps, Victim},
+};
 
 /// The time between two kills, in milliseconds.
 const KILL_INTERVAL: std::ops::Range<u64> = 100..1_500;
-/// The same where steps take half a minute, so that some of them end.
-const SLOW_INTERVAL: std::ops::Range<u64> = 1_000..20_000;
+/// The same where a step takes half a minute: some of them end, and plans are left alone mostly.
+const SLOW_INTERVAL: std::ops::Range<u64> = 1_000..12_000;
 /// How long a server is away, in milliseconds.
 const AWAY: std::ops::Range<u64> = 0..1_500;
 /// How long a server is stopped, in milliseconds: mostly longer than its lease of 10 seconds.
@@ -32,13 +35,14 @@ pub(super) struct Killer<'a> {
     pub(super) site: Site<'a>,
     pub(super) random: fastrand::Rng,
     interval: std::ops::Range<u64>,
+    is_slow: bool,
     stopped: Option<Stopped>,
 }
 
 impl<'a> Killer<'a> {
     pub(super) fn new(site: Site<'a>, seed: u64, is_slow: bool) -> Self {
         let interval = if is_slow { SLOW_INTERVAL } else { KILL_INTERVAL };
-        Self { site, random: fastrand::Rng::with_seed(seed), interval, stopped: None }
+        Self { site, random: fastrand::Rng::with_seed(seed), interval, is_slow, stopped: None }
     }
 
     pub(super) async fn run(mut self, until: Instant) -> (Kills, anyhow::Result<Site<'a>>) {
@@ -93,7 +97,8 @@ impl<'a> Killer<'a> {
                 Ok(true)
             }
             Victim::Executor | Victim::Terraform => {
-                Ok(victim.kill_one(self.site.executors(), &mut self.random))
+                let of = if self.is_slow && self.random.u8(..10) > 0 { Steps::Applies } else { Steps::All };
+                Ok(victim.kill_one(self.site.executors(), of, &mut self.random))
             }
         }
     }

@@ -41,14 +41,9 @@ struct Shared {
 
 impl<'a> Site<'a> {
     /// Starts one server with the local backend and SQLite.
-    pub(super) async fn single(
-        session: &'a Session,
-        folder: &Path,
-        environment: &[(&'static str, std::ffi::OsString)],
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn single(session: &'a Session, folder: &Path) -> anyhow::Result<Self> {
         let data = data_folder(folder)?;
         let mut options = Options::local(session)?;
-        options.environment.extend(environment.iter().cloned());
         let server = Server::start(session, &data, &options).await?;
         // Its executors know the address.
         options.listen_at(server.address());

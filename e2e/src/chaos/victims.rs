@@ -6,6 +6,8 @@ use std::{fmt, fs, path::Path};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::workspace::APPLY_STEP;
+
 /// A kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Victim {
@@ -14,6 +16,13 @@ pub(super) enum Victim {
     Replica,
     Executor,
     Terraform,
+}
+
+/// Which steps are disturbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Steps {
+    All,
+    Applies,
 }
 
 impl fmt::Display for Victim {
@@ -39,9 +48,10 @@ impl Victim {
         }
     }
 
-    /// Kills one executor or terraform whose records are in a folder. Returns whether there was one.
-    pub(super) fn kill_one(self, records: &Path, random: &mut fastrand::Rng) -> bool {
-        let mut processes = executors(records);
+    /// Kills one executor or terraform whose records are in a folder, of any step or of applies alone. Returns
+    /// whether there was one.
+    pub(super) fn kill_one(self, records: &Path, of: Steps, random: &mut fastrand::Rng) -> bool {
+        let mut processes = executors(records, of);
         if self == Self::Terraform {
             processes = processes
                 .into_iter()
@@ -54,8 +64,10 @@ impl Victim {
 }
 
 /// Returns the executors that run.
-fn executors(records: &Path) -> Vec<i32> {
+fn executors(records: &Path, of: Steps) -> Vec<i32> {
     let jobs = fs::read_dir(records).into_iter().flatten().flatten();
+    let is_apply = |name: &str| name.contains(&format!("-{APPLY_STEP}-"));
+    let jobs = jobs.filter(|job| of == Steps::All || job.file_name().to_str().is_some_and(is_apply));
     let records = jobs.filter_map(|job| fs::read(job.path().join("record.json")).ok());
     let records = records.filter_map(|record| serde_json::from_slice::<Value>(&record).ok());
     let processes = records.filter_map(|record| i32::try_from(record["process"]["pid"].as_i64()?).ok());
@@ -95,7 +107,7 @@ mod tests {
     #[test]
     fn finds_no_process_in_an_empty_folder() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(executors(folder.path()).is_empty());
-        assert!(!Victim::Executor.kill_one(folder.path(), &mut fastrand::Rng::with_seed(1)));
+        assert!(executors(folder.path(), Steps::All).is_empty());
+        assert!(!Victim::Executor.kill_one(folder.path(), Steps::All, &mut fastrand::Rng::with_seed(1)));
     }
 }

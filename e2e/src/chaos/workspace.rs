@@ -21,9 +21,12 @@ use super::{
     resolve::Resolved,
     source::Source,
 };
-use crate::{state, tool::Tool};
+use crate::{registration::set_variable, state, tool::Tool};
 
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(150);
+
+/// The number of the apply in its template.
+pub(super) const APPLY_STEP: u32 = 200;
 
 const PLAN_AND_APPLY: &str = "\
 flow:
@@ -103,6 +106,10 @@ impl<'a> Workspace<'a> {
         let path = format!("/v1/organizations/{}/workspaces", common.organization);
         let body = json!({ "name": name, "source": source.address(), "iacType": common.tool.name() });
         let created: Named = common.client.create(&path, &body).await?;
+        if let Some(path) = &common.cli_config {
+            let variable = json!({ "key": "TF_CLI_CONFIG_FILE", "value": path, "category": "ENV" });
+            set_variable(&common.client, &created.id, &variable).await?;
+        }
         Ok(Self {
             common,
             id: created.id,
