@@ -61,11 +61,14 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8),
         conflicts_with = "cloud")]
     replicas: u32,
-    /// Resources of the provider hashicorp/aws in a cloud on this machine (moto_server)
+    /// Resources of the provider hashicorp/aws in a cloud on this machine
     #[arg(long)]
     cloud: bool,
     #[command(flatten)]
     places: Places,
+    /// The program to run [default: terraform, else tofu]
+    #[arg(long, value_enum)]
+    engine: Option<Tool>,
 }
 
 /// Many times the duration of an undisturbed job, and the same in a cloud, where a queue takes 25 seconds.
@@ -135,7 +138,8 @@ impl<'a> Run<'a> {
     async fn register(&self, site: &Site<'_>, cloud: Option<&Cloud>) -> anyhow::Result<Common> {
         let timeout = if cloud.is_some() { CLOUD_JOB_TIMEOUT } else { JOB_TIMEOUT };
         let cli_config = cloud.map(|cloud| cloud.cli_config.clone());
-        Common::register(&site.url(), site.admin_token()?, Tool::find()?, timeout, cli_config).await
+        Common::register(&site.url(), site.admin_token()?, Tool::find(self.args.engine)?, timeout, cli_config)
+            .await
     }
 
     async fn workspaces<'b>(

@@ -40,6 +40,14 @@ const CHECKS: &[(&str, Check)] = &[
     ("demo", |state| programs::run_built(state.shell, &state.messages, "demo", &["--yes"])),
     ("main job", |state| programs::run_built(state.shell, &state.messages, "e2e", &["--full", "--local"])),
     ("chaos", |state| programs::run_built(state.shell, &state.messages, "chaos", &["--seconds", "15"])),
+    ("chaos (replicas)", |state| {
+        let arguments = ["--replicas", "2", "--seconds", "15"];
+        programs::run_built(state.shell, &state.messages, "chaos", &arguments)
+    }),
+    ("chaos (cloud)", |state| {
+        let arguments = ["--cloud", "--seconds", "15", "--workspaces", "2"];
+        programs::run_built(state.shell, &state.messages, "chaos", &arguments)
+    }),
     ("demo (tofu)", |state| run_with_tofu(state, "demo", &["--yes"])),
     ("main job (tofu)", |state| run_with_tofu(state, "e2e", &["--full", "--local"])),
     ("chaos (tofu)", |state| run_with_tofu(state, "chaos", &["--seconds", "15"])),

@@ -48,8 +48,7 @@ enum Command {
     /// Runs scenarios on a real cluster; `cargo xtask e2e --help` builds the program and lists its options
     E2e(programs::E2eArgs),
     /// Kills server, executors and terraform at random moments and counts what was applied; options:
-    /// --seconds,
-    /// --seed, --workspaces
+    /// --seconds, --seed, --workspaces, --replicas, --cloud; `cargo xtask chaos --help`
     Chaos(programs::E2eArgs),
     /// Measures the memory of the api-server under clients that try to exhaust it
     Memory,

@@ -64,7 +64,8 @@ pub(crate) fn run_e2e(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
 /// Builds and runs chaos.
 pub(crate) fn run_chaos(shell: &Shell, args: &E2eArgs) -> anyhow::Result<()> {
     shell::title("Building the api-server, the executor and chaos");
-    let messages = build(shell, &["-p", "api-server", "-p", "executor", "-p", "e2e", "--bins"])?;
+    let packages = ["-p", "api-server", "-p", "executor", "-p", "e2e", "-p", "k8s-backend"];
+    let messages = build(shell, &[&packages[..], &["--bins", "--example", "process_cluster"]].concat())?;
     let program = find_program(&messages, "chaos").context("cargo built no program \"chaos\"")?;
     let mut command = Command::new(program);
     command.args(&args.arguments);

@@ -26,7 +26,7 @@ use crate::{
 
 /// The provider, with the version that configurations name.
 const PROVIDER: &str = "registry.terraform.io/hashicorp/aws/5.100.0";
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 const REGION: &str = "us-east-1";
 const ACCOUNT: &str = "123456789012";
@@ -34,7 +34,7 @@ const ACCOUNT: &str = "123456789012";
 /// Where the programs are.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Places {
-    /// The program of the cloud [default: moto_server on the PATH or in target/moto/bin]
+    /// The program of the cloud [default: the one on the PATH or in target/moto/bin]
     #[arg(long, value_name = "FILE", env = "MOTO_SERVER")]
     moto_server: Option<PathBuf>,
     /// A filesystem mirror of providers that has hashicorp/aws 5.100.0 [default: /opt/tf-plugins and the
@@ -147,7 +147,7 @@ impl Cloud {
             r#"terraform {{
   required_providers {{
     aws = {{
-      source  = "hashicorp/aws"
+      source  = "registry.terraform.io/hashicorp/aws"
       version = "5.100.0"
     }}
   }}
@@ -208,28 +208,25 @@ resource "aws_ssm_parameter" "parameter" {{
         let users = tagged(&self.query("iam", "Action=ListUsers&MaxItems=1000").await?, "UserName")?;
         let topics = tagged(&self.query("sns", "Action=ListTopics").await?, "TopicArn")?;
         let parameters = self.parameters().await?;
-        let name = |id: &String| id.rsplit(['/', ':']).next().unwrap_or_default().to_owned();
-        let queue = |name: &String| format!("{url}/{ACCOUNT}/{name}");
-        let topic = |name: &String| format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}");
-        let parameter = |name: &String| format!("/{name}");
-        let all: [(&str, &'static str, Vec<String>, &dyn Fn(&String) -> String); 5] = [
-            ("aws_sqs_queue.queue", "name", queues, &queue),
-            ("aws_s3_bucket.bucket", "bucket", buckets, &String::clone),
-            ("aws_iam_user.user", "name", users, &String::clone),
-            ("aws_sns_topic.topic", "name", topics, &topic),
-            ("aws_ssm_parameter.parameter", "name", parameters, &parameter),
-        ];
         let mut things = Vec::new();
-        for (address, attribute, ids, id_of) in all {
-            for name in ids.iter().map(name) {
-                let round = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
-                let Some(round) = round else { continue };
-                let id = id_of(&name);
-                let planned = if address.starts_with("aws_ssm") { id.clone() } else { name.clone() };
-                let address = format!("{address}[\"{round}\"]");
-                things.push(Thing { address, id, attribute: (attribute, planned) });
-            }
-        }
+        let mut add =
+            |address: &str, attribute: &'static str, ids: &[String], id_of: &dyn Fn(&str) -> String| {
+                for id in ids {
+                    let name = id.rsplit(['/', ':']).next().unwrap_or_default();
+                    let round = name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+                    let Some(round) = round else { continue };
+                    let id = id_of(name);
+                    // The name of a parameter is its id, with a slash.
+                    let planned = if id.starts_with('/') { id.clone() } else { name.to_owned() };
+                    let address = format!("{address}[\"{round}\"]");
+                    things.push(Thing { address, id, attribute: (attribute, planned) });
+                }
+            };
+        add("aws_sqs_queue.queue", "name", &queues, &|name| format!("{url}/{ACCOUNT}/{name}"));
+        add("aws_s3_bucket.bucket", "bucket", &buckets, &str::to_owned);
+        add("aws_iam_user.user", "name", &users, &str::to_owned);
+        add("aws_sns_topic.topic", "name", &topics, &|name| format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"));
+        add("aws_ssm_parameter.parameter", "name", &parameters, &|name| format!("/{name}"));
         Ok(things)
     }
 

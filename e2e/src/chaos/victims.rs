@@ -40,9 +40,8 @@ impl Victim {
     /// Chooses a kind at random.
     pub(super) fn choose(random: &mut fastrand::Rng, has_replicas: bool) -> Self {
         match random.u8(..10) {
-            0..2 => Self::Server,
             2 if has_replicas => Self::Replica,
-            2 => Self::Server,
+            0..3 => Self::Server,
             3..6 => Self::Executor,
             _ => Self::Terraform,
         }
