@@ -8,6 +8,40 @@ use serde::{Deserialize, Serialize};
 /// Name of the file in which terraform leaves a state that it could not store.
 pub const ERRORED_STATE: &str = "errored.tfstate";
 
+/// Where terraform writes lineage and serial of a state.
+const STATE_HEAD_BYTES: usize = 1024;
+
+/// Returns a first state with a lineage; `None` if it has one already.
+///
+/// Terraform gives a first state its lineage when it stores it. Where it cannot reach the store, the file that it
+/// leaves has none, and no store takes it.
+///
+/// ```
+/// use job_spec::executor_files::with_lineage;
+/// let left = br#"{"version": 4, "serial": 0, "lineage": "", "outputs": {}}"#;
+/// let first = br#"{"version": 4, "serial": 1, "lineage": "l-1", "outputs": {}}"#;
+/// assert_eq!(with_lineage(left, "l-1").unwrap(), first);
+/// assert_eq!(with_lineage(first, "l-2"), None);
+/// ```
+#[must_use]
+pub fn with_lineage(state: &[u8], lineage: &str) -> Option<Vec<u8>> {
+    let head = &state[..state.len().min(STATE_HEAD_BYTES)];
+    let head = &head[..find(head, b"\"outputs\"").unwrap_or(head.len())];
+    let (serial, none) = (b"\"serial\": 0,", b"\"lineage\": \"\"");
+    let (serial_at, none_at) = (find(head, serial)?, find(head, none)?);
+    if serial_at > none_at {
+        return None;
+    }
+    let between = &state[serial_at + serial.len()..none_at];
+    let lineage = format!("\"lineage\": \"{lineage}\"");
+    let rest = &state[none_at + none.len()..];
+    Some([&state[..serial_at], b"\"serial\": 1,", between, lineage.as_bytes(), rest].concat())
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
 /// The longest id of an attempt in a record.
 const MAX_ATTEMPT_CHARS: usize = 63;
 

@@ -12,7 +12,7 @@ use std::{
     path::Path,
 };
 
-use job_spec::executor_files::{ExecutorFiles, StartRecord};
+use job_spec::executor_files::{ExecutorFiles, StartRecord, with_lineage};
 
 use crate::{
     model::{Attempt, Job},
@@ -45,6 +45,7 @@ pub(super) async fn collect(services: &Services, job: &Job, attempt: &Attempt) {
     };
     match state {
         Ok(Some(state)) => {
+            let state = with_lineage(&state, &attempt.id).unwrap_or(state);
             if let Err(error) = store(services, attempt, state).await {
                 // The state stays where it is.
                 tracing::error!(attempt = attempt.id, error, "could not keep an unsaved state");

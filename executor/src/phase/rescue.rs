@@ -6,7 +6,10 @@
 use std::{fs, io, path::Path};
 
 use axum::body::Bytes;
-use job_spec::{attempt_api::RescuedState, executor_files::ERRORED_STATE};
+use job_spec::{
+    attempt_api::RescuedState,
+    executor_files::{ERRORED_STATE, with_lineage},
+};
 
 use super::context::Context;
 use crate::{
@@ -35,6 +38,7 @@ pub(crate) async fn rescue(context: &Context<'_>, folder: &Path, last: LastPush)
             };
         }
     };
+    let state = with_lineage(&state, &context.claim.attempt_id).map_or(state, Bytes::from);
     store(context, state).await
 }
 
