@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use config_core::{EphemeralSettings, Policy, Problem, Problems, Variables, Warning, WorkspaceOverrides};
+use config_core::{
+    EphemeralSettings, Origin, Policy, Problem, Problems, SourceName, Variables, Warning, WorkspaceOverrides,
+};
 use job_spec::{
     AttemptAccess, AttemptKey, EphemeralJobData, JobPlan, Organization, Planner, Preview, Profile, StepType,
     environment::Effect,
 };
 
 use crate::{
-    model::{IacType, VariableCategory, VariableLayers, Workspace},
+    model::{IacType, StepSettings, VariableCategory, VariableLayers, Workspace},
     redaction::Redactor,
     services::Services,
 };
@@ -33,6 +35,27 @@ impl WorkspaceInput {
     pub(crate) fn redactor(&self) -> Redactor {
         Redactor::new(&self.variables)
     }
+
+    /// Returns the input of a step, which may see fewer global variables.
+    ///
+    /// # Errors
+    /// Every global variable that the step names and that does not exist.
+    pub fn for_step(&self, settings: &StepSettings) -> Result<Self, Problems> {
+        let mut input = self.clone();
+        let mut missing = Vec::new();
+        for (category, key, inputs) in [
+            (VariableCategory::Env, "inputsEnv", &settings.inputs_env),
+            (VariableCategory::Terraform, "inputsTerraform", &settings.inputs_terraform),
+        ] {
+            for name in input.variables.restrict(category, inputs) {
+                let origin = Origin::new(SourceName::Request, format!("{key}.{name}"));
+                let global = inputs.get(&name).map(String::as_str).unwrap_or_default();
+                let expected = format!("the name of a global variable of category {category}");
+                missing.push(Problem::new(origin, expected).with_found(global));
+            }
+        }
+        Problems::into_result(missing, input)
+    }
 }
 
 /// The step that an attempt is for.
@@ -50,6 +73,8 @@ pub struct StepInput {
     pub attempt: u32,
     /// The commit that an earlier step of the job has fixed.
     pub commit_id: Option<String>,
+    /// What the template says about it.
+    pub settings: StepSettings,
 }
 
 impl StepInput {
@@ -63,6 +88,7 @@ impl StepInput {
             step_type,
             attempt: 1,
             commit_id: Some("0".repeat(40)),
+            settings: StepSettings::default(),
         }
     }
 }
@@ -182,6 +208,11 @@ fn payload(
         .with_variables(terraform_variables(input))
         .with_hcl_variables(input.variables.hcl_keys());
     payload.commit_id.clone_from(&step.commit_id);
+    let StepSettings { commands, on_failure, import_commands, ignore_error, .. } = &step.settings;
+    payload.command_list = (!commands.is_empty()).then(|| commands.clone());
+    payload.on_failure_list = (!on_failure.is_empty()).then(|| on_failure.clone());
+    payload.import_commands.clone_from(import_commands);
+    payload.ignore_error = *ignore_error;
     payload.tofu = workspace.iac_type == IacType::Tofu;
     payload
 }

@@ -8,11 +8,13 @@ use serde::Serialize;
 mod load;
 mod source;
 mod status;
+mod step_settings;
 mod variables;
 
 pub use load::{Ahead, Candidate, Limits, Load, Slot, SlotWait};
 pub use source::SourceAddress;
 pub use status::{AttemptPhase, AttemptStatus, IacType, JobStatus, StepStatus, VariableCategory};
+pub use step_settings::StepSettings;
 pub use variables::{Collection, CollectionLayer, Variable, VariableLayers, VariableOwner};
 
 /// An organization.
@@ -102,6 +104,7 @@ pub struct NewStep {
     pub number: u32,
     pub name: String,
     pub step_type: StepType,
+    pub settings: StepSettings,
 }
 
 /// A job with its steps and their attempts.
@@ -134,6 +137,8 @@ pub struct Step {
     pub status: StepStatus,
     pub message: Option<String>,
     pub has_changes: Option<bool>,
+    /// What the template says about it.
+    pub settings: StepSettings,
     /// Who approved or rejected, when, and the digest of the plan that was approved.
     pub answer: Option<Answer>,
     pub started_at: Option<Timestamp>,

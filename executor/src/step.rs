@@ -1,14 +1,19 @@
 //! One step, from its work directory to its report: calls phases 3 to 8 in their order.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use job_spec::{StepType, attempt_api::StepOutcome};
 use tokio::time::sleep;
 
 use crate::{
-    child::{environment, orphans, process::Exit},
+    child::{
+        environment, orphans,
+        process::{Exit, Invocation, output},
+    },
     error_chain::chain,
     phase::{
         context::Context,
@@ -18,7 +23,8 @@ use crate::{
         report::Record,
         rescue,
         run::{self, RunError, TerraformRun},
-        scripts, store,
+        scripts::{self, Moment, ScriptError, Scripts},
+        store,
     },
     step_report::{CommandResult, StateResult, StepReport, step_report},
     work_paths::{WorkDir, WorkPathsError},
@@ -40,12 +46,23 @@ enum StepError {
     Init(#[from] InitError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    #[error("cancelled while a script ran")]
+    CancelledInScript,
 }
+
+/// A terraform command that has ended, and the script after it that failed.
+type Ended = (TerraformRun, Option<ScriptError>);
 
 /// Runs the step. The work directory is removed when this returns.
 pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> StepReport {
-    if let Some(report) = scripts::report_without_terraform(context.payload()) {
+    let payload = context.payload();
+    if let Some(report) = scripts::report_without_scripts(payload) {
         return report;
+    }
+    if let Some(message) = scripts::missing_interpreter(payload, &search_path(context)) {
+        return StepReport::failed(message);
     }
     let started = record.begin("fetch");
     let plan = match fetch::plan::reviewed(context).await {
@@ -56,17 +73,54 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
         Ok(dir) => Arc::new(dir),
         Err(report) => return report,
     };
-    let run = run_terraform(context, &dir, plan.as_deref(), started, record).await;
+    let mut scripts = None;
+    let runs_scripts = matches!(payload.step_type, StepType::CustomScripts | StepType::Approval);
+    let ended = if runs_scripts {
+        run_scripts(context, &dir, started, record, &mut scripts).await.map(|()| None)
+    } else {
+        run_terraform(context, &dir, plan.as_deref(), started, record, &mut scripts).await.map(Some)
+    };
     // Nothing may change a plan or a state that is about to be read.
     orphans::end(context.log).await;
-    let report = match run {
-        Ok(run) => store_results(context, &dir, &run, record).await,
-        Err(error @ StepError::Cancelled) => StepReport::cancelled(error.to_string()),
+    let report = match ended {
+        Ok(Some((run, failed_script))) => {
+            store_results(context, &dir, &run, failed_script.as_ref(), record).await
+        }
+        Ok(None) => StepReport::COMPLETED,
+        Err(error @ (StepError::Cancelled | StepError::CancelledInScript)) => {
+            StepReport::cancelled(error.to_string())
+        }
         Err(error) => StepReport::failed(chain(&error)),
     };
+    if run_failure_scripts(context, &report, scripts).await {
+        orphans::end(context.log).await;
+    }
     // Providers are large; the runtime uploads the log while they are removed.
     let _ = tokio::task::spawn_blocking(move || drop(dir)).await;
     report
+}
+
+/// Returns the search path of the step's programs.
+fn search_path(context: &Context<'_>) -> String {
+    let env = environment::terraform(context.env, context.payload(), "");
+    let path = env.ok().and_then(|mut env| env.remove("PATH"));
+    path.unwrap_or_else(|| context.env.get("PATH").unwrap_or_default().to_owned())
+}
+
+/// Runs the scripts of a failed step, and returns whether there are any. They do not change how it ended.
+async fn run_failure_scripts(
+    context: &Context<'_>,
+    report: &StepReport,
+    scripts: Option<Scripts<'_>>,
+) -> bool {
+    let has_failed = matches!(report.outcome, StepOutcome::Failed | StepOutcome::Unknown);
+    let is_due =
+        |scripts: &Scripts<'_>| has_failed && !context.stop.is_requested() && scripts.has(Moment::OnFailure);
+    let Some(mut scripts) = scripts.filter(is_due) else { return false };
+    if let Err(error) = scripts.run(Moment::OnFailure, None).await {
+        context.log.note(&format!("Warning: {}", chain(&error)));
+    }
+    true
 }
 
 /// Locks the work directory. Another executor may have it locked for a moment, to look whether its owner
@@ -83,15 +137,55 @@ async fn lock(context: &Context<'_>) -> Result<WorkDir, StepReport> {
     }
 }
 
+/// Runs the scripts of a step without a terraform command, in the root of the source.
+async fn run_scripts<'a>(
+    context: &Context<'a>,
+    dir: &WorkDir,
+    started: Instant,
+    record: &mut Record,
+    slot: &mut Option<Scripts<'a>>,
+) -> Result<(), StepError> {
+    check_stop(context)?;
+    let fetched = fetch::configuration(context, dir).await.map_err(StepError::Fetch);
+    record.phase("fetch", started);
+    let fetched = fetched?;
+    record.commit_id = fetched.commit_id;
+    check_stop(context)?;
+    note_variables(context);
+    let env = environment::terraform(context.env, context.payload(), "").map_err(ToolError::Variables)?;
+    let mut env = environment::without_state(env);
+    context.proxies().add_to(&mut env);
+    let started = record.begin("scripts");
+    let scripts = slot.insert(Scripts::prepare(context, dir, &fetched.root, &env, None).await?);
+    let result = run_moment(context, scripts, Moment::Instead, None).await;
+    record.phase("scripts", started);
+    result
+}
+
+/// Runs the scripts of a moment; a script that fails after a stop request was cancelled.
+async fn run_moment(
+    context: &Context<'_>,
+    scripts: &mut Scripts<'_>,
+    moment: Moment,
+    plan: Option<&Path>,
+) -> Result<(), StepError> {
+    if !scripts.has(moment) {
+        return Ok(());
+    }
+    let result = scripts.run(moment, plan).await;
+    if context.stop.is_requested() { Err(StepError::CancelledInScript) } else { Ok(result?) }
+}
+
 /// Runs the command of the step. `plan` is the reviewed plan of an apply; `started` is the start of the fetch
 /// phase.
-async fn run_terraform(
-    context: &Context<'_>,
+async fn run_terraform<'a>(
+    context: &Context<'a>,
     dir: &WorkDir,
     plan: Option<&[u8]>,
     started: Instant,
     record: &mut Record,
-) -> Result<TerraformRun, StepError> {
+    slot: &mut Option<Scripts<'a>>,
+) -> Result<Ended, StepError> {
     check_stop(context)?;
     let folder = fetch_source(context, dir, record).await;
     record.phase("fetch", started);
@@ -99,24 +193,57 @@ async fn run_terraform(
 
     let started = record.begin("binary");
     init::backend::check_environment(&context.payload().environment_variables).map_err(InitError::from)?;
-    for note in environment::notes(context.payload()) {
-        context.log.note(&note);
-    }
+    note_variables(context);
     let tool = engine::prepare(context, dir, &folder, plan).await;
     record.phase("binary", started);
     check_stop(context)?;
     let tool = tool?;
 
+    let prepared = Scripts::prepare(context, dir, &folder, &tool.env, Some(&tool.program)).await?;
+    let scripts = slot.insert(prepared);
     let started = record.begin("init");
-    let initialized = init::init(context, dir, &folder, &tool, plan).await;
+    let initialized = initialize(context, dir, &folder, &tool, plan, scripts).await;
     record.phase("init", started);
-    check_stop(context)?;
     initialized?;
 
     let started = record.begin("terraform");
     let run = run::run_command(context, dir, &folder, &tool, plan.is_some()).await;
     record.phase("terraform", started);
-    Ok(run?)
+    let run = run?;
+    let failed_script = run_after(context, dir, &tool, &run, scripts).await;
+    Ok((run, failed_script))
+}
+
+/// Runs the scripts after a command that has succeeded, or whose failure the step ignores.
+async fn run_after(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    tool: &engine::Tool,
+    run: &TerraformRun,
+    scripts: &mut Scripts<'_>,
+) -> Option<ScriptError> {
+    let payload = context.payload();
+    let is_plan = payload.step_type.is_plan();
+    let has_succeeded = match run.exit {
+        Exit::Code(0) => true,
+        Exit::Code(2) => is_plan,
+        Exit::Code(_) => is_plan && payload.ignore_error,
+        _ => false,
+    };
+    if !has_succeeded || run.stop_requested || !scripts.has(Moment::After) {
+        return None;
+    }
+    if !is_plan {
+        let env = environment::without_arguments(&tool.env);
+        let args = vec!["output".into(), "-json".into(), "-no-color".into()];
+        let call = Invocation { program: &tool.program, args, dir: &run.folder, env: &env };
+        if let Ok(Some(outputs)) = output(&call, context.log, context.stop).await {
+            scripts.set_output(outputs);
+        }
+    }
+    let plan_file = dir.plan_file();
+    let plan = (is_plan && plan_file.is_file()).then_some(plan_file.as_path());
+    scripts.run(Moment::After, plan).await.err()
 }
 
 /// Returns an error after a stop request.
@@ -135,11 +262,46 @@ async fn fetch_source(
     working_directory(&fetched.root, &context.payload().folder).map_err(StepError::Fetch)
 }
 
+/// Runs `init` with the scripts before and after it.
+async fn initialize(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    folder: &Path,
+    tool: &engine::Tool,
+    plan: Option<&[u8]>,
+    scripts: &mut Scripts<'_>,
+) -> Result<(), StepError> {
+    run_moment(context, scripts, Moment::BeforeInit, None).await?;
+    let initialized = init::init(context, dir, folder, tool, plan).await;
+    check_stop(context)?;
+    initialized?;
+    if scripts.has(Moment::Before) {
+        let plan_file = dir.plan_file();
+        run_moment(context, scripts, Moment::Before, plan.is_some().then_some(plan_file.as_path())).await?;
+        init::backend::verify(folder, tool.engine).map_err(InitError::from)?;
+    }
+    Ok(())
+}
+
+/// Writes to the log which variables the step runs without.
+fn note_variables(context: &Context<'_>) {
+    for note in environment::notes(context.payload()) {
+        context.log.note(&note);
+    }
+}
+
+/// Returns the report of a step whose command has succeeded, and a script after it has not.
+fn report_of_script(context: &Context<'_>, run: &TerraformRun, error: &ScriptError) -> StepReport {
+    let message = format!("{} ended with {}, but then: {}", run.command, run.exit, chain(error));
+    if context.stop.is_requested() { StepReport::cancelled(message) } else { StepReport::failed(message) }
+}
+
 /// Stores what terraform has left, and returns the report of the step.
 async fn store_results(
     context: &Context<'_>,
     dir: &WorkDir,
     run: &TerraformRun,
+    failed_script: Option<&ScriptError>,
     record: &mut Record,
 ) -> StepReport {
     let started = record.begin("upload");
@@ -165,6 +327,10 @@ async fn store_results(
         ignore_error: context.payload().ignore_error,
         state: &state,
     });
+    let report = match failed_script {
+        Some(error) if report.outcome == StepOutcome::Completed => report_of_script(context, run, error),
+        _ => report,
+    };
     // The file of a failed plan must not be applied, even if the step ignores the failure.
     let has_plan = is_plan && matches!(run.exit, Exit::Code(0 | 2)) && report.has_changes.is_some();
     let report = if has_plan { store::upload_plan(context, &dir.plan_file(), report).await } else { report };

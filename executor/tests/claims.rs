@@ -1,7 +1,7 @@
 //! Attempts that end before terraform starts, and that they change nothing.
 
 use job_spec::{
-    Command, CommandRuntime, StepType,
+    StepType,
     attempt_api::{StepOutcome, StepResult},
 };
 
@@ -159,23 +159,6 @@ async fn names_folder_that_is_not_in_the_source() {
     bench.payload.source = "/nowhere/at/all".into();
     let text = message(&mut bench, StepType::TerraformPlan).await;
     assert_eq!(text, "could not fetch the source: source folder \"/nowhere/at/all\" does not exist");
-}
-
-#[tokio::test]
-async fn rejects_scripts_before_anything_runs() {
-    let mut bench = Bench::new(EMPTY).await;
-    let script = Command {
-        runtime: CommandRuntime::Bash,
-        script: "touch ran".into(),
-        priority: 1,
-        before: true,
-        after: false,
-        verbose: false,
-    };
-    bench.payload.command_list = Some(vec![script]);
-    for step in [StepType::TerraformPlan, StepType::CustomScripts] {
-        assert!(message(&mut bench, step).await.contains("cannot run yet; nothing was started"));
-    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use job_spec::{StepType, attempt_api::StepOutcome};
 
-use crate::support::{Bench, have};
+use crate::support::{Bench, engine, have};
 
 const ENVIRONMENT: &str = "resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" {\n    command = \
                            \"env | sort; tool\"\n  }\n}\n";
@@ -64,7 +64,7 @@ async fn arguments_of_users_reach_their_commands_but_not_ours() {
         return;
     }
     let mut bench = Bench::new("resource \"terraform_data\" \"one\" {}\n").await;
-    let version = crate::support::tool("terraform", &["version", "-json"], &bench.folder("home"));
+    let version = crate::support::tool(engine(), &["version", "-json"], &bench.folder("home"));
     let version: serde_json::Value = serde_json::from_str(&version).unwrap();
     bench.payload.terraform_version = version["terraform_version"].as_str().unwrap().to_owned();
     set(&mut bench, "TF_CLI_ARGS", "-lock-timeout=1m");

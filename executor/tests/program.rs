@@ -23,6 +23,8 @@ mod releases;
 #[cfg(test)]
 mod remote_states;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod steps;

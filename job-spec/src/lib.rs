@@ -82,7 +82,9 @@ pub use compatible::{Compatible, Defect};
 pub use config_core::Organization;
 pub use exit_code::ExitCode;
 pub use explain::{Explanation, Field, Preview, Profile};
-pub use payload::{Command, CommandRuntime, EphemeralJobData, JsonError, PayloadError, StepType};
+pub use payload::{
+    Command, CommandRuntime, EphemeralJobData, ImportCommands, JsonError, PayloadError, StepType,
+};
 pub use plan::JobPlan;
 pub use planner::Planner;
 pub use redact::redacted;

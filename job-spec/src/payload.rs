@@ -105,6 +105,7 @@ pub enum CommandRuntime {
 /// A script that runs before or after the terraform command of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are those of the protocol")]
 pub struct Command {
     /// The interpreter.
     pub runtime: CommandRuntime,
@@ -123,6 +124,23 @@ pub struct Command {
     /// Print the script around its output.
     #[serde(default)]
     pub verbose: bool,
+    /// Run before `init`. Executors before Terrakube 2.28 do not accept this field.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub before_init: bool,
+}
+
+/// A repository whose file `commands.yaml` replaces the scripts of a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImportCommands {
+    /// Address of the repository, which is read without credentials.
+    pub repository: String,
+    /// Branch, tag or commit; empty for the default branch.
+    #[serde(default)]
+    pub branch: String,
+    /// Folder of the file.
+    #[serde(default)]
+    pub folder: String,
 }
 
 /// The input of one executor.
@@ -201,6 +219,12 @@ pub struct EphemeralJobData {
     /// executors do not accept this field, so it is only encoded where it is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hcl_variables: Option<BTreeSet<String>>,
+    /// Scripts that run after the step has failed. Executors before Terrakube 2.30 do not accept this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure_list: Option<Vec<Command>>,
+    /// Where the scripts of the step are, if not in `command_list`. In Terrakube the API reads them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import_commands: Option<ImportCommands>,
 }
 
 /// The error of decoding an `EphemeralJobData`.
@@ -256,6 +280,8 @@ impl EphemeralJobData {
             environment_variables: BTreeMap::new(),
             variables: BTreeMap::new(),
             hcl_variables: None,
+            on_failure_list: None,
+            import_commands: None,
         }
     }
 
@@ -343,6 +369,11 @@ impl fmt::Debug for EphemeralJobData {
             .field("variables", &self.variables.keys())
             .finish_non_exhaustive()
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is that of serde")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn null_as_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -18,6 +18,7 @@ use super::{
     auth::User,
     extract::{Body, Path, RawBody},
     problem::Problem,
+    templates::unusable_template,
 };
 use crate::{
     attempt_building::{StepInput, WorkspaceInput, example_access, plan_attempt, warnings},
@@ -51,8 +52,7 @@ pub(super) async fn create(
             format!("there is no template {:?}", new.template_id),
         ));
     }
-    let steps = template::parse(&template.tcl)
-        .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()))?;
+    let steps = template::parse(&template.tcl).map_err(|error| unusable_template(&error))?;
     let input = input_of(store, workspace).await?;
     let mut warnings = warnings(&app.services.settings, &input);
     warnings.extend(check_steps(&app.services, &input, &steps)?);
@@ -80,9 +80,11 @@ fn check_steps(
 ) -> Result<BTreeSet<Warning>, Problem> {
     let mut warnings = BTreeSet::new();
     for step in steps.iter().filter(|step| step.step_type != job_spec::StepType::Approval) {
-        let example = StepInput::example(step.number, step.step_type);
+        let example =
+            StepInput { settings: step.settings.clone(), ..StepInput::example(step.number, step.step_type) };
+        let input = input.for_step(&step.settings)?;
         let access = example_access(services, &example);
-        let plan = plan_attempt(&services.settings, &services.policy, input, &example, access)?;
+        let plan = plan_attempt(&services.settings, &services.policy, &input, &example, access)?;
         warnings.extend(plan.warnings().iter().cloned());
     }
     Ok(warnings)
@@ -206,6 +208,9 @@ struct StepView {
     status: StepStatus,
     message: Option<String>,
     has_changes: Option<bool>,
+    /// The team that should approve. It is not checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<String>,
     /// Of an approval: the digest of the plan that it is about, and who answered.
     plan_digest: Option<String>,
     answer: Option<Answer>,
@@ -292,6 +297,7 @@ impl From<(Step, Option<String>)> for StepView {
             status,
             message,
             has_changes,
+            settings,
             answer,
             started_at,
             ended_at,
@@ -305,6 +311,7 @@ impl From<(Step, Option<String>)> for StepView {
             status,
             message,
             has_changes,
+            team: settings.team,
             plan_digest,
             answer,
             started_at,

@@ -126,6 +126,33 @@ impl VariableLayers {
             .collect()
     }
 
+    /// Leaves a step the global variables of a category that it names, by its names for them, and none of the
+    /// collections. Settings of the pod stay, because they are not input of the step. Returns the names whose
+    /// variable does not exist. Without inputs nothing changes.
+    pub fn restrict(&mut self, category: VariableCategory, inputs: &BTreeMap<String, String>) -> Vec<String> {
+        if inputs.is_empty() {
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        let mut named = Vec::new();
+        for (key, name) in inputs {
+            match self.global.iter().find(|global| global.category == category && global.key == *name) {
+                Some(global) => named.push(Variable { key: key.clone(), ..global.clone() }),
+                None => missing.push(key.clone()),
+            }
+        }
+        let stays = |variable: &Variable| variable.category != category || is_pod_setting(&variable.key);
+        self.global.retain(stays);
+        self.global.retain(|global| {
+            !named.iter().any(|named| named.key == global.key && named.category == global.category)
+        });
+        self.global.append(&mut named);
+        for layer in &mut self.collections {
+            layer.variables.retain(stays);
+        }
+        missing
+    }
+
     /// Iterates over all variables of all layers, each with the source and key that name it in problems and
     /// explanations.
     pub fn iter(&self) -> impl Iterator<Item = ((SourceName, String), &Variable)> {
@@ -137,6 +164,12 @@ impl VariableLayers {
         });
         workspace.chain(global).chain(collections)
     }
+}
+
+/// Returns whether an environment variable is a setting of the pod.
+fn is_pod_setting(key: &str) -> bool {
+    key.starts_with("EPHEMERAL_")
+        || ["TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR", "TF_PLUGIN_CACHE_DIR", "PVC_CLAIM_NAME"].contains(&key)
 }
 
 fn of_category(

@@ -84,6 +84,12 @@ impl Actor {
             variables: store.variable_layers(&workspace).await?,
             workspace,
         };
+        let input = match input.for_step(&step.settings) {
+            Ok(input) => input,
+            Err(problems) => {
+                return store.end_step(step, StepStatus::Failed, Some(&problems.to_string())).await;
+            }
+        };
         let step_input = StepInput {
             job_id: job.id,
             step_id: step.id.clone(),
@@ -91,6 +97,7 @@ impl Actor {
             step_type: step.step_type,
             attempt: number,
             commit_id: self.commit_of(job).await?,
+            settings: step.settings.clone(),
         };
         let access = AttemptAccess::new(self.services.attempt_url(&id), token.expose_secret());
         // The job was checked when it was created; the workspace's variables may have changed since.

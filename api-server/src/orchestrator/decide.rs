@@ -52,15 +52,17 @@ pub fn decide(job: &Job, view: &View<'_>, now: Timestamp) -> Next {
 /// Returns whether a job needs a slot for what it does next, so that its [`View`] must hold one.
 #[must_use]
 pub fn needs_slot(job: &Job, hold: WorkspaceHold) -> bool {
-    if job.status.is_final() || job.cancel_requested || job.steps.iter().any(|step| ends_job(step).is_some())
-    {
+    if job.status.is_final() || job.cancel_requested {
+        return false;
+    }
+    let rejection = step_after_rejection(job);
+    if rejection.is_none() && job.steps.iter().any(|step| ends_job(job, step).is_some()) {
         return false;
     }
     if job.status == JobStatus::Pending && matches!(hold, WorkspaceHold::Other(_)) {
         return false;
     }
-    let next = job.steps.iter().find(|step| step.status != StepStatus::Completed);
-    next.is_some_and(|step| {
+    rejection.or_else(|| next_step(job)).is_some_and(|step| {
         step.step_type != StepType::Approval
             && step.attempts.last().is_none_or(|attempt| attempt.phase == AttemptPhase::Ended)
     })
@@ -70,13 +72,20 @@ fn decide_without_message(job: &Job, view: &View<'_>, now: Timestamp) -> Decisio
     if job.status.is_final() {
         return Decision::Done;
     }
-    if let Some(end) = job.steps.iter().find_map(end_by_step) {
+    if let Some(step) = step_after_rejection(job) {
+        return match decide_step(step, job.cancel_requested, view, now) {
+            // The job ends as rejected, also when it is cancelled meanwhile.
+            Decision::Do(Action::EndJob { .. }) => end_by_steps(job).map_or(Decision::Done, Decision::Do),
+            decision => decision,
+        };
+    }
+    if let Some(end) = end_by_steps(job) {
         return Decision::Do(end);
     }
     if job.status == JobStatus::Pending {
         return decide_pending(job, view, now);
     }
-    match job.steps.iter().find(|step| step.status != StepStatus::Completed) {
+    match next_step(job) {
         None => end_job(JobStatus::Completed, None),
         Some(step) if step.step_type == StepType::Approval => decide_approval(step, job.cancel_requested),
         Some(step) => decide_step(step, job.cancel_requested, view, now),
@@ -98,14 +107,47 @@ fn decide_pending(job: &Job, view: &View<'_>, now: Timestamp) -> Decision {
     }
 }
 
+/// Returns the first step that has not completed. Steps that follow a rejection are none of the flow.
+fn next_step(job: &Job) -> Option<&Step> {
+    job.steps.iter().find(|step| step.status != StepStatus::Completed && step.settings.on_reject_of.is_none())
+}
+
+/// Returns the step that is to run because an approval was rejected, unless it has ended.
+fn step_after_rejection(job: &Job) -> Option<&Step> {
+    let rejected = job.steps.iter().find(|step| step.status == StepStatus::Rejected)?;
+    job.steps.iter().find(|step| {
+        step.settings.on_reject_of == Some(rejected.number)
+            && matches!(step.status, StepStatus::Pending | StepStatus::Running)
+    })
+}
+
+/// Returns whether a plan without changes leaves nothing to do for the steps after it. A destroy destroys
+/// what is there, and another plan finds changes of its own.
+fn has_nothing_to_do_after(job: &Job, plan: &Step) -> bool {
+    !job.steps.iter().any(|step| {
+        step.number > plan.number
+            && (step.step_type == StepType::TerraformDestroy || step.step_type.is_plan())
+    })
+}
+
+/// Returns whether a plan failed and its step ignores that: then there is no plan, and no changes are known.
+fn is_ignored_failure(step: &Step) -> bool {
+    step.settings.ignore_error && step.attempts.last().is_none_or(|attempt| attempt.plan_digest.is_none())
+}
+
 /// Returns the status that a job gets from a step, if that step has ended it.
-fn ends_job(step: &Step) -> Option<JobStatus> {
+fn ends_job(job: &Job, step: &Step) -> Option<JobStatus> {
     Some(match step.status {
         StepStatus::Failed => JobStatus::Failed,
         StepStatus::Rejected => JobStatus::Rejected,
         StepStatus::Cancelled => JobStatus::Cancelled,
         StepStatus::Unknown => JobStatus::Unknown,
-        StepStatus::Completed if step.step_type.is_plan() && step.has_changes == Some(false) => {
+        StepStatus::Completed
+            if step.step_type.is_plan()
+                && step.has_changes == Some(false)
+                && !is_ignored_failure(step)
+                && has_nothing_to_do_after(job, step) =>
+        {
             JobStatus::NoChanges
         }
         _ => return None,
@@ -113,8 +155,10 @@ fn ends_job(step: &Step) -> Option<JobStatus> {
 }
 
 /// Returns the end of the job if a step has ended it.
-fn end_by_step(step: &Step) -> Option<Action> {
-    Some(Action::EndJob { status: ends_job(step)?, message: step.message.clone() })
+fn end_by_steps(job: &Job) -> Option<Action> {
+    job.steps
+        .iter()
+        .find_map(|step| Some(Action::EndJob { status: ends_job(job, step)?, message: step.message.clone() }))
 }
 
 fn decide_approval(step: &Step, cancel_requested: bool) -> Decision {

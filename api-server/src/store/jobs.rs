@@ -212,17 +212,21 @@ pub(super) async fn insert_job(
     .fetch_one(&mut **tx)
     .await
     .context("store a job")?;
-    for NewStep { number, name, step_type } in steps {
-        query("INSERT INTO steps (id, job_id, number, name, type, status) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(new_id())
-            .bind(id)
-            .bind(number)
-            .bind(name)
-            .bind(step_type.as_str())
-            .bind(StepStatus::Pending.as_str())
-            .execute(&mut **tx)
-            .await
-            .context("store a step")?;
+    for NewStep { number, name, step_type, settings } in steps {
+        query(
+            "INSERT INTO steps (id, job_id, number, name, type, status, settings)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(new_id())
+        .bind(id)
+        .bind(number)
+        .bind(name)
+        .bind(step_type.as_str())
+        .bind(StepStatus::Pending.as_str())
+        .bind(settings.to_json())
+        .execute(&mut **tx)
+        .await
+        .context("store a step")?;
     }
     Ok(id)
 }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "replicas", include_str!("../../migrations/0007_replicas.sql")),
     (8, "blobs of plans", include_str!("../../migrations/0008_blobs_of_plans.sql")),
     (9, "progress", include_str!("../../migrations/0009_progress.sql")),
+    (10, "step settings", include_str!("../../migrations/0010_step_settings.sql")),
 ];
 
 /// The first version that PostgreSQL has: what the SQL of SQLite has made of its tables by then.

@@ -12,7 +12,7 @@ use super::{
     new_id, now,
     rows::read_job,
 };
-use crate::model::{AttemptPhase, Job, JobStatus, NewStep, StepStatus};
+use crate::model::{AttemptPhase, Job, JobStatus, NewStep, StepSettings, StepStatus};
 
 /// What a user does about a job with an unknown outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -249,7 +249,12 @@ async fn create_recheck(tx: &mut Transaction, job: &Job) -> Result<i64, StoreErr
     };
     let step_type =
         if job.steps.iter().any(destroys) { StepType::TerraformPlanDestroy } else { StepType::TerraformPlan };
-    let step = NewStep { number: 100, name: format!("Recheck of job {}", job.id), step_type };
+    let step = NewStep {
+        number: 100,
+        name: format!("Recheck of job {}", job.id),
+        step_type,
+        settings: StepSettings::default(),
+    };
     let id =
         insert_job(tx, (&job.organization_id, &job.workspace_id, &job.template_id), &[step], Some(job.id))
             .await?;

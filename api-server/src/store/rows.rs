@@ -10,7 +10,8 @@ use super::{
     stored_messages::{message_of_attempts, message_of_steps, reported_message},
 };
 use crate::model::{
-    Answer, Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Progress, Step, StepStatus, WaitingSince,
+    Answer, Attempt, AttemptPhase, AttemptStatus, Job, JobStatus, Progress, Step, StepSettings, StepStatus,
+    WaitingSince,
 };
 use job_spec::{StepType, attempt_api::StepResult};
 use k8s_backend::{Cause, Waiting};
@@ -62,6 +63,7 @@ struct StepRow {
     answered_by: Option<String>,
     answered_at: Option<String>,
     approved_digest: Option<String>,
+    settings: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
 }
@@ -76,6 +78,7 @@ from_row!(StepRow {
     answered_by,
     answered_at,
     approved_digest,
+    settings,
     started_at,
     ended_at
 });
@@ -234,9 +237,11 @@ impl StepRow {
             answered_by,
             answered_at,
             approved_digest,
+            settings,
             started_at,
             ended_at,
         } = self;
+        let settings = settings.as_deref().map(StepSettings::from_json).transpose();
         let answer = answered_by.zip(parse_time_opt(answered_at.as_deref())?);
         let status = StepStatus::parse(&status).map_err(StoreError::Corrupt)?;
         let message = message.or_else(|| message_of_attempts(status, &attempts).map(str::to_owned));
@@ -248,6 +253,7 @@ impl StepRow {
             status,
             message,
             has_changes,
+            settings: settings.map_err(StoreError::Corrupt)?.unwrap_or_default(),
             answer: answer.map(|(by, at)| Answer { by, at, plan_digest: approved_digest }),
             started_at: parse_time_opt(started_at.as_deref())?,
             ended_at: parse_time_opt(ended_at.as_deref())?,

@@ -10,8 +10,8 @@ use k8s_openapi::api::batch::v1::Job as KubernetesJob;
 use super::*;
 use crate::{
     model::{
-        AttemptPhase, AttemptStatus, IacType, Job, JobStatus, NewStep, StepStatus, VariableCategory,
-        VariableOwner, Workspace,
+        AttemptPhase, AttemptStatus, IacType, Job, JobStatus, NewStep, StepSettings, StepStatus,
+        VariableCategory, VariableOwner, Workspace,
     },
     token::TokenHash,
 };
@@ -50,7 +50,12 @@ pub(super) async fn workspace(store: &Store) -> Workspace {
 pub(super) async fn claimed_job(store: &Store) -> Job {
     let workspace = workspace(store).await;
     let template = store.create_template(&workspace.organization_id, "plan", "flow: []").await.unwrap();
-    let step = NewStep { number: 100, name: "Plan".to_owned(), step_type: StepType::TerraformPlan };
+    let step = NewStep {
+        number: 100,
+        name: "Plan".to_owned(),
+        step_type: StepType::TerraformPlan,
+        settings: StepSettings::default(),
+    };
     let job = store.create_job(&workspace, &template.id, &[step]).await.unwrap();
     let new = NewAttempt {
         id: "attempt".to_owned(),

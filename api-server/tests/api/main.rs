@@ -16,5 +16,6 @@ mod repository;
 mod scheduling;
 mod states;
 pub(crate) mod support;
+mod templates;
 mod unknown;
 mod variables;

@@ -12,7 +12,7 @@ use job_spec::{
 };
 
 /// The longest environment entry that Linux accepts, `NAME=` and the final zero byte included.
-const MAX_ENTRY_BYTES: usize = 131_072;
+pub(crate) const MAX_ENTRY_BYTES: usize = 131_072;
 
 /// Variables of the executor (of this one, or of a stock one that shares its Secret) that children do not
 /// get.
@@ -62,6 +62,12 @@ const EXECUTOR_PREFIXES: &[&str] = &[
     "TerrakubeRedis",
 ];
 
+/// Credentials for other states that a configuration reads; they belong to the workspace.
+const CREDENTIALS_OF_WORKSPACE: &[&str] = &["TF_HTTP_USERNAME", "TF_HTTP_PASSWORD"];
+
+/// Variables with credentials for repositories that the executor fetches itself.
+const REPOSITORY_CREDENTIALS: &str = "TERRAKUBE_PRIVATE_EXTENSION_REPO_";
+
 /// A variable that cannot be passed to a child process.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EnvironmentError {
@@ -108,6 +114,7 @@ pub(crate) fn terraform(
     }
     for (name, value) in &payload.environment_variables {
         if name.starts_with("EPHEMERAL_")
+            || name.starts_with(REPOSITORY_CREDENTIALS)
             || name == "TERRAKUBE_ENABLE_EPHEMERAL_EXECUTOR"
             || problems.iter().any(|found| found.name == *name)
         {
@@ -143,6 +150,13 @@ pub(crate) fn terraform(
 fn problems(payload: &EphemeralJobData) -> Vec<EnvironmentProblem> {
     let variables = payload.environment_variables.iter();
     environment::check(variables.map(|(name, value)| (name.as_str(), value.as_str())))
+}
+
+/// Returns the environment of scripts that run without terraform: they get no access to the state.
+pub(crate) fn without_state(mut env: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let own = |name: &str| name.starts_with("TF_HTTP_") && !CREDENTIALS_OF_WORKSPACE.contains(&name);
+    env.retain(|name, _| !own(name));
+    env
 }
 
 /// Returns what users should know about variables of the workspace that the step runs without.

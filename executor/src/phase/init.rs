@@ -2,7 +2,7 @@
 
 pub(crate) mod backend;
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 use secrecy::SecretString;
 
@@ -14,12 +14,16 @@ use super::{
 };
 use crate::{
     child::{
+        captured::run_captured,
         command_line::init_args,
         process::{Exit, Invocation, ProcessError, run},
         ssh_key::write_key,
     },
     work_paths::{WorkDir, write_private},
 };
+
+/// The longest time for an `init` whose output is not shown.
+const INIT_TIMEOUT: Duration = Duration::from_hours(2);
 
 /// The work directory could not be initialized.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +64,28 @@ pub(crate) async fn init(
     context.heading(&command);
     let args = init_args(context.options());
     let call = Invocation { program: &tool.program, args, dir: folder, env: &env };
-    match run(&call, context.log, context.stop).await? {
+    let exit = if context.payload().show_header {
+        run(&call, context.log, context.stop).await?
+    } else {
+        run_quietly(&call, context).await?
+    };
+    match exit {
         Exit::Code(0) => Ok(backend::verify(folder, tool.engine)?),
         exit => Err(InitError::Failed { command, exit }),
     }
+}
+
+/// Runs `init` and shows its output only if it fails.
+async fn run_quietly(call: &Invocation<'_>, context: &Context<'_>) -> Result<Exit, ProcessError> {
+    let found = run_captured(call, None, context.stop, INIT_TIMEOUT).await?;
+    let exit = found.exit.unwrap_or(Exit::NotSeen);
+    if exit != Exit::Code(0) {
+        for line in found.output.lines().chain(found.errors.lines()) {
+            context.log.line(line.as_bytes());
+        }
+        context.log.flush();
+    }
+    Ok(exit)
 }
 
 /// Returns the key for modules in private repositories: that of the workspace, else that of its source.

@@ -76,6 +76,7 @@ fn decodes_apply_payload_with_script() {
             before: false,
             after: true,
             verbose: true,
+            before_init: false,
         }]
     );
 }
@@ -228,28 +229,35 @@ fn command() -> impl Strategy<Value = Command> {
         prop::sample::select(&[CommandRuntime::Bash, CommandRuntime::Groovy]),
         ".*",
         any::<i64>(),
-        any::<[bool; 3]>(),
+        any::<[bool; 4]>(),
     )
-        .prop_map(|(runtime, script, priority, [before, after, verbose])| Command {
+        .prop_map(|(runtime, script, priority, [before, after, verbose, before_init])| Command {
             runtime,
             script,
             priority,
             before,
             after,
             verbose,
+            before_init,
         })
 }
 
-fn payload() -> impl Strategy<Value = EphemeralJobData> {
+type Texts = BTreeMap<String, String>;
+
+/// Variables of both categories, and the names of expressions.
+fn maps() -> impl Strategy<Value = (Texts, Texts, Option<BTreeSet<String>>)> {
     let map = || prop::collection::btree_map(".*", ".*", 0..4);
-    let maps = (map(), map(), prop::option::of(prop::collection::btree_set(".*", 0..4)));
+    (map(), map(), prop::option::of(prop::collection::btree_set(".*", 0..4)))
+}
+
+fn payload() -> impl Strategy<Value = EphemeralJobData> {
     (
         prop::option::of(prop::collection::vec(command(), 0..3)),
         prop::sample::select(&StepType::ALL),
         any::<[String; 9]>(),
         any::<[Option<String>; 4]>(),
         any::<[bool; 5]>(),
-        maps,
+        maps(),
     )
         .prop_map(
             |(
@@ -297,6 +305,8 @@ fn payload() -> impl Strategy<Value = EphemeralJobData> {
                     environment_variables,
                     variables,
                     hcl_variables,
+                    on_failure_list: None,
+                    import_commands: None,
                 }
             },
         )

@@ -11,7 +11,7 @@ use crate::{
     blobs::Blobs,
     encryption::EncryptionKey,
     logs::Logs,
-    model::{AttemptPhase, IacType, NewStep, VariableCategory, VariableOwner},
+    model::{AttemptPhase, IacType, NewStep, StepSettings, VariableCategory, VariableOwner},
     services::rules,
     store::{NewVariable, NewWorkspace, Store},
 };
@@ -65,7 +65,12 @@ impl Fixture {
         change.create(&VariableOwner::Workspace(workspace.id.clone()), variable).await.unwrap();
         change.commit().await.unwrap();
         let template = store.create_template(&organization.id, "plan", "flow: []").await.unwrap();
-        let step = NewStep { number: 100, name: "Plan".to_owned(), step_type: StepType::TerraformPlan };
+        let step = NewStep {
+            number: 100,
+            name: "Plan".to_owned(),
+            step_type: StepType::TerraformPlan,
+            settings: StepSettings::default(),
+        };
         let job_id = store.create_job(&workspace, &template.id, &[step]).await.unwrap().id;
         let store = services.store.clone();
         let fixture = Self { actor: Actor { services, store }, job_id, _folder: folder };

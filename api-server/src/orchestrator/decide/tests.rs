@@ -9,11 +9,12 @@ use super::*;
 use crate::{
     decision_rules::Rules,
     messages::Place,
-    model::{Blocker, Progress, WaitingSince},
+    model::{Blocker, Progress, StepSettings, WaitingSince},
 };
 
 mod causes;
 mod diagram;
+mod flows;
 mod model;
 mod waits;
 
@@ -65,6 +66,7 @@ fn step(number: u32, step_type: StepType) -> Step {
         status: StepStatus::Pending,
         message: None,
         has_changes: None,
+        settings: StepSettings::default(),
         answer: None,
         started_at: None,
         ended_at: None,

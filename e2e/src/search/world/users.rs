@@ -1,6 +1,6 @@
 //! What users do.
 
-use api_server::model::{Job, JobStatus, Step, StepStatus};
+use api_server::model::{Job, JobStatus, Step, StepSettings, StepStatus};
 use job_spec::StepType;
 
 use super::{WORKSPACES, World};
@@ -30,6 +30,7 @@ impl World {
             status: StepStatus::Pending,
             message: None,
             has_changes: None,
+            settings: StepSettings::default(),
             answer: None,
             started_at: None,
             ended_at: None,
