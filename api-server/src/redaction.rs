@@ -265,9 +265,7 @@ mod tests {
             let encoded = STANDARD.encode(text);
             let hidden = redactor.hide(&format!("Invalid value: {encoded:?}"));
             assert_eq!(hidden.contains(HIDDEN), text != "x", "{hidden}");
-            assert!(
-                !hidden.contains("aHVudGVyMi1vZi10aGUtZG9v") && !hidden.contains("dW50ZXIyLW9mLXRoZS1kb2")
-            );
+            assert!(text == "x" || !hidden.contains(&encoded[8..24]), "{hidden}");
         }
     }
 

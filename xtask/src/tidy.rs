@@ -4,7 +4,7 @@
 //! `typos.toml`. Here: files, links, avoided words, and which crates may do I/O. `.ci/run` installs the two
 //! programs; without them, outside of CI, their part is skipped with a message.
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use anyhow::{Context as _, bail};
 
@@ -26,11 +26,13 @@ const EXCEPTIONS: [&str; 3] = [":!xtask/src/tidy.rs", ":!CHANGELOG.md", ":!api-s
 /// Checks the house rules.
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     let mut problems = Vec::new();
+    let mut functions = HashSet::new();
     for path in tracked_files(shell)? {
         let Ok(text) = fs::read_to_string(shell.root.join(&path)) else { continue };
         let extension = Path::new(&path).extension().and_then(|extension| extension.to_str());
         if extension == Some("rs") {
             problems.extend(check_source(&path, &text));
+            functions.extend(text.split("fn ").skip(1).map(|rest| identifier(rest).to_owned()));
         } else if path.ends_with("/Cargo.toml") && !text.contains("[lints]\nworkspace = true\n") {
             problems.push(format!("{path}: `[lints] workspace = true` is missing"));
         // Pages in the folders of crates are part of the reference, where their links lead somewhere.
@@ -40,6 +42,8 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
             problems.extend(check_links(&shell.root, &path, &text));
         }
     }
+    let promises = fs::read_to_string(shell.root.join(PROMISES)).context("cannot read the promises")?;
+    problems.extend(check_promises(&promises, &functions));
     problems.extend(check_pure_crates(shell)?);
     problems.extend(check_words(shell)?);
     for problem in &problems {
@@ -105,6 +109,21 @@ fn check_links(root: &Path, page: &str, text: &str) -> Vec<String> {
         }
     }
     problems
+}
+
+/// The page that lists promises and their tests.
+const PROMISES: &str = "docs/promises.md";
+
+fn identifier(text: &str) -> &str {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
+}
+
+/// Checks that every test that the page names exists. Tests have long names; other code in backticks has none.
+fn check_promises(page: &str, functions: &HashSet<String>) -> Vec<String> {
+    let names = page.split('`').skip(1).step_by(2);
+    let tests = names.filter(|name| identifier(name) == *name && name.matches('_').count() >= 3);
+    let missing = tests.filter(|name| !functions.contains(*name));
+    missing.map(|name| format!("{PROMISES}: there is no test {name}")).collect()
 }
 
 /// Checks that no library with I/O is compiled into the pure crates.
@@ -178,6 +197,13 @@ mod tests {
                 .contains("501 lines")
         );
         assert!(check_source("a/src/b/mod.rs", "//! x\n")[0].contains("not `mod.rs`"));
+    }
+
+    #[test]
+    fn reports_tests_of_the_page_that_do_not_exist() {
+        let functions = HashSet::from(["a_test_that_is_there".to_owned()]);
+        let page = "`a_test_that_is_there`, `one_that_is_not`, `some/file_of_an_old_test.rs`, `short_name`";
+        assert_eq!(check_promises(page, &functions), ["docs/promises.md: there is no test one_that_is_not"]);
     }
 
     #[test]

@@ -29,6 +29,26 @@ async fn reads_latest_state_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn nothing_acknowledged_is_lost_while_the_blob_store_is_away() {
+    let world = World::new().await;
+    let first = r#"{"version":4,"serial":1,"lineage":"l","resources":[]}"#;
+    let second = r#"{"version":4,"serial":2,"lineage":"l","resources":[]}"#;
+    assert_eq!(world.state("POST", "", first).await.0, StatusCode::OK);
+    world.take_blobs_away(true);
+    let (refused, answer) = world.state("POST", "", second).await;
+    assert!(refused.is_server_error(), "{refused} {answer}");
+    let (unread, answer) = world.state("GET", "", "").await;
+    assert!(
+        unread.is_server_error(),
+        "an empty state would make terraform create everything again: {answer}"
+    );
+    world.take_blobs_away(false);
+    assert_eq!(world.state("GET", "", "").await, (StatusCode::OK, first.to_owned()));
+    assert_eq!(world.state("POST", "", second).await.0, StatusCode::OK);
+    assert_eq!(world.state("GET", "", "").await, (StatusCode::OK, second.to_owned()));
+}
+
+#[tokio::test]
 async fn lock_rejects_other_writers_with_the_information_of_the_holder() {
     let world = World::new().await;
     let (mine, other) = (r#"{"ID":"one","Who":"me@laptop"}"#, r#"{"ID":"two"}"#);

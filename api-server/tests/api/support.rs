@@ -117,6 +117,19 @@ impl World {
         serve(self.folder.path(), self.database.clone(), &self.backend, self.operator).await
     }
 
+    /// Takes the folder of the blobs away, or brings it back.
+    pub(crate) fn take_blobs_away(&self, away: bool) {
+        let (here, there) = (self.folder.path().join("blobs"), self.folder.path().join("blobs-away"));
+        if away {
+            std::fs::rename(&here, &there).unwrap();
+            // The server must not create it again.
+            std::fs::write(&here, "").unwrap();
+        } else {
+            std::fs::remove_file(&here).unwrap();
+            std::fs::rename(&there, &here).unwrap();
+        }
+    }
+
     /// Opens a connection to the server.
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.base.strip_prefix("http://").unwrap()).await.unwrap()
