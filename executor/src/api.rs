@@ -14,6 +14,8 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, header::Head
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
+use crate::authorities::Authorities;
+
 use self::error::{AnswerError, ApiError, Target};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,8 +67,12 @@ struct Call {
 
 impl Api {
     /// Builds the client; nothing is sent.
-    pub(crate) fn new(url: &str, token: SecretString) -> Result<Self, reqwest::Error> {
-        Ok(Self { http: client(url)?, url: url.to_owned(), token })
+    pub(crate) fn new(
+        url: &str,
+        token: SecretString,
+        authorities: Option<&Authorities>,
+    ) -> Result<Self, reqwest::Error> {
+        Ok(Self { http: client(url, authorities)?, url: url.to_owned(), token })
     }
 
     /// Returns the API of a claimed attempt: every request carries the session token.
@@ -210,7 +216,7 @@ impl Call {
 }
 
 /// Builds a client for one server.
-fn client(url: &str) -> Result<Client, reqwest::Error> {
+fn client(url: &str, authorities: Option<&Authorities>) -> Result<Client, reqwest::Error> {
     // Fails if this process has a provider already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder()
@@ -222,7 +228,11 @@ fn client(url: &str) -> Result<Client, reqwest::Error> {
         .redirect(redirect::Policy::none())
         .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));
     // Plain HTTP needs no certificates: reading the system's takes time, and fails in an image that has none.
-    let builder = if url.starts_with("http://") { builder.tls_certs_only([]) } else { builder };
+    let builder = match authorities {
+        _ if url.starts_with("http://") => builder.tls_certs_only([]),
+        Some(authorities) => builder.tls_certs_only(authorities.certificates()?),
+        None => builder,
+    };
     builder.build()
 }
 

@@ -10,6 +10,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use crate::{
     api::Api,
+    authorities::{self, Authorities},
     error_chain::chain,
     log::{
         Log, LogReader, stdout,
@@ -73,7 +74,13 @@ async fn decode_and_run(
         Ok(input) => input,
         Err(error) => return end(ExitCode::InvalidInput, chain(&error)),
     };
-    let api = match Api::new(&input.url, input.token.clone()) {
+    // Plain HTTP needs no certificates; a faulty setting fails where it is needed.
+    let setting = env.get(authorities::SETTING).filter(|_| input.url.starts_with("https:"));
+    let authorities = match Authorities::new(setting) {
+        Ok(authorities) => authorities,
+        Err(error) => return end(ExitCode::InvalidInput, chain(&error)),
+    };
+    let api = match Api::new(&input.url, input.token.clone(), authorities.as_ref()) {
         Ok(api) => api,
         Err(error) => {
             let message = format!("could not build the HTTP client: {}", chain(&error));

@@ -21,7 +21,7 @@
 //! | `log` | the log: masked, spooled to a file, uploaded, copied to standard output |
 //! | `memory` | watches the memory limit of the container |
 //! | `state_proxy` | the address of the state that terraform gets |
-//! | `network` | the proxies of children and downloads |
+//! | `network`, `authorities` | proxies and certificates for children and downloads |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
 //! | `hardening` | protects the memory of this process |
 //! | `step_report`, `stop`, `termination`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
@@ -30,6 +30,7 @@
 
 mod api;
 mod attempt;
+mod authorities;
 mod child;
 mod error_chain;
 mod hardening;

@@ -154,7 +154,7 @@ async fn run_scripts<'a>(
     note_variables(context);
     let env = environment::terraform(context.env, context.payload(), "").map_err(ToolError::Variables)?;
     let mut env = environment::without_state(env);
-    context.proxies().add_to(&mut env);
+    context.add_network(&mut env, dir).map_err(ToolError::from)?;
     let started = record.begin("scripts");
     let scripts = slot.insert(Scripts::prepare(context, dir, &fetched.root, &env, None).await?);
     let result = run_moment(context, scripts, Moment::Instead, None).await;

@@ -8,11 +8,13 @@
 pub(crate) mod leftovers;
 
 use std::{
+    any::Any,
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     ops::Deref,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use job_spec::executor_files::ExecutorFiles;
@@ -78,13 +80,15 @@ impl WorkPaths {
         });
         removed.map_err(|source| fail(&path, source))?;
         private_folder(&path)?;
-        Ok(WorkDir { path, lock, attempt: self.attempt().to_owned() })
+        Ok(WorkDir { kept: Mutex::default(), path, lock, attempt: self.attempt().to_owned() })
     }
 }
 
 /// The locked work directory. Dropping it removes the folder, then releases the lock.
 #[derive(Debug)]
 pub(crate) struct WorkDir {
+    /// What is dropped together with the folder.
+    kept: Mutex<Vec<Box<dyn Any + Send + Sync>>>,
     path: PathBuf,
     lock: File,
     attempt: String,
@@ -112,6 +116,21 @@ impl WorkDir {
         let path = self.path.canonicalize()?;
         let inside = folder.strip_prefix(path).map_err(io::Error::other)?;
         leftovers::record_start(&self.path, &self.attempt, inside)
+    }
+
+    /// Keeps a value as long as the folder.
+    pub(crate) fn keep(&self, value: impl Any + Send + Sync) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(value));
+    }
+
+    /// The file of the certificates that children trust.
+    pub(crate) fn authorities(&self) -> PathBuf {
+        self.path.join("authorities.pem")
+    }
+
+    /// The folder for the plugin cache of this step, if the shared one cannot be written.
+    pub(crate) fn plugin_cache(&self) -> PathBuf {
+        self.path.join("plugin-cache")
     }
 
     /// The file for the private key of this name.

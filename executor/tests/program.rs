@@ -19,6 +19,10 @@ mod hostile;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod networks;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod releases;
 #[cfg(test)]
 mod remote_states;

@@ -3,6 +3,8 @@
 //! The api-server is in [`server`].
 
 pub(crate) mod git;
+pub(crate) mod providers;
+pub(crate) mod proxy;
 pub(crate) mod releases;
 pub(crate) mod server;
 

@@ -20,7 +20,7 @@ async fn server(answer: &'static str) -> (Api, String) {
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    (Api::new(&url, "token".into()).unwrap(), url)
+    (Api::new(&url, "token".into(), None).unwrap(), url)
 }
 
 const HTML_200: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\n\
@@ -89,7 +89,7 @@ async fn refused_connection_names_the_address() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/attempts/a", listener.local_addr().unwrap());
     drop(listener);
-    let error = Api::new(&url, "token".into()).unwrap().download_plan().await.unwrap_err();
+    let error = Api::new(&url, "token".into(), None).unwrap().download_plan().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     assert!(
         chain(&error).starts_with(&format!("could not download the plan file at {url}/plan: ")),
@@ -99,6 +99,6 @@ async fn refused_connection_names_the_address() {
 
 #[test]
 fn debug_shows_no_token() {
-    let api = Api::new("http://127.0.0.1:1", "attempt-token".into()).unwrap();
+    let api = Api::new("http://127.0.0.1:1", "attempt-token".into(), None).unwrap();
     assert!(!format!("{api:?}").contains("attempt-token"));
 }

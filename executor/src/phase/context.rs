@@ -1,5 +1,7 @@
 //! What the phases of a step share.
 
+use std::collections::BTreeMap;
+
 use config_core::EnvSnapshot;
 use job_spec::{EphemeralJobData, attempt_api::ClaimResponse};
 use url::Url;
@@ -10,13 +12,14 @@ use crate::{
         Api,
         error::{ApiError, ErrorKind},
     },
+    authorities::{self, Authorities, AuthoritiesError},
     child::{command_line::Options, environment},
     log::Log,
     network::Proxies,
     state_proxy::StateProxy,
     stop::Stop,
     timeouts::Timeouts,
-    work_paths::WorkPaths,
+    work_paths::{WorkDir, WorkPaths},
 };
 
 /// Everything that is known when the step starts.
@@ -44,6 +47,22 @@ impl<'a> Context<'a> {
         let host = api.as_ref().and_then(Url::host_str).unwrap_or_default();
         let inherited = environment::inherited(self.env);
         Proxies::new(&inherited, &self.payload().environment_variables, &[host])
+    }
+
+    /// Adds the proxies and certificates of this step to the environment of a child.
+    pub(crate) fn add_network(
+        &self,
+        env: &mut BTreeMap<String, String>,
+        dir: &WorkDir,
+    ) -> Result<(), AuthoritiesError> {
+        self.proxies().add_to(env);
+        let workspace = self.payload().environment_variables.get(authorities::SETTING);
+        let values = [self.env.get(authorities::SETTING), workspace.map(String::as_str)];
+        let values = values.into_iter().flatten().filter(|value| !value.trim().is_empty());
+        match Authorities::new(values)? {
+            Some(authorities) => authorities.add_to(env, &dir.authorities()),
+            None => Ok(()),
+        }
     }
 
     /// Writes a heading to the log, unless the job does not want headings.

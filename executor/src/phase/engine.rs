@@ -30,6 +30,7 @@ use self::{
 };
 use super::context::Context;
 use crate::{
+    authorities::{self, Authorities, AuthoritiesError},
     child::{
         environment::{self, EnvironmentError},
         process::{Invocation, ProcessError, output},
@@ -63,6 +64,8 @@ pub(crate) enum EngineError {
         .engine.program(), .wanted.constraint.to_string(), .wanted.origin.text()
     )]
     NoRelease { engine: Engine, wanted: Wanted, source: Box<ReleaseError> },
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     #[error("{} does not print its version as JSON", .0.program())]
     UnknownVersion(Engine),
 }
@@ -172,6 +175,8 @@ pub(crate) enum ToolError {
     #[error("cannot use the variables of the workspace")]
     Variables(#[source] EnvironmentError),
     #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
+    #[error(transparent)]
     Process(#[from] ProcessError),
 }
 
@@ -187,7 +192,7 @@ pub(crate) async fn prepare(
     let engine = Engine::new(payload.tofu);
     let mut env =
         environment::terraform(context.env, payload, context.state.url()).map_err(ToolError::Variables)?;
-    context.proxies().add_to(&mut env);
+    context.add_network(&mut env, dir)?;
     let from_plan = plan.and_then(plan_version::read).map(without_dev);
     let wanted = wanted(&payload.terraform_version, from_plan, required_version::read(folder, engine))
         .map_err(|error| ToolError::Engine(error.into()))?;
@@ -240,8 +245,12 @@ async fn choose(
             return Ok(program.clone());
         }
     }
+    // Not those of the workspace: the cache is shared.
     let proxies = Proxies::of_executor(context.env);
-    match releases::provide(context, engine, &wanted.constraint, &proxies).await {
+    let authorities =
+        Authorities::new(context.env.get(authorities::SETTING).filter(|value| !value.is_empty()));
+    let network = releases::Network { proxies: &proxies, authorities: authorities? };
+    match releases::provide(context, engine, &wanted.constraint, &network).await {
         Ok(program) => Ok(program),
         // Terraform itself says best what is wrong with its own constraint, and a program that is there runs.
         Err(error) if wanted.origin != Origin::Workspace && installed.is_some() => {

@@ -49,8 +49,19 @@ pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Resul
                 key_file: dir.key_file("source"),
             };
             let mut env = environment::inherited(context.env);
-            context.proxies().add_to(&mut env);
-            let commit = git::checkout(&checkout, &env, context.log, context.stop).await?;
+            for note in git::add_settings(&mut env, &payload.environment_variables) {
+                context.log.note(&note);
+            }
+            context.add_network(&mut env, dir)?;
+            let commit = git::checkout(&checkout, &env, context.log, context.stop).await;
+            let proxy = url::Url::parse(&repository.url).ok();
+            let proxy = proxy.and_then(|url| context.proxies().shown_for(&url));
+            let commit = match (commit, proxy) {
+                (Err(source), Some(proxy)) => {
+                    return Err(FetchError::Proxy { proxy, source: source.into() });
+                }
+                (commit, _) => commit?,
+            };
             if let Some(commit) = &commit {
                 context.heading(&format!("at commit {commit}"));
             }

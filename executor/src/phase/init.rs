@@ -1,12 +1,19 @@
 //! Phase 5: writes what terraform needs into the work directory and runs `init`.
 
 pub(crate) mod backend;
+mod plugin_cache;
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
+use url::Url;
 
-use self::backend::BackendError;
+use self::{backend::BackendError, plugin_cache::PluginCache};
 use super::{
     context::Context,
     engine::Tool,
@@ -32,8 +39,15 @@ pub(crate) enum InitError {
     Write { what: &'static str, source: io::Error },
     #[error(transparent)]
     Backend(#[from] BackendError),
-    #[error("{command} failed with {exit}; see its error message in the log")]
-    Failed { command: String, exit: Exit },
+    #[error("{command} failed with {exit}{through}; see its error message in the log")]
+    Failed {
+        command: String,
+        exit: Exit,
+        /// The proxy of most downloads.
+        through: String,
+    },
+    #[error("could not prepare the plugin cache {path:?}")]
+    PluginCache { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
@@ -60,6 +74,7 @@ pub(crate) async fn init(
             write_key(&dir.key_file("modules"), &key).map_err(write_error("the private key for modules"))?;
         env.insert("GIT_SSH_COMMAND".into(), command);
     }
+    let cache = plugin_cache(&mut env, dir).await?;
     let command = format!("{} init", tool.engine.program());
     context.heading(&command);
     let args = init_args(context.options());
@@ -70,9 +85,54 @@ pub(crate) async fn init(
         run_quietly(&call, context).await?
     };
     match exit {
-        Exit::Code(0) => Ok(backend::verify(folder, tool.engine)?),
-        exit => Err(InitError::Failed { command, exit }),
+        Exit::Code(0) => backend::verify(folder, tool.engine)?,
+        exit => {
+            let registry = Url::parse("https://registry.terraform.io/").ok();
+            let proxy = registry.and_then(|url| context.proxies().shown_for(&url));
+            let through = proxy.map_or_else(String::new, |proxy| format!(" with the proxy {proxy}"));
+            return Err(InitError::Failed { command, exit, through });
+        }
     }
+    if let Some(cache) = cache {
+        publish(context, dir, cache).await?;
+    }
+    Ok(())
+}
+
+/// Moves new providers to the shared cache. The links are needed as long as anything of the step runs.
+async fn publish(context: &Context<'_>, dir: &WorkDir, cache: PluginCache) -> Result<(), InitError> {
+    let (cache, published) = tokio::task::spawn_blocking(move || {
+        let published = cache.publish();
+        (cache, published)
+    })
+    .await
+    .map_err(|error| InitError::PluginCache { path: PathBuf::new(), source: error.into() })?;
+    match published {
+        Ok(0) => {}
+        Ok(count) => context.log.note(&format!("(providers added to the plugin cache: {count})")),
+        Err(error) => context.log.note(&format!("(the plugin cache could not be written: {error})")),
+    }
+    dir.keep(cache);
+    Ok(())
+}
+
+/// Puts a cache of this step in place of the shared one.
+async fn plugin_cache(
+    env: &mut BTreeMap<String, String>,
+    dir: &WorkDir,
+) -> Result<Option<PluginCache>, InitError> {
+    let Some(shared) = env.get("TF_PLUGIN_CACHE_DIR").filter(|path| path.starts_with('/')) else {
+        return Ok(None);
+    };
+    let (shared, private) = (PathBuf::from(shared), dir.plugin_cache());
+    let path = shared.clone();
+    let opened = tokio::task::spawn_blocking(move || PluginCache::open(&shared, &private)).await;
+    let opened = opened.map_err(io::Error::from).and_then(|opened| opened);
+    let cache = opened.map_err(|source| InitError::PluginCache { path, source })?;
+    env.insert("TF_PLUGIN_CACHE_DIR".into(), cache.path().display().to_string());
+    // Without it, terraform downloads a provider that no lock file names again, over the one that is there.
+    env.entry("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE".into()).or_insert_with(|| "true".into());
+    Ok(Some(cache))
 }
 
 /// Runs `init` and shows its output only if it fails.

@@ -32,7 +32,7 @@ async fn proxy(
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = tempfile::tempdir().unwrap();
     let pushes = Pushes::new(folder.path().join("kept"));
-    let api = Api::new(&url, "session".into()).unwrap();
+    let api = Api::new(&url, "session".into(), None).unwrap();
     (StateProxy::start(api, stop.clone(), timeouts, Some(pushes)).await.unwrap(), folder)
 }
 

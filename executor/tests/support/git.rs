@@ -103,27 +103,33 @@ impl GitServer {
     /// Starts a TLS server in front of it, whose certificate a private authority has signed; returns its
     /// address and the file with the certificate of the authority.
     pub(crate) async fn with_tls(&self, folder: &Path) -> (String, PathBuf) {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        certificates(folder);
-        let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap()];
-        let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, behind) = (listener.local_addr().unwrap(), self.port);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                    let mut plain = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
-                    let _ = copy_bidirectional(&mut stream, &mut plain).await;
-                });
-            }
-        });
-        (format!("https://127.0.0.1:{}", address.port()), folder.join("ca.pem"))
+        tls_in_front(self.port, folder).await
     }
+}
+
+/// Starts a TLS server in front of a port of this machine; returns its address and the file with the
+/// certificate of the authority.
+pub(crate) async fn tls_in_front(port: u16, folder: &Path) -> (String, PathBuf) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    certificates(folder);
+    let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, behind) = (listener.local_addr().unwrap(), port);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut plain = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+                let _ = copy_bidirectional(&mut stream, &mut plain).await;
+            });
+        }
+    });
+    (format!("https://127.0.0.1:{}", address.port()), folder.join("ca.pem"))
 }
 
 /// Makes a private authority and a certificate for the loopback interface.
@@ -132,7 +138,8 @@ fn certificates(folder: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=private-authority -days 2"));
     openssl(&format!("req {key} -keyout key.pem -out request.pem -subj /CN=localhost"));
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,DNS:services.example,IP:127.0.0.1\n")
+        .unwrap();
     openssl(
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
     );

@@ -7,7 +7,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, extract::State, http::StatusCode, http::Uri};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, Uri},
+    response::{IntoResponse as _, Response},
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
@@ -45,7 +50,11 @@ pub(crate) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
         // A large program is stored as it is: compressing it takes a minute without optimization.
         let method =
             if content.len() > 1024 * 1024 { CompressionMethod::Stored } else { CompressionMethod::Deflated };
-        zip.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
+        zip.start_file(
+            *name,
+            SimpleFileOptions::default().compression_method(method).unix_permissions(0o755),
+        )
+        .unwrap();
         zip.write_all(content).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -67,10 +76,15 @@ pub(crate) fn checksums_name(version: &str) -> String {
 
 impl Releases {
     pub(crate) async fn start() -> Self {
-        async fn answer(State(files): State<Arc<Mutex<Files>>>, uri: Uri) -> Result<Vec<u8>, StatusCode> {
+        async fn answer(State(files): State<Arc<Mutex<Files>>>, uri: Uri) -> Response {
             let mut files = files.lock().unwrap();
             files.requests.push(uri.path().to_owned());
-            files.by_path.get(uri.path()).cloned().ok_or(StatusCode::NOT_FOUND)
+            let Some(content) = files.by_path.get(uri.path()).cloned() else {
+                return StatusCode::NOT_FOUND.into_response();
+            };
+            let is_json = uri.path().strip_suffix(".json").is_some();
+            let kind = if is_json { "application/json" } else { "application/octet-stream" };
+            ([("content-type", kind)], content).into_response()
         }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

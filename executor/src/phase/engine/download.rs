@@ -14,7 +14,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::checksum::hex;
+use super::{checksum::hex, releases::Network};
 use crate::{api::error::display_address, log::Log, network::Proxies, stop::Stop};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +92,8 @@ pub(super) struct Downloads<'a> {
 
 impl<'a> Downloads<'a> {
     /// Builds the client.
-    pub(super) fn new(proxies: &'a Proxies, log: &'a Log, stop: &'a Stop) -> Result<Self, DownloadError> {
+    pub(super) fn new(network: &'a Network<'_>, log: &'a Log, stop: &'a Stop) -> Result<Self, DownloadError> {
+        let proxies = network.proxies;
         let matcher = proxies.matcher();
         let proxy = reqwest::Proxy::custom(move |url| {
             let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
@@ -105,7 +106,11 @@ impl<'a> Downloads<'a> {
         });
         // Fails if this process has a provider already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
+        let builder = match &network.authorities {
+            Some(own) => Client::builder().tls_certs_only(own.certificates().map_err(DownloadError::Client)?),
+            None => Client::builder(),
+        };
+        let client = builder
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .redirect(redirect::Policy::limited(MAX_REDIRECTS))

@@ -16,7 +16,7 @@ use super::{
     unpack::{UnpackError, unpack},
     version::Constraint,
 };
-use crate::{network::Proxies, phase::context::Context};
+use crate::{authorities::Authorities, network::Proxies, phase::context::Context};
 
 /// The list of all releases since 2014 has a few megabytes.
 const MAX_INDEX_BYTES: u64 = 64 * 1024 * 1024;
@@ -63,12 +63,19 @@ pub(crate) enum ReleaseError {
     Cache(#[from] io::Error),
 }
 
+/// How downloads reach other hosts.
+#[derive(Debug)]
+pub(super) struct Network<'a> {
+    pub(super) proxies: &'a Proxies,
+    pub(super) authorities: Option<Authorities>,
+}
+
 /// Finds or downloads the newest release that matches.
 pub(super) async fn provide(
     context: &Context<'_>,
     engine: Engine,
     wanted: &Constraint,
-    proxies: &Proxies,
+    network: &Network<'_>,
 ) -> Result<PathBuf, ReleaseError> {
     let platform = Platform::current();
     let shared = settings::cache(context.env, &context.input.env.temp)?;
@@ -80,7 +87,7 @@ pub(super) async fn provide(
         let setting = engine.releases_setting();
         return Err(ReleaseError::NoListing { setting, public: engine.public_releases() });
     };
-    let downloads = Downloads::new(proxies, context.log, context.stop).map_err(ReleaseError::Index)?;
+    let downloads = Downloads::new(network, context.log, context.stop).map_err(ReleaseError::Index)?;
     let work = Work { context, engine, platform, downloads };
     let releases = work.list(&listing).await?;
     let release = work.choose(releases, wanted, &listing)?;

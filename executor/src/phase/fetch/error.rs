@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::git::Failure;
+use crate::authorities::AuthoritiesError;
 use crate::child::process::ProcessError;
 
 /// The configuration could not be fetched.
@@ -43,6 +44,10 @@ pub(crate) enum FetchError {
     MissingGit,
     #[error("could not write the private key of the repository")]
     Key(#[source] io::Error),
+    #[error("with the proxy {proxy}")]
+    Proxy { proxy: String, source: Box<FetchError> },
+    #[error(transparent)]
+    Authorities(#[from] AuthoritiesError),
     #[error(transparent)]
     Process(#[from] ProcessError),
     #[error(transparent)]

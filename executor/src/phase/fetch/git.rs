@@ -32,6 +32,7 @@ use crate::{
 };
 
 pub(crate) use failure::GitFailure as Failure;
+pub(super) use settings::add_of_workspace as add_settings;
 
 /// The longest time for one command of git.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(30);

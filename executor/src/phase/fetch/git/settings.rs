@@ -100,6 +100,67 @@ pub(super) fn environment(
     Ok(env)
 }
 
+/// Variables of a workspace that git gets as they are.
+const PASSED: &[&str] = &[
+    "GIT_CURL_VERBOSE",
+    "GIT_HTTP_LOW_SPEED_LIMIT",
+    "GIT_HTTP_LOW_SPEED_TIME",
+    "GIT_HTTP_PROXY_AUTHMETHOD",
+    "GIT_HTTP_USER_AGENT",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "GIT_SSL_NO_VERIFY",
+    "GIT_SSL_VERSION",
+    "GIT_TRACE",
+    "GIT_TRACE_CURL",
+];
+
+/// Beginnings of settings of a workspace that git gets. Others could run a program that sees the credential.
+const PASSED_SETTINGS: &[&str] = &["http.", "url.", "protocol.version", "core.compression", "ssh.variant"];
+
+/// More settings than anybody writes.
+const MAX_SETTINGS: usize = 1_000;
+
+/// Adds the settings of a workspace for git to an environment, and returns notes about those that are left
+/// out.
+pub(in crate::phase::fetch) fn add_of_workspace(
+    env: &mut BTreeMap<String, String>,
+    workspace: &BTreeMap<String, String>,
+) -> Vec<String> {
+    for name in PASSED {
+        if let Some(value) = workspace.get(*name) {
+            env.insert((*name).to_owned(), value.clone());
+        }
+    }
+    let count = workspace.get("GIT_CONFIG_COUNT").and_then(|count| count.trim().parse::<usize>().ok());
+    let (mut settings, mut notes) = (Vec::new(), Vec::new());
+    for number in 0..count.unwrap_or(0).min(MAX_SETTINGS) {
+        let part = |kind: &str| workspace.get(&format!("GIT_CONFIG_{kind}_{number}"));
+        let (Some(key), Some(value)) = (part("KEY"), part("VALUE")) else {
+            notes.push(format!(
+                "(GIT_CONFIG_COUNT of the workspace is {}, but GIT_CONFIG_KEY_{number} or \
+                 GIT_CONFIG_VALUE_{number} is not set)",
+                count.unwrap_or(0)
+            ));
+            continue;
+        };
+        let lower = key.to_ascii_lowercase();
+        if PASSED_SETTINGS.iter().any(|prefix| lower.starts_with(prefix)) {
+            settings.push((key.clone(), value.clone()));
+        } else {
+            notes.push(format!(
+                "(the source is fetched without the setting {key:?} of the workspace for git)"
+            ));
+        }
+    }
+    if !settings.is_empty() {
+        append_settings(env, settings);
+    }
+    notes
+}
+
 /// Appends settings to those that the environment has already: later ones take precedence.
 fn append_settings(env: &mut BTreeMap<String, String>, settings: Vec<(String, String)>) {
     let first: usize = env.get("GIT_CONFIG_COUNT").and_then(|count| count.trim().parse().ok()).unwrap_or(0);
