@@ -103,6 +103,31 @@ impl Logs {
         })
     }
 
+    /// Returns the length of a log that no executor may append to any more, which stays the same from then
+    /// on: a request that was under way may still add bytes, but these are not part of the log.
+    ///
+    /// # Errors
+    /// The file system failed.
+    pub async fn seal(&self, name: &str) -> io::Result<u64> {
+        let seal = self.folder.join(format!("{name}.end"));
+        if let Some(length) = read_seal(&seal).await? {
+            return Ok(length);
+        }
+        let length = self.length(name).await?;
+        // Another replica may do the same. The first link is kept.
+        let new = self.folder.join(format!("{name}.{}.new", uuid::Uuid::new_v4()));
+        fs::write(&new, length.to_string()).await?;
+        let linked = fs::hard_link(&new, &seal).await;
+        fs::remove_file(&new).await?;
+        match linked {
+            Ok(()) => Ok(length),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                read_seal(&seal).await?.ok_or_else(|| io::Error::other("the end of a log has vanished"))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Notifies all followers: a log has grown or has ended.
     pub fn notify(&self) {
         self.changed.send_replace(());
@@ -137,6 +162,15 @@ impl Logs {
         name.hash(&mut hasher);
         let shard = usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or_default();
         &self.locks[shard]
+    }
+}
+
+/// Reads the length of a sealed log; `None` if it is not sealed.
+async fn read_seal(path: &Path) -> io::Result<Option<u64>> {
+    match fs::read_to_string(path).await {
+        Ok(text) => text.parse().map(Some).map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -175,6 +209,19 @@ mod tests {
         assert_eq!(logs.append("a", 9, b"x").await.unwrap(), Appended::WrongOffset(5));
         assert_eq!(logs.append("a", 0, b"12").await.unwrap(), Appended::WrongOffset(5));
         assert_eq!(logs.read("a", 3).await.unwrap(), b"45");
+    }
+
+    #[tokio::test]
+    async fn sealed_log_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let replicas = [Logs::new(folder.path()), Logs::new(folder.path())];
+        replicas[0].append("a", 0, b"12345").await.unwrap();
+        let (one, two) = tokio::join!(replicas[0].seal("a"), replicas[1].seal("a"));
+        assert_eq!((one.unwrap(), two.unwrap()), (5, 5));
+        replicas[1].append("a", 5, b"late").await.unwrap();
+        assert_eq!(replicas[0].seal("a").await.unwrap(), 5);
+        assert_eq!(replicas[1].seal("never written").await.unwrap(), 0);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
     #[tokio::test]

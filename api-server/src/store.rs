@@ -43,7 +43,7 @@ mod upgrade;
 mod variables;
 
 pub use address::{AddressError, PostgresAddress};
-pub use attempts::NewAttempt;
+pub use attempts::{DeliveredLog, LogState, NewAttempt};
 pub use catalog::NewWorkspace;
 pub use cause_record::{CauseRecord, ConfigProblemRecord, ImageProblemRecord, RefuserRecord, WaitingRecord};
 pub use executors::{AttemptAuth, ClaimOutcome, ReportOutcome};

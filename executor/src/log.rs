@@ -95,10 +95,17 @@ impl Log {
     ///
     /// A full disk loses lines and reports that later, but never stops terraform.
     pub(crate) fn line(&self, line: &[u8]) {
-        let text = String::from_utf8_lossy(line);
-        let keep = text.floor_char_boundary(MAX_LINE_BYTES);
+        self.lines(std::iter::once(line));
+    }
+
+    /// Writes several lines at once: one write and one notification are enough for all of them.
+    pub(crate) fn lines<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) {
         let mut spool = self.spool();
-        spool.lines.push(&text, keep);
+        for line in lines {
+            let text = String::from_utf8_lossy(line);
+            let keep = text.floor_char_boundary(MAX_LINE_BYTES);
+            spool.lines.push(&text, keep);
+        }
         self.append(&mut spool, |lines| lines.ready(Instant::now()));
     }
 
@@ -122,10 +129,12 @@ impl Log {
         if lines.is_empty() {
             return;
         }
-        for mut line in lines {
-            line.push('\n');
-            spool.append(&line);
+        let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+        for line in &lines {
+            text.push_str(line);
+            text.push('\n');
         }
+        spool.append(&text, lines.len());
         self.written.send_replace(spool.length);
     }
 
@@ -141,7 +150,8 @@ impl Drop for Log {
 }
 
 impl Spool {
-    fn append(&mut self, text: &str) {
+    /// Appends a text of this many lines.
+    fn append(&mut self, text: &str, lines: usize) {
         let notice = match self.lost_lines {
             0 => String::new(),
             lost => format!("({lost} lines are missing: the disk of the executor was full)\n"),
@@ -157,7 +167,7 @@ impl Spool {
                 if self.lost_lines == 0 {
                     tracing::error!(%error, "could not write the log");
                 }
-                self.lost_lines += 1;
+                self.lost_lines += lines as u64;
                 // A half-written line must not shift what comes later.
                 let _ = self.file.set_len(self.length);
                 let _ = io::Seek::seek(&mut self.file, io::SeekFrom::Start(self.length));

@@ -18,6 +18,13 @@ const MAX_RATIO: f64 = 5.0;
 pub(crate) enum Bench {
     /// From settings and a payload to a Kubernetes Job, as a ratio to its serialization
     Spec,
+    /// Steps through the executor beside the same terraform commands typed by hand; its memory, its start and
+    /// its log
+    Executor {
+        /// Number of measurements of each kind
+        #[arg(long, default_value_t = 7)]
+        rounds: usize,
+    },
     /// Jobs per second through the Kubernetes backend, as a ratio to bare POSTs;
     /// memory and time to the first observation
     Dispatch {
@@ -34,6 +41,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(shell: &Shell, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Spec => spec(shell),
+        Bench::Executor { rounds } => executor(shell, *rounds),
         Bench::Dispatch { jobs, context } => {
             Cmd::cargo(["run", "--quiet", "--release", "-p", "k8s-backend", "--example", "dispatch", "--"])
                 .args([jobs.to_string().as_str()])
@@ -41,6 +49,16 @@ pub(crate) fn run(shell: &Shell, bench: &Bench) -> anyhow::Result<()> {
                 .run(shell)
         }
     }
+}
+
+/// The program that measures has the executor's own server in memory, so that nothing else is measured.
+fn executor(shell: &Shell, rounds: usize) -> anyhow::Result<()> {
+    Cmd::cargo(["build", "--quiet", "--release", "-p", "executor"]).run(shell)?;
+    // Only the executor is measured; the rest needs no second build of every library with the features of tests.
+    Cmd::cargo(["build", "--quiet", "-p", "executor", "--example", "bench"]).run(shell)?;
+    let folder = shell.root.join("target");
+    let (program, executor) = (folder.join("debug/examples/bench"), folder.join("release/executor"));
+    Cmd::new(&program.to_string_lossy(), [&*executor.to_string_lossy(), &rounds.to_string()]).run(shell)
 }
 
 fn spec(shell: &Shell) -> anyhow::Result<()> {

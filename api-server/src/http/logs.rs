@@ -1,10 +1,10 @@
 //! Logs over HTTP: as they are stored, or live by server-sent events, from any byte offset.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -24,7 +24,12 @@ use super::{
 use crate::{
     logs::{PIECE, whole_text},
     services::Services,
+    store::LogState,
 };
+
+/// Header with the status of a log: `growing`, then `complete`, `incomplete` (the executor had more than it
+/// could deliver) or `unknown` (it has reported nothing).
+const STATUS_HEADER: &str = "log-status";
 
 /// A follower reads the log again after this time, even without a notification: another replica may have
 /// appended to it.
@@ -43,20 +48,51 @@ pub(super) async fn read(
     Path(attempt): Path<String>,
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Problem> {
-    let (name, _) = services.store.attempt_log_state(&attempt).await?;
+    let state = services.store.attempt_log_state(&attempt).await?;
+    let end = end_of(&services, &state).await?;
+    let status = status_of(&state, end);
+    let name = state.name;
     let pieces = stream::try_unfold(query.offset, move |offset| {
         let (services, name) = (Arc::clone(&services), name.clone());
         async move {
-            let piece = services.logs.read(&name, offset).await?;
+            let mut piece = services.logs.read(&name, offset).await?;
+            cut(&mut piece, offset, end);
             let next = offset + piece.len() as u64;
             Ok::<_, std::io::Error>((!piece.is_empty()).then_some((piece, next)))
         }
     });
     let body = axum::body::Body::from_stream(pieces);
-    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response())
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (HeaderName::from_static(STATUS_HEADER), status),
+    ];
+    Ok((headers, body).into_response())
 }
 
-/// Follows a log to its end: events `log` with a piece of text, then one event `end`. The id of an event is
+/// Returns where a log ends that no executor may append to any more.
+async fn end_of(services: &Services, state: &LogState) -> io::Result<Option<u64>> {
+    Ok(if state.is_closed { Some(services.logs.seal(&state.name).await?) } else { None })
+}
+
+/// Returns what a reader knows who has read to the end.
+fn status_of(state: &LogState, end: Option<u64>) -> &'static str {
+    match (end, state.delivered) {
+        (None, _) => "growing",
+        (Some(end), Some(delivered)) if delivered.is_complete_at(end) => "complete",
+        (Some(_), Some(_)) => "incomplete",
+        (Some(_), None) => "unknown",
+    }
+}
+
+/// Shortens a piece to what is part of the log.
+fn cut(piece: &mut Vec<u8>, offset: u64, end: Option<u64>) {
+    if let Some(end) = end {
+        piece.truncate(usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX));
+    }
+}
+
+/// Follows a log to its end: events `log` with a piece of text, then one event `end` with the status of the
+/// log. The id of an event is
 /// the offset after it, so that a client which reconnects with `Last-Event-ID` resumes there.
 pub(super) async fn follow(
     State(app): State<AppState>,
@@ -64,7 +100,7 @@ pub(super) async fn follow(
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let (name, _) = app.services.store.attempt_log_state(&attempt).await?;
+    app.services.store.attempt_log_state(&attempt).await?;
     let place = app.services.logs.follower().ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many clients follow logs; try again later")
     })?;
@@ -74,7 +110,6 @@ pub(super) async fn follow(
         services: app.services,
         shutdown: app.shutdown,
         attempt,
-        name,
         offset: last_seen.unwrap_or(query.offset),
         ended: false,
         _place: place,
@@ -91,7 +126,6 @@ struct Follower {
     changes: watch::Receiver<()>,
     shutdown: CancellationToken,
     attempt: String,
-    name: String,
     offset: u64,
     ended: bool,
     _place: OwnedSemaphorePermit,
@@ -105,16 +139,19 @@ impl Follower {
         }
         loop {
             // Read before the log: then everything that was written before the end is in it.
-            let (_, over) = self.services.store.attempt_log_state(&self.attempt).await.ok()?;
-            let piece = self.services.logs.read(&self.name, self.offset).await.ok()?;
-            let is_rest = over && piece.len() < PIECE;
+            let state = self.services.store.attempt_log_state(&self.attempt).await.ok()?;
+            let end = end_of(&self.services, &state).await.ok()?;
+            let mut piece = self.services.logs.read(&state.name, self.offset).await.ok()?;
+            let is_rest = state.has_ended && piece.len() < PIECE;
+            cut(&mut piece, self.offset, end);
             let text = if is_rest { piece.as_slice() } else { whole_text(&piece) };
             if !text.is_empty() {
                 return Some(self.log_event(text));
             }
-            if over {
+            if state.has_ended {
                 self.ended = true;
-                return Some(self.event("end", &json!({ "offset": self.offset })));
+                let status = status_of(&state, end);
+                return Some(self.event("end", &json!({ "offset": self.offset, "status": status })));
             }
             tokio::select! {
                 changed = self.changes.changed() => changed.ok()?,

@@ -2,6 +2,7 @@
 //! they end.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::{
     ClaimData, Prepared, ResultExt as _, Store, StoreError,
@@ -40,6 +41,36 @@ pub struct NewAttempt {
     pub deadline: String,
     /// It is not stored when that many steps run.
     pub limits: Limits,
+}
+
+/// What is known about the log of an attempt.
+#[derive(Debug, Clone)]
+pub struct LogState {
+    /// Its name, which is that of the Kubernetes Job.
+    pub name: String,
+    /// The attempt has ended.
+    pub has_ended: bool,
+    /// No executor may append to it any more.
+    pub is_closed: bool,
+    /// What the executor has reported about it.
+    pub delivered: Option<DeliveredLog>,
+}
+
+/// The part of a report that is about the log.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveredLog {
+    log_bytes: u64,
+    #[serde(default)]
+    log_complete: Option<bool>,
+}
+
+impl DeliveredLog {
+    /// Returns whether a log of this length is all that the executor had.
+    #[must_use]
+    pub fn is_complete_at(self, length: u64) -> bool {
+        self.log_complete != Some(false) && length >= self.log_bytes
+    }
 }
 
 impl Store {
@@ -227,18 +258,24 @@ impl Store {
         tx.commit().await.context("end an attempt")
     }
 
-    /// Reads the name of an attempt's Kubernetes Job, and whether the attempt has ended.
+    /// Reads what is known about the log of an attempt.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no such attempt.
-    pub async fn attempt_log_state(&self, attempt_id: &str) -> Result<(String, bool), StoreError> {
-        query_as("SELECT kubernetes_job, phase = $1 FROM attempts WHERE id = $2")
-            .bind(AttemptPhase::Ended.as_str())
-            .bind(attempt_id)
-            .fetch_optional(&self.pool)
-            .await
-            .context("look up an attempt")?
-            .ok_or_else(|| StoreError::no_attempt(attempt_id))
+    pub async fn attempt_log_state(&self, attempt_id: &str) -> Result<LogState, StoreError> {
+        let row: Option<(String, bool, bool, Option<String>)> = query_as(
+            "SELECT kubernetes_job, phase = $1, NOT live OR result IS NOT NULL, result FROM attempts
+             WHERE id = $2",
+        )
+        .bind(AttemptPhase::Ended.as_str())
+        .bind(attempt_id)
+        .fetch_optional(&self.pool)
+        .await
+        .context("look up an attempt")?;
+        let (name, has_ended, is_closed, result) = row.ok_or_else(|| StoreError::no_attempt(attempt_id))?;
+        // Reports are stored as they were read, so this is one.
+        let delivered = result.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(LogState { name, has_ended, is_closed, delivered })
     }
 
     pub(super) async fn change(&self, action: &'static str, query: Query) -> Result<(), StoreError> {

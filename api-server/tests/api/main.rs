@@ -6,6 +6,7 @@ mod approvals;
 mod attempts;
 mod collections;
 mod limits;
+mod logs;
 mod policy;
 #[path = "../support/postgres.rs"]
 #[expect(clippy::print_stderr, reason = "skipped tests say so")]

@@ -272,15 +272,19 @@ async fn copy_lines(reader: PipeReader, log: &Log) -> io::Result<()> {
         if available.is_empty() {
             break;
         }
-        let newline = available.iter().position(|byte| *byte == b'\n');
-        let text = &available[..newline.unwrap_or(available.len())];
-        line.extend_from_slice(&text[..text.len().min(log.line_capacity() - line.len())]);
-        let used = text.len() + usize::from(newline.is_some());
-        reader.consume(used);
-        if newline.is_some() {
-            log.line(&line);
+        let used = available.len();
+        let mut pieces = available.split(|byte| *byte == b'\n');
+        let add = |line: &mut Vec<u8>, text: &[u8]| {
+            line.extend_from_slice(&text[..text.len().min(log.line_capacity() - line.len())]);
+        };
+        add(&mut line, pieces.next().unwrap_or_default());
+        // What follows the last newline is the beginning of a line.
+        if let Some(rest) = pieces.next_back() {
+            log.lines(std::iter::once(line.as_slice()).chain(pieces));
             line.clear();
+            add(&mut line, rest);
         }
+        reader.consume(used);
     }
     if !line.is_empty() {
         log.line(&line);

@@ -21,7 +21,7 @@ use crate::{
 const MAX_CHUNK_BYTES: usize = 256 * 1024;
 
 /// Lines that are written within this time of each other share a request.
-const BATCH_INTERVAL: Duration = Duration::from_millis(100);
+const BATCH_INTERVAL: Duration = Duration::from_millis(40);
 
 /// How the upload ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
