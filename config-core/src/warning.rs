@@ -2,6 +2,8 @@
 //!
 //! A warning accompanies the result; what cannot work is a [`Problem`](crate::Problem).
 
+mod likely_mistakes;
+
 use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
@@ -72,6 +74,8 @@ impl WorkspaceOverrides {
     pub fn warnings(variables: &Variables) -> Vec<Warning> {
         let mut warnings = platform_settings(variables);
         warnings.extend(half_a_plugin_cache(variables));
+        warnings.extend(likely_mistakes::pod_annotations(variables));
+        warnings.extend(likely_mistakes::amounts(variables));
         let value = variables.get(ENABLE_EPHEMERAL_EXECUTOR.name).filter(|value| is_negative(value));
         warnings.extend(value.map(|value| {
             Warning::new(variables, ENABLE_EPHEMERAL_EXECUTOR.name, value).with_meaning(

@@ -4,19 +4,21 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use super::{EntryError, ListError, items, metadata::write_pairs};
+use super::{EntryError, ListError, metadata::write_pairs};
 use crate::kubernetes::Rule;
 
 /// Environment variables, `NAME=value` separated by `;`.
 ///
 /// The first `=` separates name from value; spaces around both are dropped; empty items are skipped; a value
-/// may be empty. Of two items with one name the later one is used. A value holds no `;`,
-/// and a `$` in it is a plain character.
+/// may be empty. Of two items with one name the later one is used. A `;` in a value is written `\\;`, any other
+/// `\\` is itself, and a `$` is a plain character.
 ///
 /// ```
 /// use config_core::value::EnvVars;
 /// let variables: EnvVars = "HTTPS_PROXY=http://proxy:3128; FLAGS = -a=b".parse()?;
 /// assert_eq!(variables.get("FLAGS"), Some("-a=b"));
+/// let connection: EnvVars = r"DB=Server=db\;Port=1;A=b".parse()?;
+/// assert_eq!(connection.get("DB"), Some("Server=db;Port=1"));
 /// assert_eq!(format!("{variables:?}"), r#"{"FLAGS", "HTTPS_PROXY"}"#);
 /// let error = "A=1;hunter2".parse::<EnvVars>().expect_err("no name");
 /// assert_eq!(error.to_string(), "entry \"item 2\": expected NAME=value");
@@ -38,6 +40,21 @@ impl EnvVars {
     }
 }
 
+/// Splits a list at each `;` that has no `\` before it, and drops empty items.
+fn escaped_items(text: &str) -> Vec<String> {
+    let mut items = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let item = items.last_mut().expect("there is at least one item");
+        match c {
+            '\\' if chars.peek() == Some(&';') => item.extend(chars.next()),
+            ';' => items.push(String::new()),
+            c => item.push(c),
+        }
+    }
+    items.into_iter().map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
 impl FromStr for EnvVars {
     type Err = ListError;
 
@@ -47,7 +64,7 @@ impl FromStr for EnvVars {
     fn from_str(text: &str) -> Result<Self, ListError> {
         let mut map = BTreeMap::new();
         let mut errors = Vec::new();
-        for (index, item) in items(text).enumerate() {
+        for (index, item) in escaped_items(text).iter().enumerate() {
             let Some((name, value)) = item.split_once('=') else {
                 errors.push(EntryError::new(&format!("item {}", index + 1), "NAME=value"));
                 continue;
@@ -70,7 +87,8 @@ impl FromStr for EnvVars {
 
 impl fmt::Display for EnvVars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_pairs(f, self.0.iter())
+        let escaped: Vec<_> = self.0.iter().map(|(name, value)| (name, value.replace(';', "\\;"))).collect();
+        write_pairs(f, escaped.iter().map(|(name, value)| (*name, value)))
     }
 }
 
@@ -99,6 +117,8 @@ mod tests {
             ("A=1;B=2", "A=1;B=2"),
             (" B = x y ;; a.b-c_1 = $(HOME)=$ ; ", "B=x y;a.b-c_1=$(HOME)=$"),
             ("A=1;A=", "A="),
+            ("DB=Server=a\\;Port=1;B=2", "B=2;DB=Server=a\\;Port=1"),
+            ("A=C:\\x;B=a\\\\;C=1", "A=C:\\x;B=a\\\\;C=1"),
         ];
         for (text, printed) in cases {
             assert_eq!(

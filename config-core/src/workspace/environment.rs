@@ -13,7 +13,7 @@ variables! {
     /// `$` is a plain character: nothing is expanded. The executor's own inputs cannot be set. The values are
     /// part of the Kubernetes Job, where everyone who may read Jobs can see them.
     JOB_ENV_VARS: EnvVars = value, Setting {
-        grammar: "`NAME=value;NAME=value`, a value without `;`",
+        grammar: "`NAME=value;NAME=value`; a `;` in a value is written `\\;`",
         example: "HTTPS_PROXY=http://proxy.example.com:3128",
         items: Items::SeparatedBy(';'),
         is_secret: true,
