@@ -40,7 +40,7 @@ impl Victim {
     /// Chooses a kind at random.
     pub(super) fn choose(random: &mut fastrand::Rng, has_replicas: bool) -> Self {
         match random.u8(..10) {
-            2 if has_replicas => Self::Replica,
+            1..3 if has_replicas => Self::Replica,
             0..3 => Self::Server,
             3..6 => Self::Executor,
             _ => Self::Terraform,
