@@ -10,8 +10,8 @@ use crate::kubernetes::Rule;
 /// Environment variables, `NAME=value` separated by `;`.
 ///
 /// The first `=` separates name from value; spaces around both are dropped; empty items are skipped; a value
-/// may be empty. Of two items with one name the later one is used. A `;` in a value is written `\\;`, any other
-/// `\\` is itself, and a `$` is a plain character.
+/// may be empty. Of two items with one name the later one is used. A `;` in a value is written `\;`, any
+/// other `\` is itself, and a `$` is a plain character.
 ///
 /// ```
 /// use config_core::value::EnvVars;
