@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -58,8 +59,8 @@ async fn serve(mut client: TcpStream, answer: Answer, requests: Arc<Mutex<Vec<(S
     }
     let text = String::from_utf8_lossy(&head).into_owned();
     let line = text.lines().next().unwrap_or_default().to_owned();
-    // `user:hunter2`.
-    requests.lock().unwrap().push((line.clone(), text.contains("Basic dXNlcjpodW50ZXIy")));
+    let credential = format!("Basic {}", STANDARD.encode("user:hunter2"));
+    requests.lock().unwrap().push((line.clone(), text.contains(&credential)));
     match answer {
         Answer::Hang => return,
         Answer::Refuse => {
