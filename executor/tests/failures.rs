@@ -357,8 +357,8 @@ async fn next_executor_removes_what_a_killed_one_has_left_and_keeps_its_state() 
     let mut bench = Bench::new(ENDLESS).await;
     let mut child = started(&mut bench).await;
     kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), Signal::KILL).unwrap();
-    // Terraform keeps the output open. The kernel interrupts it, and it saves its state in a file, because the
-    // address of the state is gone.
+    // Terraform keeps the output open. Its guard interrupts it, and it saves its state in a file, because
+    // the address of the state is gone.
     child.wait().await.unwrap();
     let folder = bench.organization_folder();
     let errored = folder.join(WORKSPACE).join("source/errored.tfstate");

@@ -40,7 +40,8 @@
 //!
 //! One folder per Job, accessible to this user alone: `record.json` (never environment or arguments),
 //! `pod.log` (output), `termination-log` (its termination message), `work` (working folder) and `mounts`
-//! (mounted Secrets); the last two are removed at the end. The others stay for the [retention](LocalOptions::retention), so that a name is not used twice;
+//! (mounted Secrets); the last two are removed at the end. The others stay for the
+//! [retention](LocalOptions::retention), so that a name is not used twice;
 //! `ttlSecondsAfterFinished` is not honoured. Without a retention they stay; to make the backend forget an
 //! ended Job, delete its folder while no program uses the directory.
 

@@ -54,7 +54,7 @@ pub(crate) fn run(shell: &Shell, bench: &Bench) -> anyhow::Result<()> {
 /// The program that measures has the executor's own server in memory, so that nothing else is measured.
 fn executor(shell: &Shell, rounds: usize) -> anyhow::Result<()> {
     Cmd::cargo(["build", "--quiet", "--release", "-p", "executor"]).run(shell)?;
-    // Only the executor is measured; the rest needs no second build of every library with the features of tests.
+    // Only the executor is measured; the rest needs no second build of every library.
     Cmd::cargo(["build", "--quiet", "-p", "executor", "--example", "bench"]).run(shell)?;
     let folder = shell.root.join("target");
     let (program, executor) = (folder.join("debug/examples/bench"), folder.join("release/executor"));

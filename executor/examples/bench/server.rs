@@ -1,5 +1,5 @@
-//! An api-server in memory for one attempt: the messages of `job_spec::attempt_api`, without a database, so that
-//! what is measured is the executor.
+//! An api-server in memory for one attempt: the messages of `job_spec::attempt_api`, without a database,
+//! so that what is measured is the executor.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -1,10 +1,10 @@
-//! Starts children through a short second life of this program, so that they are interrupted when the executor
-//! dies first.
+//! Starts children through a short second life of this program, so that they are interrupted when the
+//! executor dies first.
 //!
 //! Without unsafe code nothing runs between `fork` and `exec`. So this program starts itself: [`launch`]
 //! starts a *guard*, then replaces itself by the wanted program. The guard waits for the end of a pipe that
-//! only the executor holds open, and sends one interrupt: terraform then saves its state. (The kernel can send
-//! a signal at the death of a parent, too, but sends it once for each thread of the parent, and terraform
+//! only the executor holds open, and sends one interrupt: terraform then saves its state. (The kernel can
+//! send a signal at the death of a parent, too, but sends it once for each thread of the parent, and terraform
 //! takes a second interrupt for an order to give up its state.)
 //!
 //! The guard is a child of the program, in a session of its own; the kernel ends it with the program.
@@ -110,7 +110,7 @@ pub fn launch(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 
 fn start_guard(lifeline: &OsStr) -> io::Result<()> {
     let lifeline = File::open(Path::new("/proc/self/fd").join(lifeline))?;
-    // Nobody waits for the guard: it lives as long as the program that this process becomes.
+    // Its end is not awaited: it lives as long as the program that this process becomes.
     std::process::Command::new(OWN_PROGRAM)
         .arg0("executor")
         .args([GUARD, &std::process::id().to_string()])

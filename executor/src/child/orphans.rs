@@ -43,7 +43,7 @@ pub(crate) async fn end(log: &Log) {
         for process in processes::descendants(own) {
             if process.is_zombie {
                 if process.parent == own {
-                    // It may belong to a program whose end was not awaited; then its exit code does not matter.
+                    // It may be of a program whose end was not awaited; then its exit code does not matter.
                     let _ = waitpid(Some(process.id), WaitOptions::NOHANG);
                 }
                 continue;

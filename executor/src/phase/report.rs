@@ -59,8 +59,8 @@ pub(crate) struct Reporter<'a> {
 }
 
 impl Reporter<'_> {
-    /// Sends the result and returns the exit code. Within a grace period that is the last act of the executor;
-    /// what it leaves for the case that nothing arrives is written before.
+    /// Sends the result and returns the exit code. That is the last act of the executor; what it
+    /// leaves for the case that nothing arrives is written before.
     pub(crate) async fn report(&self, report: StepReport, record: Record, log: LogDelivery) -> ExitCode {
         let termination = record.termination.clone();
         if self.stop.is_fenced() {

@@ -1,7 +1,7 @@
 //! The termination message of a container.
 //!
-//! The kubelet takes the end of the output in place of a missing message, and that is not evaluated: so only a
-//! JSON object counts, in which the text `message` is for users.
+//! The kubelet takes the end of the output in place of a missing message, and that is not evaluated: so only
+//! a JSON object counts, in which the text `message` is for users.
 
 use serde::Deserialize;
 
