@@ -33,6 +33,7 @@ pub use crate::decision_rules::{Rules, View};
 pub use action::{Action, Next};
 pub use decide::{decide, needs_slot};
 pub use retry_policy::MAX_UNCLAIMED_ATTEMPTS;
+pub use schedule::{free as jobs_with_slot, slot};
 
 /// Handle that notifies the orchestrator of changes in the store.
 #[derive(Debug, Clone)]

@@ -1,24 +1,30 @@
 //! Searches for histories that break a promise, in a model of the whole product over virtual time.
 //!
-//! The decisions are those of the product: `api_server::orchestrator::decide` decides about jobs,
-//! `api_server::http::access::decide` about credentials. Around them is a small world that has accidents: the
-//! server is killed or stopped between any two effects, messages are lost or arrive twice, pods start twice,
-//! executors and terraform are killed, nodes are cut off, the clock jumps, users cancel, push states and
-//! resolve outcomes, and code in a step uses every credential that it can see.
+//! The decisions are those of the product: `api_server::orchestrator::decide` decides about jobs, `slot` about
+//! the queue, `api_server::http::access::decide` about credentials. Around them is a small world that has
+//! accidents: servers and executors are killed at every await point, messages are lost, late or arrive twice,
+//! pods start twice, nodes are cut off, clocks jump, the store and the cluster fail, users cancel, push states
+//! and resolve outcomes, and code in a step uses every credential that it can see. `docs/search.md` describes
+//! what is in the model and what is not.
 //!
 //! A history is a list of choices that follows from its seed. One that breaks a promise is made as short as
-//! possible and printed; `histories.txt` has those that were found once, and tests play them.
+//! possible and printed.
 //!
-//! In reading order: `world` (what happens; below it who acts, and `invariants`, what must hold), `records`
-//! (the store), `faults` (deliberate bugs that must be found), `choices`.
+//! In reading order: `promises`, `faults` (deliberate bugs that must be found), `world` (what happens; below
+//! it who acts, and `invariants`, what must hold), `records` (the store), `choices`.
 
 mod books;
 mod choices;
+#[cfg(test)]
+mod conformance;
 mod faults;
+mod promises;
 mod records;
 mod world;
 
 use std::{
+    collections::BTreeMap,
+    path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
     time::Instant,
 };
@@ -29,12 +35,13 @@ use clap::Parser;
 use self::{
     choices::{Choices, shrink},
     faults::Fault,
+    promises::Violation,
     world::World,
 };
 use crate::ui::Ui;
 
-/// The longest history, in choices.
-const MAX_CHOICES: usize = 400;
+/// The longest histories, in choices; the seed decides which of them it is.
+const MAX_CHOICES: [usize; 4] = [80, 150, 300, 500];
 
 /// How many histories a deliberate bug may take to be found.
 const HISTORIES_PER_FAULT: u64 = 200_000;
@@ -52,16 +59,22 @@ pub struct Args {
     /// Play the deliberate bugs instead, each of which must be found
     #[arg(long)]
     faults: bool,
+    /// Write the shortest history of each deliberate bug to this file
+    #[arg(long, value_name = "FILE", requires = "faults")]
+    write: Option<PathBuf>,
     /// Play one history of these choices, and print what happens
     #[arg(long, value_name = "CHOICES", conflicts_with = "faults")]
     history: Option<String>,
+    /// Play it with this deliberate bug
+    #[arg(long, value_name = "NAME", requires = "history")]
+    fault: Option<String>,
 }
 
 /// A history that broke a promise.
 #[derive(Debug)]
 struct Found {
     seed: u64,
-    violation: String,
+    violation: Violation,
     tape: Vec<u8>,
 }
 
@@ -71,17 +84,18 @@ struct Found {
 /// A history breaks a promise, or a deliberate bug was not found.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.history {
-        Some(choices) => play(choices),
-        None if args.faults => search_faults(args.seed),
+        Some(choices) => play(choices, args.fault.as_deref()),
+        None if args.faults => search_faults(args),
         None => search(args),
     }
 }
 
 /// Plays one history, and prints what happens.
-fn play(choices: &str) -> anyhow::Result<()> {
+fn play(choices: &str, fault: Option<&str>) -> anyhow::Result<()> {
     let ui = Ui::for_terminal();
     let tape = tape(choices).context("--history")?;
-    let mut world = World::new(Choices::recorded(&tape), None);
+    let fault = fault.map(fault_named).transpose()?;
+    let mut world = World::new(Choices::recorded(&tape), fault);
     world.trace = Some(Vec::new());
     let world = world.play();
     for line in world.trace.iter().flatten() {
@@ -91,6 +105,14 @@ fn play(choices: &str) -> anyhow::Result<()> {
         Some(violation) => bail!("{violation}"),
         None => Ok(()),
     }
+}
+
+fn fault_named(name: &str) -> anyhow::Result<Fault> {
+    let found = Fault::ALL.iter().find(|fault| format!("{fault:?}") == name);
+    let names = || Fault::ALL.iter().map(|fault| format!("{fault:?}")).collect::<Vec<_>>().join(", ");
+    found
+        .copied()
+        .with_context(|| format!("no deliberate bug is named {name:?}, expected one of {}", names()))
 }
 
 /// Reads a line of choices.
@@ -107,26 +129,35 @@ fn search(args: &Args) -> anyhow::Result<()> {
     if let Some(found) = found {
         ui.line(&format!("seed {}: {}", found.seed, found.violation));
         ui.line(&format!("shrunk to {} choices: {}", found.tape.len(), text(&found.tape)));
-        bail!("a history breaks a promise; add the line of choices to e2e/src/search/histories.txt");
+        bail!("a history breaks a promise; play it with `cargo xtask search --history \"...\"`");
     }
     let seconds = started.elapsed().as_secs();
     ui.success(&format!("{} histories, none breaks a promise ({seconds} s)", args.histories));
     Ok(())
 }
 
-fn search_faults(seed: u64) -> anyhow::Result<()> {
+fn search_faults(args: &Args) -> anyhow::Result<()> {
     let ui = Ui::for_terminal();
     let mut missed = Vec::new();
+    let mut lines = BTreeMap::new();
     for fault in Fault::ALL {
-        match search_range(seed, HISTORIES_PER_FAULT, Some(fault)) {
-            Some(found) => ui.line(&format!(
-                "{fault:?}: found with seed {}, {} choices: {}",
-                found.seed,
-                found.tape.len(),
-                found.violation
-            )),
-            None => missed.push(format!("{fault:?}")),
-        }
+        let started = Instant::now();
+        let found = search_range(args.seed, HISTORIES_PER_FAULT, Some(*fault));
+        let seconds = started.elapsed().as_secs_f64();
+        let Some(Found { seed, violation, tape }) = found else {
+            ui.line(&format!("{fault:?} was not found:{}", fault.description()));
+            missed.push(format!("{fault:?}"));
+            continue;
+        };
+        let name = format!("{fault:?}");
+        let histories = seed.wrapping_sub(args.seed) + 1;
+        let choices = tape.len();
+        ui.line(&format!("{name:<26} {histories:>7} {choices:>4} {seconds:>7.1} s  {violation}"));
+        lines.insert(name, text(&tape));
+    }
+    if let Some(file) = &args.write {
+        let lines: Vec<String> = lines.iter().map(|(name, tape)| format!("{name}: {tape}\n")).collect();
+        std::fs::write(file, lines.concat()).with_context(|| format!("cannot write {}", file.display()))?;
     }
     if !missed.is_empty() {
         bail!("not found: {}", missed.join(", "));
@@ -147,7 +178,7 @@ fn search_range(first: u64, count: u64, fault: Option<Fault>) -> Option<Found> {
             if offset >= count || seed > lowest.load(Ordering::Relaxed) {
                 return;
             }
-            if !World::new(Choices::random(seed, MAX_CHOICES), fault).play().violations.is_empty() {
+            if !random_world(seed, fault).play().violations.is_empty() {
                 lowest.fetch_min(seed, Ordering::Relaxed);
             }
         }
@@ -159,14 +190,23 @@ fn search_range(first: u64, count: u64, fault: Option<Fault>) -> Option<Found> {
     });
     let seed = lowest.into_inner();
     (seed != u64::MAX).then(|| {
-        let world = World::new(Choices::random(seed, MAX_CHOICES), fault).play();
-        let tape = shrink(world.choices.into_tape(), |tape| violation(tape, fault).is_some());
-        Found { seed, violation: violation(&tape, fault).unwrap_or_default(), tape }
+        let mut world = random_world(seed, fault).play();
+        let first = world.violations.swap_remove(0);
+        // The shrunk history breaks the same promise.
+        let same = |found: &Violation| found.promise == first.promise;
+        let tape =
+            shrink(world.choices.into_tape(), |tape| violation(tape, fault).as_ref().is_some_and(same));
+        Found { seed, violation: violation(&tape, fault).unwrap_or(first), tape }
     })
 }
 
+fn random_world(seed: u64, fault: Option<Fault>) -> World {
+    let length = usize::try_from(seed % 4).unwrap_or_default();
+    World::new(Choices::random(seed, MAX_CHOICES[length]), fault)
+}
+
 /// Plays recorded choices, and returns the promise that they break.
-fn violation(tape: &[u8], fault: Option<Fault>) -> Option<String> {
+fn violation(tape: &[u8], fault: Option<Fault>) -> Option<Violation> {
     World::new(Choices::recorded(tape), fault).play().violations.into_iter().next()
 }
 
@@ -179,25 +219,51 @@ fn text(tape: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Histories that broke a promise once: a line of choices each, after the promise as a comment.
-    const FOUND_ONCE: &str = include_str!("search/histories.txt");
+    /// The shortest histories that were found: of each deliberate bug, among them those that were once bugs
+    /// of the product. `cargo xtask search --faults --write e2e/src/search/histories.txt` finds them again
+    /// where the model has changed.
+    const HISTORIES: &str = include_str!("search/histories.txt");
+
+    const PAGE: &str = include_str!("../../docs/search.md");
 
     #[test]
     fn no_history_breaks_a_promise() {
-        assert!(search_range(1, 3_000, None).is_none(), "{:?}", search_range(1, 3_000, None));
+        let found = search_range(1, 1_500, None);
+        assert!(found.is_none(), "{found:?}");
     }
 
     #[test]
-    fn histories_that_broke_a_promise_once_do_so_no_more() {
-        let lines = FOUND_ONCE.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        for line in lines {
-            assert_eq!(violation(&tape(line).unwrap(), None), None, "{line}");
+    fn committed_histories_find_each_deliberate_bug_and_nothing_without_it() {
+        let mut found = Vec::new();
+        for line in HISTORIES.lines() {
+            let (name, choices) = line.split_once(": ").unwrap();
+            let (fault, tape) = (fault_named(name).unwrap(), tape(choices).unwrap());
+            let broken = violation(&tape, Some(fault));
+            assert!(broken.is_some(), "the history of {name} finds nothing; the model has changed");
+            assert_eq!(violation(&tape, None), None, "{line}");
+            found.push(fault);
+        }
+        for fault in Fault::ALL {
+            assert!(found.contains(fault), "{fault:?} has no history");
+        }
+    }
+
+    #[test]
+    fn page_describes_each_promise_and_each_deliberate_bug() {
+        let rows = Fault::ALL
+            .iter()
+            .map(|fault| format!("| `{fault:?}` |{} | `{:?}` |", fault.description(), fault.breaks()));
+        let promises = promises::Promise::ALL
+            .iter()
+            .map(|promise| format!("| `{promise:?}` |{} |", promise.description()));
+        for row in rows.chain(promises) {
+            assert!(PAGE.contains(&row), "docs/search.md lacks the row\n{row}");
         }
     }
 
     #[test]
     fn the_same_seed_is_the_same_history() {
-        let play = || World::new(Choices::random(42, MAX_CHOICES), None).play();
+        let play = || random_world(43, None).play();
         assert_eq!(format!("{:?}", play().records), format!("{:?}", play().records));
     }
 }

@@ -37,6 +37,9 @@ const CHECKS: &[(&str, Check)] = &[
         Cmd::cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-Dwarnings").run(state.shell)
     }),
     ("packages", |state| check_packages(state.shell)),
+    ("search", |state| {
+        programs::run_built(state.shell, &state.messages, "search", &["--histories", "20000"])
+    }),
     ("demo", |state| programs::run_built(state.shell, &state.messages, "demo", &["--yes"])),
     ("main job", |state| programs::run_built(state.shell, &state.messages, "e2e", &["--full", "--local"])),
     ("chaos", |state| programs::run_built(state.shell, &state.messages, "chaos", &["--seconds", "15"])),

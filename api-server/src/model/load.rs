@@ -35,7 +35,7 @@ pub struct Load {
     pub waits_for_quota: Option<i64>,
     /// When the last step was started.
     pub last_start: Option<Timestamp>,
-    /// Another job that has a step in the same workspace which excludes the step of this one.
+    /// Another job that runs a step in the same workspace, which excludes the step of this one.
     pub beside: Option<i64>,
 }
 

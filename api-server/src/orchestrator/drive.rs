@@ -144,6 +144,8 @@ impl JobDriver {
                             | Action::AskApproval { .. }
                             | Action::CreateAttempt { .. }
                             | Action::EndAttempt { .. }
+                            | Action::EndStep { .. }
+                            | Action::EndJob { .. }
                     );
                     self.actor().act(&job, action).await?;
                     if concerns_others {

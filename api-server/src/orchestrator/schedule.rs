@@ -14,7 +14,7 @@ const QUOTA_PROBE_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
 
 /// Returns whether a job may start its next step now.
 #[must_use]
-pub(super) fn slot(job: i64, load: &Load, limits: Limits, now: Timestamp) -> Slot {
+pub fn slot(job: i64, load: &Load, limits: Limits, now: Timestamp) -> Slot {
     if let Some(job) = load.beside {
         return Slot::Wait(SlotWait::Workspace { job });
     }
@@ -37,7 +37,9 @@ pub(super) fn slot(job: i64, load: &Load, limits: Limits, now: Timestamp) -> Slo
 
 /// Returns the jobs that may start their next step now.
 #[must_use]
-pub(super) fn free(load: &Load, limits: Limits, now: Timestamp) -> Vec<i64> {
+pub fn free(load: &Load, limits: Limits, now: Timestamp) -> Vec<i64> {
+    // What runs in the workspace of the job that asks keeps only that one from starting.
+    let load = &Load { beside: None, ..load.clone() };
     let jobs = load.candidates.iter().map(|candidate| candidate.job);
     jobs.filter(|job| slot(*job, load, limits, now) == Slot::Free).collect()
 }

@@ -75,7 +75,7 @@ impl DeliveredLog {
 
 impl Store {
     /// Stores an attempt before its Kubernetes Job is created, and starts its step. Returns `false`, and
-    /// stores nothing, if as many steps run as may, or one that excludes it in the same workspace.
+    /// stores nothing, if as many steps run as may, or one of another job in the same workspace.
     ///
     /// # Errors
     /// The database failed.
@@ -95,7 +95,7 @@ impl Store {
         } = new;
         let prepared = serde_json::to_vec(&prepared).expect("Kubernetes objects are plain data");
         let mut tx = self.write().await?;
-        if !has_room(&mut tx, job_id, &step_id, limits).await? {
+        if !has_room(&mut tx, job_id, limits).await? {
             return Ok(false);
         }
         query(
@@ -175,14 +175,15 @@ impl Store {
         .await
     }
 
-    /// Records that the backend rejected the Kubernetes Job for good.
+    /// Records that the backend rejected the Kubernetes Job for good. Does nothing if an executor has claimed
+    /// the attempt: an earlier submit was carried out.
     ///
     /// # Errors
     /// The database failed.
     pub async fn attempt_refused(&self, attempt_id: &str, refusal: &str) -> Result<(), StoreError> {
         self.change(
             "record a refusal",
-            query("UPDATE attempts SET refusal = $1 WHERE id = $2")
+            query("UPDATE attempts SET refusal = $1 WHERE id = $2 AND claimed_at IS NULL")
                 .bind(refusal.to_owned())
                 .bind(attempt_id.to_owned()),
         )
@@ -245,9 +246,9 @@ impl Store {
         .execute(&mut *tx)
         .await
         .context("end an attempt")?;
-        // A run that reported or never started does not need its lock any more. That of a run with an unknown
-        // outcome is evidence.
-        let is_evidence = matches!(status, AttemptStatus::Lost | AttemptStatus::Unknown);
+        // A run that reported, never started or only planned does not need its lock any more: it would be in
+        // the way of the next attempt. That of a run with an unknown outcome is evidence.
+        let is_evidence = !fence || status == AttemptStatus::Unknown;
         if done.rows_affected() == 1 && !is_evidence {
             query("DELETE FROM state_locks WHERE attempt_id = $1")
                 .bind(&seen.id)

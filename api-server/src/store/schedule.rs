@@ -22,8 +22,6 @@ impl Store {
     /// The database failed.
     pub async fn load(&self, job: &Job) -> Result<Load, StoreError> {
         let mut tx = self.pool.begin().await.context("read what runs")?;
-        let next = job.steps.iter().find(|step| step.status != StepStatus::Completed);
-        let changes = next.is_some_and(|step| step.step_type.changes_infrastructure());
         let waits_for_quota = waits_for_quota(&mut tx).await?;
         let last_start = match waits_for_quota {
             Some(_) => last_start(&mut tx).await?,
@@ -34,27 +32,20 @@ impl Store {
             candidates: candidates(&mut tx, job.id).await?,
             waits_for_quota,
             last_start: parse_time_opt(last_start.as_deref())?,
-            beside: beside(&mut tx, job.id, &job.workspace_id, changes).await?,
+            beside: beside(&mut tx, job.id, &job.workspace_id).await?,
         })
     }
 }
 
-/// Returns whether an attempt at a step may be stored: fewer steps run than may, and none in the same
-/// workspace that excludes this one.
-pub(super) async fn has_room(
-    tx: &mut Transaction,
-    job_id: i64,
-    step_id: &str,
-    limits: Limits,
-) -> Result<bool, StoreError> {
-    let (organization, workspace, step_type): (String, String, String) = query_as(
-        "SELECT j.organization_id, j.workspace_id, s.type FROM steps s JOIN jobs j ON j.id = s.job_id
-         WHERE s.id = $1",
-    )
-    .bind(step_id)
-    .fetch_one(&mut **tx)
-    .await
-    .context("read a step")?;
+/// Returns whether an attempt at a step of a job may be stored: fewer steps run than may, and none of another
+/// job in the same workspace.
+pub(super) async fn has_room(tx: &mut Transaction, job_id: i64, limits: Limits) -> Result<bool, StoreError> {
+    let (organization, workspace): (String, String) =
+        query_as("SELECT organization_id, workspace_id FROM jobs WHERE id = $1")
+            .bind(job_id)
+            .fetch_one(&mut **tx)
+            .await
+            .context("read a job")?;
     let running = running(tx).await?;
     let total: u32 = running.values().sum();
     let of_organization = running.get(&organization).copied().unwrap_or_default();
@@ -62,12 +53,17 @@ pub(super) async fn has_room(
     if !is_below(limits.server, total) || !is_below(limits.organization, of_organization) {
         return Ok(false);
     }
-    let changes = step_types(StepType::changes_infrastructure).any(|it| it == step_type);
-    Ok(beside(tx, job_id, &workspace, changes).await?.is_none())
+    Ok(beside(tx, job_id, &workspace).await?.is_none())
 }
 
 fn step_types(wanted: impl Fn(StepType) -> bool) -> impl Iterator<Item = &'static str> {
     StepType::ALL.into_iter().filter(move |step_type| wanted(*step_type)).map(StepType::as_str)
+}
+
+/// Lists the statuses of jobs that have started and not ended, as SQL.
+fn started_statuses() -> String {
+    let started = JobStatus::ALL.iter().filter(|it| !it.is_final() && **it != JobStatus::Pending);
+    sql_list(started.map(|status| status.as_str()))
 }
 
 /// Counts the steps that run, by organization: those with an attempt that has not ended.
@@ -83,9 +79,11 @@ async fn running(tx: &mut Transaction) -> Result<BTreeMap<String, u32>, StoreErr
     Ok(counts.into_iter().map(|(name, count)| (name, u32::try_from(count).unwrap_or(u32::MAX))).collect())
 }
 
-/// Reads the jobs that wait to start a step; the job that asks is always one of them.
+/// Reads the jobs that wait to start a step; the job that asks is always one of them. One that waits for a
+/// step of another job in its workspace takes no place from others. The conditions are those of [`read_hold`].
 async fn candidates(tx: &mut Transaction, asking: i64) -> Result<Vec<Candidate>, StoreError> {
-    let open = open_statuses();
+    let (open, started) = (open_statuses(), started_statuses());
+    let plans = sql_list(step_types(StepType::is_plan));
     let rows: Vec<(i64, String, String)> = query_as(AssertSqlSafe(format!(
         "SELECT j.id, j.organization_id, s.type
          FROM jobs j
@@ -94,10 +92,18 @@ async fn candidates(tx: &mut Transaction, asking: i64) -> Result<Vec<Candidate>,
              (SELECT min(n.number) FROM steps n WHERE n.job_id = j.id AND n.status <> $1)
          WHERE j.status IN ($2, $3) AND NOT j.cancel_requested AND s.type <> $4 AND s.status IN ($2, $3)
            AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = j.id AND a.phase <> $5)
+           AND (j.id = $6
+                OR NOT EXISTS (SELECT 1 FROM attempts a JOIN jobs o ON o.id = a.job_id
+                               WHERE o.workspace_id = j.workspace_id AND a.phase <> $5))
            AND (j.id = $6 OR j.status = $3
                 OR (w.locked_by_job IS NULL
                     AND NOT EXISTS (SELECT 1 FROM jobs e WHERE e.workspace_id = j.workspace_id
-                                    AND e.id < j.id AND e.status IN {open})))
+                                    AND e.id < j.id AND e.status IN {open}))
+                OR (NOT EXISTS (SELECT 1 FROM steps p WHERE p.job_id = j.id AND p.type NOT IN {plans})
+                    AND EXISTS (SELECT 1 FROM jobs h WHERE h.id = w.locked_by_job
+                                AND (h.status = $7 OR (h.status = $8 AND j.recheck_of = h.id)))
+                    AND NOT EXISTS (SELECT 1 FROM jobs r WHERE r.workspace_id = j.workspace_id
+                                    AND r.id NOT IN (j.id, w.locked_by_job) AND r.status IN {started})))
          ORDER BY j.id"
     )))
     .bind(StepStatus::Completed.as_str())
@@ -106,6 +112,8 @@ async fn candidates(tx: &mut Transaction, asking: i64) -> Result<Vec<Candidate>,
     .bind(StepType::Approval.as_str())
     .bind(AttemptPhase::Ended.as_str())
     .bind(asking)
+    .bind(JobStatus::WaitingApproval.as_str())
+    .bind(JobStatus::Unknown.as_str())
     .fetch_all(&mut **tx)
     .await
     .context("read the jobs that wait to start a step")?;
@@ -142,23 +150,16 @@ async fn last_start(tx: &mut Transaction) -> Result<Option<String>, StoreError> 
         .context("read the last start")
 }
 
-/// Returns another job that runs a step in this workspace, if one of the two steps changes infrastructure.
-async fn beside(
-    tx: &mut Transaction,
-    job_id: i64,
-    workspace_id: &str,
-    changes_infrastructure: bool,
-) -> Result<Option<i64>, StoreError> {
-    query_scalar(AssertSqlSafe(format!(
-        "SELECT j.id FROM attempts a JOIN jobs j ON j.id = a.job_id JOIN steps s ON s.id = a.step_id
-         WHERE j.workspace_id = $1 AND j.id <> $2 AND a.phase <> $3 AND ($4 OR s.type NOT IN {})
-         ORDER BY j.id LIMIT 1",
-        sql_list(step_types(|step_type| !step_type.changes_infrastructure()))
-    )))
+/// Returns another job that runs a step in this workspace. Two plans exclude each other, too: each of them
+/// locks the state, and terraform does not wait for a lock.
+async fn beside(tx: &mut Transaction, job_id: i64, workspace_id: &str) -> Result<Option<i64>, StoreError> {
+    query_scalar(
+        "SELECT j.id FROM attempts a JOIN jobs j ON j.id = a.job_id
+         WHERE j.workspace_id = $1 AND j.id <> $2 AND a.phase <> $3 ORDER BY j.id LIMIT 1",
+    )
     .bind(workspace_id)
     .bind(job_id)
     .bind(AttemptPhase::Ended.as_str())
-    .bind(changes_infrastructure)
     .fetch_optional(&mut **tx)
     .await
     .context("look for another step in the workspace")
@@ -223,8 +224,7 @@ async fn first_job(
     let condition = if before {
         format!("id < $2 AND status IN {}", open_statuses())
     } else {
-        let started = JobStatus::ALL.iter().filter(|it| !it.is_final() && **it != JobStatus::Pending);
-        format!("id <> $2 AND status IN {}", sql_list(started.map(|status| status.as_str())))
+        format!("id <> $2 AND status IN {}", started_statuses())
     };
     let found: Option<(i64, String)> = query_as(AssertSqlSafe(format!(
         "SELECT id, status FROM jobs WHERE workspace_id = $1 AND {condition} ORDER BY id LIMIT 1"

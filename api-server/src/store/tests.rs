@@ -86,6 +86,29 @@ async fn claim_proves_that_the_kubernetes_job_was_submitted() {
     .await;
 }
 
+/// Terraform does not wait for a lock: that of an attempt that was lost would fail the next one.
+#[tokio::test]
+async fn lock_of_a_lost_plan_is_released_and_that_of_an_unknown_apply_stays() {
+    on_each_database(async |store| {
+        let job = claimed_job(&store).await;
+        let attempt = &job.steps[0].attempts[0];
+        let writer = StateWriter::Attempt(attempt.id.clone());
+        let lock = StateLock {
+            lock_id: "l".to_owned(),
+            info: "{}".to_owned(),
+            attempt_id: Some(attempt.id.clone()),
+        };
+        store.lock_state(&job.workspace_id, &lock, &writer).await.unwrap();
+        let is_locked = async || store.lock_of_attempt(&attempt.id).await.unwrap().is_some();
+        // Its executor may still write.
+        store.end_attempt(attempt, AttemptStatus::Lost, None, false).await.unwrap();
+        assert!(is_locked().await);
+        store.end_attempt(attempt, AttemptStatus::Lost, None, true).await.unwrap();
+        assert!(!is_locked().await);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn stores_a_message_once_and_shows_it_with_attempt_step_and_job() {
     on_each_database(async |store| {

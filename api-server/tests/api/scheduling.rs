@@ -67,3 +67,23 @@ async fn plan_runs_beside_a_job_that_waits_for_an_approval() {
     // The apply behind them says so at once when the job that it waits for goes on.
     wait_for_message(&world, apply, &format!("job {first}, which holds the workspace and is running")).await;
 }
+
+/// Each of them locks the state, and terraform does not wait for a lock.
+#[tokio::test]
+async fn plans_of_one_workspace_run_one_after_the_other() {
+    let world = World::new().await;
+    let first = world.job(&["terraformPlan", "approval", "terraformApply"]).await;
+    let executor = world.executor(&name(first, 100)).await;
+    let next = world.job(&["terraformPlan", "approval", "terraformApply"]).await;
+    let plan = world.job(&["terraformPlan"]).await;
+    executor.claim("e").await;
+    executor.report("completed", Some(true)).await;
+    let beside = world.executor(&name(plan, 100)).await;
+    beside.claim("p").await;
+    // The workspace is free for the next job, but the plan of another one runs there.
+    world.post(&format!("/v1/jobs/{first}/reject"), json!({})).await;
+    wait_for_message(&world, next, &format!("job {plan}, which runs a step in the same workspace")).await;
+    assert_eq!(world.backend.job(&name(next, 100)), None);
+    beside.report("completed", Some(false)).await;
+    world.executor(&name(next, 100)).await;
+}

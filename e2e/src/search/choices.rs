@@ -2,19 +2,43 @@
 //!
 //! A history is nothing but its choices, so a shorter list of smaller choices is a simpler history. 0 is
 //! always the calmest alternative: a history that has run out of choices goes on without accidents.
+//!
+//! Each random history has odds of its own: some kinds of events are left out, others are frequent. So
+//! histories differ more than if all of them had the same mixture.
+
+/// How many kinds of events have odds of their own.
+const KINDS: usize = 32;
 
 /// A source of choices.
 #[derive(Debug, Clone)]
 pub(super) struct Choices {
     tape: Vec<u8>,
     next: usize,
-    random: Option<SplitMix>,
+    random: Option<Random>,
+}
+
+#[derive(Debug, Clone)]
+struct Random {
+    generator: SplitMix,
+    /// How many choices are left.
+    left: usize,
+    /// By which factor each kind of event is more frequent.
+    factors: [u32; KINDS],
+    /// The same for accidents.
+    accidents: u32,
 }
 
 impl Choices {
     /// Draws at most `limit` choices at random; afterwards every choice is 0.
     pub(super) fn random(seed: u64, limit: usize) -> Self {
-        Self { tape: Vec::with_capacity(limit), next: 0, random: Some(SplitMix { state: seed, left: limit }) }
+        let mut generator = SplitMix { state: seed };
+        let factors = std::array::from_fn(|_| [0, 1, 4, 4, 4, 16][generator.below(6) as usize]);
+        let accidents = [1, 4, 4, 12][generator.below(4) as usize];
+        Self {
+            tape: Vec::with_capacity(limit),
+            next: 0,
+            random: Some(Random { generator, left: limit, factors, accidents }),
+        }
     }
 
     /// Plays recorded choices; afterwards every choice is 0.
@@ -34,16 +58,27 @@ impl Choices {
 
     /// Chooses one of `count` alternatives, each as likely.
     pub(super) fn pick(&mut self, count: usize) -> usize {
-        self.weighted(count, |_| 1)
+        self.choose(count, |_, _| 1)
     }
 
-    /// Returns `true` once in `odds` times.
+    /// Returns `true` once in `odds` times, where accidents are as frequent as in the average history.
     pub(super) fn rarely(&mut self, odds: u32) -> bool {
-        self.weighted(2, |choice| if choice == 0 { odds - 1 } else { 1 }) == 1
+        self.accident(&[odds - 1, 1]) == 1
     }
 
-    /// Chooses one of `count` alternatives, by weight.
-    pub(super) fn weighted(&mut self, count: usize, weight: impl Fn(usize) -> u32) -> usize {
+    /// Chooses an alternative by weight; all but the first are accidents.
+    pub(super) fn accident(&mut self, weights: &[u32]) -> usize {
+        self.choose(weights.len(), |random, choice| {
+            weights[choice] * if choice == 0 { 4 } else { random.accidents }
+        })
+    }
+
+    /// Chooses a kind of event by weight.
+    pub(super) fn event(&mut self, weights: &[u32]) -> usize {
+        self.choose(weights.len(), |random, choice| weights[choice] * random.factors[choice % KINDS])
+    }
+
+    fn choose(&mut self, count: usize, weight: impl Fn(&Random, usize) -> u32) -> usize {
         if count <= 1 {
             return 0;
         }
@@ -53,9 +88,9 @@ impl Choices {
         }
         let Some(random) = self.random.as_mut().filter(|random| random.left > 0) else { return 0 };
         random.left -= 1;
-        let total: u32 = (0..count).map(&weight).sum();
-        let mut left = random.below(total.max(1));
-        let choice = (0..count).find(|choice| match left.checked_sub(weight(*choice)) {
+        let total: u32 = (0..count).map(|choice| weight(random, choice)).sum();
+        let mut left = random.generator.below(total.max(1));
+        let choice = (0..count).find(|choice| match left.checked_sub(weight(random, *choice)) {
             Some(rest) => {
                 left = rest;
                 false
@@ -73,7 +108,6 @@ impl Choices {
 #[derive(Debug, Clone)]
 struct SplitMix {
     state: u64,
-    left: usize,
 }
 
 impl SplitMix {
@@ -86,9 +120,17 @@ impl SplitMix {
     }
 }
 
+/// How often a shrunk history may be played: a long one is short enough before it is the shortest.
+const MAX_PLAYS: u32 = 60_000;
+
 /// Returns a simpler tape that still fails: parts are removed, then choices become smaller.
 pub(super) fn shrink(tape: Vec<u8>, fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut best = tape;
+    let mut plays = 0;
+    let mut fails = |tape: &[u8]| {
+        plays += 1;
+        plays <= MAX_PLAYS && fails(tape)
+    };
     loop {
         let before = best.clone();
         let mut size = best.len().div_ceil(2).max(1);

@@ -1,60 +1,81 @@
 //! The world of one history: the server's records, its replicas, a cluster, executors, a cloud, users, time.
 
+mod actions;
+mod calm;
+mod cluster;
+mod drivers;
 mod executors;
+mod hostile;
 mod invariants;
-mod replicas;
 mod requests;
+mod states;
 mod steps;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_server::{messages::Place, model::AttemptPhase, orchestrator::Rules};
+use api_server::{messages::Place, model::Limits, orchestrator::Rules};
 use jiff::{SignedDuration, Timestamp};
-use k8s_backend::Cause;
 
-use self::{executors::Executor, replicas::Replica};
+use self::{cluster::KubernetesJob, drivers::Replica, executors::Executor, requests::Message};
 use super::{
     books::Cloud,
     choices::Choices,
     faults::Fault,
+    promises::{Promise, Violation},
     records::{Records, Workspace},
 };
 
-/// How many workspaces there are; few, so that jobs meet.
-const WORKSPACES: usize = 2;
+/// The organizations of the workspaces; few, so that jobs meet.
+const WORKSPACES: [&str; 3] = ["a", "a", "b"];
 
-/// A Kubernetes Job, as the cluster sees it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KubernetesJob {
-    pub(super) pods_started: u32,
-    pub(super) ended: Option<Cause>,
-    pub(super) cancelled: bool,
+/// Limits that a history may have, of the server and of each organization.
+const LIMITS: [(Option<u32>, Option<u32>); 4] =
+    [(None, None), (Some(1), None), (Some(2), None), (Some(2), Some(1))];
+
+/// What arrives later than expected.
+#[derive(Debug, Clone)]
+enum Late {
+    /// A request of an executor, or of code in a step.
+    Request(Message),
+    /// A Kubernetes Job that was submitted for this attempt.
+    Submit(String),
 }
 
 /// Everything.
 #[derive(Debug)]
 pub(super) struct World {
-    pub(super) now: Timestamp,
+    now: Timestamp,
     pub(super) records: Records,
-    pub(super) cluster: BTreeMap<String, KubernetesJob>,
+    cluster: BTreeMap<String, KubernetesJob>,
     executors: Vec<Executor>,
-    replicas: [Replica; 2],
-    pub(super) cloud: Cloud,
-    pub(super) rules: Rules,
+    replicas: Vec<Replica>,
+    late: Vec<Late>,
+    /// A timer may be longer than it would be by the clock of now.
+    has_jumped: bool,
+    cloud: Cloud,
+    rules: Rules,
     pub(super) choices: Choices,
+    /// Locks that users hold, by workspace.
+    user_locks: BTreeMap<usize, u32>,
+    /// How often a step that changes infrastructure was claimed.
+    claims: BTreeMap<String, u32>,
     /// Jobs whose outcome was unknown at some time.
-    pub(super) was_unknown: BTreeSet<i64>,
+    was_unknown: BTreeSet<i64>,
+    /// Workspaces whose state was replaced on purpose, so that it need not have everything.
+    replaced: BTreeSet<usize>,
+    /// The only promise that counts, where a deliberate bug is meant to break it.
+    wanted: Option<Promise>,
     /// What must never happen, and did.
-    pub(super) violations: Vec<String>,
+    pub(super) violations: Vec<Violation>,
     /// What happened, line by line, where it is to be printed.
     pub(super) trace: Option<Vec<String>>,
     next_number: u32,
 }
 
 impl World {
-    pub(super) fn new(choices: Choices, fault: Option<Fault>) -> Self {
-        let now = Timestamp::UNIX_EPOCH;
+    pub(super) fn new(mut choices: Choices, fault: Option<Fault>) -> Self {
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24);
         let rules = Rules {
             start_timeout: std::time::Duration::from_mins(10),
             lost_contact_timeout: std::time::Duration::from_mins(2),
@@ -62,30 +83,43 @@ impl World {
             started_at: now,
             place: Place { api_url: "http://api".to_owned(), namespace: None },
         };
+        let replicas = 1 + choices.pick(2);
+        let (server, organization) = LIMITS[choices.pick(LIMITS.len())];
+        let workspaces = WORKSPACES.map(|organization| Workspace { organization, ..Workspace::default() });
         let mut world = Self {
             now,
             records: Records {
-                workspaces: vec![Workspace::default(); WORKSPACES],
+                workspaces: workspaces.to_vec(),
+                limits: Limits { server, organization },
                 fault,
                 ..Records::default()
             },
             cluster: BTreeMap::new(),
             executors: Vec::new(),
-            replicas: [Replica::default(), Replica::default()],
+            replicas: vec![Replica::default(); replicas],
+            late: Vec::new(),
+            has_jumped: false,
             cloud: Cloud::default(),
             rules,
             choices,
+            user_locks: BTreeMap::new(),
+            claims: BTreeMap::new(),
             was_unknown: BTreeSet::new(),
+            replaced: BTreeSet::new(),
+            wanted: fault.map(Fault::breaks),
             violations: Vec::new(),
             trace: None,
             next_number: 0,
         };
-        world.create_job();
+        for replica in 0..replicas {
+            world.start_replica(replica);
+        }
         world
     }
 
     /// Plays the history: accidents as long as there are choices, then a calm end.
     pub(super) fn play(mut self) -> Self {
+        self.user_creates_job();
         while !self.choices.is_exhausted() && self.violations.is_empty() {
             self.event();
             self.check_always();
@@ -96,175 +130,103 @@ impl World {
         self
     }
 
+    fn is(&self, fault: Fault) -> bool {
+        self.records.is(fault)
+    }
+
     /// Notes what happened.
-    pub(super) fn note(&mut self, text: impl FnOnce() -> String) {
+    fn note(&mut self, text: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(text());
         }
     }
 
-    pub(super) fn violation(&mut self, text: impl Into<String>) {
-        self.violations.push(text.into());
+    fn violation(&mut self, promise: Promise, detail: impl Into<String>) {
+        if self.wanted.is_none_or(|wanted| wanted == promise) {
+            self.violations.push(Violation { promise, detail: detail.into() });
+        }
     }
 
     /// Returns a number that nothing else has.
-    pub(super) fn fresh(&mut self) -> u32 {
+    fn fresh(&mut self) -> u32 {
         self.next_number += 1;
         self.next_number
     }
 
     /// Something happens.
     fn event(&mut self) {
-        const WEIGHTS: [u32; 14] = [14, 4, 16, 4, 2, 1, 3, 3, 1, 1, 2, 1, 1, 1];
-        match self.choices.weighted(WEIGHTS.len(), |event| WEIGHTS[event]) {
-            0 => self.drive(0),
-            1 => self.drive(1),
-            2 => self.executor_acts(),
-            3 => self.start_pod(),
-            4 => self.observe(),
-            5 => self.kill_executor(),
-            6 => self.user_approves(),
-            7 => self.time_passes(),
-            8 => self.kill_or_pause_replica(),
-            9 => self.user_cancels(),
-            10 => self.create_job(),
-            11 => self.user_resolves(),
-            12 => self.user_pushes_state(),
-            _ => self.hostile_step(),
+        const WEIGHTS: [u32; 23] = [24, 24, 6, 6, 4, 3, 3, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1];
+        match self.choices.event(&WEIGHTS) {
+            0 => self.drive(),
+            1 => self.executor_acts(),
+            2 => self.start_pod(),
+            3 => self.observe(),
+            4 => self.time_passes(),
+            5 => self.user_approves(),
+            6 => self.user_creates_job(),
+            7 => self.kill_executor(),
+            8 => self.late_arrives(),
+            9 => self.hostile_step(),
+            10 => self.kill_replica(),
+            11 => self.pause_replica(),
+            12 => self.clock_jumps(),
+            13 => self.user_cancels(),
+            14 => self.user_resolves(),
+            15 => self.user_pushes_state(),
+            16 => self.user_locks_state(),
+            17 => self.delete_kubernetes_job(),
+            18 => self.terminate_pod(),
+            19 => self.user_confirms_end(),
+            20 => self.replace_plan_file(),
+            21 => self.user_restores_state(),
+            _ => self.tick_of_one(),
         }
     }
 
-    /// From here on nothing fails: replicas run, pods start, messages arrive, users approve, time passes.
-    fn calm_down(&mut self) {
-        self.note(|| "nothing fails any more".to_owned());
-        self.replicas = [Replica::default(), Replica::default()];
-        for _ in 0..300 {
-            for _ in 0..6 {
-                for job in self.open_jobs() {
-                    self.drive_job(0, job);
-                    self.drive_job(1, job);
-                }
+    fn late_arrives(&mut self) {
+        if self.late.is_empty() {
+            return;
+        }
+        let at = self.choices.pick(self.late.len());
+        match self.late.remove(at) {
+            Late::Request(message) => {
+                self.note(|| format!("late: {message:?}"));
+                self.arrives(&message);
             }
-            if self.open_jobs().iter().all(|job| self.waits_for_a_user(*job)) {
-                break;
-            }
-            let attempts: Vec<String> = self.cluster.keys().cloned().collect();
-            for attempt in &attempts {
-                self.start_pod_of(attempt);
-                self.observe_attempt(attempt);
-            }
-            for executor in 0..self.executors.len() {
-                self.step_of_executor(executor);
-            }
-            self.user_approves();
-            self.now += SignedDuration::from_secs(61);
-            self.check_always();
-            if !self.violations.is_empty() {
-                break;
+            Late::Submit(attempt) => {
+                self.note(|| format!("late: the Kubernetes Job of {attempt}"));
+                self.cluster.entry(attempt).or_default();
             }
         }
-        if self.violations.is_empty() {
-            self.check_at_the_end();
-        }
     }
-
-    pub(super) fn open_jobs(&self) -> Vec<i64> {
-        let open = self.records.jobs.values().filter(|row| !row.job.status.is_final());
-        open.map(|row| row.job.id).collect()
-    }
-
-    // Time.
 
     fn time_passes(&mut self) {
-        let seconds = [3, 20, 70, 700, 30_000][self.choices.pick(5)];
-        self.now += SignedDuration::from_secs(seconds);
+        let seconds = [3, 20, 70, 700, 3000][self.choices.pick(5)];
         self.note(|| format!("{seconds} seconds pass"));
-    }
-
-    // The cluster.
-
-    fn start_pod(&mut self) {
-        let waiting: Vec<String> = self.cluster.keys().cloned().collect();
-        if waiting.is_empty() {
-            return;
-        }
-        let attempt = waiting[self.choices.pick(waiting.len())].clone();
-        let job = &self.cluster[&attempt];
-        if job.pods_started == 1 && job.ended.is_none() && self.choices.rarely(3) {
-            // Kubernetes starts a pod twice at times.
-            self.new_executor(&attempt);
-        } else {
-            self.start_pod_of(&attempt);
-        }
-    }
-
-    fn start_pod_of(&mut self, attempt: &str) {
-        let job = &self.cluster[attempt];
-        if job.pods_started == 0 && job.ended.is_none() {
-            if job.cancelled {
-                self.end_kubernetes_job(attempt, Cause::Deleted);
-            } else {
-                self.new_executor(attempt);
+        self.now += SignedDuration::from_secs(seconds);
+        for replica in 0..self.replicas.len() {
+            if !self.choices.rarely(8) {
+                self.tick(replica);
             }
         }
     }
 
-    fn new_executor(&mut self, attempt: &str) {
-        let Some((row, step, _)) = self.records.find(attempt) else { return };
-        let (job, workspace, step_type) = (row.job.id, row.workspace, step.step_type);
-        let id = self.fresh();
-        self.executors.push(Executor::new(id, attempt.to_owned(), (job, workspace), step_type));
-        if let Some(job) = self.cluster.get_mut(attempt) {
-            job.pods_started += 1;
-        }
+    /// The clock of a machine is set.
+    fn clock_jumps(&mut self) {
+        let replica = self.choices.pick(self.replicas.len());
+        let seconds = [90, -90, 3600, -3600][self.choices.pick(4)];
+        self.replicas[replica].clock += SignedDuration::from_secs(seconds);
+        self.has_jumped = true;
+        self.note(|| format!("the clock of replica {replica} jumps by {seconds} seconds"));
     }
 
-    pub(super) fn end_kubernetes_job(&mut self, attempt: &str, cause: Cause) {
-        if let Some(job) = self.cluster.get_mut(attempt) {
-            job.ended.get_or_insert(cause);
-        }
+    fn tick_of_one(&mut self) {
+        let replica = self.choices.pick(self.replicas.len());
+        self.tick(replica);
     }
 
-    /// An executor dies with everything that it started, or the cluster only believes so.
-    fn kill_executor(&mut self) {
-        let alive: Vec<usize> =
-            (0..self.executors.len()).filter(|executor| self.executors[*executor].alive).collect();
-        if alive.is_empty() {
-            return;
-        }
-        let executor = alive[self.choices.pick(alive.len())];
-        let attempt = self.executors[executor].attempt.clone();
-        self.note(|| format!("an accident happens to the executor of {attempt}"));
-        match self.choices.weighted(4, |choice| [6, 2, 2, 3][choice]) {
-            0 => self.executor_ends(executor, Cause::ExitCode(Some(137))),
-            1 => self.executor_ends(executor, Cause::Evicted { resource: None, message: String::new() }),
-            2 => self.executors[executor].terraform_dies(self.records.fault),
-            // The node is cut off: the pod goes on.
-            _ => self.end_kubernetes_job(&attempt, Cause::NodeLost { message: String::new() }),
-        }
-    }
-
-    /// A replica sees a Kubernetes Job, early or late.
-    fn observe(&mut self) {
-        let attempts: Vec<String> = self.cluster.keys().cloned().collect();
-        if !attempts.is_empty() {
-            let attempt = attempts[self.choices.pick(attempts.len())].clone();
-            self.observe_attempt(&attempt);
-        }
-    }
-
-    fn observe_attempt(&mut self, attempt: &str) {
-        let (cause, now) = (self.cluster[attempt].ended.clone(), self.now);
-        let runs = self.cluster[attempt].pods_started > 0;
-        let Some(found) = self.records.attempt_mut(attempt) else { return };
-        if found.phase != AttemptPhase::Submitted || found.cause.is_some() {
-            return;
-        }
-        if cause.is_some() {
-            found.cause = cause;
-            self.note(|| format!("the end of the Kubernetes Job of {attempt} is seen"));
-        } else if runs {
-            found.progress.running_at.get_or_insert(now);
-        }
+    fn open_jobs(&self) -> Vec<i64> {
+        let open = self.records.jobs.values().filter(|row| !row.job.status.is_final());
+        open.map(|row| row.job.id).collect()
     }
 }

@@ -30,6 +30,9 @@ const NO_CONTACT_NOTICE: SignedDuration = SignedDuration::from_secs(10);
 /// How long a pod is not ready for no visible reason before its job says what that usually is.
 const NOT_READY_NOTICE: SignedDuration = SignedDuration::from_secs(20);
 
+/// How often an executor that is silent is looked for again.
+const LOST_CONTACT_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
+
 /// How long the pod of a Kubernetes Job that did not start is kept, because it shows why.
 const KEEP_PENDING: Duration = Duration::from_mins(10);
 
@@ -43,7 +46,8 @@ pub(super) fn decide(
     if let Some(result) = &attempt.result {
         return after_report(attempt, result, cancel_requested, rules, now);
     }
-    if let Some(refusal) = &attempt.refusal {
+    // An earlier submit may have been carried out without an answer: then the refusal of a later one is no end.
+    if let Some(refusal) = attempt.refusal.as_ref().filter(|_| attempt.claimed_at.is_none()) {
         return end(attempt, AttemptStatus::Failed, Some(refusal.clone()));
     }
     if let Some(cause) = &attempt.cause {
@@ -184,7 +188,9 @@ fn wait_for_report(attempt: &Attempt, rules: &Rules, now: Timestamp) -> Decision
     let lost_at = contact.and_then(|contact| later(contact, rules.lost_contact_timeout));
     match (contact, lost_at) {
         (Some(contact), Some(lost_at)) if lost_at <= now => {
-            Decision::wait(None, Some(messages::lost_contact(attempt, contact, &rules.place)))
+            // A sign of life wakes nothing: the message is looked at again.
+            let until = now.checked_add(LOST_CONTACT_INTERVAL).ok();
+            Decision::wait(until, Some(messages::lost_contact(attempt, contact, &rules.place)))
         }
         (_, lost_at) => Decision::wait(lost_at, None),
     }

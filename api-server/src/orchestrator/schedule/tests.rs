@@ -78,6 +78,12 @@ fn step_that_excludes_another_one_of_its_workspace_waits_for_it() {
     assert_eq!(slot(5, &load, Limits::default(), NOW), Slot::Wait(SlotWait::Workspace { job: 3 }));
 }
 
+#[test]
+fn step_in_the_workspace_of_one_job_keeps_no_other_job_from_starting() {
+    let load = Load { beside: Some(3), ..load(&[("a", 1)], &[candidate(5, "b", true)]) };
+    assert_eq!(free(&load, limits(2, 1)), [5]);
+}
+
 fn any_load() -> impl Strategy<Value = Load> {
     let candidates = prop::collection::vec((0_u8..4, any::<bool>()), 0..12);
     (prop::collection::vec(0_u32..4, 4), candidates).prop_map(|(running, candidates)| Load {

@@ -19,6 +19,8 @@ pub(super) enum Stage {
     ReadState,
     Terraform,
     SaveState,
+    /// The executor stores the state that terraform could not store.
+    PushState,
     Rescue,
     Unlock,
     PutPlan,
@@ -27,39 +29,49 @@ pub(super) enum Stage {
 
 /// An executor, with the terraform that it has started.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "what an executor knows is independent of each other")]
 pub(super) struct Executor {
     pub(super) id: u32,
     pub(super) attempt: String,
     pub(super) job: i64,
+    pub(super) step: String,
     pub(super) workspace: usize,
     pub(super) step_type: StepType,
     pub(super) alive: bool,
     pub(super) stop: bool,
     pub(super) stage: Stage,
     pub(super) has_session: bool,
+    pub(super) holds_lock: bool,
     pub(super) tries: u32,
     pub(super) plan: Option<Plan>,
     pub(super) state: State,
-    pub(super) next_slot: usize,
+    pub(super) next_change: usize,
     pub(super) result: Option<StepResult>,
 }
 
 impl Executor {
-    pub(super) fn new(id: u32, attempt: String, (job, workspace): (i64, usize), step_type: StepType) -> Self {
+    pub(super) fn new(
+        id: u32,
+        attempt: String,
+        (job, step, workspace): (i64, String, usize),
+        step_type: StepType,
+    ) -> Self {
         Self {
             id,
             attempt,
             job,
+            step,
             workspace,
             step_type,
             alive: true,
             stop: false,
             stage: Stage::Claim,
             has_session: false,
+            holds_lock: false,
             tries: 0,
             plan: None,
-            state: State::default(),
-            next_slot: 0,
+            state: State::NONE,
+            next_change: 0,
             result: None,
         }
     }
@@ -69,15 +81,22 @@ impl Executor {
         self.alive && self.has_session && self.step_type.changes_infrastructure()
     }
 
+    /// Returns whether terraform is applying a plan and has not done all of it.
+    pub(super) fn has_change_left(&self) -> bool {
+        let changes = self.plan.as_ref().map_or(0, |plan| plan.changes.len());
+        self.may_change() && self.stage == Stage::Terraform && self.next_change < changes
+    }
+
     pub(super) fn go(&mut self, stage: Stage) {
         self.stage = stage;
         self.tries = 0;
     }
 
+    /// Sets the outcome, in place of an earlier one.
     pub(super) fn end_with(&mut self, outcome: StepOutcome, evidence: Option<Evidence>) {
         let has_changes = (outcome == StepOutcome::Completed && self.step_type.is_plan())
-            .then(|| self.plan.as_ref().is_some_and(|plan| !plan.creates.is_empty()));
-        self.result.get_or_insert(StepResult {
+            .then(|| self.plan.as_ref().is_some_and(|plan| !plan.changes.is_empty()));
+        self.result = Some(StepResult {
             outcome,
             has_changes,
             message: None,
@@ -88,6 +107,11 @@ impl Executor {
             log_complete: None,
             memory: None,
         });
+    }
+
+    pub(super) fn fails(&mut self, next: Stage) {
+        self.end_with(StepOutcome::Failed, None);
+        self.go(next);
     }
 
     /// Terraform is killed by a signal.
@@ -101,7 +125,6 @@ impl Executor {
         } else {
             StepOutcome::Failed
         };
-        self.result = None;
         self.end_with(outcome, Some(Evidence { signal: Some(9), ..Evidence::default() }));
         self.go(Stage::Report);
     }
@@ -109,9 +132,9 @@ impl Executor {
     /// The state is not stored.
     pub(super) fn end_unsaved(&mut self, rescued: bool) {
         let rescued_state = if rescued { RescuedState::Stored } else { RescuedState::None };
-        self.end_with(
-            StepOutcome::Unknown,
-            Some(Evidence { exit: Some(1), state_saved: Some(false), rescued_state, ..Evidence::default() }),
-        );
+        let evidence =
+            Evidence { exit: Some(1), state_saved: Some(false), rescued_state, ..Evidence::default() };
+        self.end_with(StepOutcome::Unknown, Some(evidence));
+        self.go(Stage::Report);
     }
 }

@@ -1,13 +1,14 @@
-//! Requests of executors: sent, lost, or sent twice; checked with the decision of the product; carried out.
+//! Requests of executors: sent, lost, late, or sent twice; checked with the decision of the product; carried
+//! out. Between the check and the transaction anything may happen, because a body may take its time.
 
 use api_server::http::access::{Credential, Decision, Route, decide};
-use job_spec::attempt_api::{StepOutcome, StepResult};
+use job_spec::attempt_api::StepResult;
 
-use super::World;
+use super::{Late, World};
 use crate::search::{
     books::{Plan, State},
     faults::Fault,
-    records::Claimed,
+    records::{Claimed, Put, StoredPlan, Writer},
 };
 
 /// What an executor asks.
@@ -28,7 +29,9 @@ pub(super) enum Request {
 #[derive(Debug, Clone)]
 pub(super) enum Answer {
     Done,
-    Plan(Option<Plan>),
+    /// The state is stored, as this version.
+    Saved(i64),
+    Plan(Option<StoredPlan>),
     State(State),
     /// 409, 423: another one has it, or the state does not follow.
     Conflict,
@@ -36,8 +39,20 @@ pub(super) enum Answer {
     Refused,
 }
 
+/// A request on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Message {
+    pub(super) credential: Credential,
+    /// The secret id of the executor, which is also that of its session and of its lock.
+    pub(super) id: u32,
+    pub(super) attempt: String,
+    pub(super) request: Request,
+    /// The credential was checked before.
+    pub(super) is_checked: bool,
+}
+
 impl Request {
-    const fn route(&self) -> Route {
+    pub(super) const fn route(&self) -> Route {
         match self {
             Self::Claim => Route::Claim,
             Self::GetPlan => Route::GetPlan,
@@ -56,157 +71,167 @@ impl World {
     /// Sends a request, and returns the answer if it arrives.
     pub(super) fn send(&mut self, index: usize, request: &Request) -> Option<Answer> {
         let executor = &self.executors[index];
-        let (id, attempt) = (executor.id, executor.attempt.clone());
         let credential = if executor.has_session { Credential::SessionToken } else { Credential::ClaimToken };
-        match self.choices.weighted(4, |choice| [16, 1, 1, 1][choice]) {
+        let mut message = Message {
+            credential,
+            id: executor.id,
+            attempt: executor.attempt.clone(),
+            request: request.clone(),
+            is_checked: false,
+        };
+        match self.choices.accident(&[24, 1, 1, 1, 1, 1]) {
             // The request is lost.
             1 => None,
             // The answer is lost.
             2 => {
-                self.handle(credential, id, &attempt, request);
+                self.arrives(&message);
                 None
             }
             // The request arrives twice.
             3 => {
-                self.handle(credential, id, &attempt, request);
-                Some(self.handle(credential, id, &attempt, request))
+                self.arrives(&message);
+                self.arrives(&message)
             }
-            _ => Some(self.handle(credential, id, &attempt, request)),
+            // The request is late, and the executor has given it up.
+            4 => {
+                self.late.push(Late::Request(message));
+                None
+            }
+            // Its body is slow: the credential is checked now.
+            5 => {
+                message.is_checked = self.check(&message) == Decision::Allow;
+                self.late.push(Late::Request(message));
+                None
+            }
+            _ => self.arrives(&message),
         }
     }
 
-    /// The server handles a request of an executor with this secret id.
-    pub(super) fn handle(
-        &mut self,
-        credential: Credential,
-        id: u32,
-        attempt: &str,
-        request: &Request,
-    ) -> Answer {
+    /// A request arrives at a replica. Returns the answer if there is one.
+    pub(super) fn arrives(&mut self, message: &Message) -> Option<Answer> {
+        let replica = self.serving()?;
+        if !message.is_checked && self.check(message) != Decision::Allow {
+            return Some(Answer::Refused);
+        }
+        let accident = self.choices.accident(&[30, 1, 1, 1]);
+        match accident {
+            // The store fails before it has committed.
+            1 if self.is(Fault::AcknowledgedBeforeCommit) => return Some(Self::empty_answer(message)),
+            1 => return None,
+            _ => {}
+        }
+        let answer = self.carry_out_request(replica, message);
+        if matches!(answer, Answer::Refused) {
+            return Some(answer);
+        }
+        self.check_allowed(message, &answer);
+        match accident {
+            // The store has committed, and the replica is killed, or the answer of the database is lost.
+            2 => {
+                self.start_replica(replica);
+                return None;
+            }
+            3 => return None,
+            _ => {}
+        }
+        if matches!(message.request, Request::Claim | Request::Report(_))
+            && let Some((row, _, _)) = self.records.find(&message.attempt)
+        {
+            let job = row.job.id;
+            self.wake(replica, job, true);
+        }
+        Some(answer)
+    }
+
+    /// The answer to a request that was not stored.
+    const fn empty_answer(message: &Message) -> Answer {
+        match message.request {
+            Request::PutState(_) => Answer::Saved(0),
+            Request::GetPlan | Request::ReadState => Answer::Refused,
+            _ => Answer::Done,
+        }
+    }
+
+    /// Checks the credential of a request, with the decision of the product.
+    fn check(&self, message: &Message) -> Decision {
+        let Message { credential, id, attempt, request, .. } = message;
         let access = self.records.access(attempt);
         let is_plan = self.records.find(attempt).is_some_and(|(_, step, _)| step.step_type.is_plan());
         let seen_as = match credential {
             Credential::ClaimToken
-                if self.records.is(Fault::ClaimTokenIsASession) && !matches!(request, Request::Claim) =>
+                if self.is(Fault::ClaimTokenIsASession) && !matches!(request, Request::Claim) =>
             {
                 Credential::SessionToken
             }
             // A session token is that of the executor that claimed the attempt; no other one has it.
-            Credential::SessionToken
-                if self.records.extras.get(attempt).is_none_or(|extra| extra.claimed_by != Some(id)) =>
-            {
-                Credential::None
-            }
-            other => other,
+            Credential::SessionToken if self.records.holder(attempt) != Some(*id) => Credential::None,
+            other => *other,
         };
-        let is_plan = is_plan && !self.records.is(Fault::PlansWriteStates);
-        let decision = match decide(seen_as, access, is_plan, request.route()) {
-            Decision::Gone if self.records.is(Fault::DeadAttemptsWrite) => Decision::Allow,
+        let is_plan = is_plan && !self.is(Fault::PlansWriteStates);
+        match decide(seen_as, access, is_plan, request.route()) {
+            Decision::Gone if self.is(Fault::DeadTokensAreAccepted) => Decision::Allow,
             Decision::Gone | Decision::Unauthorized
-                if self.records.is(Fault::FencedAttemptsAreClaimed) && matches!(request, Request::Claim) =>
+                if self.is(Fault::FencedAttemptsAreClaimed) && matches!(request, Request::Claim) =>
             {
                 Decision::Allow
             }
             decision => decision,
-        };
-        if decision != Decision::Allow {
-            return Answer::Refused;
         }
-        self.check_allowed(credential, attempt, request.route());
-        self.carry_out_request(id, attempt, request)
     }
 
-    fn carry_out_request(&mut self, id: u32, attempt: &str, request: &Request) -> Answer {
-        let now = self.now;
-        let stored = |done: Option<bool>| match done {
-            Some(true) => Answer::Done,
-            Some(false) => Answer::Conflict,
-            None => Answer::Refused,
-        };
+    fn carry_out_request(&mut self, replica: usize, message: &Message) -> Answer {
+        let now = self.clock(replica);
+        let Message { id, attempt, request, .. } = message;
+        let Some((row, step, _)) = self.records.find(attempt) else { return Answer::Refused };
+        let (workspace, job, number) = (row.workspace, row.job.id, step.number);
+        let writer = Writer::Attempt(attempt.clone());
         match request {
             Request::Claim => {
-                let holder = self.records.extras.get(attempt).and_then(|extra| extra.claimed_by);
-                match self.records.claim(attempt, id, now) {
+                let holder = self.records.holder(attempt);
+                match self.records.claim(attempt, *id, now) {
                     Claimed::Yes => {
                         // A repeated claim gets the same answer, whatever has happened since.
-                        if holder != Some(id) {
+                        if holder != Some(*id) {
                             self.check_claim(attempt);
                         }
                         Answer::Done
                     }
-                    Claimed::Taken | Claimed::Over | Claimed::Refused => Answer::Refused,
+                    Claimed::Refused => {
+                        self.wake(replica, job, true);
+                        Answer::Refused
+                    }
+                    Claimed::Taken | Claimed::Over => Answer::Refused,
                 }
             }
-            Request::GetPlan => {
-                let found = self.records.find(attempt).map(|(row, step, _)| (row.job.id, step.number));
-                let plan = found
-                    .and_then(|(job, number)| self.records.plan_before(&self.records.jobs[&job], number));
-                Answer::Plan(plan)
-            }
-            Request::Lock => stored(self.records.lock(attempt, id)),
-            Request::Unlock => stored(self.records.unlock(attempt, id)),
-            Request::ReadState => self.records.read_state(attempt).map_or(Answer::Refused, Answer::State),
-            Request::PutState(state) => stored(self.records.put_state(attempt, state.clone(), Some(id))),
-            Request::PutRescued(state) => {
-                if self.records.put_rescued(attempt, state.clone()) {
-                    Answer::Done
-                } else {
-                    Answer::Refused
+            Request::GetPlan => Answer::Plan(self.records.plan_before(&self.records.jobs[&job], number)),
+            Request::Lock => locked(self.records.lock(workspace, *id, &writer)),
+            Request::Unlock => locked(self.records.unlock(workspace, Some(*id), &writer)),
+            Request::ReadState => Answer::State(self.records.read_state(workspace, attempt)),
+            Request::PutState(state) => match self.put_state(workspace, state, &writer, Some(*id)) {
+                Put::Done | Put::Unchanged => {
+                    Answer::Saved(self.records.workspaces[workspace].latest().version)
                 }
-            }
-            Request::PutPlan(plan) => {
-                if self.records.put_plan(attempt, plan.clone()) {
-                    Answer::Done
-                } else {
-                    Answer::Refused
-                }
-            }
-            Request::Report(result) => {
-                if self.records.report(attempt, result, now) {
-                    Answer::Done
-                } else {
-                    Answer::Refused
-                }
-            }
+                other => locked(other),
+            },
+            Request::PutRescued(state) => stored(self.records.put_rescued(attempt, state.clone())),
+            Request::PutPlan(plan) => stored(self.records.put_plan(attempt, plan.clone())),
+            Request::Report(result) => match self.records.report(attempt, result, now) {
+                Some(true) => Answer::Done,
+                Some(false) => Answer::Conflict,
+                None => Answer::Refused,
+            },
         }
     }
+}
 
-    /// Code in a step uses what it can see: the claim token, the loopback address of its executor, and both
-    /// also after the end of the attempt.
-    pub(super) fn hostile_step(&mut self) {
-        if self.executors.is_empty() {
-            return;
-        }
-        let index = self.choices.pick(self.executors.len());
-        let executor = self.executors[index].clone();
-        if !executor.has_session {
-            return;
-        }
-        let own_id = self.fresh();
-        let state = State { serial: executor.state.serial + 9, ..State::default() };
-        let plan = Plan { digest: own_id, base: executor.state.version, creates: vec![0] };
-        let result = {
-            let mut forged = executor.clone();
-            forged.result = None;
-            forged.end_with(StepOutcome::Completed, None);
-            forged.result.expect("it was set")
-        };
-        let (credential, id, request) = match self.choices.pick(6) {
-            0 => (Credential::ClaimToken, own_id, Request::Claim),
-            1 => (Credential::ClaimToken, own_id, Request::Report(result)),
-            2 => (Credential::ClaimToken, own_id, Request::PutPlan(plan)),
-            3 => (Credential::ClaimToken, own_id, Request::PutState(state)),
-            4 => (Credential::ClaimToken, own_id, Request::GetPlan),
-            // The loopback address; the executor that listens there must live. What an apply may do with its
-            // state, its code may do, too.
-            _ if executor.alive && executor.step_type.is_plan() => {
-                (Credential::SessionToken, executor.id, Request::PutState(state))
-            }
-            _ => return,
-        };
-        if !matches!(self.handle(credential, id, &executor.attempt, &request), Answer::Refused) {
-            let route = request.route();
-            self.violation(format!("code in a step reached {route:?} with {credential:?}"));
-        }
+const fn stored(done: bool) -> Answer {
+    if done { Answer::Done } else { Answer::Refused }
+}
+
+const fn locked(put: Put) -> Answer {
+    match put {
+        Put::Done | Put::Unchanged => Answer::Done,
+        Put::HeldBy | Put::Conflict => Answer::Conflict,
+        Put::Fenced => Answer::Refused,
     }
 }

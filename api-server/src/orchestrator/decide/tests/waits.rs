@@ -157,7 +157,8 @@ fn lost_contact_is_a_message_and_ends_nothing() {
     assert_eq!(settle(&job, WorkspaceHold::This, NOW, START_TIMEOUT), (Next::Wait(Some(lost_at)), None));
     for time in [lost_at, seconds(1_000_000)] {
         let (next, message) = settle(&job, WorkspaceHold::This, time, START_TIMEOUT);
-        assert_eq!(next, Next::Wait(None));
+        let again = time + SignedDuration::from_secs(15);
+        assert_eq!(next, Next::Wait(Some(again)), "a heartbeat removes the message");
         let message = message.unwrap();
         for part in ["contact lost", "1970-01-01T00:00:30Z", "attempt-1/confirm-end", "get pod -o wide"] {
             assert!(message.contains(part), "{part:?} in {message}");
@@ -167,6 +168,19 @@ fn lost_contact_is_a_message_and_ends_nothing() {
     let mut cancelled = Job { cancel_requested: true, ..job };
     cancelled.steps[2].attempts[0].cancel_sent = true;
     assert!(message_of(&cancelled, WorkspaceHold::This, lost_at).contains("contact lost"));
+}
+
+/// An earlier submit was carried out, and its answer was lost.
+#[test]
+fn refusal_of_a_later_submit_does_not_end_a_claimed_apply() {
+    let claimed = Attempt {
+        claimed_at: Some(NOW),
+        refusal: Some("forbidden".to_owned()),
+        status: AttemptStatus::Running,
+        ..running()
+    };
+    let (next, message) = settle(&applying(claimed), WorkspaceHold::This, NOW, START_TIMEOUT);
+    assert!(matches!(next, Next::Wait(Some(_))) && message.is_none(), "{next:?}, {message:?}");
 }
 
 #[test]
