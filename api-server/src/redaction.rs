@@ -166,8 +166,8 @@ fn pieces(value: &str) -> Vec<String> {
     pieces
 }
 
-/// Returns the base64 text of a value (Secrets hold it), and the part of a longer base64 text, such as that of
-/// `user:value`, that depends on the value alone.
+/// Returns the base64 text of a value (Secrets hold it), and the part of a longer base64 text, such as that
+/// of `user:value`, that depends on the value alone.
 fn encoded(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     for before in 0..3 {

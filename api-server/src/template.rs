@@ -14,7 +14,8 @@ use crate::model::{NewStep, StepSettings};
 
 /// A template that cannot be used, with every problem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("template is not usable: {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("template is not usable: \
+    {}", .problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct TemplateError {
     /// The problems, in the order of the text.
     pub problems: Vec<TemplateProblem>,
@@ -133,7 +134,8 @@ fn add_scripts_of_approval(flow: &Flow, steps: &mut Vec<NewStep>, problems: &mut
     for ((what, settings), number) in added.into_iter().zip(flow.number.saturating_add(1)..) {
         if steps.iter().any(|step| step.number == number) {
             let expected = format!(
-                "a number after which {number} is free, because the scripts of an approval are steps of their own"
+                "a number after which {number} is free, because the scripts of an \
+                 approval are steps of their own"
             );
             let found = flow.number.to_string();
             problems.push(TemplateProblem::new(format!("{}.step", flow.path), found, expected));

@@ -1,11 +1,11 @@
 //! Searches for histories that break a promise, in a model of the whole product over virtual time.
 //!
-//! The decisions are those of the product: `api_server::orchestrator::decide` decides about jobs, `slot` about
-//! the queue, `api_server::http::access::decide` about credentials. Around them is a small world that has
-//! accidents: servers and executors are killed at every await point, messages are lost, late or arrive twice,
-//! pods start twice, nodes are cut off, clocks jump, the store and the cluster fail, users cancel, push states
-//! and resolve outcomes, and code in a step uses every credential that it can see. `docs/search.md` describes
-//! what is in the model and what is not.
+//! The decisions are those of the product: `api_server::orchestrator::decide` decides about jobs, `slot`
+//! about the queue, `api_server::http::access::decide` about credentials. Around them is a small world that
+//! has accidents: servers and executors are killed at every await point, messages are lost, late or arrive
+//! twice, pods start twice, nodes are cut off, clocks jump, the store and the cluster fail, users cancel,
+//! push states and resolve outcomes, and code in a step uses every credential that it can see.
+//! `docs/search.md` describes what is in the model and what is not.
 //!
 //! A history is a list of choices that follows from its seed. One that breaks a promise is made as short as
 //! possible and printed.

@@ -312,8 +312,8 @@ async fn store_results(
     if matches!(run.exit, Exit::Code(0 | 2)) && !run.has_effect {
         let what = if is_plan { "written a plan file" } else { "read the state of the workspace" };
         return StepReport::failed(format!(
-            "{} ended with {} but has not {what}, so it has done nothing; see its output in the log, and check \
-             the variables TF_CLI_ARGS and TF_CLI_ARGS_* of the workspace",
+            "{} ended with {} but has not {what}, so it has done nothing; see its output in the log, and \
+             check the variables TF_CLI_ARGS and TF_CLI_ARGS_* of the workspace",
             run.command, run.exit
         ));
     }

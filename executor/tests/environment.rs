@@ -4,8 +4,8 @@ use job_spec::{StepType, attempt_api::StepOutcome};
 
 use crate::support::{Bench, engine, have};
 
-const ENVIRONMENT: &str = "resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" {\n    command = \
-                           \"env | sort; tool\"\n  }\n}\n";
+const ENVIRONMENT: &str = "resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" {\n    \
+                           command = \"env | sort; tool\"\n  }\n}\n";
 
 fn set(bench: &mut Bench, name: &str, value: &str) {
     bench.payload.environment_variables.insert(name.into(), value.into());

@@ -124,8 +124,8 @@ fn plain(folder: &Path, cli: &str, cache: &Path) -> tokio::process::Child {
         .unwrap()
 }
 
-/// Measures eight plans at once with the large provider from a packed mirror: `cargo test -p executor --release
-/// --test program measures -- --ignored --nocapture`.
+/// Measures eight plans at once with the large provider from a packed mirror: `cargo test -p executor
+/// --release --test program measures -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement, which needs gigabytes and minutes"]
 async fn measures_eight_steps_with_the_large_provider() {

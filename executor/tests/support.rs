@@ -136,7 +136,8 @@ impl Bench {
         }
     }
 
-    /// Puts a script in front of the program under test, which gets the same arguments; `$REAL` is the program.
+    /// Puts a script in front of the program under test, which gets the same arguments;
+    /// `$REAL` is the program.
     pub(crate) fn wrap_terraform(&mut self, script: &str) {
         let folder = self.folder("bin");
         let real = find(engine()).unwrap();

@@ -155,8 +155,8 @@ async fn expression_that_is_not_closed_is_named_without_its_value() {
     let message = bench.server.result().message.unwrap();
     assert_eq!(
         message,
-        "cannot use the variables of the workspace: terraform variable \"a\" is no expression in the language \
-         of terraform (it is marked as hcl): a closing bracket has no opening one"
+        "cannot use the variables of the workspace: terraform variable \"a\" is no expression in the \
+         language of terraform (it is marked as hcl): a closing bracket has no opening one"
     );
 }
 
@@ -219,7 +219,8 @@ async fn large_and_many_variables_pass_by_private_files_that_are_removed() {
     let text = "variable \"large\" {\n  type = string\n}\nvariable \"many\" {\n  type = map(string)\n}\n\
         resource \"terraform_data\" \"one\" {\n  provisioner \"local-exec\" {\n    command = \"ls -la .. .; \
         tr '\\\\0' ' ' < /proc/$PPID/cmdline; env | cut -c -300\"\n  }\n}\n\
-        output \"size\" {\n  value = length(var.large)\n}\noutput \"many\" {\n  value = length(var.many)\n}\n";
+        output \"size\" {\n  value = length(var.large)\n}\noutput \"many\" {\n  \
+        value = length(var.many)\n}\n";
     let mut bench = Bench::new(text).await;
     bench.payload_at_claim = true;
     bench.payload.variables.insert("large".into(), "needle ".repeat(100_000));

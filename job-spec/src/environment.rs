@@ -73,7 +73,8 @@ const LEFT_OUT: &[(&[&str], &str)] = &[
 const REFUSED: &[(&[&str], &str)] = &[
     (
         &["SHELLOPTS", "BASHOPTS"],
-        "bash would read options from it that make a script do nothing and succeed; write `set` into the script",
+        "bash would read options from it that make a script do nothing and succeed; \
+         write `set` into the script",
     ),
     (
         &[

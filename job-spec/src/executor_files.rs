@@ -13,8 +13,8 @@ const STATE_HEAD_BYTES: usize = 1024;
 
 /// Returns a first state with a lineage; `None` if it has one already.
 ///
-/// Terraform gives a first state its lineage when it stores it. Where it cannot reach the store, the file that it
-/// leaves has none, and no store takes it.
+/// Terraform gives a first state its lineage when it stores it. Where it cannot reach the store, the file
+/// that it leaves has none, and no store takes it.
 ///
 /// ```
 /// use job_spec::executor_files::with_lineage;

@@ -99,8 +99,8 @@ impl ExitCode {
              `/dev/termination-log` (or the file that\n`EphemeralTerminationLog` names): a JSON object with \
              `message`, and `exitCode` or, for a killed executor, `phase`. A server whose role\nmay read \
              pods shows it with the cause. It is empty once the report has arrived. It decides nothing, \
-             because code in the step can\nwrite it, too.\n\nAny other code does not come from the executor: 137 and 143 are \
-             signals (KILL, TERM), 128 is \
+             because code in the step can\nwrite it, too.\n\nAny other code does not come from the executor: \
+             137 and 143 are signals (KILL, TERM), 128 is \
              a container that could not be started.\n",
         );
         page

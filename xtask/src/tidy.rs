@@ -118,7 +118,8 @@ fn identifier(text: &str) -> &str {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
-/// Checks that every test that the page names exists. Tests have long names; other code in backticks has none.
+/// Checks that every test that the page names exists. Tests have long names;
+/// other code in backticks has none.
 fn check_promises(page: &str, functions: &HashSet<String>) -> Vec<String> {
     let names = page.split('`').skip(1).step_by(2);
     let tests = names.filter(|name| identifier(name) == *name && name.matches('_').count() >= 3);

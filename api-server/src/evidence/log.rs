@@ -2,7 +2,8 @@
 //!
 //! The lines are those of the human-readable output of `apply` and `destroy`, with or without colors:
 //! `ADDRESS: Creating...`, `ADDRESS: Creation complete after 25s [id=…]`, `ADDRESS: Destroying... [id=…]`,
-//! `ADDRESS (deposed object KEY): Destroying... [id=…]`, `ADDRESS: Import complete [id=…]`. A resource without an id of its own has `[name=…]`.
+//! `ADDRESS (deposed object KEY): Destroying... [id=…]`, `ADDRESS: Import complete [id=…]`. A resource
+//! without an id of its own has `[name=…]`.
 
 use std::collections::VecDeque;
 

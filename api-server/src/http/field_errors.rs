@@ -91,8 +91,8 @@ impl FieldErrors {
             good,
             key,
             version,
-            "a version such as 1.9.8, a constraint such as ~> 1.9 or >= 1.5, < 2, or an empty string for the installed \
-             version",
+            "a version such as 1.9.8, a constraint such as ~> 1.9 or >= 1.5, < 2, or an empty string for the \
+             installed version",
         );
     }
 

@@ -43,9 +43,9 @@ pub const REPLACEMENT_PLANNED: &str = "\
 
 /// A replacement of an object that was imported in the same run, of which only the beginning is known.
 pub const REPLACEMENT_OF_IMPORT: &str = "\
-     It was to be imported and replaced: look at the provider for the old one{old} and the new one{named}. Put \
-     the id of the one that exists into the import block; if both do, that of the new one, and delete the old \
-     one. Then plan.";
+     It was to be imported and replaced: look at the provider for the old one{old} and the new one{named}. \
+     Put the id of the one that exists into the import block; if both do, that of the new one, and delete \
+     the old one. Then plan.";
 
 /// An import that the state does not show.
 pub const IMPORTED: &str =
@@ -73,8 +73,8 @@ pub const RESCUED_DOES_NOT_FOLLOW: &str = "\
 /// What to do with the import blocks.
 pub const ADD_IMPORT_BLOCKS: &str = "\
      Follow the advice of each entry in `missing`, and add the import blocks to the configuration. Where a \
-     block has REPLACE-WITH-THE-ID, look for the resource at the provider: fill in its id, or leave the block \
-     out if it does not exist.";
+     block has REPLACE-WITH-THE-ID, look for the resource at the provider: fill in its id, or leave the \
+     block out if it does not exist.";
 
 /// How to check what was done.
 pub const RECHECK: &str = "\

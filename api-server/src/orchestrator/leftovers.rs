@@ -1,8 +1,8 @@
 //! What a killed executor has left on this machine, where executors run as local processes: a state that
 //! terraform could not store, the work directory, plan and log.
 //!
-//! The places are those of [`ExecutorFiles`]. Only the state that terraform left where its start is recorded is
-//! taken: a repository may hold files of that name, too. Nothing is followed that could lead elsewhere: no
+//! The places are those of [`ExecutorFiles`]. Only the state that terraform left where its start is recorded
+//! is taken: a repository may hold files of that name, too. Nothing is followed that could lead elsewhere: no
 //! links out of the work directory, and only files of bounded size.
 
 use std::{

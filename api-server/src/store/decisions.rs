@@ -65,8 +65,8 @@ impl Store {
         let job = read_job(&mut tx, job_id).await?;
         if job.status == JobStatus::Unknown {
             return Err(StoreError::Conflict(format!(
-                "the outcome of job {job_id} is unknown, so there is nothing to cancel. Read its evidence (GET \
-                 /v1/jobs/{job_id}/evidence), then recheck, accept or abandon it"
+                "the outcome of job {job_id} is unknown, so there is nothing to cancel. Read its evidence \
+                 (GET /v1/jobs/{job_id}/evidence), then recheck, accept or abandon it"
             )));
         }
         if job.status.is_final() && job.status != JobStatus::Cancelled {

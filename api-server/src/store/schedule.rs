@@ -80,7 +80,8 @@ async fn running(tx: &mut Transaction) -> Result<BTreeMap<String, u32>, StoreErr
 }
 
 /// Reads the jobs that wait to start a step; the job that asks is always one of them. One that waits for a
-/// step of another job in its workspace takes no place from others. The conditions are those of [`read_hold`].
+/// step of another job in its workspace takes no place from others.
+/// The conditions are those of [`read_hold`].
 async fn candidates(tx: &mut Transaction, asking: i64) -> Result<Vec<Candidate>, StoreError> {
     let (open, started) = (open_statuses(), started_statuses());
     let plans = sql_list(step_types(StepType::is_plan));

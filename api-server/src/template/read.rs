@@ -263,8 +263,8 @@ impl Reader {
                         problem.with_hint("it belongs to scheduleTemplates, which this server does not have");
                 }
                 "vcsId" => {
-                    let hint = "this server has no connections to version control; use a public repository, or \
-                                write the scripts into commands";
+                    let hint = "this server has no connections to version control; use a public repository, \
+                                or write the scripts into commands";
                     problem = problem.with_hint(hint);
                 }
                 _ => {}

@@ -95,8 +95,9 @@ fn reads_every_key_of_the_language() {
 
 #[test]
 fn warns_of_what_does_not_do_what_it_seems_to() {
-    let text = "flow:\n- {type: approval, step: 1, team: OPS}\n- {type: terraformApply, step: 4, ignoreError: \
-                true, commands: [{runtime: BASH, script: x}]}\n- {type: terraformPlan, step: 5, ignoreError: true}\n";
+    let text = "flow:\n- {type: approval, step: 1, team: OPS}\n- {type: terraformApply, step: 4, \
+                ignoreError: true, commands: [{runtime: BASH, script: x}]}\n- {type: terraformPlan, step: 5, \
+                ignoreError: true}\n";
     let paths: Vec<_> = warnings(text).into_iter().map(|warning| warning.path).collect();
     assert_eq!(paths, ["flow[0].team", "flow[1].ignoreError", "flow[1].commands[0]"]);
 }
@@ -104,8 +105,8 @@ fn warns_of_what_does_not_do_what_it_seems_to() {
 #[test]
 fn reports_every_problem_with_its_path() {
     let found = problems(
-        "flow:\n- {type: plan, step: 2, nmae: x}\n- {type: approval, step: 1}\n- {type: terraformPlan, step: 1, \
-         commands: [{runtime: PYTHON, priority: high, script: ''}], ignoreError: 1}\n- {type: \
+        "flow:\n- {type: plan, step: 2, nmae: x}\n- {type: approval, step: 1}\n- {type: terraformPlan, step: \
+         1, commands: [{runtime: PYTHON, priority: high, script: ''}], ignoreError: 1}\n- {type: \
          terraformApply, step: -1, onReject: 3, inputsEnv: {A: $}}\n- 7\nflows: x\n",
     );
     assert_eq!(
@@ -114,8 +115,8 @@ fn reports_every_problem_with_its_path() {
             "flows: expected no such key; the keys are flow",
             "flow[0].nmae: expected no such key; the keys are type, step, name, team, ignoreError, commands, \
              onFailure, onReject, inputsEnv, inputsTerraform, importComands",
-            "flow[0].type: found \"plan\", expected one of terraformPlan, terraformPlanDestroy, terraformApply, \
-             terraformDestroy, customScripts, approval",
+            "flow[0].type: found \"plan\", expected one of terraformPlan, terraformPlanDestroy, \
+             terraformApply, terraformDestroy, customScripts, approval",
             "flow[2].commands[0].runtime: found \"PYTHON\", expected BASH or GROOVY",
             "flow[2].commands[0].script: found \"\", expected the text of a script",
             "flow[2].commands[0].priority: found \"high\", expected a whole number",
@@ -152,7 +153,8 @@ fn says_why_keys_and_types_of_other_systems_are_refused() {
         ),
         ("- {type: terraformPlan, step: 1, onReject: [{runtime: BASH, script: x}]}", "only an approval"),
         (
-            "- {type: approval, step: 1, commands: [{runtime: BASH, script: x}]}\n- {type: terraformPlan, step: 2}\n\
+            "- {type: approval, step: 1, commands: [{runtime: BASH, script: x}]}\n- {type: terraformPlan, \
+             step: 2}\n\
              - {type: terraformPlan, step: 3}",
             "after which 2 is free",
         ),

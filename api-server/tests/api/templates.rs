@@ -25,8 +25,8 @@ async fn every_problem_of_a_template_is_reported_with_its_path() {
     let world = World::new().await;
     let (status, problem) = world
         .try_template(
-            "flow:\n- {type: plan, step: 1, retries: 2}\n- {type: terraformPlan, step: 2, commands: [{runtime: \
-             SH, script: x}]}\n- {type: approval, step: 2}\n",
+            "flow:\n- {type: plan, step: 1, retries: 2}\n- {type: terraformPlan, step: 2, commands: \
+             [{runtime: SH, script: x}]}\n- {type: approval, step: 2}\n",
         )
         .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem:#}");
@@ -166,8 +166,8 @@ async fn inputs_restrict_and_rename_global_variables() {
     ] {
         world.create(&path, body).await;
     }
-    let tcl = "flow:\n- {type: terraformPlan, step: 1, inputsEnv: {AWS_REGION: $REGION}, inputsTerraform: {count_of: \
-               $size}}\n";
+    let tcl = "flow:\n- {type: terraformPlan, step: 1, inputsEnv: {AWS_REGION: $REGION}, inputsTerraform: \
+               {count_of: $size}}\n";
     let (status, job) = world.job_of(tcl).await;
     assert_eq!(status, StatusCode::CREATED, "{job:#}");
     let payload = world.payload(&format!("job-{}-1-1", job["id"])).await;

@@ -1,6 +1,7 @@
 //! The built api-server with the local backend, real executors and real terraform.
 //!
-//! `program_tofu.rs` runs the same tests with tofu. These tests are few and slow. What needs no processes is tested next to the code or in `tests/api`.
+//! `program_tofu.rs` runs the same tests with tofu. These tests are few and slow. What needs no processes is
+//! tested next to the code or in `tests/api`.
 
 #![expect(
     clippy::unwrap_used,

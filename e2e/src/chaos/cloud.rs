@@ -1,5 +1,5 @@
-//! A cloud on this machine that keeps its own books: the API of AWS by `moto_server`, used by the real provider
-//! `hashicorp/aws`.
+//! A cloud on this machine that keeps its own books: the API of AWS by `moto_server`, used by the real
+//! provider `hashicorp/aws`.
 
 use std::{
     fs,

@@ -47,8 +47,8 @@ impl Victim {
         }
     }
 
-    /// Kills one executor or terraform whose records are in a folder, of any step or of applies alone. Returns
-    /// whether there was one.
+    /// Kills one executor or terraform whose records are in a folder, of any step or of applies alone.
+    /// Returns whether there was one.
     pub(super) fn kill_one(self, records: &Path, of: Steps, random: &mut fastrand::Rng) -> bool {
         let mut processes = executors(records, of);
         if self == Self::Terraform {

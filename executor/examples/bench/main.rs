@@ -253,8 +253,8 @@ impl Bench {
         #[expect(clippy::cast_precision_loss, reason = "a speed for users")]
         let speed = bytes as f64 / took.as_secs_f64() / 1024.0 / 1024.0;
         let text = format!(
-            "a log of {bytes} bytes: {took:.1?} ({speed:.0} MiB/s; {alone:.1?} for the program that prints it), \
-             VmHWM {peak} KiB"
+            "a log of {bytes} bytes: {took:.1?} ({speed:.0} MiB/s; {alone:.1?} for the program that prints \
+             it), VmHWM {peak} KiB"
         );
         self.print(&text, bytes >= LOG_BYTES && peak < MAX_MEMORY_KIB);
         Ok(())

@@ -4,8 +4,8 @@
 //! Without unsafe code nothing runs between `fork` and `exec`. So this program starts itself: [`launch`]
 //! starts a *guard*, then replaces itself by the wanted program. The guard waits for the end of a pipe that
 //! only the executor holds open, and sends one interrupt: terraform then saves its state. (The kernel can
-//! send a signal at the death of a parent, too, but sends it once for each thread of the parent, and terraform
-//! takes a second interrupt for an order to give up its state.)
+//! send a signal at the death of a parent, too, but sends it once for each thread of the parent, and
+//! terraform takes a second interrupt for an order to give up its state.)
 //!
 //! The guard is a child of the program, in a session of its own; the kernel ends it with the program.
 

@@ -1,8 +1,8 @@
 //! Phase 4: makes the terraform or tofu of the workspace available.
 //!
-//! The version comes from the plan that is applied, else from the workspace, else from `required_version` of the
-//! configuration. A program on the PATH that has it is used; then one of the cache; then it is downloaded and
-//! verified ([`releases`]), if the operator has said where releases are.
+//! The version comes from the plan that is applied, else from the workspace, else from `required_version` of
+//! the configuration. A program on the PATH that has it is used; then one of the cache; then it is downloaded
+//! and verified ([`releases`]), if the operator has said where releases are.
 
 mod cache;
 mod checksum;

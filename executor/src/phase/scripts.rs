@@ -116,12 +116,12 @@ fn missing_for<'c>(commands: impl IntoIterator<Item = &'c Command>, path: &str) 
     let priority = missing.priority;
     Some(match missing.runtime {
         CommandRuntime::Bash => format!(
-            "the script with priority {priority} needs bash, and there is no program bash on PATH; use an image \
-             that has it; nothing was started"
+            "the script with priority {priority} needs bash, and there is no program bash on PATH; use an \
+             image that has it; nothing was started"
         ),
         CommandRuntime::Groovy => format!(
-            "the script with priority {priority} is GROOVY, and there is no program groovy on PATH; write it as \
-             BASH, or use an image that has groovy; nothing was started"
+            "the script with priority {priority} is GROOVY, and there is no program groovy on PATH; write it \
+             as BASH, or use an image that has groovy; nothing was started"
         ),
     })
 }
@@ -134,8 +134,8 @@ const fn program(runtime: CommandRuntime) -> &'static str {
 }
 
 impl<'a> Scripts<'a> {
-    /// Reads the scripts of a step. `env` is the environment of terraform, `program` its path, if the step runs
-    /// it.
+    /// Reads the scripts of a step. `env` is the environment of terraform, `program` its path, if the step
+    /// runs it.
     pub(crate) async fn prepare(
         context: &Context<'a>,
         dir: &WorkDir,
@@ -183,8 +183,8 @@ impl<'a> Scripts<'a> {
             self.commands.iter().filter(|found| !(found.before || found.after || found.before_init))
         {
             self.context.log.note(&format!(
-                "Warning: the script with priority {} does not run, because none of before, after and beforeInit \
-                 is true",
+                "Warning: the script with priority {} does not run, because none of before, after and \
+                 beforeInit is true",
                 command.priority
             ));
         }

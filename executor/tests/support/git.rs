@@ -141,7 +141,8 @@ fn certificates(folder: &Path) {
     fs::write(folder.join("names"), "subjectAltName=DNS:localhost,DNS:services.example,IP:127.0.0.1\n")
         .unwrap();
     openssl(
-        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out cert.pem",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 \
+         -extfile names -out cert.pem",
     );
 }
 

@@ -32,7 +32,7 @@ pub(super) fn ignored(settings: &EphemeralSettings) -> Vec<Defect> {
     let single = [&namespace.origin, &image.origin, &secrets.origin];
     let labels = node_selector.values().map(|label| &label.origin);
     let old = single.into_iter().chain(labels).filter(|origin| origin.has_old_prefix());
-    let text = "silently ignored: the documentation shows the prefix org.terrakube, but since version 2.27 it \
-                is io.terrakube";
+    let text = "silently ignored: the documentation shows the prefix org.terrakube, but since version 2.27 \
+                it is io.terrakube";
     old.map(|origin| Defect::new(origin.to_string(), text)).collect()
 }

@@ -71,11 +71,13 @@ const RULES: &[Rule] = &[
     (
         &["plan", "apply", "destroy"],
         &["destroy"],
-        "what a step destroys is shown by its type: use a step of type terraformPlanDestroy or terraformDestroy",
+        "what a step destroys is shown by its type: use a step of type \
+         terraformPlanDestroy or terraformDestroy",
     ),
 ];
 
-/// Options that `init` does not know, so that terraform fails in every step if they are added to each command.
+/// Options that `init` does not know, so that terraform fails in every step if they
+/// are added to each command.
 const NOT_OF_INIT: &[&str] = &[
     "target",
     "target-file",

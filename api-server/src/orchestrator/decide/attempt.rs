@@ -46,7 +46,8 @@ pub(super) fn decide(
     if let Some(result) = &attempt.result {
         return after_report(attempt, result, cancel_requested, rules, now);
     }
-    // An earlier submit may have been carried out without an answer: then the refusal of a later one is no end.
+    // An earlier submit may have been carried out without an answer:
+    // then the refusal of a later one is no end.
     if let Some(refusal) = attempt.refusal.as_ref().filter(|_| attempt.claimed_at.is_none()) {
         return end(attempt, AttemptStatus::Failed, Some(refusal.clone()));
     }

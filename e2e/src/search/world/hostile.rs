@@ -1,5 +1,5 @@
-//! Code in a step, which uses every credential that it can see: the claim token of its Kubernetes Job, and the
-//! loopback address of its executor. Both also after the end of the attempt.
+//! Code in a step, which uses every credential that it can see: the claim token of its Kubernetes Job, and
+//! the loopback address of its executor. Both also after the end of the attempt.
 
 use api_server::http::access::{Credential, Route};
 use job_spec::attempt_api::StepOutcome;

@@ -1,8 +1,8 @@
 //! Reads from a plan file which version made it.
 //!
-//! A plan file is a zip archive. Its entry `tfplan` is a protocol buffer message whose field 14 is the version.
-//! Both programs refuse a plan of another version, so an apply must use the same one. Nothing else depends on
-//! this reading: an encrypted plan, or a format of the future, has no version here.
+//! A plan file is a zip archive. Its entry `tfplan` is a protocol buffer message whose field 14 is the
+//! version. Both programs refuse a plan of another version, so an apply must use the same one. Nothing else
+//! depends on this reading: an encrypted plan, or a format of the future, has no version here.
 
 use std::io::{Cursor, Read as _};
 

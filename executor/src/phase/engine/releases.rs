@@ -31,7 +31,8 @@ pub(crate) enum ReleaseError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(
-        "{setting} is not set, so none is downloaded; set it to {public}, to a mirror, or to a folder with releases"
+        "{setting} is not set, so none is downloaded; set it to {public}, to a mirror, \
+         or to a folder with releases"
     )]
     NoListing { setting: &'static str, public: &'static str },
     #[error("could not read the list of releases")]

@@ -1,7 +1,7 @@
 //! The signature of a checksum file, verified by `gpgv`.
 //!
-//! An implementation of `OpenPGP` as a library would triple the dependencies of this program; `gpgv` is a part of
-//! every Debian and is small. It runs only where a key is configured, and then it must be there.
+//! An implementation of `OpenPGP` as a library would triple the dependencies of this program; `gpgv` is a
+//! part of every Debian and is small. It runs only where a key is configured, and then it must be there.
 
 use std::{
     collections::BTreeMap,
@@ -122,7 +122,8 @@ mod tests {
     fn decodes_armored_keys() {
         let block = |body: &str| {
             format!(
-                "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\n{body}\n=AbCd\n-----END PGP PUBLIC KEY BLOCK-----\n"
+                "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: \
+                 x\n\n{body}\n=AbCd\n-----END PGP PUBLIC KEY BLOCK-----\n"
             )
         };
         assert_eq!(dearmor(&block("mQEN\nBFY=")).unwrap(), [0x99, 1, 13, 4, 86]);

@@ -1,6 +1,7 @@
 //! Versions of terraform and tofu, and constraints on them, as both programs understand them.
 //!
-//! `1.9.8`, `~> 1.9`, `>= 1.5, < 2`. A pre-release matches only a constraint that names one of the same version.
+//! `1.9.8`, `~> 1.9`, `>= 1.5, < 2`. A pre-release matches only a constraint that
+//! names one of the same version.
 
 use std::{fmt, str::FromStr};
 
@@ -207,7 +208,8 @@ mod tests {
         let error = "latest".parse::<Constraint>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"latest\" is no version constraint, expected for example \"1.9.8\", \"~> 1.9\" or \">= 1.5, < 2\""
+            "\"latest\" is no version constraint, expected for example \"1.9.8\", \"~> 1.9\" or \">= 1.5, \
+             < 2\""
         );
     }
 

@@ -125,7 +125,8 @@ const MIN_TOKEN_CHARS: usize = 20;
 const OPEN_PARAMETERS: &[&str] = &["ref", "branch", "tag", "depth", "archive", "version", "api-version"];
 
 /// Returns the secrets that are part of the address itself: the password and the values of parameters, as
-/// they are written and decoded. A name alone is none, except for a token that some hosts accept in its place.
+/// they are written and decoded. A name alone is none, except for a token that some
+/// hosts accept in its place.
 pub(crate) fn secrets_in_address(source: &str) -> Vec<String> {
     let Ok(url) = Url::parse(source.trim()) else { return Vec::new() };
     let is_web = matches!(url.scheme(), "https" | "http");

@@ -1,8 +1,8 @@
 //! Fetches a commit with the real `git`.
 //!
-//! Only the wanted commit is fetched, without history where the server allows it. Git gets credentials through
-//! its environment alone, and only for the host they belong to: they are in no argument, in no file of the
-//! repository, and submodules on other hosts do not get them.
+//! Only the wanted commit is fetched, without history where the server allows it. Git gets credentials
+//! through its environment alone, and only for the host they belong to: they are in no argument, in no file
+//! of the repository, and submodules on other hosts do not get them.
 
 mod failure;
 pub(super) mod reference;

@@ -1,9 +1,9 @@
 //! Makes the plugin cache of terraform safe for many executors.
 //!
-//! Terraform writes into the folder of `TF_PLUGIN_CACHE_DIR` in place, so two `init` at once break each other:
-//! one runs a provider that the other is writing. Here each step has a cache of its own, a folder of links to
-//! the providers of the shared one. What `init` has added is moved to the shared cache afterwards, by renaming
-//! its folder, so that a provider appears there complete or not at all. No lock is needed.
+//! Terraform writes into the folder of `TF_PLUGIN_CACHE_DIR` in place, so two `init` at once break each
+//! other: one runs a provider that the other is writing. Here each step has a cache of its own, a folder of
+//! links to the providers of the shared one. What `init` has added is moved to the shared cache afterwards,
+//! by renaming its folder, so that a provider appears there complete or not at all. No lock is needed.
 //!
 //! The folder of a step is inside the shared one, where renaming copies nothing, unless that is read-only.
 

@@ -204,7 +204,8 @@ mod tests {
     #[test]
     fn reads_types_and_ephemeral_of_both_syntaxes() {
         let native = "# variable \"no\" {}\nvariable \"untyped\" {}\nvariable \"text\" { type = string }\n\
-            variable \"list\" {\n  description = \"}\"\n  type = list(\n    string\n  )\n  ephemeral = true\n}\n\
+            variable \"list\" {\n  description = \"}\"\n  type = list(\n    \
+            string\n  )\n  ephemeral = true\n}\n\
             variable \"old\" {\n  type = \"map\"\n}\nvariable any {\n  type = any\n  validation {\n    \
             condition = true\n    error_message = \"type = list\"\n  }\n}\n\
             module \"m\" {\n  variable \"inner\" {\n  }\n}\n";

@@ -201,7 +201,8 @@ mod tests {
             ("fatal: '/srv/x.git' does not appear to be a git repository", Reason::NoRepository),
             ("fatal: unable to access 'https://host/': Could not resolve host: host", Reason::Unreachable),
             (
-                "fatal: unable to access 'https://host/': server certificate verification failed. CAfile: none",
+                "fatal: unable to access 'https://host/': server certificate verification failed. CAfile: \
+                 none",
                 Reason::Certificate,
             ),
             ("fatal: unable to access 'https://host/': The requested URL returned error: 500", Reason::Other),
@@ -231,7 +232,8 @@ mod tests {
              this repository (git: fatal: Authentication failed for 'https://host/a.git/')"
         );
         let ssh = Repository { url: "git@host:a".into(), access: Access::Key("KEY".into()) };
-        let errors = "git@host: Permission denied (publickey).\nfatal: Could not read from remote repository.\n\n\
+        let errors = "git@host: Permission denied (publickey).\nfatal: \
+            Could not read from remote repository.\n\n\
                       Please make sure you have the correct access rights\nand the repository exists.\n";
         let text = GitFailure::new("fetch \"main\"", &ssh, errors).to_string();
         assert!(text.contains("refused access with its ssh key"), "{text}");

@@ -218,7 +218,7 @@ mod tests {
             "refs/pull/1/head",
         ]);
         let cases = [
-            ("mian", r#"the nearest names are "main" (3 branches, 1 tag)"#),
+            ("mayn", r#"the nearest names are "main" (3 branches, 1 tag)"#),
             ("Develop", r#"the nearest names are "develop" (3 branches, 1 tag)"#),
             ("1.2", r#"the nearest names are "v1.2.0", "release/1.2" (3 branches, 1 tag)"#),
             ("refs/heads/man", r#"the nearest names are "main" (3 branches, 1 tag)"#),

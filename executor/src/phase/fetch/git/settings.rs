@@ -120,7 +120,7 @@ const PASSED: &[&str] = &[
 /// Beginnings of settings of a workspace that git gets. Others could run a program that sees the credential.
 const PASSED_SETTINGS: &[&str] = &["http.", "url.", "protocol.version", "core.compression", "ssh.variant"];
 
-/// More settings than anybody writes.
+/// More settings than any workspace has.
 const MAX_SETTINGS: usize = 1_000;
 
 /// Adds the settings of a workspace for git to an environment, and returns notes about those that are left
