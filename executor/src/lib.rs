@@ -24,15 +24,19 @@
 //! | `network`, `authorities` | proxies and certificates for children and downloads |
 //! | `api` | HTTP client for the api-server, with the only retries of this crate |
 //! | `hardening` | protects the memory of this process |
+//! | `file_tree` | the files of a folder, to see what has changed |
+//! | `archive` | tar.gz archives: sources, and what a plan leaves behind |
 //! | `step_report`, `stop`, `termination`, `timeouts`, `work_paths`, `error_chain` | values and helpers |
 //!
 //! Child processes never wait for the api-server: the log goes through a file between the two.
 
 mod api;
+pub mod archive;
 mod attempt;
 mod authorities;
 mod child;
 mod error_chain;
+mod file_tree;
 mod hardening;
 mod log;
 mod memory;

@@ -105,6 +105,11 @@ impl WorkDir {
         self.path.join("source")
     }
 
+    /// A file that is sent or received: `source`, `files`.
+    pub(crate) fn archive_file(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.tar.gz"))
+    }
+
     /// The plan file: output of a plan, input of an apply.
     pub(crate) fn plan_file(&self) -> PathBuf {
         self.path.join("plan")

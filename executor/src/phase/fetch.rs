@@ -1,10 +1,14 @@
 //! Phase 3: fetches the configuration of the workspace into the work directory, and the reviewed plan of an
 //! apply.
 //!
-//! A folder of this machine is copied ([`folder`]), a repository is cloned ([`git`]). Every failure ends the
-//! step: terraform in an empty folder would plan to destroy everything.
+//! A folder of this machine is copied ([`folder`]), a commit of a repository is fetched ([`git`]), a tar.gz
+//! file is unpacked ([`archive`]). Then what belongs to a run of terraform is left out ([`clean`]), whatever
+//! the kind of source. Every failure ends the step: terraform in an empty folder would plan to destroy
+//! everything.
 
 pub(crate) mod address;
+mod archive;
+pub(crate) mod clean;
 mod error;
 mod folder;
 pub(crate) mod git;
@@ -29,14 +33,27 @@ pub(crate) struct Configuration {
 
 /// Fetches the configuration. After a stop request the result may be incomplete.
 pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Result<Configuration, FetchError> {
+    let commit = context.payload().commit_id.as_deref().filter(|commit| !commit.is_empty());
+    configuration_at(context, dir, commit).await
+}
+
+/// Fetches the configuration, of this commit if the source is a repository.
+pub(crate) async fn configuration_at(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    commit: Option<&str>,
+) -> Result<Configuration, FetchError> {
     let payload = context.payload();
     let root = dir.source();
+    let mut left_out = Vec::new();
     let commit_id = match address::locate(payload, address::is_bare_repository)? {
         Source::Folder(from) => {
             context.heading(&format!("copying {}", from.display()));
             let (to, work) = (root.clone(), dir.path().to_owned());
             let copied = tokio::task::spawn_blocking(move || folder::copy(&from, &to, &work)).await;
-            copied.map_err(|error| FetchError::Copy { path: root.clone(), source: error.into() })??;
+            let copied =
+                copied.map_err(|error| FetchError::Copy { path: root.clone(), source: error.into() })?;
+            left_out = copied?;
             None
         }
         Source::Git(repository) => {
@@ -44,7 +61,7 @@ pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Resul
             let checkout = git::Checkout {
                 repository: &repository,
                 branch: &payload.branch,
-                commit: payload.commit_id.as_deref().filter(|commit| !commit.is_empty()),
+                commit,
                 target: &root,
                 key_file: dir.key_file("source"),
             };
@@ -67,6 +84,17 @@ pub(crate) async fn configuration(context: &Context<'_>, dir: &WorkDir) -> Resul
             }
             commit
         }
+        Source::ArchiveFile(file) => {
+            context.heading(&format!("unpacking {}", file.display()));
+            archive::unpack_file(&file, &file.display().to_string(), &root).await?;
+            None
+        }
+        Source::ArchiveUrl(address) => {
+            context.heading(&format!("downloading {}", address.url));
+            archive::download_and_unpack(&address, dir, &root, context.stop).await?;
+            None
+        }
     };
+    clean::clean(context.log, &root, left_out).await?;
     Ok(Configuration { root, commit_id })
 }

@@ -17,7 +17,33 @@ pub(crate) enum Source {
     Folder(PathBuf),
     /// A repository.
     Git(Repository),
+    /// A tar.gz file of this machine.
+    ArchiveFile(PathBuf),
+    /// A tar.gz file of a server.
+    ArchiveUrl(ArchiveUrl),
 }
+
+/// The address of a tar.gz file and its credential.
+#[derive(Debug)]
+pub(crate) struct ArchiveUrl {
+    /// Without credentials, for logs.
+    pub(crate) url: Url,
+    pub(crate) access: ArchiveAccess,
+}
+
+/// How a server of archives authenticates.
+#[derive(Debug)]
+pub(crate) enum ArchiveAccess {
+    /// Without credentials.
+    Public,
+    /// The token of the source.
+    Bearer(SecretString),
+    /// User name and password of the address.
+    Basic { user: String, password: SecretString },
+}
+
+/// The branch of a source that was uploaded to a server.
+const REMOTE_CONTENT: &str = "remote-content";
 
 /// A repository and its credentials.
 #[derive(Debug)]
@@ -44,13 +70,12 @@ pub(crate) fn locate(
     is_bare_repository: impl Fn(&Path) -> bool,
 ) -> Result<Source, FetchError> {
     let source = payload.source.trim();
-    if payload.branch == "remote-content" {
-        return Err(FetchError::RemoteContent);
-    }
+    let is_upload = payload.branch.split(',').next().unwrap_or_default().trim() == REMOTE_CONTENT;
     let bad = || FetchError::Address { found: without_credentials(source) };
     if source.starts_with('/') {
         return Ok(local(PathBuf::from(source), is_bare_repository));
     }
+    let is_archive = |url: &Url| is_upload || is_archive(Path::new(url.path()));
     if !source.contains("://") {
         // The short form of ssh, `git@host:path`: a colon before any slash.
         let host = source.split(['/', ':']).next().unwrap_or_default();
@@ -62,8 +87,10 @@ pub(crate) fn locate(
     }
     let url = Url::parse(source).map_err(|_| bad())?;
     match url.scheme() {
-        "file" => Ok(local(url.to_file_path().map_err(|()| bad())?, is_bare_repository)),
-        "ssh" if url.has_host() => Ok(ssh(source.to_owned(), payload)),
+        "file" if !is_upload => Ok(local(url.to_file_path().map_err(|()| bad())?, is_bare_repository)),
+        "ssh" if url.has_host() && !is_upload => Ok(ssh(source.to_owned(), payload)),
+        "https" | "http" if url.has_host() && is_archive(&url) => Ok(archive(url, payload)),
+        _ if is_upload => Err(FetchError::RemoteContent),
         "https" | "http" if url.has_host() => Ok(web(url, payload)),
         "git" if url.has_host() => {
             Ok(Source::Git(Repository { url: source.to_owned(), access: Access::Public }))
@@ -72,7 +99,27 @@ pub(crate) fn locate(
     }
 }
 
+fn is_archive(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    [".tar.gz", ".tgz"].iter().any(|ending| name.ends_with(ending))
+}
+
+fn archive(mut url: Url, payload: &EphemeralJobData) -> Source {
+    let token = payload.access_token.as_deref().map(str::trim).filter(|token| !token.is_empty());
+    let access = match (token, in_address(&url)) {
+        (_, Some((user, password))) => ArchiveAccess::Basic { user, password: password.as_str().into() },
+        (Some(token), None) => ArchiveAccess::Bearer(token.into()),
+        (None, None) => ArchiveAccess::Public,
+    };
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    Source::ArchiveUrl(ArchiveUrl { url, access })
+}
+
 fn local(path: PathBuf, is_bare_repository: impl Fn(&Path) -> bool) -> Source {
+    if is_archive(&path) {
+        return Source::ArchiveFile(path);
+    }
     match Url::from_file_path(&path) {
         // As an address, because git ignores the depth of a clone from a path.
         Ok(url) if is_bare_repository(&path) => {

@@ -3,8 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::git::Failure;
-use crate::authorities::AuthoritiesError;
-use crate::child::process::ProcessError;
+use crate::{archive::ArchiveError, authorities::AuthoritiesError, child::process::ProcessError};
 
 /// The configuration could not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +13,22 @@ pub(crate) enum FetchError {
          expected an absolute path or a file, https, http, ssh or git address"
     )]
     Address { found: String },
-    #[error(
-        "the source is a tar.gz upload (branch \"remote-content\"), which this executor does not support yet"
-    )]
+    #[error("branch \"remote-content\" says that the source is an upload, expected an http or https address")]
     RemoteContent,
+    #[error(
+        "archive {path:?} does not exist on the machine of the executor; correct the source of the workspace"
+    )]
+    MissingArchive { path: PathBuf },
+    #[error("could not download the archive {url}")]
+    Download { url: String, source: reqwest::Error },
+    #[error("could not download the archive {url}: the server answered {status}; {advice}")]
+    DownloadStatus { url: String, status: reqwest::StatusCode, advice: &'static str },
+    #[error("the archive {url} has more than {limit} bytes; remove what terraform does not need from it")]
+    ArchiveTooLarge { url: String, limit: u64 },
+    #[error("could not unpack the archive {name}")]
+    Archive { name: String, source: ArchiveError },
+    #[error("could not remove {path:?} of the source, which belongs to another run of terraform")]
+    Clean { path: PathBuf, source: io::Error },
     #[error(
         "source folder {path:?} does not exist on the machine of the executor; correct the source of the \
          workspace, or mount the folder into the pods of executors"

@@ -3,15 +3,15 @@
 //! The original is never changed. Symbolic links stay links; sockets and pipes are skipped.
 
 use std::{
-    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use super::error::FetchError;
+use super::{clean::belongs_to_a_run, error::FetchError};
 
-/// Copies `from` to `to`, which must not exist.
-pub(crate) fn copy(from: &Path, to: &Path, work: &Path) -> Result<(), FetchError> {
+/// Copies `from` to `to`, which must not exist. Returns what belongs to another run of terraform and was left
+/// out.
+pub(crate) fn copy(from: &Path, to: &Path, work: &Path) -> Result<Vec<PathBuf>, FetchError> {
     let from = match from.canonicalize() {
         Ok(real) if real.is_dir() => real,
         _ => return Err(FetchError::MissingSource { path: from.to_owned() }),
@@ -19,19 +19,29 @@ pub(crate) fn copy(from: &Path, to: &Path, work: &Path) -> Result<(), FetchError
     if work.canonicalize().is_ok_and(|work| work.starts_with(&from)) {
         return Err(FetchError::ContainsWorkDir { path: from });
     }
-    let mut folders = vec![(from, to.to_owned())];
+    let (mut folders, mut left_out) = (vec![(from.clone(), to.to_owned())], Vec::new());
     while let Some((from, to)) = folders.pop() {
-        copy_one_folder(&from, &to, &mut folders)
+        copy_one_folder(&from, &to, &mut folders, &mut left_out)
             .map_err(|source| FetchError::Copy { path: from, source })?;
     }
-    Ok(())
+    Ok(left_out.iter().map(|path| path.strip_prefix(&from).unwrap_or(path).to_owned()).collect())
 }
 
-fn copy_one_folder(from: &Path, to: &Path, folders: &mut Vec<(PathBuf, PathBuf)>) -> io::Result<()> {
+fn copy_one_folder(
+    from: &Path,
+    to: &Path,
+    folders: &mut Vec<(PathBuf, PathBuf)>,
+    left_out: &mut Vec<PathBuf>,
+) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        if is_skipped(&entry.file_name()) {
+        // The history may be large, and no archive brings it either.
+        if entry.file_name() == ".git" {
+            continue;
+        }
+        if belongs_to_a_run(&entry.file_name()) {
+            left_out.push(entry.path());
             continue;
         }
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
@@ -44,13 +54,6 @@ fn copy_one_folder(from: &Path, to: &Path, folders: &mut Vec<(PathBuf, PathBuf)>
         }
     }
     Ok(())
-}
-
-/// Local state would be migrated into the state of the workspace, and a `.terraform` folder may be for
-/// another machine.
-fn is_skipped(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name == ".terraform" || name == ".git" || name.contains(".tfstate")
 }
 
 #[cfg(test)]
@@ -72,11 +75,15 @@ mod tests {
             ".git/config",
             "terraform.tfstate",
             "terraform.tfstate.backup",
+            "modules/a/errored.tfstate",
+            "modules/a/network.tfstate",
         ] {
             fs::write(from.join(file), file).unwrap();
         }
         std::os::unix::fs::symlink("main.tf", from.join("link.tf")).unwrap();
-        copy(&from, &to, &work).unwrap();
+        let left_out = copy(&from, &to, &work).unwrap();
+        assert_eq!(left_out.len(), 4, "{left_out:?}");
+        assert!(left_out.contains(&"modules/a/errored.tfstate".into()), "{left_out:?}");
         let mut names: Vec<_> = fs::read_dir(&to)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -84,6 +91,8 @@ mod tests {
         names.sort();
         assert_eq!(names, [".terraform.lock.hcl", "link.tf", "main.tf", "modules"]);
         assert_eq!(fs::read_to_string(to.join("modules/a/main.tf")).unwrap(), "modules/a/main.tf");
+        assert!(to.join("modules/a/network.tfstate").exists(), "a state of another name is data");
+        assert!(!to.join("modules/a/errored.tfstate").exists());
         assert_eq!(fs::read_link(to.join("link.tf")).unwrap(), Path::new("main.tf"));
     }
 

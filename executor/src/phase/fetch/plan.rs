@@ -42,8 +42,13 @@ fn check_digest(context: &Context<'_>, plan: Vec<u8>) -> Result<Vec<u8>, StepRep
 
 /// Returns the SHA-256 digest of a file in hexadecimal digits.
 pub(crate) fn hex_digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Returns bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a text cannot fail.
         let _ = write!(text, "{byte:02x}");
         text

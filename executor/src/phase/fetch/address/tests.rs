@@ -3,7 +3,7 @@
 use job_spec::EphemeralJobData;
 use secrecy::ExposeSecret as _;
 
-use super::{Access, Source, locate, secrets_in_address};
+use super::{Access, ArchiveAccess, ArchiveUrl, Source, locate, secrets_in_address};
 
 fn payload(source: &str, vcs: &str, connection: Option<&str>, token: Option<&str>) -> EphemeralJobData {
     let text = r#"{"type":"terraformPlan","organizationId":"o","workspaceId":"w","jobId":"1","stepId":"s"}"#;
@@ -17,6 +17,14 @@ fn payload(source: &str, vcs: &str, connection: Option<&str>, token: Option<&str
 
 fn describe(payload: &EphemeralJobData) -> String {
     match locate(payload, |path| path.extension().is_some_and(|extension| extension == "git")) {
+        Ok(Source::ArchiveFile(path)) => format!("archive {}", path.display()),
+        Ok(Source::ArchiveUrl(ArchiveUrl { url, access })) => match access {
+            ArchiveAccess::Public => format!("archive {url}"),
+            ArchiveAccess::Bearer(token) => format!("archive {url} with {}", token.expose_secret()),
+            ArchiveAccess::Basic { user, password } => {
+                format!("archive {url} as {user}:{}", password.expose_secret())
+            }
+        },
         Ok(Source::Folder(path)) => format!("folder {}", path.display()),
         Ok(Source::Git(repository)) => match repository.access {
             Access::Public => format!("git {}", repository.url),
@@ -83,10 +91,32 @@ fn credentials_follow_the_kind_of_host() {
 }
 
 #[test]
-fn rejects_uploaded_source() {
-    let mut payload = payload("https://host/content.tar.gz", "PUBLIC", None, None);
-    payload.branch = "remote-content".into();
-    assert!(describe(&payload).contains("does not support yet"));
+fn archives_are_uploads_and_addresses_that_end_so() {
+    let upload = |source: &str, token: Option<&str>| {
+        let mut payload = payload(source, "PUBLIC", None, token);
+        payload.branch = "remote-content".into();
+        describe(&payload)
+    };
+    let content = "https://host/remote/tfe/v2/configuration-versions/1/terraformContent.tar.gz";
+    assert_eq!(upload(content, None), format!("archive {content}"));
+    assert_eq!(
+        upload("https://host/v1/terraform-sources/1", Some("tok")),
+        "archive https://host/v1/terraform-sources/1 with tok"
+    );
+    assert_eq!(upload("https://me:p%40ss@host/a", Some("tok")), "archive https://host/a as me:p@ss");
+    for source in ["ssh://host/a", "git://host/a"] {
+        let text = upload(source, None);
+        assert!(text.contains("branch \"remote-content\""), "{text}");
+    }
+    for (source, expected) in [
+        ("https://host/a.tar.gz", "archive https://host/a.tar.gz"),
+        ("https://host/a.TGZ?version=1", "archive https://host/a.TGZ?version=1"),
+        ("/srv/a.tar.gz", "archive /srv/a.tar.gz"),
+        ("file:///srv/a.tgz", "archive /srv/a.tgz"),
+        ("https://host/a.git?archive=a.tar.gz", "git https://host/a.git?archive=a.tar.gz"),
+    ] {
+        assert_eq!(describe(&payload(source, "PUBLIC", None, None)), expected);
+    }
 }
 
 #[test]
