@@ -16,6 +16,7 @@ use crate::{limits, orchestrator::Orchestrator, services::Services};
 
 pub mod access;
 mod auth;
+mod bundles;
 mod collections;
 mod executor;
 mod explanation;
@@ -138,6 +139,12 @@ fn of_attempts(services: &Arc<Services>) -> Router<AppState> {
             post(executor::append_log).layer(limit(limits::LOG_BODY)),
         )
         .route("/executor/v1/attempts/{attempt}/plan", put(executor::put_plan).get(executor::get_plan))
+        .route(
+            "/executor/v1/attempts/{attempt}/bundle",
+            put(bundles::put).get(bundles::get).layer(limit(limits::BUNDLE_BODY)),
+        )
+        .route("/executor/v1/attempts/{attempt}/part", put(bundles::put_part).get(bundles::get_part))
+        .route("/executor/v1/attempts/{attempt}/source", get(bundles::source))
         .route("/executor/v1/attempts/{attempt}/state", any(executor::state))
         .route("/executor/v1/attempts/{attempt}/rescued-state", put(executor::put_rescued_state))
         .route(

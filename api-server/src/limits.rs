@@ -12,7 +12,9 @@ pub(crate) const CLAIM_BODY: usize = 4 * 1024;
 pub(crate) const LOG_BODY: usize = 1024 * 1024;
 /// Body of the report of an executor.
 pub(crate) const RESULT_BODY: usize = 64 * 1024;
-/// A plan file or a state.
+/// The list of what a plan step leaves behind.
+pub(crate) const BUNDLE_BODY: usize = 1024 * 1024;
+/// A plan file, a state, or an archive of what a plan step leaves behind.
 pub(crate) const UPLOAD: u64 = 256 * 1024 * 1024;
 /// Body of a request that locks or unlocks a state.
 pub(crate) const LOCK_BODY: u64 = 64 * 1024;
@@ -76,7 +78,8 @@ fn rows() -> Vec<(&'static str, String, &'static str)> {
     let connections = Limits::default();
     vec![
         ("body of a request of a user", size(USER_BODY as u64), TOO_LARGE),
-        ("plan file, state", size(UPLOAD), TOO_LARGE),
+        ("plan file, state, part of a bundle", size(UPLOAD), TOO_LARGE),
+        ("bundle of a plan", size(BUNDLE_BODY as u64), TOO_LARGE),
         ("body that locks a state", size(LOCK_BODY), TOO_LARGE),
         ("body of a claim", size(CLAIM_BODY as u64), TOO_LARGE),
         ("piece of a log", size(LOG_BODY as u64), TOO_LARGE),

@@ -157,6 +157,9 @@ pub struct Answer {
     pub at: Timestamp,
     /// Digest of the plan that was approved, if there was one.
     pub plan_digest: Option<String>,
+    /// Digest of what the plan step left beside the plan, which is approved with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle_digest: Option<String>,
 }
 
 /// What a Kubernetes Job waits for, and since when.
@@ -199,16 +202,13 @@ impl AttemptAccess {
 }
 
 impl Job {
-    /// Returns the digest of the plan file that a step of this job would apply: that of the last completed
-    /// plan step before it.
+    /// Returns the attempt whose plan a step of this job would apply: that of the last completed plan step
+    /// before it.
     #[must_use]
-    pub fn plan_digest_before(&self, step_number: u32) -> Option<&str> {
+    pub fn planned_before(&self, step_number: u32) -> Option<&Attempt> {
         let planned = |step: &&Step| step.number < step_number && step.status == StepStatus::Completed;
-        let attempts = self.steps.iter().filter(planned).flat_map(|step| &step.attempts);
-        attempts
-            .filter(|attempt| attempt.status == AttemptStatus::Completed)
-            .filter_map(|attempt| attempt.plan_digest.as_deref())
-            .next_back()
+        let mut attempts = self.steps.iter().filter(planned).flat_map(|step| &step.attempts);
+        attempts.rfind(|attempt| attempt.status == AttemptStatus::Completed && attempt.plan_digest.is_some())
     }
 }
 
@@ -239,6 +239,8 @@ pub struct Attempt {
     pub last_contact_at: Option<Timestamp>,
     /// Digest of the plan file that its executor has stored.
     pub plan_digest: Option<String>,
+    /// Digest of the bundle that its executor has stored beside the plan.
+    pub bundle_digest: Option<String>,
     /// Whether its executor has handed in a state that could not be stored as a version.
     pub has_rescued_state: bool,
     /// What its executor reported.
@@ -276,6 +278,7 @@ impl Attempt {
             claimed_at: None,
             last_contact_at: None,
             plan_digest: None,
+            bundle_digest: None,
             has_rescued_state: false,
             result: None,
             cause: None,

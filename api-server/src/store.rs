@@ -20,6 +20,7 @@ mod from_row;
 
 mod address;
 mod attempts;
+mod bundles;
 mod catalog;
 mod cause_record;
 mod collections;

@@ -3,7 +3,9 @@
 //! One method per message of [`job_spec::attempt_api`]. Each method sends a single request; [`retry`] repeats
 //! it. What an answer means for the step is decided by the caller.
 
+mod bundle;
 pub(crate) mod error;
+mod file_body;
 pub(crate) mod retry;
 
 use std::{future::Future, time::Duration};

@@ -9,11 +9,12 @@
 //! | 5 | [`init`] | writes the backend and runs `init` |
 //! | 6 | [`scripts`] | scripts before and after; this executor rejects them |
 //! | 7 | [`run`] | runs plan, apply or destroy |
-//! | 8 | [`store`], [`rescue`] | uploads the plan file, or a state that terraform could not store |
+//! | 8 | [`store`], [`bundle`], [`rescue`] | uploads the plan file and what else planning left, or a state |
 //! | 9 | [`report`] | reports the result |
 //!
 //! Phases do not call each other: `attempt.rs` and `step.rs` do. What phases 3 to 8 share is in [`context`].
 
+pub(crate) mod bundle;
 pub(crate) mod claim;
 pub(crate) mod context;
 pub(crate) mod decode;

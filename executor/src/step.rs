@@ -16,6 +16,11 @@ use crate::{
     },
     error_chain::chain,
     phase::{
+        bundle::{
+            baseline::Baseline,
+            collect,
+            restore::{self, RestoreError},
+        },
         context::Context,
         engine::{self, ToolError},
         fetch::{self, FetchError, working_directory::working_directory},
@@ -40,6 +45,8 @@ enum StepError {
     Cancelled,
     #[error("could not fetch the source")]
     Fetch(#[source] FetchError),
+    #[error(transparent)]
+    Restore(RestoreError),
     #[error(transparent)]
     Tool(#[from] ToolError),
     #[error(transparent)]
@@ -73,18 +80,18 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
         Ok(dir) => Arc::new(dir),
         Err(report) => return report,
     };
-    let mut scripts = None;
+    let (mut scripts, mut baseline) = (None, None);
     let runs_scripts = matches!(payload.step_type, StepType::CustomScripts | StepType::Approval);
     let ended = if runs_scripts {
         run_scripts(context, &dir, started, record, &mut scripts).await.map(|()| None)
     } else {
-        run_terraform(context, &dir, plan.as_deref(), started, record, &mut scripts).await.map(Some)
+        run_terraform(context, &dir, plan.as_deref(), started, record, &mut scripts, &mut baseline).await.map(Some)
     };
     // Nothing may change a plan or a state that is about to be read.
     orphans::end(context.log).await;
     let report = match ended {
         Ok(Some((run, failed_script))) => {
-            store_results(context, &dir, &run, failed_script.as_ref(), record).await
+            store_results(context, &dir, &run, failed_script.as_ref(), record, baseline).await
         }
         Ok(None) => StepReport::COMPLETED,
         Err(error @ (StepError::Cancelled | StepError::CancelledInScript)) => {
@@ -185,9 +192,10 @@ async fn run_terraform<'a>(
     started: Instant,
     record: &mut Record,
     slot: &mut Option<Scripts<'a>>,
+    baseline: &mut Option<Result<Baseline, String>>,
 ) -> Result<Ended, StepError> {
     check_stop(context)?;
-    let folder = fetch_source(context, dir, record).await;
+    let folder = fetch_source(context, dir, record, baseline).await;
     record.phase("fetch", started);
     let folder = folder?;
 
@@ -255,11 +263,22 @@ async fn fetch_source(
     context: &Context<'_>,
     dir: &WorkDir,
     record: &mut Record,
+    baseline: &mut Option<Result<Baseline, String>>,
 ) -> Result<std::path::PathBuf, StepError> {
-    let fetched = fetch::configuration(context, dir).await.map_err(StepError::Fetch)?;
-    record.commit_id = fetched.commit_id;
+    let fetched = restore::configuration(context, dir).await.map_err(|error| match error {
+        RestoreError::Fetch(error) => StepError::Fetch(error),
+        error => StepError::Restore(error),
+    });
+    // A request that waits for the api-server gives up after a stop request.
     check_stop(context)?;
-    working_directory(&fetched.root, &context.payload().folder).map_err(StepError::Fetch)
+    let fetched = fetched?;
+    record.commit_id.clone_from(&fetched.commit_id);
+    let folder = working_directory(&fetched.root, &context.payload().folder).map_err(StepError::Fetch)?;
+    if context.payload().step_type.is_plan() {
+        *baseline = Some(Baseline::take(context, dir, &fetched).await);
+        check_stop(context)?;
+    }
+    Ok(folder)
 }
 
 /// Runs `init` with the scripts before and after it.
@@ -303,6 +322,7 @@ async fn store_results(
     run: &TerraformRun,
     failed_script: Option<&ScriptError>,
     record: &mut Record,
+    baseline: Option<Result<Baseline, String>>,
 ) -> StepReport {
     let started = record.begin("upload");
     let is_plan = context.payload().step_type.is_plan();
@@ -333,9 +353,29 @@ async fn store_results(
     };
     // The file of a failed plan must not be applied, even if the step ignores the failure.
     let has_plan = is_plan && matches!(run.exit, Exit::Code(0 | 2)) && report.has_changes.is_some();
-    let report = if has_plan { store::upload_plan(context, &dir.plan_file(), report).await } else { report };
+    let report = if has_plan { store_plan(context, dir, run, baseline, report).await } else { report };
     if has_plan || !matches!(state, StateResult::NotSent | StateResult::Stored) {
         record.phase("upload", started);
     }
     report
+}
+
+/// Stores the plan file and what an apply needs beside it.
+async fn store_plan(
+    context: &Context<'_>,
+    dir: &WorkDir,
+    run: &TerraformRun,
+    baseline: Option<Result<Baseline, String>>,
+    report: StepReport,
+) -> StepReport {
+    let report = match baseline {
+        None => report,
+        Some(Err(reason)) => return StepReport::failed(reason),
+        Some(Ok(baseline)) => match collect::store(context, dir, &run.folder, baseline).await {
+            Ok(None) => report,
+            Ok(Some(sentence)) => report.and(&sentence),
+            Err(reason) => return StepReport::failed(reason),
+        },
+    };
+    store::upload_plan(context, &dir.plan_file(), report).await
 }

@@ -5,7 +5,11 @@
 //! below marks the helpers as tests for clippy.) `program_tofu.rs` runs the same tests with tofu.
 
 #[cfg(test)]
+mod archives;
+#[cfg(test)]
 mod backends;
+#[cfg(test)]
+mod bundles;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]

@@ -15,13 +15,18 @@
 //! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] of the next byte that is expected; 410 |
 //! | `PUT plan` | raw plan file | 200 [`PlanStored`]; 410 |
 //! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none; 410 |
+//! | `PUT bundle` | JSON of a [`Bundle`] | 200 [`BundleStored`]: stored if nothing is missing; 422 invalid; 410 |
+//! | `GET bundle` | | 200 the same bytes, of the plan of the job; 404 if it has none; 410 |
+//! | `PUT part?digest=D` | raw part of a bundle; `&key=K` for a source | 204; 422 the content has another digest; 410 |
+//! | `GET part?digest=D` | | 200 raw part; 404 if the workspace has none; 410 |
+//! | `GET source?key=K` | | 200 [`Part`]: the source of this key is stored; 404 it is not; 410 |
 //! | `GET state` | | 200 raw state of the workspace; 204 if there is none; 410 |
 //! | `POST state?ID=LOCK` | raw state | 200; 403 in a plan step; 409 another lineage or serial; 423 locked; 410 |
 //! | `LOCK state`, `UNLOCK state` | Terraform's lock information | 200; 423 with who holds it and since when; 410 |
 //! | `PUT rescued-state` | raw state that could not be stored as a version | 204; 403 in a plan step; 410 |
 //! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
 //!
-//! Limits in bytes: a plan file, a state 256 MiB; a piece of the log 1 MiB; a result 64 KiB, of which the
+//! Limits in bytes: a plan file, a state, a part of a bundle 256 MiB; a bundle itself 1 MiB; a piece of the log 1 MiB; a result 64 KiB, of which the
 //! message has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the
 //! host 253. A body that is larger is answered with 413; longer texts of a result are cut off.
 //!
@@ -115,6 +120,84 @@ pub struct PlannedChange {
     /// Lineage of that state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_lineage: Option<String>,
+    /// SHA-256 of the bundle that the plan step has left; `None` for a plan of an earlier release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+}
+
+/// What a plan step leaves behind beside the plan file: the source that it used, and the files that it wrote.
+/// An apply starts from it. Its digest, that of its JSON text, is part of what is approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bundle {
+    /// [`Bundle::VERSION`].
+    pub version: u32,
+    /// The source before terraform started.
+    pub source: BundledSource,
+    /// Archive (tar.gz) of the files that the step has written or changed: the lock file, modules, what
+    /// scripts and data sources have made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Part>,
+    /// Files of the source that the step has deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<String>,
+    /// Files that the step has written and that are not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Bundle {
+    /// The version of this form.
+    pub const VERSION: u32 = 1;
+
+    /// Iterates over the parts that must be stored.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.source.part.iter().chain(&self.files)
+    }
+}
+
+/// The source that a plan step used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledSource {
+    /// Names its content: `git:<commit>`, or `tree:<digest of names and contents>`.
+    pub key: String,
+    /// The commit, for a git source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Its archive (tar.gz); `None` if it is too large to be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// An archive that is stored under the digest of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Part {
+    /// SHA-256 in hexadecimal digits.
+    pub digest: String,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+/// A file that a plan step has written and that is not in its bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOut {
+    /// The file, relative to the source.
+    pub path: String,
+    /// Why it is not kept.
+    pub reason: String,
+}
+
+/// The answer to a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleStored {
+    /// SHA-256 of the bundle in hexadecimal digits.
+    pub digest: String,
+    /// Digests of its parts that must be stored first. If there are any, the bundle is not stored.
+    pub missing: Vec<String>,
 }
 
 /// The plan file is stored.

@@ -35,6 +35,16 @@ pub enum Route {
     PutPlan,
     /// The plan file that the step applies.
     GetPlan,
+    /// What the plan step leaves behind.
+    PutBundle,
+    /// What the plan step of an apply has left.
+    GetBundle,
+    /// An archive of a bundle.
+    PutPart,
+    /// An archive of a bundle.
+    GetPart,
+    /// Whether a source is stored.
+    FindSource,
     /// The state of the workspace.
     GetState,
     /// A new version of the state.
@@ -115,6 +125,11 @@ pub(super) fn attempt_route(method: &Method, tail: &str) -> Option<Route> {
         ("POST", "log") => Route::AppendLog,
         ("PUT", "plan") => Route::PutPlan,
         ("GET" | "HEAD", "plan") => Route::GetPlan,
+        ("PUT", "bundle") => Route::PutBundle,
+        ("GET" | "HEAD", "bundle") => Route::GetBundle,
+        ("PUT", "part") => Route::PutPart,
+        ("GET" | "HEAD", "part") => Route::GetPart,
+        ("GET" | "HEAD", "source") => Route::FindSource,
         ("GET" | "HEAD", "state") => Route::GetState,
         ("POST", "state") => Route::PostState,
         ("LOCK", "state") => Route::LockState,

@@ -213,6 +213,9 @@ struct StepView {
     team: Option<String>,
     /// Of an approval: the digest of the plan that it is about, and who answered.
     plan_digest: Option<String>,
+    /// And of what the plan step left beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle_digest: Option<String>,
     answer: Option<Answer>,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -238,6 +241,9 @@ struct AttemptView {
     has_rescued_state: bool,
     /// Digest of the plan file that it stored.
     plan_digest: Option<String>,
+    /// Digest of the bundle that it stored beside the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle_digest: Option<String>,
     message: Option<String>,
     created_at: Timestamp,
     claimed_at: Option<Timestamp>,
@@ -250,7 +256,7 @@ struct AttemptView {
 
 impl From<Job> for JobView {
     fn from(job: Job) -> Self {
-        let digests: Vec<_> = job.steps.iter().map(|step| approvable_digest(&job, step)).collect();
+        let digests: Vec<_> = job.steps.iter().map(|step| approvable_digests(&job, step)).collect();
         let Job {
             id,
             organization_id,
@@ -281,14 +287,19 @@ impl From<Job> for JobView {
     }
 }
 
-/// Returns the digest of the plan that an approval is about.
-fn approvable_digest(job: &Job, step: &Step) -> Option<String> {
+/// The digests of the plan that an approval is about, and of its bundle.
+type Digests = (Option<String>, Option<String>);
+
+fn approvable_digests(job: &Job, step: &Step) -> Digests {
     let is_approval = step.step_type == job_spec::StepType::Approval;
-    is_approval.then(|| job.plan_digest_before(step.number)).flatten().map(str::to_owned)
+    match job.planned_before(step.number).filter(|_| is_approval) {
+        Some(planned) => (planned.plan_digest.clone(), planned.bundle_digest.clone()),
+        None => (None, None),
+    }
 }
 
-impl From<(Step, Option<String>)> for StepView {
-    fn from((step, plan_digest): (Step, Option<String>)) -> Self {
+impl From<(Step, Digests)> for StepView {
+    fn from((step, (plan_digest, bundle_digest)): (Step, Digests)) -> Self {
         let Step {
             id,
             number,
@@ -313,6 +324,7 @@ impl From<(Step, Option<String>)> for StepView {
             has_changes,
             team: settings.team,
             plan_digest,
+            bundle_digest,
             answer,
             started_at,
             ended_at,
@@ -329,12 +341,16 @@ impl From<Attempt> for AttemptView {
             kubernetes_job: attempt.kubernetes_job,
             status: attempt.status,
             cause: attempt.cause.as_ref().map(ToString::to_string),
-            advice: attempt.cause.as_ref().and_then(messages::advice::for_cause),
+            advice: attempt.cause.as_ref().and_then(|cause| {
+                let reported = attempt.result.as_ref().and_then(|result| result.message.as_deref());
+                messages::advice::for_attempt(cause, reported)
+            }),
             cause_detail: attempt.cause.as_ref().map(CauseRecord::from),
             reported: attempt.result.as_ref().map(|result| result.outcome),
             evidence: attempt.result.as_ref().and_then(|result| result.evidence.clone()),
             has_rescued_state: attempt.has_rescued_state,
             plan_digest: attempt.plan_digest,
+            bundle_digest: attempt.bundle_digest,
             message: attempt.message,
             created_at: attempt.created_at,
             claimed_at: attempt.claimed_at,

@@ -48,6 +48,51 @@ pub fn for_cause(cause: &Cause) -> Option<&'static str> {
     })
 }
 
+/// Returns what to do about the end of an attempt, with the message that its executor has reported: that
+/// says more than an exit code.
+#[must_use]
+pub fn for_attempt(cause: &Cause, reported: Option<&str>) -> Option<&'static str> {
+    match (cause, reported) {
+        (Cause::ExitCode(_), Some(message)) => for_report(message).or_else(|| for_cause(cause)),
+        _ => for_cause(cause),
+    }
+}
+
+/// The beginnings and ends of messages of the executor about its source, and what to do.
+const SOURCES: &[(&str, &str)] = &[
+    (
+        "does not exist on the machine of the executor",
+        "Correct the source of the workspace; on a cluster, a folder must be in the image or on a volume of \
+         the executor.",
+    ),
+    ("is no branch, tag or commit of", "Correct the branch of the workspace, or push it."),
+    ("of the workspace is not in the source", "Correct the folder of the workspace, or its branch."),
+    (
+        "of the workspace contains no terraform configuration",
+        "Correct the folder of the workspace, or its branch.",
+    ),
+    (
+        "the server refused access with",
+        "Renew the credential of the workspace, or give it the right to read.",
+    ),
+    ("asks for a credential", "Connect the workspace to its version control system, or correct its source."),
+    (
+        "the server has no such repository",
+        "Correct the source of the workspace, or the rights of its credential.",
+    ),
+    (
+        "the server cannot be reached from the executor",
+        "Check the address of the source, and DNS, network policies and proxies of the executor.",
+    ),
+    ("the certificate of the server is not trusted", "Give executors the certificate of your authority."),
+    ("the source has changed since the plan", "Run the job again."),
+];
+
+fn for_report(message: &str) -> Option<&'static str> {
+    let is_source = message.starts_with("could not fetch the source: ") || message.contains("since the plan");
+    SOURCES.iter().find(|(part, _)| is_source && message.contains(part)).map(|(_, advice)| *advice)
+}
+
 /// Returns what to do about a call that the cluster has refused for now; `None` where its error says so
 /// itself, or nothing is known.
 #[must_use]
@@ -150,5 +195,25 @@ fn for_config(problem: ConfigProblem) -> &'static str {
             "Set runAsUser to a user other than 0, or use an image that does not run as root."
         }
         _ => "Correct what the message names.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_about_a_source_follows_the_message_of_the_executor() {
+        let exit = Cause::ExitCode(Some(10));
+        let advice = |message| for_attempt(&exit, message);
+        let missing = "could not fetch the source: source folder \"/x\" does not exist on the machine of the \
+                       executor; correct the source of the workspace, or mount the folder into the pods of \
+                       executors";
+        assert!(advice(Some(missing)).unwrap().starts_with("Correct the source of the workspace"));
+        let branch = "could not fetch the source: \"mian\" is no branch, tag or commit of https://host/a.git; \
+                      the nearest names are \"main\" (1 branch, 0 tags)";
+        assert_eq!(advice(Some(branch)), Some("Correct the branch of the workspace, or push it."));
+        assert_eq!(advice(Some("terraform plan failed with exit code 1")), Some("Read the log of the step."));
+        assert_eq!(advice(None), Some("Read the log of the step."));
     }
 }

@@ -31,7 +31,9 @@ impl Store {
                 job.status
             )));
         };
-        let plan = job.plan_digest_before(step.number);
+        let planned = job.planned_before(step.number);
+        let plan = planned.and_then(|attempt| attempt.plan_digest.as_deref());
+        let bundle = planned.and_then(|attempt| attempt.bundle_digest.as_deref());
         if let Some(digest) = digest
             && plan != Some(digest)
         {
@@ -42,14 +44,18 @@ impl Store {
         }
         let status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
         close_step(&mut tx, &step.id, status, None, None).await?;
-        query("UPDATE steps SET answered_by = $1, answered_at = $2, approved_digest = $3 WHERE id = $4")
-            .bind(by)
-            .bind(now())
-            .bind(plan.filter(|_| approved))
-            .bind(&step.id)
-            .execute(&mut *tx)
-            .await
-            .context("record the answer to an approval")?;
+        query(
+            "UPDATE steps SET answered_by = $1, answered_at = $2, approved_digest = $3, approved_bundle = $4
+             WHERE id = $5",
+        )
+        .bind(by)
+        .bind(now())
+        .bind(plan.filter(|_| approved))
+        .bind(bundle.filter(|_| approved))
+        .bind(&step.id)
+        .execute(&mut *tx)
+        .await
+        .context("record the answer to an approval")?;
         set_job_status(&mut tx, job_id, JobStatus::Running).await?;
         tx.commit().await.context("answer an approval")?;
         self.job(job_id).await

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "blobs of plans", include_str!("../../migrations/0008_blobs_of_plans.sql")),
     (9, "progress", include_str!("../../migrations/0009_progress.sql")),
     (10, "step settings", include_str!("../../migrations/0010_step_settings.sql")),
+    (11, "bundles", include_str!("../../migrations/0011_bundles.sql")),
 ];
 
 /// The first version that PostgreSQL has: what the SQL of SQLite has made of its tables by then.

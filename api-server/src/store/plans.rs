@@ -25,16 +25,19 @@ pub struct StoredPlan {
     state: Option<i64>,
     serial: Option<i64>,
     lineage: Option<String>,
+    bundle_digest: Option<String>,
+    /// Name of the blob of its bundle.
+    pub bundle_blob: Option<String>,
 }
-from_row!(StoredPlan { blob, digest, state, serial, lineage });
+from_row!(StoredPlan { blob, digest, state, serial, lineage, bundle_digest, bundle_blob });
 
 impl StoredPlan {
     /// Returns what an executor needs to know about the plan; `None` for a plan of an earlier release, which
     /// has no digest.
     #[must_use]
     pub fn into_change(self) -> Option<PlannedChange> {
-        let (state_serial, state_lineage) = (self.serial, self.lineage);
-        self.digest.map(|digest| PlannedChange { digest, state_serial, state_lineage })
+        let (state_serial, state_lineage, bundle) = (self.serial, self.lineage, self.bundle_digest);
+        self.digest.map(|digest| PlannedChange { digest, state_serial, state_lineage, bundle })
     }
 }
 
@@ -92,7 +95,8 @@ async fn plan_before(
 ) -> Result<Option<StoredPlan>, StoreError> {
     query_as(
         "SELECT coalesce(a.plan_blob, 'plans/' || a.id) AS blob, a.plan_digest AS digest,
-                a.read_state AS state, a.read_serial AS serial, a.read_lineage AS lineage
+                a.read_state AS state, a.read_serial AS serial, a.read_lineage AS lineage,
+                a.bundle_digest, a.bundle_blob
          FROM attempts a JOIN steps s ON s.id = a.step_id
          WHERE s.job_id = $1 AND s.number < $2 AND s.status = $3 AND a.has_plan AND a.status = $4
          ORDER BY s.number DESC, a.number DESC LIMIT 1",
@@ -120,14 +124,10 @@ pub(super) async fn refusal(tx: &mut Transaction, attempt_id: &str) -> Result<Op
         return Ok(None);
     }
     let Some(plan) = plan_before(tx, job_id, number).await? else { return Ok(None) };
-    if let Some(approved) = approved_digest(tx, job_id, number).await?
-        && plan.digest.as_ref() != Some(&approved)
+    if let Some(approved) = approved(tx, job_id, number).await?
+        && let Some(refusal) = not_approved(&plan, &approved)
     {
-        let found = plan.digest.as_deref().unwrap_or("unknown");
-        return Ok(Some(format!(
-            "the plan of this job has digest {found}, but digest {approved} was approved; nothing was \
-             applied, run the job again"
-        )));
+        return Ok(Some(refusal));
     }
     let current: Option<(i64, i64, String)> =
         query_as("SELECT id, serial, lineage FROM states WHERE workspace_id = $1 ORDER BY id DESC LIMIT 1")
@@ -138,14 +138,39 @@ pub(super) async fn refusal(tx: &mut Transaction, attempt_id: &str) -> Result<Op
     Ok(moved(&plan, current.unwrap_or_default()))
 }
 
-/// Returns the digest that the last approval before a step approved.
-async fn approved_digest(
+/// What an approval is about.
+struct Approved {
+    digest: String,
+    bundle: Option<String>,
+}
+from_row!(Approved { digest, bundle });
+
+/// Compares a plan and its bundle with what was approved.
+fn not_approved(plan: &StoredPlan, approved: &Approved) -> Option<String> {
+    let differs = |what: &str, found: Option<&String>, approved: &str| {
+        let found = found.map_or("unknown", String::as_str);
+        format!(
+            "the {what} of this job has digest {found}, but digest {approved} was approved; nothing was \
+             applied, run the job again"
+        )
+    };
+    if plan.digest.as_ref() != Some(&approved.digest) {
+        return Some(differs("plan", plan.digest.as_ref(), &approved.digest));
+    }
+    (plan.bundle_digest != approved.bundle).then(|| {
+        let approved = approved.bundle.as_deref().unwrap_or("unknown");
+        differs("bundle of the plan", plan.bundle_digest.as_ref(), approved)
+    })
+}
+
+/// Returns what the last approval before a step approved.
+async fn approved(
     tx: &mut Transaction,
     job_id: i64,
     before_step: u32,
-) -> Result<Option<String>, StoreError> {
-    query_scalar(
-        "SELECT approved_digest FROM steps
+) -> Result<Option<Approved>, StoreError> {
+    query_as(
+        "SELECT approved_digest AS digest, approved_bundle AS bundle FROM steps
          WHERE job_id = $1 AND number < $2 AND approved_digest IS NOT NULL ORDER BY number DESC LIMIT 1",
     )
     .bind(job_id)
@@ -184,6 +209,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn plan_is_refused_when_its_bundle_is_not_the_approved_one() {
+        let plan = |bundle: Option<&str>| StoredPlan {
+            blob: "plans/a".to_owned(),
+            digest: Some("d".to_owned()),
+            state: None,
+            serial: None,
+            lineage: None,
+            bundle_digest: bundle.map(str::to_owned),
+            bundle_blob: None,
+        };
+        let approved = |digest: &str, bundle: Option<&str>| Approved {
+            digest: digest.to_owned(),
+            bundle: bundle.map(str::to_owned),
+        };
+        assert_eq!(not_approved(&plan(Some("b")), &approved("d", Some("b"))), None);
+        assert_eq!(not_approved(&plan(None), &approved("d", None)), None);
+        for (found, expected, text) in [
+            (
+                Some("c"),
+                approved("d", Some("b")),
+                "the bundle of the plan of this job has digest c, but digest b",
+            ),
+            (None, approved("d", Some("b")), "has digest unknown, but digest b was approved"),
+            (Some("c"), approved("d", None), "has digest c, but digest unknown was approved"),
+            (Some("b"), approved("e", Some("b")), "the plan of this job has digest d, but digest e"),
+        ] {
+            let refusal = not_approved(&plan(found), &expected).unwrap();
+            assert!(refusal.contains(text), "{refusal}");
+        }
+    }
+
+    #[test]
     fn plan_is_refused_when_the_state_is_another_version() {
         let plan = |state, serial, lineage: Option<&str>| StoredPlan {
             blob: "plans/a".to_owned(),
@@ -191,6 +248,8 @@ mod tests {
             state,
             serial,
             lineage: lineage.map(str::to_owned),
+            bundle_digest: None,
+            bundle_blob: None,
         };
         let state = |id, serial, lineage: &str| (id, serial, lineage.to_owned());
         assert_eq!(moved(&plan(Some(9), Some(3), Some("l")), state(9, 3, "l")), None);

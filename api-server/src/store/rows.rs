@@ -64,6 +64,7 @@ struct StepRow {
     answered_at: Option<String>,
     approved_digest: Option<String>,
     settings: Option<String>,
+    approved_bundle: Option<String>,
     started_at: Option<String>,
     ended_at: Option<String>,
 }
@@ -79,6 +80,7 @@ from_row!(StepRow {
     answered_at,
     approved_digest,
     settings,
+    approved_bundle,
     started_at,
     ended_at
 });
@@ -97,6 +99,7 @@ struct AttemptRow {
     claimed_at: Option<String>,
     last_contact_at: Option<String>,
     plan_digest: Option<String>,
+    bundle_digest: Option<String>,
     has_rescued_state: bool,
     result: Option<String>,
     cause_kind: Option<String>,
@@ -122,6 +125,7 @@ from_row!(AttemptRow {
     claimed_at,
     last_contact_at,
     plan_digest,
+    bundle_digest,
     has_rescued_state,
     result,
     cause_kind,
@@ -138,7 +142,7 @@ impl AttemptRow {
     async fn of_job(tx: &mut Transaction, job_id: i64) -> Result<Vec<Self>, StoreError> {
         query_as(
             "SELECT id, step_id, number, kubernetes_job, phase, live, submit_failures, retry_at, refusal,
-                    cancel_sent, claimed_at, last_contact_at, plan_digest,
+                    cancel_sent, claimed_at, last_contact_at, plan_digest, bundle_digest,
                     rescued_state IS NOT NULL AS has_rescued_state, result, cause_kind, cause_detail, waiting,
                     waiting_since, status, message, created_at, ended_at
              FROM attempts WHERE job_id = $1 ORDER BY number",
@@ -238,6 +242,7 @@ impl StepRow {
             answered_at,
             approved_digest,
             settings,
+            approved_bundle,
             started_at,
             ended_at,
         } = self;
@@ -254,7 +259,12 @@ impl StepRow {
             message,
             has_changes,
             settings: settings.map_err(StoreError::Corrupt)?.unwrap_or_default(),
-            answer: answer.map(|(by, at)| Answer { by, at, plan_digest: approved_digest }),
+            answer: answer.map(|(by, at)| Answer {
+                by,
+                at,
+                plan_digest: approved_digest,
+                bundle_digest: approved_bundle,
+            }),
             started_at: parse_time_opt(started_at.as_deref())?,
             ended_at: parse_time_opt(ended_at.as_deref())?,
             attempts,
@@ -300,6 +310,7 @@ impl TryFrom<AttemptRow> for Attempt {
             claimed_at,
             last_contact_at,
             plan_digest,
+            bundle_digest,
             has_rescued_state,
             result,
             cause_kind,
@@ -311,10 +322,9 @@ impl TryFrom<AttemptRow> for Attempt {
             created_at,
             ended_at,
         } = row;
-        let result: Option<StepResult> = result
-            .map(|text| serde_json::from_str(&text))
-            .transpose()
-            .map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?;
+        let result: Result<Option<StepResult>, _> =
+            result.map(|text| serde_json::from_str(&text)).transpose();
+        let result = result.map_err(|_| StoreError::Corrupt(format!("report of attempt {id}")))?;
         let phase = AttemptPhase::parse(&phase).map_err(StoreError::Corrupt)?;
         let message = match phase {
             AttemptPhase::Ended => {
@@ -334,6 +344,7 @@ impl TryFrom<AttemptRow> for Attempt {
             claimed_at: parse_time_opt(claimed_at.as_deref())?,
             last_contact_at: parse_time_opt(last_contact_at.as_deref())?,
             plan_digest,
+            bundle_digest,
             has_rescued_state,
             result,
             cause: cause_kind.map(|kind| cause_of(&kind, cause_detail.as_deref())).transpose()?,

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod attempts;
+mod bundles;
 mod collections;
 mod limits;
 mod logs;

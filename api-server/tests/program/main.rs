@@ -11,6 +11,7 @@
 )]
 
 mod access;
+mod bundles;
 mod explain;
 mod failures;
 mod main_job;

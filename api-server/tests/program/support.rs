@@ -185,7 +185,7 @@ impl Drop for Program {
 
 /// A workspace of a test.
 pub(crate) struct Workspace<'a> {
-    server: &'a Server,
+    pub(crate) server: &'a Server,
     pub(crate) organization: String,
     pub(crate) id: String,
 }

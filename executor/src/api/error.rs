@@ -46,6 +46,11 @@ pub(super) struct Target {
 /// What was wrong with the answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
+    /// A file of the executor could not be read or written.
+    #[error(transparent)]
+    Local(std::io::Error),
+    #[error("it has not stored what was sent: {detail}")]
+    NotStored { detail: String },
     /// Connection, timeout, or an answer that broke off.
     #[error(transparent)]
     None(reqwest::Error),
@@ -87,6 +92,11 @@ impl Target {
         ApiError { target: self, kind, source: AnswerError::None(error.without_url()) }
     }
 
+    /// A file of the executor failed.
+    pub(super) fn local(self, error: std::io::Error) -> ApiError {
+        ApiError { target: self, kind: ErrorKind::Refused, source: AnswerError::Local(error) }
+    }
+
     pub(super) fn unavailable(self, source: AnswerError) -> ApiError {
         ApiError { target: self, kind: ErrorKind::Unavailable, source }
     }
@@ -107,6 +117,14 @@ impl Target {
         }
         let source = AnswerError::Status { status, detail: detail(&body) };
         ApiError { target: self, kind: kind_of(status), source }
+    }
+}
+
+impl ApiError {
+    /// The api-server has not stored what it should.
+    pub(crate) fn not_stored(action: &'static str, detail: &str) -> Self {
+        let source = AnswerError::NotStored { detail: detail.to_owned() };
+        Self { target: Target::new(action, "the api-server"), kind: ErrorKind::Refused, source }
     }
 }
 

@@ -5,6 +5,7 @@ mod plugin_cache;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +14,10 @@ use std::{
 use secrecy::SecretString;
 use url::Url;
 
-use self::{backend::BackendError, plugin_cache::PluginCache};
+use self::{
+    backend::{BackendError, INIT_ARGUMENTS},
+    plugin_cache::PluginCache,
+};
 use super::{
     context::Context,
     engine::Tool,
@@ -31,6 +35,9 @@ use crate::{
 
 /// The longest time for an `init` whose output is not shown.
 const INIT_TIMEOUT: Duration = Duration::from_hours(2);
+
+/// The providers that `init` has chosen.
+const LOCK_FILE: &str = ".terraform.lock.hcl";
 
 /// The work directory could not be initialized.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +84,10 @@ pub(crate) async fn init(
     let cache = plugin_cache(&mut env, dir).await?;
     let command = format!("{} init", tool.engine.program());
     context.heading(&command);
-    let args = init_args(context.options());
+    let mut args = init_args(context.options());
+    if plan.is_some() && folder.join(LOCK_FILE).is_file() {
+        keep_providers(context, &mut args, &mut env);
+    }
     let call = Invocation { program: &tool.program, args, dir: folder, env: &env };
     let exit = if context.payload().show_header {
         run(&call, context.log, context.stop).await?
@@ -146,6 +156,30 @@ async fn run_quietly(call: &Invocation<'_>, context: &Context<'_>) -> Result<Exi
         context.log.flush();
     }
     Ok(exit)
+}
+
+/// Lets `init` of an apply use the providers of the plan, and no others: the plan file holds for these alone.
+fn keep_providers(context: &Context<'_>, args: &mut Vec<OsString>, env: &mut BTreeMap<String, String>) {
+    args.push("-lockfile=readonly".into());
+    for name in INIT_ARGUMENTS {
+        if let Some(words) = env.get_mut(*name)
+            && let Some(kept) = without_upgrade(words)
+        {
+            context.log.note(&format!(
+                "(-upgrade of {name} is left out: an apply uses the providers of its plan)"
+            ));
+            *words = kept;
+        }
+    }
+}
+
+/// Returns the words of a variable without `-upgrade`; `None` if it has none.
+fn without_upgrade(words: &str) -> Option<String> {
+    let is_upgrade = |word: &&str| matches!(word.trim_start_matches('-'), "upgrade" | "upgrade=true");
+    words
+        .split_whitespace()
+        .any(|word| word.starts_with('-') && is_upgrade(&word))
+        .then(|| words.split_whitespace().filter(|word| !is_upgrade(word)).collect::<Vec<_>>().join(" "))
 }
 
 /// Returns the key for modules in private repositories: that of the workspace, else that of its source.

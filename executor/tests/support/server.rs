@@ -3,7 +3,10 @@
 //! It implements the messages of `job_spec::attempt_api` and the state addresses of terraform's `http`
 //! backend. It has no jobs: a test starts the next attempt.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use axum::{
     Router,
@@ -13,7 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use job_spec::attempt_api::{
-    ClaimRequest, ClaimResponse, LogPosition, PlanStored, PlannedChange, StepResult,
+    Bundle, BundleStored, ClaimRequest, ClaimResponse, LogPosition, Part, PlanStored, PlannedChange,
+    StepResult,
 };
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -54,8 +58,15 @@ pub(crate) struct Memory {
     pub(crate) refuse_rescued_state: bool,
     /// The digest in the claim and in the answer to a plan, instead of that of the plan.
     pub(crate) wrong_plan_digest: Option<String>,
+    /// The digest of the bundle in the claim, instead of that of the bundle.
+    pub(crate) approved_bundle: Option<String>,
     // Data of the workspace.
     pub(crate) plan: Option<Vec<u8>>,
+    pub(crate) bundle: Option<Vec<u8>>,
+    /// Archives by their digests.
+    pub(crate) parts: BTreeMap<String, Vec<u8>>,
+    /// Digests of sources by their keys.
+    pub(crate) sources: BTreeMap<String, String>,
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) lock: Option<Value>,
     // Data of the attempt.
@@ -75,8 +86,10 @@ impl Memory {
     /// Returns what the claim says about the plan file.
     fn planned(&self) -> Option<PlannedChange> {
         let plan = self.plan.as_ref().filter(|_| self.plan_expected)?;
-        let digest = self.wrong_plan_digest.clone().unwrap_or_else(|| digest(plan));
-        Some(PlannedChange { digest, state_serial: None, state_lineage: None })
+        let plan_digest = self.wrong_plan_digest.clone().unwrap_or_else(|| digest(plan));
+        let stored = self.bundle.as_ref().map(|bundle| digest(bundle));
+        let bundle = self.approved_bundle.clone().or(stored);
+        Some(PlannedChange { digest: plan_digest, state_serial: None, state_lineage: None, bundle })
     }
 
     pub(crate) fn state_json(&self) -> Value {
@@ -224,6 +237,7 @@ fn route(
             Some(plan) => plan.clone().into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
         },
+        (method, "bundle" | "part" | "source") => bundle(memory, method, message, query, body),
         ("POST", "result") => {
             if let Some(status) = memory.refuse_result {
                 return StatusCode::from_u16(status).unwrap().into_response();
@@ -232,6 +246,46 @@ fn route(
             StatusCode::NO_CONTENT.into_response()
         }
         _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn bundle(memory: &mut Memory, method: &str, message: &str, query: &str, body: &Bytes) -> Response {
+    let query: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let found = |bytes: Option<&Vec<u8>>| match bytes {
+        Some(bytes) => bytes.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    };
+    match (method, message) {
+        ("PUT", "bundle") => {
+            let bundle: Bundle = serde_json::from_slice(body).unwrap();
+            let missing: Vec<_> = bundle
+                .parts()
+                .map(|part| part.digest.clone())
+                .filter(|digest| !memory.parts.contains_key(digest))
+                .collect();
+            if missing.is_empty() {
+                memory.bundle = Some(body.to_vec());
+            }
+            axum::Json(BundleStored { digest: digest(body), missing }).into_response()
+        }
+        ("GET", "bundle") => found(memory.bundle.as_ref()),
+        ("PUT", "part") => {
+            assert_eq!(digest(body), query["digest"]);
+            memory.parts.insert(digest(body), body.to_vec());
+            if let Some(key) = query.get("key") {
+                memory.sources.insert((*key).to_owned(), digest(body));
+            }
+            StatusCode::NO_CONTENT.into_response()
+        }
+        ("GET", "part") => found(memory.parts.get(query["digest"])),
+        ("GET", "source") => match memory.sources.get(query["key"]) {
+            Some(digest) => {
+                let size = memory.parts[digest].len() as u64;
+                axum::Json(Part { digest: digest.clone(), size }).into_response()
+            }
+            None => StatusCode::NOT_FOUND.into_response(),
+        },
+        _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
     }
 }
 

@@ -7,13 +7,18 @@ use super::{
 };
 use crate::model::AttemptAccess::{Ended, Live, Reported, Unclaimed};
 
-const ROUTES: [Route; 12] = [
+const ROUTES: [Route; 17] = [
     Route::User,
     Route::Claim,
     Route::Heartbeat,
     Route::AppendLog,
     Route::PutPlan,
     Route::GetPlan,
+    Route::PutBundle,
+    Route::GetBundle,
+    Route::PutPart,
+    Route::GetPart,
+    Route::FindSource,
     Route::GetState,
     Route::PostState,
     Route::LockState,
@@ -22,30 +27,30 @@ const ROUTES: [Route; 12] = [
     Route::Report,
 ];
 
-/// Columns: user, claim, heartbeat, log, put plan, get plan, get state, post state, lock, unlock, rescued
+/// Columns: user, claim, heartbeat, log, put plan, get plan, put bundle, get bundle, put part, get part, source, get state, post state, lock, unlock, rescued
 /// state, report. `+` allow, `1` 401, `3` 403, `4` 404, `0` 410.
 #[rustfmt::skip]
 const TABLE: &[(Credential, Option<AttemptAccess>, &str)] = &[
-    (Nothing,      None,            "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (Nothing,      Some(Unclaimed), "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (Nothing,      Some(Live),      "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (Nothing,      Some(Reported),  "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (Nothing,      Some(Ended),     "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (User,         None,            "+ 4 4 4 4 4 4 4 4 4 4 4"),
-    (User,         Some(Unclaimed), "+ 3 3 3 3 3 3 3 3 3 3 3"),
-    (User,         Some(Live),      "+ 3 3 3 3 3 3 3 3 3 3 3"),
-    (User,         Some(Reported),  "+ 3 3 3 3 3 3 3 3 3 3 3"),
-    (User,         Some(Ended),     "+ 3 3 3 3 3 3 3 3 3 3 3"),
-    (ClaimToken,   None,            "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (ClaimToken,   Some(Unclaimed), "1 + 3 3 3 3 3 3 3 3 3 3"),
-    (ClaimToken,   Some(Live),      "1 + 3 3 3 3 3 3 3 3 3 3"),
-    (ClaimToken,   Some(Reported),  "1 0 0 0 0 0 0 0 0 0 0 0"),
-    (ClaimToken,   Some(Ended),     "1 0 0 0 0 0 0 0 0 0 0 0"),
-    (SessionToken, None,            "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (SessionToken, Some(Unclaimed), "1 1 1 1 1 1 1 1 1 1 1 1"),
-    (SessionToken, Some(Live),      "1 3 + + + + + + + + + +"),
-    (SessionToken, Some(Reported),  "1 0 0 0 0 0 0 0 0 0 0 +"),
-    (SessionToken, Some(Ended),     "1 0 0 0 0 0 0 0 0 0 0 0"),
+    (Nothing,      None,            "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (Nothing,      Some(Unclaimed), "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (Nothing,      Some(Live),      "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (Nothing,      Some(Reported),  "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (Nothing,      Some(Ended),     "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (User,         None,            "+ 4 4 4 4 4 4 4 4 4 4 4 4 4 4 4 4"),
+    (User,         Some(Unclaimed), "+ 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (User,         Some(Live),      "+ 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (User,         Some(Reported),  "+ 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (User,         Some(Ended),     "+ 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (ClaimToken,   None,            "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (ClaimToken,   Some(Unclaimed), "1 + 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (ClaimToken,   Some(Live),      "1 + 3 3 3 3 3 3 3 3 3 3 3 3 3 3 3"),
+    (ClaimToken,   Some(Reported),  "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"),
+    (ClaimToken,   Some(Ended),     "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"),
+    (SessionToken, None,            "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (SessionToken, Some(Unclaimed), "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
+    (SessionToken, Some(Live),      "1 3 + + + + + + + + + + + + + + +"),
+    (SessionToken, Some(Reported),  "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 +"),
+    (SessionToken, Some(Ended),     "1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"),
 ];
 
 #[test]

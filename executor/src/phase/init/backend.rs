@@ -32,9 +32,11 @@ const BACKEND_STEM: &str = "~~ephemeral_agents_backend_override";
 /// it.
 const DATA_FOLDER: &str = ".terraform";
 
+/// Modules that the plan step has downloaded for an apply; those of a source are removed before.
+const MODULES: &str = "modules";
+
 /// What terraform writes into its working directory, and would take from there for its own.
 const LEFTOVERS: &[&str] = &[
-    DATA_FOLDER,
     ERRORED_STATE,
     "terraform.tfstate",
     "terraform.tfstate.backup",
@@ -43,7 +45,7 @@ const LEFTOVERS: &[&str] = &[
 ];
 
 /// Variables whose words terraform adds to the arguments of `init`.
-const INIT_ARGUMENTS: &[&str] = &["TF_CLI_ARGS", "TF_CLI_ARGS_init"];
+pub(super) const INIT_ARGUMENTS: &[&str] = &["TF_CLI_ARGS", "TF_CLI_ARGS_init"];
 
 /// The state would not be the one of this workspace.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +100,8 @@ pub(crate) fn check_environment(env: &BTreeMap<String, String>) -> Result<(), Ba
 
 /// Removes what an earlier run of terraform has left in the source, and writes our backend.
 pub(crate) fn prepare(folder: &Path, engine: Engine) -> Result<(), BackendError> {
+    empty_data_folder(&folder.join(DATA_FOLDER))
+        .map_err(|source| BackendError::Leftover { name: DATA_FOLDER, source })?;
     for name in LEFTOVERS {
         remove(&folder.join(name)).map_err(|source| BackendError::Leftover { name, source })?;
     }
@@ -111,6 +115,28 @@ pub(crate) fn prepare(folder: &Path, engine: Engine) -> Result<(), BackendError>
         .into_iter()
         .find(|file| file.is_override && file.name.as_str() >= BACKEND_STEM && !ours(&file.name));
     last.map_or(Ok(()), |file| Err(BackendError::MergedLast { file: file.name }))
+}
+
+/// Removes what an earlier `init` has left, but for the modules.
+fn empty_data_folder(folder: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return remove(folder),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != MODULES || !entry.file_type()?.is_dir() {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a file is one of our backend files.
+pub(crate) fn is_ours(name: &str) -> bool {
+    name.starts_with(BACKEND_STEM)
 }
 
 /// Removes a file, link or folder; none is fine. A link is not followed.
