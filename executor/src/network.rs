@@ -73,6 +73,20 @@ impl Proxies {
         }
     }
 
+    /// Returns the rule for an HTTP client.
+    pub(crate) fn for_client(&self) -> reqwest::Proxy {
+        let matcher = self.matcher();
+        reqwest::Proxy::custom(move |url| {
+            let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
+            let mut proxy = Url::parse(&intercept.uri().to_string()).ok()?;
+            if let Some((user, password)) = intercept.raw_auth() {
+                let _ = proxy.set_username(user);
+                let _ = proxy.set_password(Some(password));
+            }
+            Some(proxy)
+        })
+    }
+
     /// Returns the rule that chooses the proxy of an address.
     pub(crate) fn matcher(&self) -> Matcher {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();

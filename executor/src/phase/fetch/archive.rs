@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     archive::{SOURCE_LIMITS, unpack::unpack},
+    network::Proxies,
     stop::Stop,
     work_paths::WorkDir,
 };
@@ -58,11 +59,12 @@ pub(super) async fn download_and_unpack(
     address: &ArchiveUrl,
     dir: &WorkDir,
     root: &Path,
+    proxies: &Proxies,
     stop: &Stop,
 ) -> Result<(), FetchError> {
     let file = dir.archive_file("download");
     tokio::select! {
-        downloaded = download(address, &file) => downloaded?,
+        downloaded = download(address, &file, proxies) => downloaded?,
         // The caller looks whether the step was stopped.
         () = stop.requested() => return Ok(()),
     }
@@ -70,10 +72,10 @@ pub(super) async fn download_and_unpack(
     fs::remove_file(&file).map_err(|source| FetchError::Copy { path: file, source })
 }
 
-async fn download(address: &ArchiveUrl, file: &PathBuf) -> Result<(), FetchError> {
+async fn download(address: &ArchiveUrl, file: &PathBuf, proxies: &Proxies) -> Result<(), FetchError> {
     let url = || address.url.to_string();
     let failed = |source: reqwest::Error| FetchError::Download { url: url(), source: source.without_url() };
-    let request = client(address).map_err(failed)?.get(address.url.clone());
+    let request = client(address, proxies).map_err(failed)?.get(address.url.clone());
     let request = match &address.access {
         ArchiveAccess::Public => request,
         ArchiveAccess::Bearer(token) => request.bearer_auth(token.expose_secret()),
@@ -98,7 +100,7 @@ async fn download(address: &ArchiveUrl, file: &PathBuf) -> Result<(), FetchError
     target.flush().await.map_err(write_error)
 }
 
-fn client(address: &ArchiveUrl) -> Result<Client, reqwest::Error> {
+fn client(address: &ArchiveUrl, proxies: &Proxies) -> Result<Client, reqwest::Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let is_secure = address.url.scheme() == "https";
     // The client itself sends the credential to no other host.
@@ -113,6 +115,7 @@ fn client(address: &ArchiveUrl) -> Result<Client, reqwest::Error> {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .redirect(policy)
+        .proxy(proxies.for_client())
         .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));
     // Reading the certificates of the system takes time, and fails in an image that has none.
     let builder = if is_secure { builder } else { builder.tls_certs_only([]) };
