@@ -153,12 +153,17 @@ async fn names_folder_that_is_not_in_the_source() {
     let text = message(&mut bench, StepType::TerraformPlan).await;
     assert_eq!(
         text,
-        "could not fetch the source: folder \"/live/dev\" of the workspace is not in the source"
+        "could not fetch the source: folder \"/live/dev\" of the workspace is not in the source; \
+         folders with a configuration: \"/\""
     );
     bench.payload.folder = "/".into();
     bench.payload.source = "/nowhere/at/all".into();
     let text = message(&mut bench, StepType::TerraformPlan).await;
-    assert_eq!(text, "could not fetch the source: source folder \"/nowhere/at/all\" does not exist");
+    assert_eq!(
+        text,
+        "could not fetch the source: source folder \"/nowhere/at/all\" does not exist on the machine of the \
+         executor; correct the source of the workspace, or mount the folder into the pods of executors"
+    );
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub fn read(stream: impl Read, limits: &Limits, sink: &mut impl Sink) -> Result<
     check_magic(&mut stream)?;
     let mut unpacked = Bounded { inner: MultiGzDecoder::new(stream), left: limits.unpacked_bytes };
     let mut reader =
-        EntryReader { limits, sink, seen: BTreeMap::new(), links: BTreeMap::new(), count: 0, copied: 0 };
+        EntryReader { limits, sink, seen: BTreeMap::new(), links: BTreeMap::new(), count: 0, bytes: 0 };
     {
         let mut archive = Archive::new(&mut unpacked);
         let entries = archive.entries().map_err(|error| stream_error(error, limits))?;
@@ -188,8 +188,8 @@ struct EntryReader<'a, S> {
     links: BTreeMap<PathBuf, PathBuf>,
     /// Number of entries.
     count: usize,
-    /// Bytes of hard links.
-    copied: u64,
+    /// Bytes of files, those that hard links copy included.
+    bytes: u64,
 }
 
 impl<S: Sink> EntryReader<'_, S> {
@@ -243,11 +243,7 @@ impl<S: Sink> EntryReader<'_, S> {
         let Some(Seen::File(bytes)) = self.seen.get(&original).copied().filter(|_| original != path) else {
             return Err(ArchiveError::HardLink { path: shown(path), target: shown(&original) });
         };
-        self.copied = self.copied.saturating_add(bytes);
-        if self.copied > self.limits.unpacked_bytes {
-            let limit = self.limits.unpacked_bytes;
-            return Err(ArchiveError::TooLarge { what: "bytes after decompression", limit });
-        }
+        self.add_bytes(bytes)?;
         Ok((Seen::File(bytes), self.sink.copy(path, &original)))
     }
 
@@ -281,10 +277,19 @@ impl<S: Sink> EntryReader<'_, S> {
         Ok(())
     }
 
-    fn check_size(&self, path: &Path, bytes: u64) -> Result<(), ArchiveError> {
+    fn check_size(&mut self, path: &Path, bytes: u64) -> Result<(), ArchiveError> {
         let limit = self.limits.file_bytes;
         if bytes > limit {
             return Err(ArchiveError::FileTooLarge { path: shown(path), bytes, limit });
+        }
+        self.add_bytes(bytes)
+    }
+
+    fn add_bytes(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        let limit = self.limits.unpacked_bytes;
+        if self.bytes > limit {
+            return Err(ArchiveError::TooLarge { what: "bytes after decompression", limit });
         }
         Ok(())
     }

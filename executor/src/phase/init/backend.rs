@@ -131,7 +131,10 @@ fn empty_data_folder(folder: &Path) -> io::Result<()> {
             remove(&entry.path())?;
         }
     }
-    Ok(())
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Returns whether a file is one of our backend files.
