@@ -85,7 +85,9 @@ pub(crate) async fn run_step(context: &Context<'_>, record: &mut Record) -> Step
     let ended = if runs_scripts {
         run_scripts(context, &dir, started, record, &mut scripts).await.map(|()| None)
     } else {
-        run_terraform(context, &dir, plan.as_deref(), started, record, &mut scripts, &mut baseline).await.map(Some)
+        run_terraform(context, &dir, plan.as_deref(), started, record, &mut scripts, &mut baseline)
+            .await
+            .map(Some)
     };
     // Nothing may change a plan or a state that is about to be read.
     orphans::end(context.log).await;

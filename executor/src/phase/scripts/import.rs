@@ -62,7 +62,7 @@ pub(super) async fn commands(
     payload.branch.clone_from(branch);
     let found = match address::locate(&payload, address::is_bare_repository) {
         Ok(Source::Git(found)) => found,
-        Ok(Source::Folder(_)) => return Err(ImportError::Folder { repository: repository.clone() }),
+        Ok(_) => return Err(ImportError::Folder { repository: repository.clone() }),
         Err(source) => return Err(ImportError::Fetch { repository: repository.clone(), source }),
     };
     let checkout = git::Checkout {

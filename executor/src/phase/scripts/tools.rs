@@ -95,11 +95,11 @@ async fn fetch(context: &Context<'_>, dir: &WorkDir, payload: &EphemeralJobData,
             let env = environment::inherited(context.env);
             git::checkout(&checkout, &env, context.log, context.stop).await.map(|_| ())
         }
-        Ok(Source::Folder(folder)) => {
-            context.log.note(&format!(
-                "Warning: the tools repository {} is a folder, not a repository; scripts run without it",
-                folder.display()
-            ));
+        Ok(Source::Folder(_) | Source::ArchiveFile(_) | Source::ArchiveUrl(_)) => {
+            context.log.note(
+                "Warning: the tools repository is a folder or an archive, not a repository; scripts run \
+                 without it",
+            );
             return;
         }
         Err(error) => Err(error),
