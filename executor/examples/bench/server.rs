@@ -2,6 +2,7 @@
 //! so that what is measured is the executor.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -13,7 +14,9 @@ use axum::{
     http::{Request, StatusCode},
     response::{IntoResponse, Response},
 };
-use job_spec::attempt_api::{ClaimResponse, LogPosition, PlanStored, PlannedChange, StepResult};
+use job_spec::attempt_api::{
+    Bundle, BundleStored, ClaimResponse, LogPosition, PlanStored, PlannedChange, StepResult,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 
@@ -23,6 +26,8 @@ use crate::Outcome;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) plan: Option<Vec<u8>>,
+    pub(crate) bundle: Option<Vec<u8>>,
+    pub(crate) parts: BTreeMap<String, Vec<u8>>,
     pub(crate) state: Option<Vec<u8>>,
     pub(crate) result: Option<StepResult>,
     /// When the result came.
@@ -71,6 +76,17 @@ async fn handle(State(server): State<Server>, request: Request<Body>) -> Respons
             memory.plan = Some(body.to_vec());
             Json(PlanStored { digest }).into_response()
         }
+        ("PUT", "bundle") => Json(store_bundle(&mut memory, &body)).into_response(),
+        ("GET", "bundle") => memory.bundle.clone().unwrap_or_default().into_response(),
+        ("PUT", "part") => {
+            memory.parts.insert(digest(&body), body.to_vec());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        ("GET", "part") => {
+            let wanted = parts.uri.query().and_then(|query| query.strip_prefix("digest="));
+            wanted.and_then(|wanted| memory.parts.get(wanted)).cloned().unwrap_or_default().into_response()
+        }
+        ("GET", "source") => StatusCode::NOT_FOUND.into_response(),
         ("GET", "plan") => memory.plan.clone().unwrap_or_default().into_response(),
         ("GET", "state") => match &memory.state {
             Some(state) => state.clone().into_response(),
@@ -92,16 +108,27 @@ async fn handle(State(server): State<Server>, request: Request<Body>) -> Respons
 }
 
 fn claim(memory: &Memory) -> ClaimResponse {
-    let digest = memory.plan.as_deref().map(digest);
+    let (plan, bundle) = (memory.plan.as_deref().map(digest), memory.bundle.as_deref().map(digest));
     ClaimResponse {
         attempt_id: "attempt-bench".to_owned(),
         session_token: "session-of-the-benchmark".to_owned(),
         heartbeat_seconds: 15,
-        plan_expected: digest.is_some(),
-        plan: digest.map(|digest| PlannedChange { digest, state_serial: None, state_lineage: None }),
+        plan_expected: plan.is_some(),
+        plan: plan.map(|digest| PlannedChange { digest, state_serial: None, state_lineage: None, bundle }),
         sensitive: vec!["password".to_owned()],
         job_data: None,
     }
+}
+
+/// Stores a bundle whose parts are there.
+fn store_bundle(memory: &mut Memory, body: &Bytes) -> BundleStored {
+    let bundle = serde_json::from_slice::<Bundle>(body).ok();
+    let parts = bundle.iter().flat_map(Bundle::parts).map(|part| part.digest.clone());
+    let missing: Vec<_> = parts.filter(|digest| !memory.parts.contains_key(digest)).collect();
+    if missing.is_empty() {
+        memory.bundle = Some(body.to_vec());
+    }
+    BundleStored { digest: digest(body), missing }
 }
 
 fn log(memory: &mut Memory, body: &Bytes) -> LogPosition {

@@ -56,13 +56,17 @@ impl<'a> Context<'a> {
         dir: &WorkDir,
     ) -> Result<(), AuthoritiesError> {
         self.proxies().add_to(env);
-        let workspace = self.payload().environment_variables.get(authorities::SETTING);
-        let values = [self.env.get(authorities::SETTING), workspace.map(String::as_str)];
-        let values = values.into_iter().flatten().filter(|value| !value.trim().is_empty());
-        match Authorities::new(values)? {
+        match self.authorities()? {
             Some(authorities) => authorities.add_to(env, &dir.authorities()),
             None => Ok(()),
         }
+    }
+
+    /// Returns the certificates that this step trusts, if they are not those of the system.
+    pub(crate) fn authorities(&self) -> Result<Option<Authorities>, AuthoritiesError> {
+        let workspace = self.payload().environment_variables.get(authorities::SETTING);
+        let values = [self.env.get(authorities::SETTING), workspace.map(String::as_str)];
+        Authorities::new(values.into_iter().flatten().filter(|value| !value.trim().is_empty()))
     }
 
     /// Writes a heading to the log, unless the job does not want headings.

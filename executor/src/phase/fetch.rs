@@ -91,7 +91,7 @@ pub(crate) async fn configuration_at(
         }
         Source::ArchiveUrl(address) => {
             context.heading(&format!("downloading {}", address.url));
-            archive::download_and_unpack(&address, dir, &root, &context.proxies(), context.stop).await?;
+            archive::download_and_unpack(&address, dir, &root, context).await?;
             None
         }
     };

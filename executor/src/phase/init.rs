@@ -165,9 +165,9 @@ fn keep_providers(context: &Context<'_>, args: &mut Vec<OsString>, env: &mut BTr
         if let Some(words) = env.get_mut(*name)
             && let Some(kept) = without_upgrade(words)
         {
-            context.log.note(&format!(
-                "(-upgrade of {name} is left out: an apply uses the providers of its plan)"
-            ));
+            context
+                .log
+                .note(&format!("(-upgrade of {name} is left out: an apply uses the providers of its plan)"));
             *words = kept;
         }
     }

@@ -17,8 +17,9 @@ use super::{
 };
 use crate::{
     archive::{SOURCE_LIMITS, unpack::unpack},
+    authorities::Authorities,
     network::Proxies,
-    stop::Stop,
+    phase::context::Context,
     work_paths::WorkDir,
 };
 
@@ -31,6 +32,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 const MAX_REDIRECTS: usize = 5;
+
+/// How servers are reached.
+#[derive(Clone, Copy)]
+struct Network<'a> {
+    proxies: &'a Proxies,
+    authorities: Option<&'a Authorities>,
+}
 
 /// Unpacks a file into a new folder.
 pub(super) async fn unpack_file(file: &Path, name: &str, root: &Path) -> Result<(), FetchError> {
@@ -59,12 +67,14 @@ pub(super) async fn download_and_unpack(
     address: &ArchiveUrl,
     dir: &WorkDir,
     root: &Path,
-    proxies: &Proxies,
-    stop: &Stop,
+    context: &Context<'_>,
 ) -> Result<(), FetchError> {
+    let stop = context.stop;
     let file = dir.archive_file("download");
+    let (proxies, authorities) = (context.proxies(), context.authorities()?);
+    let network = Network { proxies: &proxies, authorities: authorities.as_ref() };
     tokio::select! {
-        downloaded = download(address, &file, proxies) => downloaded?,
+        downloaded = download(address, &file, network) => downloaded?,
         // The caller looks whether the step was stopped.
         () = stop.requested() => return Ok(()),
     }
@@ -72,10 +82,10 @@ pub(super) async fn download_and_unpack(
     fs::remove_file(&file).map_err(|source| FetchError::Copy { path: file, source })
 }
 
-async fn download(address: &ArchiveUrl, file: &PathBuf, proxies: &Proxies) -> Result<(), FetchError> {
+async fn download(address: &ArchiveUrl, file: &PathBuf, network: Network<'_>) -> Result<(), FetchError> {
     let url = || address.url.to_string();
     let failed = |source: reqwest::Error| FetchError::Download { url: url(), source: source.without_url() };
-    let request = client(address, proxies).map_err(failed)?.get(address.url.clone());
+    let request = client(address, network).map_err(failed)?.get(address.url.clone());
     let request = match &address.access {
         ArchiveAccess::Public => request,
         ArchiveAccess::Bearer(token) => request.bearer_auth(token.expose_secret()),
@@ -100,7 +110,7 @@ async fn download(address: &ArchiveUrl, file: &PathBuf, proxies: &Proxies) -> Re
     target.flush().await.map_err(write_error)
 }
 
-fn client(address: &ArchiveUrl, proxies: &Proxies) -> Result<Client, reqwest::Error> {
+fn client(address: &ArchiveUrl, network: Network<'_>) -> Result<Client, reqwest::Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let is_secure = address.url.scheme() == "https";
     // The client itself sends the credential to no other host.
@@ -115,10 +125,14 @@ fn client(address: &ArchiveUrl, proxies: &Proxies) -> Result<Client, reqwest::Er
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .redirect(policy)
-        .proxy(proxies.for_client())
+        .proxy(network.proxies.for_client())
         .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")));
     // Reading the certificates of the system takes time, and fails in an image that has none.
-    let builder = if is_secure { builder } else { builder.tls_certs_only([]) };
+    let builder = match network.authorities {
+        _ if !is_secure => builder.tls_certs_only([]),
+        Some(own) => builder.tls_certs_only(own.certificates()?),
+        None => builder,
+    };
     builder.build()
 }
 
