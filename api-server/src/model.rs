@@ -202,6 +202,12 @@ impl AttemptAccess {
 }
 
 impl Job {
+    /// Returns the digest of the plan file that a step of this job would apply.
+    #[must_use]
+    pub fn plan_digest_before(&self, step_number: u32) -> Option<&str> {
+        self.planned_before(step_number)?.plan_digest.as_deref()
+    }
+
     /// Returns the attempt whose plan a step of this job would apply: that of the last completed plan step
     /// before it.
     #[must_use]

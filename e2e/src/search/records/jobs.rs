@@ -95,7 +95,12 @@ impl Records {
         let step = &mut job.steps[at];
         step.status = if approved { StepStatus::Completed } else { StepStatus::Rejected };
         step.ended_at = Some(now);
-        step.answer = Some(Answer { by: "user".to_owned(), at: now, plan_digest: plan.filter(|_| approved) });
+        step.answer = Some(Answer {
+            by: "user".to_owned(),
+            at: now,
+            plan_digest: plan.filter(|_| approved),
+            bundle_digest: None,
+        });
         job.status = JobStatus::Running;
         true
     }

@@ -121,7 +121,8 @@ impl World {
             Action::AskApproval { step } if self.is(Fault::ApprovalIsSkipped) => {
                 let step = self.records.step_mut(id, &step).expect("steps are never removed");
                 step.status = StepStatus::Completed;
-                step.answer = Some(Answer { by: String::new(), at: now, plan_digest: None });
+                step.answer =
+                    Some(Answer { by: String::new(), at: now, plan_digest: None, bundle_digest: None });
             }
             Action::AskApproval { step } => self.records.ask_approval(id, &step, now),
             Action::CreateAttempt { step, number, not_before } => {
