@@ -191,7 +191,8 @@ async fn streams_log_live_and_from_any_offset() {
         streamed.push_str(data["text"].as_str().unwrap_or_default());
     }
     assert_eq!(streamed, whole);
-    assert!(stream.trim_end().ends_with(&format!("data: {{\"offset\":{}}}", whole.len())), "{stream}");
+    let end = format!("data: {{\"offset\":{},\"status\":\"complete\"}}", whole.len());
+    assert!(stream.trim_end().ends_with(&end), "{stream}");
 
     assert_eq!(server.text(&format!("{address}?offset=10")).await, whole[10..]);
     let resumed = server
