@@ -5,6 +5,7 @@
 //! engine search for inputs that reach new places of the code.
 //! What it finds is mended and becomes a row of a unit test where it belongs.
 
+mod archive;
 mod checks;
 mod documents;
 mod java_options;
@@ -59,6 +60,7 @@ pub const TARGETS: &[Target] = &[
     documents::POLICY,
     workspace::TARGET,
     payload::TARGET,
+    archive::TARGET,
     job::POD_YAML,
     job::TARGET,
 ];
