@@ -15,9 +15,9 @@
 //! | `POST log?offset=N` | raw bytes | 200 [`LogPosition`]; 409 [`LogPosition`] of the next byte that is expected; 410 |
 //! | `PUT plan` | raw plan file | 200 [`PlanStored`]; 410 |
 //! | `GET plan` | | 200 raw plan file of the job; 404 if the job has none; 410 |
-//! | `PUT bundle` | JSON of a [`Bundle`] | 200 [`BundleStored`]: stored if nothing is missing; 422 invalid; 410 |
+//! | `PUT bundle` | JSON of a [`Bundle`] | 200 [`BundleStored`]: stored if nothing is missing; 422; 410 |
 //! | `GET bundle` | | 200 the same bytes, of the plan of the job; 404 if it has none; 410 |
-//! | `PUT part?digest=D` | raw part of a bundle; `&key=K` for a source | 204; 422 the content has another digest; 410 |
+//! | `PUT part?digest=D` | raw part of a bundle; `&key=K` for a source | 204; 422 another digest; 410 |
 //! | `GET part?digest=D` | | 200 raw part; 404 if the workspace has none; 410 |
 //! | `GET source?key=K` | | 200 [`Part`]: the source of this key is stored; 404 it is not; 410 |
 //! | `GET state` | | 200 raw state of the workspace; 204 if there is none; 410 |
@@ -26,8 +26,8 @@
 //! | `PUT rescued-state` | raw state that could not be stored as a version | 204; 403 in a plan step; 410 |
 //! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
 //!
-//! Limits in bytes: a plan file, a state, a part of a bundle 256 MiB; a bundle itself 1 MiB; a piece of the log 1 MiB; a result 64 KiB, of which the
-//! message has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the
+//! Limits in bytes: a plan file, a state, a part of a bundle 256 MiB; a bundle itself, a piece of the log 1
+//! MiB; a result 64 KiB, of which the message has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the
 //! host 253. A body that is larger is answered with 413; longer texts of a result are cut off.
 //!
 //! 401 is the answer to a token that is unknown or belongs to another attempt, 403 to one that is not good

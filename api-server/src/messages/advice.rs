@@ -210,7 +210,7 @@ mod tests {
                        executor; correct the source of the workspace, or mount the folder into the pods of \
                        executors";
         assert!(advice(Some(missing)).unwrap().starts_with("Correct the source of the workspace"));
-        let branch = "could not fetch the source: \"mian\" is no branch, tag or commit of https://host/a.git; \
+        let branch = "could not fetch the source: \"master\" is no branch, tag or commit of https://host/a.git; \
                       the nearest names are \"main\" (1 branch, 0 tags)";
         assert_eq!(advice(Some(branch)), Some("Correct the branch of the workspace, or push it."));
         assert_eq!(advice(Some("terraform plan failed with exit code 1")), Some("Read the log of the step."));

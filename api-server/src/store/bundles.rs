@@ -1,7 +1,7 @@
 //! What plan steps leave behind: bundles, and their parts by the digest of their content.
 //!
-//! A part belongs to a workspace. It is kept while a job that has not ended uses it, and for a while after its
-//! last use, so that the next plan of the same source sends nothing.
+//! A part belongs to a workspace. It is kept while a job that has not ended uses it, and for a while after
+//! its last use, so that the next plan of the same source sends nothing.
 
 use std::collections::BTreeSet;
 

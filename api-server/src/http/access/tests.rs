@@ -27,8 +27,8 @@ const ROUTES: [Route; 17] = [
     Route::Report,
 ];
 
-/// Columns: user, claim, heartbeat, log, put plan, get plan, put bundle, get bundle, put part, get part, source, get state, post state, lock, unlock, rescued
-/// state, report. `+` allow, `1` 401, `3` 403, `4` 404, `0` 410.
+/// Columns: user, claim, heartbeat, log, put plan, get plan, put bundle, get bundle, put part, get part,
+/// source, get state, post state, lock, unlock, rescued state, report. `+` allow, `1` 401, `3` 403, `4` 404, `0` 410.
 #[rustfmt::skip]
 const TABLE: &[(Credential, Option<AttemptAccess>, &str)] = &[
     (Nothing,      None,            "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1"),
