@@ -1,7 +1,7 @@
 //! tar.gz archives: sources that a server offers, and what a plan leaves behind.
 //!
 //! An archive is input of a stranger. [`read`] checks every entry before anything is written, with
-//! [`Limits`]; [`unpack`] writes into a folder of this attempt and never through a link; [`pack`] writes the
+//! [`Limits`]; `unpack` writes into a folder of this attempt and never through a link; `pack` writes the
 //! same bytes for the same files.
 
 mod entries;

@@ -27,8 +27,9 @@
 //! | `POST result` | [`StepResult`] | 204, also for the same result again; 409 another result is stored; 410 |
 //!
 //! Limits in bytes: a plan file, a state, a part of a bundle 256 MiB; a bundle itself, a piece of the log 1
-//! MiB; a result 64 KiB, of which the message has 8 KiB, other texts 256, and at most 64 timings; a claim 4 KiB, the id of the executor 128, the
-//! host 253. A body that is larger is answered with 413; longer texts of a result are cut off.
+//! MiB; a result 64 KiB, of which the message has 8 KiB, other texts 256, and at most 64 timings; a claim 4
+//! KiB, the id of the executor 128, the host 253. A body that is larger is answered with 413; longer texts of
+//! a result are cut off.
 //!
 //! 401 is the answer to a token that is unknown or belongs to another attempt, 403 to one that is not good
 //! for the request. An attempt that has ended or has reported is answered with 410, whatever the request is;
