@@ -7,7 +7,7 @@ use job_spec::{StepType, attempt_api::StepOutcome};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
-use crate::support::{Bench, finish, have, server::Memory, terminate, wait_until};
+use crate::support::{Bench, engine, finish, have, server::Memory, terminate, wait_until};
 
 /// Its second resource runs until it is stopped.
 const ENDLESS: &str = r#"
@@ -109,10 +109,9 @@ async fn terraform_that_does_not_stop_leaves_time_for_the_report() {
 fn check_forced(bench: &Bench, terraform: &str) {
     let (result, log) = (bench.server.result(), bench.server.log());
     assert_eq!(result.outcome, StepOutcome::Unknown, "{log}");
-    assert_eq!(
-        result.message.as_deref(),
-        Some("cancelled: terraform apply was ended by signal 9; which changes it made is not known")
-    );
+    let expected =
+        format!("cancelled: {} apply was ended by signal 9; which changes it made is not known", engine());
+    assert_eq!(result.message.as_deref(), Some(expected.as_str()));
     assert!(log.contains("another signal came; ending the program at once"), "{log}");
     assert_eq!(result.log_complete, Some(true));
     assert!(!runs(terraform));
@@ -258,7 +257,7 @@ resource "terraform_data" "large" {
     let result = bench.server.result();
     assert_eq!(result.outcome, StepOutcome::Failed);
     let message = result.message.unwrap();
-    assert!(message.starts_with("terraform apply was stopped because 3"), "{message}");
+    assert!(message.starts_with(&format!("{} apply was stopped because 3", engine())), "{message}");
     assert!(message.contains(" of 400 MiB of memory were in use"), "{message}");
     let memory = result.memory.unwrap();
     assert_eq!(memory.limit_bytes, Some(400 * 1024 * 1024));
