@@ -74,13 +74,15 @@ impl Redactor {
     /// Hides sensitive values in a warning.
     pub(crate) fn warning(&self, warning: Warning) -> Warning {
         let Warning { origin, found, meaning, hint } = warning;
-        let sensitive = self.origins.contains(&(origin.source, origin.key.clone()));
-        Warning {
-            found: if sensitive { HIDDEN.to_owned() } else { self.hide(&found) },
-            meaning: self.hide(&meaning),
-            hint: self.hide(&hint),
-            origin,
+        if self.origins.contains(&(origin.source, origin.key.clone())) {
+            // A hint may show what the value should be, which is made from the value.
+            let without = |text: String| {
+                if quotes_part(&text, &found) { HIDDEN.to_owned() } else { self.hide(&text) }
+            };
+            let (meaning, hint) = (without(meaning), without(hint));
+            return Warning { found: HIDDEN.to_owned(), meaning, hint, origin };
         }
+        Warning { found: self.hide(&found), meaning: self.hide(&meaning), hint: self.hide(&hint), origin }
     }
 
     /// Hides copies of sensitive values in every string of a JSON value.
@@ -218,6 +220,13 @@ fn without_quoted(text: &str) -> String {
     parts.map(|(index, part)| if index % 2 == 0 { part } else { HIDDEN }).collect()
 }
 
+/// Returns whether a text has a number of a value in it, or a word of it that is not a short one.
+fn quotes_part(text: &str, value: &str) -> bool {
+    let numbers = value.split(|c: char| !c.is_ascii_digit()).filter(|number| number.len() > 1);
+    let words = value.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() >= MIN_PIECE);
+    numbers.chain(words).any(|part| text.contains(part))
+}
+
 #[cfg(test)]
 mod tests {
     use config_core::Origin;
@@ -238,6 +247,15 @@ mod tests {
             workspace: vec![variable("SECRET", "gpu:hunter2;no", true), variable("OPEN", "hello", false)],
             ..VariableLayers::default()
         })
+    }
+
+    #[test]
+    fn warning_of_a_sensitive_variable_quotes_no_part_of_it() {
+        let hint = "write 713133m for thousandths of a processor, or 713133 for processors";
+        assert!(quotes_part(hint, "713133"));
+        assert!(quotes_part(hint, "713133G"));
+        assert!(quotes_part("set EPHEMERAL_CONFIG_POD_ANNOTATIONS to hunter2=x", "hunter2=y"));
+        assert!(!quotes_part("set EPHEMERAL_CONFIG_POD_ANNOTATIONS instead", "a=b;c=1"));
     }
 
     #[test]
