@@ -44,7 +44,7 @@ use crate::ui::Ui;
 const MAX_CHOICES: [usize; 4] = [80, 150, 300, 500];
 
 /// How many histories a deliberate bug may take to be found.
-const HISTORIES_PER_FAULT: u64 = 200_000;
+const HISTORIES_PER_FAULT: u64 = 500_000;
 
 /// Searches for histories that break a promise
 #[derive(Debug, Parser)]

@@ -5,6 +5,7 @@ use super::{
     db::{Transaction, query, query_as, query_scalar},
     now,
 };
+use crate::model::AttemptPhase;
 
 /// The writer of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +73,8 @@ pub enum LockOutcome {
 }
 
 impl Store {
-    /// Locks a state. The holder may repeat the request.
+    /// Locks a state. The holder may repeat the request. An attempt with an unknown outcome may still store a
+    /// state, but begins nothing any more.
     ///
     /// # Errors
     /// The database failed.
@@ -83,7 +85,7 @@ impl Store {
         writer: &StateWriter,
     ) -> Result<LockOutcome, StoreError> {
         let mut tx = self.write().await?;
-        if !may_write(&mut tx, writer).await? {
+        if !may_write(&mut tx, writer).await? || has_ended(&mut tx, writer).await? {
             return Ok(LockOutcome::Fenced);
         }
         match read_lock(&mut tx, workspace_id).await? {
@@ -151,6 +153,18 @@ pub(super) async fn read_lock(
         .fetch_optional(&mut **tx)
         .await
         .context("read the lock of a state")
+}
+
+/// Returns whether an attempt has ended, whether or not its executor may still write.
+async fn has_ended(tx: &mut Transaction, writer: &StateWriter) -> Result<bool, StoreError> {
+    let Some(attempt) = writer.attempt() else { return Ok(false) };
+    query_scalar("SELECT phase = $1 FROM attempts WHERE id = $2")
+        .bind(AttemptPhase::Ended.as_str())
+        .bind(attempt)
+        .fetch_optional(&mut **tx)
+        .await
+        .map(|ended: Option<bool>| ended.unwrap_or(true))
+        .context("check an attempt")
 }
 
 /// The fence: an attempt writes only while it is live and claimed, and has not reported.

@@ -75,6 +75,8 @@ faults! {
     LateRefusalsEndAttempts breaks WorkspaceIsHeld,
     /// The lock of a plan that was lost stays, in the way of the next attempt.
     LostPlansKeepTheirLock breaks WorkspaceIsHeld,
+    /// An attempt with an unknown outcome locks the state, in the way of the plan that rechecks it.
+    EndedAttemptsLock breaks WorkspaceIsHeld,
     /// Two plans run in one workspace at the same time, and lock each other out.
     PlansRunTogether breaks WorkspaceIsHeld,
     /// A replica that was stopped acts on its old decision.

@@ -1,5 +1,7 @@
 //! Versions and locks of states.
 
+use api_server::model::AttemptPhase;
+
 use super::{Records, Writer};
 use crate::search::{books::State, faults::Fault};
 
@@ -76,7 +78,13 @@ impl Records {
     }
 
     pub(in crate::search) fn lock(&mut self, workspace: usize, id: u32, writer: &Writer) -> Put {
-        if self.is_fenced(writer) {
+        let has_ended = match writer {
+            Writer::Attempt(attempt) => {
+                self.find(attempt).is_none_or(|(_, _, it)| it.phase == AttemptPhase::Ended)
+            }
+            Writer::User => false,
+        };
+        if self.is_fenced(writer) || has_ended && !self.is(Fault::EndedAttemptsLock) {
             return Put::Fenced;
         }
         let held = &mut self.workspaces[workspace].lock;
