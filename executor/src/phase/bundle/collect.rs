@@ -26,6 +26,11 @@ use crate::{
 /// How many files a message names.
 const MAX_LISTED: usize = 10;
 
+/// How many files that are not kept the bundle names, and how many deleted ones it can hold: it is a small
+/// file.
+const MAX_LEFT_OUT: usize = 100;
+const MAX_DELETED: usize = 5000;
+
 /// Stores the bundle of a successful plan. Returns a sentence about files that the apply will not have, which
 /// must be known before the plan is approved.
 pub(crate) async fn store(
@@ -92,6 +97,7 @@ struct Changes {
     paths: Vec<PathBuf>,
     deleted: Vec<String>,
     left_out: Vec<LeftOut>,
+    left_out_count: usize,
     bytes: u64,
 }
 
@@ -108,8 +114,19 @@ impl Changes {
                 changes.keep(path.clone(), stamp.kind, stamp.bytes);
             }
         }
-        let gone = baseline.tree.keys().filter(|path| !now.contains_key(*path));
+        // A deleted folder stands for all that was in it. A file in the place of a folder replaces it.
+        let is_folder = |tree: &Tree, path: &Path| tree.get(path).map(|stamp| stamp.kind == Kind::Folder);
+        let is_there = |path: &Path| {
+            path.as_os_str().is_empty() || is_folder(&now, path) == is_folder(&baseline.tree, path)
+        };
+        let gone = baseline.tree.keys().filter(|path| !is_there(path));
+        let gone = gone.filter(|path| path.parent().is_none_or(is_there));
         changes.deleted = gone.filter_map(|path| path.to_str().map(str::to_owned)).collect();
+        if changes.deleted.len() > MAX_DELETED {
+            return Err(io::Error::other(format!(
+                "the step has deleted more than {MAX_DELETED} files of the source"
+            )));
+        }
         changes.keep_modules(root, folder)?;
         changes.paths.sort();
         Ok(changes)
@@ -146,8 +163,11 @@ impl Changes {
             self.paths.push(path);
             return;
         };
-        if kind != Kind::Folder && self.left_out.len() < MAX_FILES {
-            self.left_out.push(LeftOut { path: path.to_string_lossy().into_owned(), reason });
+        if kind != Kind::Folder {
+            self.left_out_count += 1;
+            if self.left_out.len() < MAX_LEFT_OUT {
+                self.left_out.push(LeftOut { path: path.to_string_lossy().into_owned(), reason });
+            }
         }
     }
 
@@ -159,7 +179,7 @@ impl Changes {
     }
 
     fn sentence(&self) -> Option<String> {
-        let count = self.left_out.len();
+        let count = self.left_out_count;
         let names: Vec<_> = self
             .left_out
             .iter()
@@ -261,6 +281,25 @@ mod tests {
         ];
         let all: Vec<_> = [&modules[..], &expected].concat();
         assert_eq!(remote.paths, all.iter().map(PathBuf::from).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn deleted_folder_stands_for_its_files_and_another_kind_replaces_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for name in ["gone/a", "gone/b/c", "was-folder/x", "was-file"] {
+            write(&root, name, "before");
+        }
+        let baseline = baseline(&root);
+        for name in ["gone", "was-folder"] {
+            fs::remove_dir_all(root.join(name)).unwrap();
+        }
+        fs::remove_file(root.join("was-file")).unwrap();
+        write(&root, "was-folder", "after");
+        write(&root, "was-file/y", "after");
+        let changes = Changes::find(&baseline, &root).unwrap();
+        assert_eq!(changes.deleted, ["gone", "was-file", "was-folder"]);
+        assert_eq!(changes.paths, ["was-file", "was-file/y", "was-folder"].map(PathBuf::from));
     }
 
     #[test]

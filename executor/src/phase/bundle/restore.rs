@@ -197,8 +197,7 @@ async fn unpack_part(
 /// Deletes files of the source that the plan step has deleted; what is not there is fine.
 fn delete_all(root: &Path, paths: &[String]) -> io::Result<()> {
     let root = root.canonicalize()?;
-    // A folder comes before what is in it.
-    for path in paths.iter().rev() {
+    for path in paths {
         let inside = Path::new(path);
         if !inside.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(io::Error::other(format!("{path:?} is outside of the source")));
@@ -209,16 +208,13 @@ fn delete_all(root: &Path, paths: &[String]) -> io::Result<()> {
             continue;
         }
         let removed = match fs::symlink_metadata(&place) {
-            Ok(found) if found.is_dir() => fs::remove_dir(&place),
+            // Links in it are removed, not followed.
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&place),
             Ok(_) => fs::remove_file(&place),
             Err(error) => Err(error),
         };
         match removed {
-            Err(error)
-                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
-            {
-                return Err(error);
-            }
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
@@ -241,7 +237,8 @@ mod tests {
         let delete = |paths: &[&str]| {
             delete_all(&root, &paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>())
         };
-        delete(&["a", "a/b", "a/b/f", "a/nothing", "up/outside"]).unwrap();
+        std::os::unix::fs::symlink("../../..", root.join("a/b/up")).unwrap();
+        delete(&["a/b", "a/b/f", "a/nothing", "up/outside"]).unwrap();
         assert!(!root.join("a/b").exists() && root.join("a/kept").exists());
         assert!(delete(&["../outside"]).is_err());
         assert!(folder.path().join("outside").exists());
