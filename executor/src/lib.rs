@@ -42,6 +42,7 @@ mod log;
 mod memory;
 mod network;
 mod phase;
+mod regular_file;
 mod state_proxy;
 mod step;
 mod step_report;

@@ -126,12 +126,17 @@ async fn files_that_planning_wrote_changed_or_deleted_are_so_in_the_apply() {
     bench.payload.environment_variables.insert("SEEN".into(), seen.to_str().unwrap().into());
     bench.write("changed.txt", "before");
     bench.write("deleted.txt", "before");
+    bench.folder("source/becomes-file");
+    bench.write("becomes-file/inner.txt", "before");
+    bench.write("becomes-folder", "before");
     // As a script before the plan, or a data source, does.
     bench.wrap_terraform(
         r#"if [ "$1" = plan ]; then
              mkdir -p build; head -c 100000 /dev/urandom > build/lambda.zip; cp build/lambda.zip "$SEEN.planned"
              ln -s lambda.zip build/latest; echo after > changed.txt; rm deleted.txt
              echo 'echo ran' > run.sh; chmod 755 run.sh
+             rm -r becomes-file becomes-folder; echo after > becomes-file
+             mkdir becomes-folder; echo after > becomes-folder/inner.txt
            fi"#,
     );
     plan(&mut bench).await;
@@ -139,7 +144,9 @@ async fn files_that_planning_wrote_changed_or_deleted_are_so_in_the_apply() {
     let read = |name: &str| fs::read(seen.join(name)).unwrap();
     assert!(read("build/lambda.zip") == fs::read(format!("{}.planned", seen.display())).unwrap());
     assert_eq!(fs::read_link(seen.join("build/latest")).unwrap(), Path::new("lambda.zip"));
-    assert_eq!(read("changed.txt"), b"after\n");
+    for name in ["changed.txt", "becomes-file", "becomes-folder/inner.txt"] {
+        assert_eq!(read(name), b"after\n", "{name}");
+    }
     assert!(!seen.join("deleted.txt").exists());
     assert_eq!(fs::metadata(seen.join("run.sh")).unwrap().permissions().mode() & 0o111, 0o111);
 }
@@ -150,10 +157,12 @@ async fn file_that_is_too_large_is_named_before_the_approval() {
         return;
     }
     let mut bench = Bench::new(&version("one")).await;
-    bench.wrap_terraform("if [ \"$1\" = plan ]; then truncate -s 65M large.zip; echo x > small.txt; fi");
+    bench.wrap_terraform(
+        "if [ \"$1\" = plan ]; then truncate -s 65M large.zip; mkfifo pipe; echo x > small.txt; fi",
+    );
     plan(&mut bench).await;
-    let expected = "1 file that the plan step wrote will be missing in the apply: large.zip (65.0 MiB, a file \
-                    may have 64.0 MiB)";
+    let expected = "2 files of the plan step will not be the same in the apply: large.zip (65.0 MiB, a file \
+                    may have 64.0 MiB), pipe (a pipe, socket or device)";
     assert_eq!(bench.server.result().message.as_deref(), Some(expected));
     assert!(bench.server.log().contains(expected));
     let bundle: Bundle =

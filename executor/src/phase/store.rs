@@ -1,18 +1,20 @@
 //! Phase 8: uploads what terraform has left: a plan file here, a state that it could not store in
 //! [`rescue`](super::rescue).
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use super::{context::Context, fetch::plan::hex_digest};
-use crate::{api::retry::retry, error_chain::chain, step_report::StepReport};
+use crate::{api::retry::retry, error_chain::chain, regular_file, step_report::StepReport};
 
 /// Uploads the plan file of a successful plan, and returns the report that includes how that went.
 pub(crate) async fn upload_plan(context: &Context<'_>, file: &Path, report: StepReport) -> StepReport {
     let Context { api, stop, timeouts, .. } = *context;
-    let plan = match fs::read(file) {
+    let plan = match regular_file::read(file, regular_file::LARGE) {
         Ok(plan) => plan,
         Err(error) => {
-            return StepReport::failed(format!("could not read the plan file that terraform wrote: {error}"));
+            return StepReport::failed(format!(
+                "could not read the plan file, which terraform wrote: {error}"
+            ));
         }
     };
     let upload = || api.upload_plan(plan.clone());

@@ -14,6 +14,7 @@ use job_spec::executor_files::{ExecutorFiles, StartRecord};
 use uuid::Uuid;
 
 use super::{private_folder, write_private};
+use crate::regular_file;
 
 /// End of the name of a kept log.
 const KEPT_LOG: &str = ".kept.log";
@@ -136,7 +137,9 @@ pub(super) fn set_aside(folder: &Path) -> io::Result<Option<PathBuf>> {
 /// Finds the state that terraform could not store and its executor did not live to store. Terraform has
 /// started in a folder without such a file.
 fn find_state(work: &Path) -> Option<(String, PathBuf)> {
-    let record: StartRecord = serde_json::from_slice(&fs::read(work.join(StartRecord::FILE)).ok()?).ok()?;
+    let record: StartRecord =
+        serde_json::from_slice(&regular_file::read(&work.join(StartRecord::FILE), regular_file::SMALL).ok()?)
+            .ok()?;
     let state = work.join(record.unsaved_state()?);
     fs::symlink_metadata(&state).is_ok_and(|found| found.is_file()).then_some((record.attempt, state))
 }

@@ -1,7 +1,6 @@
 //! What a plan step has written, and its way to the api-server.
 
 use std::{
-    fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
@@ -20,6 +19,7 @@ use crate::{
     error_chain::chain,
     file_tree::{Kind, Tree, read_tree},
     phase::{context::Context, fetch::plan::hex_digest},
+    regular_file,
     work_paths::WorkDir,
 };
 
@@ -121,7 +121,9 @@ impl Changes {
         };
         let gone = baseline.tree.keys().filter(|path| !is_there(path));
         let gone = gone.filter(|path| path.parent().is_none_or(is_there));
-        changes.deleted = gone.filter_map(|path| path.to_str().map(str::to_owned)).collect();
+        for path in gone {
+            changes.delete(path);
+        }
         if changes.deleted.len() > MAX_DELETED {
             return Err(io::Error::other(format!(
                 "the step has deleted more than {MAX_DELETED} files of the source"
@@ -130,6 +132,21 @@ impl Changes {
         changes.keep_modules(root, folder)?;
         changes.paths.sort();
         Ok(changes)
+    }
+
+    fn delete(&mut self, path: &Path) {
+        match path.to_str() {
+            Some(path) => self.deleted.push(path.to_owned()),
+            None => self.leave_out(path, "it was deleted, and its name is not UTF-8: it will be there again"),
+        }
+    }
+
+    fn leave_out(&mut self, path: &Path, reason: &str) {
+        self.left_out_count += 1;
+        if self.left_out.len() < MAX_LEFT_OUT {
+            let path = path.to_string_lossy().into_owned();
+            self.left_out.push(LeftOut { path, reason: reason.to_owned() });
+        }
     }
 
     /// Keeps the modules that `init` has downloaded: what an address without a version names may be another
@@ -150,8 +167,7 @@ impl Changes {
 
     fn keep(&mut self, path: PathBuf, kind: Kind, bytes: u64) {
         let reason = if kind == Kind::Other {
-            // Sockets of programs that have ended.
-            return;
+            "a pipe, socket or device".to_owned()
         } else if bytes > MAX_FILE_BYTES {
             format!("{}, a file may have {}", mebibytes(bytes), mebibytes(MAX_FILE_BYTES))
         } else if self.bytes.saturating_add(bytes) > MAX_FILES_BYTES {
@@ -164,10 +180,7 @@ impl Changes {
             return;
         };
         if kind != Kind::Folder {
-            self.left_out_count += 1;
-            if self.left_out.len() < MAX_LEFT_OUT {
-                self.left_out.push(LeftOut { path: path.to_string_lossy().into_owned(), reason });
-            }
+            self.leave_out(&path, &reason);
         }
     }
 
@@ -190,10 +203,7 @@ impl Changes {
             if count > MAX_LISTED { format!(" and {} more", count - MAX_LISTED) } else { String::new() };
         let files = if count == 1 { "1 file" } else { &format!("{count} files") };
         (count > 0).then(|| {
-            format!(
-                "{files} that the plan step wrote will be missing in the apply: {}{more}",
-                names.join(", ")
-            )
+            format!("{files} of the plan step will not be the same in the apply: {}{more}", names.join(", "))
         })
     }
 }
@@ -210,7 +220,7 @@ fn has_downloaded_modules(record: &Path) -> io::Result<bool> {
         #[serde(rename = "Source", default)]
         source: String,
     }
-    let text = match fs::read(record) {
+    let text = match regular_file::read(record, regular_file::SMALL) {
         Ok(text) => text,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(false);
@@ -225,6 +235,8 @@ fn has_downloaded_modules(record: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use job_spec::attempt_api::BundledSource;
 
     use super::*;
@@ -321,7 +333,7 @@ mod tests {
         assert_eq!(changes.paths, ["a.bin", "c.bin", "d.bin", "f.txt"].map(PathBuf::from));
         assert_eq!(
             changes.sentence().unwrap(),
-            "2 files that the plan step wrote will be missing in the apply: b.bin (64.1 MiB, a file may have \
+            "2 files of the plan step will not be the same in the apply: b.bin (64.1 MiB, a file may have \
              64.0 MiB), e.bin (60.0 MiB, all files together may have 200.0 MiB)"
         );
     }

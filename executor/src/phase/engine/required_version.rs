@@ -8,7 +8,10 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 use super::{Engine, version::Constraint};
-use crate::phase::run::hcl::{Token, tokens};
+use crate::{
+    phase::run::hcl::{Token, tokens},
+    regular_file,
+};
 
 /// Returns all constraints of the configuration in a folder as one.
 pub(super) fn read(folder: &Path, engine: Engine) -> Option<Constraint> {
@@ -21,7 +24,7 @@ pub(super) fn read(folder: &Path, engine: Engine) -> Option<Constraint> {
         }) else {
             continue;
         };
-        let Ok(bytes) = fs::read(entry.path()) else { continue };
+        let Ok(bytes) = regular_file::read_configuration(&entry.path()) else { continue };
         if name.ends_with(ending) {
             found.extend(in_native(&String::from_utf8_lossy(&bytes)));
         } else {

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use self::blocks::files_with_backend;
-use crate::phase::engine::Engine;
+use crate::{phase::engine::Engine, regular_file};
 
 /// Makes terraform use the `http` backend. Its settings are in the environment, so that no file holds them.
 const BACKEND: &str = "terraform {\n  backend \"http\" {}\n}\n";
@@ -163,11 +163,12 @@ fn write_backend(path: &Path) -> io::Result<()> {
 
 /// Checks after `init` that terraform uses our backend, with nothing but our environment as its settings.
 pub(crate) fn verify(folder: &Path, engine: Engine) -> Result<(), BackendError> {
-    let found = match fs::read(folder.join(DATA_FOLDER).join("terraform.tfstate")) {
-        Ok(bytes) => found_backend(&bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("none".to_owned()),
-        Err(error) => return Err(BackendError::Read(error)),
-    };
+    let found =
+        match regular_file::read(&folder.join(DATA_FOLDER).join("terraform.tfstate"), regular_file::SMALL) {
+            Ok(bytes) => found_backend(&bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some("none".to_owned()),
+            Err(error) => return Err(BackendError::Read(error)),
+        };
     let Some(found) = found else { return Ok(()) };
     let files = files_with_backend(folder).map_err(BackendError::Read)?;
     let names: Vec<_> = files

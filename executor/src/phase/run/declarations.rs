@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::Value;
 
 use super::hcl::{Token, tokens};
-use crate::phase::engine::Engine;
+use crate::{phase::engine::Engine, regular_file};
 
 /// What the declared type of a variable can hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn read(folder: &Path, engine: Engine) -> RootModule {
     files.sort_by_key(|name| (is_override(stem(name, engine).unwrap_or_default()), *name));
     let mut module = RootModule::default();
     for name in files {
-        let Ok(bytes) = fs::read(folder.join(name)) else { continue };
+        let Ok(bytes) = regular_file::read_configuration(&folder.join(name)) else { continue };
         let text = String::from_utf8_lossy(&bytes);
         let is_json = Path::new(name).extension().is_some_and(|ending| ending == "json");
         if is_json { module.add_json(&text) } else { module.add_native(&text) }

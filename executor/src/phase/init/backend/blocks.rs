@@ -6,6 +6,8 @@ use std::{fs, io, path::Path};
 
 use serde_json::Value;
 
+use crate::regular_file;
+
 /// Returns whether a file has such a block.
 type Search = fn(&[u8]) -> bool;
 
@@ -33,7 +35,7 @@ pub(super) fn files_with_backend(folder: &Path) -> io::Result<Vec<BackendFile>> 
             continue;
         };
         // A folder or a broken link of such a name is an error that terraform shows.
-        let Ok(bytes) = fs::read(entry.path()) else { continue };
+        let Ok(bytes) = regular_file::read_configuration(&entry.path()) else { continue };
         if has_block(&bytes) {
             let is_override = stem == "override" || stem.ends_with("_override");
             found.push(BackendFile { name, is_override });
