@@ -9,7 +9,7 @@ for word in "$@"; do
     previous=$word
 done
 case $crate in
-config_core | job_spec | json_patch | jsonptr | granit_parser | serde_saphyr | toml | toml_parser | toml_datetime | base64)
+config_core | executor | job_spec | json_patch | jsonptr | granit_parser | serde_saphyr | toml | toml_parser | toml_datetime | base64 | tar)
     exec "$@" -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
         -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
     ;;
