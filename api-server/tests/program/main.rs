@@ -12,6 +12,7 @@
 
 mod access;
 mod bundles;
+mod database_away;
 mod explain;
 mod failures;
 mod main_job;
