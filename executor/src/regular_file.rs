@@ -1,5 +1,5 @@
-//! Reads files that code of the step may have replaced: a pipe would be waited for, a device has no end, and a
-//! link may lead to a file of the executor.
+//! Reads files that code of the step may have replaced: a pipe would be waited for, a device has no end, and
+//! a link may lead to a file of the executor.
 
 use std::{
     fs::File,
