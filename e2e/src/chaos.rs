@@ -1,9 +1,9 @@
 //! Chaos: a real api-server, executors and terraform, each killed at random moments while jobs run on several
 //! workspaces.
 //!
-//! The resources keep books outside of terraform ([`books`]): a ledger, to which each creation and each
-//! removal appends a line ([`ledger`]), or a cloud ([`cloud`]). A job whose outcome is `unknown` is resolved
-//! as its evidence says ([`resolve`]). At the end nothing is killed any more, one more job and one more plan
+//! The resources keep books outside of terraform (`books`): a ledger, to which each creation and each
+//! removal appends a line (`ledger`), or a cloud (`cloud`). A job whose outcome is `unknown` is resolved
+//! as its evidence says (`resolve`). At the end nothing is killed any more, one more job and one more plan
 //! run on each workspace, and the states are compared with the books: what was applied, was applied once, and
 //! what exists is in a state.
 
