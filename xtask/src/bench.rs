@@ -25,6 +25,12 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 7)]
         rounds: usize,
     },
+    /// Eight plans at once with the provider hashicorp/aws and one plugin cache, beside terraform alone
+    Providers {
+        /// A filesystem mirror of terraform that has the provider, unpacked
+        #[arg(long, default_value = "/opt/tf-plugins")]
+        mirror: String,
+    },
     /// Jobs per second through the Kubernetes backend, as a ratio to bare POSTs;
     /// memory and time to the first observation
     Dispatch {
@@ -41,7 +47,8 @@ pub(crate) enum Bench {
 pub(crate) fn run(shell: &Shell, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Spec => spec(shell),
-        Bench::Executor { rounds } => executor(shell, *rounds),
+        Bench::Executor { rounds } => executor(shell, "steps", &rounds.to_string()),
+        Bench::Providers { mirror } => executor(shell, "providers", mirror),
         Bench::Dispatch { jobs, context } => {
             Cmd::cargo(["run", "--quiet", "--release", "-p", "k8s-backend", "--example", "dispatch", "--"])
                 .args([jobs.to_string().as_str()])
@@ -52,13 +59,13 @@ pub(crate) fn run(shell: &Shell, bench: &Bench) -> anyhow::Result<()> {
 }
 
 /// The program that measures has the executor's own server in memory, so that nothing else is measured.
-fn executor(shell: &Shell, rounds: usize) -> anyhow::Result<()> {
+fn executor(shell: &Shell, kind: &str, argument: &str) -> anyhow::Result<()> {
     Cmd::cargo(["build", "--quiet", "--release", "-p", "executor"]).run(shell)?;
     // Only the executor is measured; the rest needs no second build of every library.
     Cmd::cargo(["build", "--quiet", "-p", "executor", "--example", "bench"]).run(shell)?;
-    let folder = shell.root.join("target");
+    let folder = shell.target_folder()?;
     let (program, executor) = (folder.join("debug/examples/bench"), folder.join("release/executor"));
-    Cmd::new(&program.to_string_lossy(), [&*executor.to_string_lossy(), &rounds.to_string()]).run(shell)
+    Cmd::new(&program.to_string_lossy(), [kind, &*executor.to_string_lossy(), argument]).run(shell)
 }
 
 fn spec(shell: &Shell) -> anyhow::Result<()> {

@@ -5,7 +5,6 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::{Bench, engine, find, releases::Releases};
@@ -119,11 +118,4 @@ pub(crate) fn filesystem(folder: &Path) -> String {
 
 pub(crate) fn network(url: &str) -> String {
     format!("network_mirror {{\n    url = {url:?}\n  }}")
-}
-
-/// Returns the bytes that a folder takes on the disk, each file once.
-pub(crate) fn disk_bytes(folder: &Path) -> u64 {
-    let output = Command::new("du").args(["-s", "-B1"]).arg(folder).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_whitespace().next().unwrap().parse().unwrap()
 }
