@@ -87,6 +87,27 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Returns whether other jobs may go on after this, or wait for something else: a place may be free, or
+    /// what they wait for is in another state.
+    #[must_use]
+    pub const fn concerns_other_jobs(&self) -> bool {
+        match self {
+            Self::StartJob
+            | Self::AskApproval { .. }
+            | Self::CreateAttempt { .. }
+            | Self::EndAttempt { .. }
+            | Self::EndStep { .. }
+            | Self::EndJob { .. } => true,
+            Self::Submit { .. }
+            | Self::Fence { .. }
+            | Self::SetMessage { .. }
+            | Self::CancelKubernetesJob { .. }
+            | Self::GiveUp { .. } => false,
+        }
+    }
+}
+
 /// The result of [`decide`](super::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {

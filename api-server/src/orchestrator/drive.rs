@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_backend::{BackendError, Cause, ErrorKind, JobPhase};
 use tokio::sync::{Notify, mpsc};
 
-use super::{Action, Next, View, act::Actor, decide, needs_slot, retry, schedule};
+use super::{Next, View, act::Actor, decide, needs_slot, retry, schedule};
 use crate::{
     model::{AttemptPhase, Job, Slot},
     redaction::Redactor,
@@ -137,16 +137,7 @@ impl JobDriver {
             match decide(&job, &View { hold, slot, rules: &self.services.rules }, now) {
                 Next::Do(action) => {
                     tracing::debug!(job = self.job_id, ?action, "acting");
-                    // A place may be free then, or what others wait for is in another state.
-                    let concerns_others = matches!(
-                        action,
-                        Action::StartJob
-                            | Action::AskApproval { .. }
-                            | Action::CreateAttempt { .. }
-                            | Action::EndAttempt { .. }
-                            | Action::EndStep { .. }
-                            | Action::EndJob { .. }
-                    );
+                    let concerns_others = action.concerns_other_jobs();
                     self.actor().act(&job, action).await?;
                     if concerns_others {
                         wake_others(Arc::clone(&self.services), self.wakes.clone(), &job, now).await?;

@@ -58,16 +58,7 @@ impl World {
         if accident == 2 {
             return Acted::Failed;
         }
-        // A place may be free then, or what others wait for is in another state.
-        let concerns_others = matches!(
-            pending.action,
-            Action::StartJob
-                | Action::AskApproval { .. }
-                | Action::CreateAttempt { .. }
-                | Action::EndAttempt { .. }
-                | Action::EndStep { .. }
-                | Action::EndJob { .. }
-        );
+        let concerns_others = pending.action.concerns_other_jobs();
         let is_end = matches!(pending.action, Action::EndStep { .. } | Action::EndJob { .. });
         let concerns_others = concerns_others && !(is_end && self.is(Fault::EndsAreNotPassedOn));
         let is_stored = self.record(replica, pending);
