@@ -5,9 +5,9 @@
 //! | 1 | [`decode`] | reads the environment and the payload |
 //! | 2 | [`claim`] | claims the attempt; nothing is changed before |
 //! | 3 | [`fetch`] | downloads the reviewed plan, copies or clones the configuration |
-//! | 4 | [`engine`] | finds terraform or tofu, checks its version |
+//! | 4 | [`engine`] | finds terraform or tofu, or downloads and verifies it |
 //! | 5 | [`init`] | writes the backend and runs `init` |
-//! | 6 | [`scripts`] | scripts before and after; this executor rejects them |
+//! | 6 | [`scripts`] | runs the scripts of the template, around the command or instead of it |
 //! | 7 | [`run`] | runs plan, apply or destroy |
 //! | 8 | [`store`], [`bundle`], [`rescue`] | uploads the plan file and what else planning left, or a state |
 //! | 9 | [`report`] | reports the result |

@@ -150,8 +150,7 @@ impl Bench {
     /// Commits the files of the source to a repository, whatever ignores them, and returns its address.
     pub(crate) fn commit_source(&self) -> String {
         let (source, bare) = (self.folder("source"), self.folder("bare").join("source.git"));
-        let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
-        let git = |args: &[&str]| tool("git", &[&identity[..], args].concat(), &source);
+        let git = |args: &[&str]| git::git(args, &source);
         git(&["init", "--quiet", "--initial-branch=main"]);
         git(&["add", "--all", "--force", "."]);
         git(&["commit", "--quiet", "-m", "source"]);

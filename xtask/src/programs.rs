@@ -21,6 +21,9 @@ pub(crate) struct DemoArgs {
     /// Keep all data in this folder [default: a temporary folder that is removed at the end]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// The program to run: terraform or tofu [default: terraform, or else tofu]
+    #[arg(long)]
+    engine: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,6 +49,9 @@ pub(crate) fn run_demo(shell: &Shell, args: &DemoArgs) -> anyhow::Result<()> {
     command.args(args.yes.then_some("--yes")).args(args.keep.then_some("--keep"));
     if let Some(folder) = &args.data_dir {
         command.arg("--data-dir").arg(folder);
+    }
+    if let Some(engine) = &args.engine {
+        command.arg("--engine").arg(engine);
     }
     replace(command)
 }

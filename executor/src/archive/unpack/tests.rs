@@ -8,32 +8,20 @@ use tar::{Builder, EntryType, Header};
 use super::*;
 use crate::archive::{SOURCE_LIMITS, pack::pack};
 
-enum Item<'a> {
-    Entry(EntryType, &'a str, &'a str),
-    /// A name that the library would not write.
-    Raw(EntryType, &'a [u8], &'a str),
-}
-use Item::{Entry, Raw};
+/// Kind, name, and the content or the target.
+type Entry<'a> = (EntryType, &'a str, &'a str);
 
-fn archive(items: &[Item<'_>]) -> Vec<u8> {
+fn archive(items: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for item in items {
-        let (Entry(kind, ..) | Raw(kind, ..)) = item;
-        let text = match item {
-            Entry(_, _, text) | Raw(_, _, text) => *text,
-        };
+    for (kind, name, text) in items {
         let is_link = kind.is_symlink() || kind.is_hard_link();
         let mut header = Header::new_gnu();
         header.set_entry_type(*kind);
         header.set_mode(0o644);
         let content = if is_link { "" } else { text };
         header.set_size(content.len() as u64);
-        let name = match item {
-            Entry(_, name, _) => name.as_bytes(),
-            Raw(_, name, _) => name,
-        };
         let gnu = header.as_gnu_mut().unwrap();
-        gnu.name[..name.len()].copy_from_slice(name);
+        gnu.name[..name.len()].copy_from_slice(name.as_bytes());
         if is_link {
             gnu.linkname[..text.len()].copy_from_slice(text.as_bytes());
         }
@@ -70,15 +58,15 @@ fn unpacks_files_folders_and_links() {
     assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o7777, 0o755);
 
     let bytes = archive(&[
-        Entry(EntryType::XGlobalHeader, "pax_global_header", "19 comment=unknown\n"),
-        Entry(EntryType::Directory, "./", ""),
-        Entry(EntryType::Regular, "./main.tf", "one"),
-        Entry(EntryType::Regular, "main.tf", "two"),
-        Entry(EntryType::Regular, "a/b/c.txt", "c"),
-        Entry(EntryType::Regular, "old/", ""),
-        Entry(EntryType::Symlink, "a/link", "../main.tf"),
-        Entry(EntryType::Symlink, "broken", "a/nothing"),
-        Entry(EntryType::Link, "hard", "main.tf"),
+        (EntryType::XGlobalHeader, "pax_global_header", "19 comment=unknown\n"),
+        (EntryType::Directory, "./", ""),
+        (EntryType::Regular, "./main.tf", "one"),
+        (EntryType::Regular, "main.tf", "two"),
+        (EntryType::Regular, "a/b/c.txt", "c"),
+        (EntryType::Regular, "old/", ""),
+        (EntryType::Symlink, "a/link", "../main.tf"),
+        (EntryType::Symlink, "broken", "a/nothing"),
+        (EntryType::Link, "hard", "main.tf"),
     ]);
     let (folder, result) = unpacked(&bytes, &SOURCE_LIMITS);
     assert_eq!(result, Ok(()));
@@ -94,28 +82,25 @@ fn unpacks_files_folders_and_links() {
 #[test]
 fn refuses_entries_that_lead_out_of_the_folder() {
     use EntryType::{Link, Regular, Symlink};
-    let cases: [(&[Item<'_>], &str); 11] = [
-        (&[Entry(Regular, "../outside", "x")], r#"entry "../outside" is outside"#),
-        (&[Entry(Regular, "a/../../outside", "x")], "is outside"),
-        (&[Entry(Regular, "/etc/cron.d/x", "x")], "is outside"),
-        (
-            &[Entry(Symlink, "up", ".."), Entry(Regular, "up/outside", "x")],
-            r#"is below "up", which is no folder"#,
-        ),
-        (&[Entry(Symlink, "up", "..")], r#"link "up" to ".." leads out"#),
-        (&[Entry(Symlink, "etc", "/etc")], "leads out"),
+    let cases: [(&[Entry<'_>], &str); 11] = [
+        (&[(Regular, "../outside", "x")], r#"entry "../outside" is outside"#),
+        (&[(Regular, "a/../../outside", "x")], "is outside"),
+        (&[(Regular, "/etc/cron.d/x", "x")], "is outside"),
+        (&[(Symlink, "up", ".."), (Regular, "up/outside", "x")], r#"is below "up", which is no folder"#),
+        (&[(Symlink, "up", "..")], r#"link "up" to ".." leads out"#),
+        (&[(Symlink, "etc", "/etc")], "leads out"),
         (
             &[
-                Entry(Regular, "a/b/f", "x"),
-                Entry(Symlink, "a/b/root", "../.."),
-                Entry(Symlink, "escape", "a/b/root/../outside"),
+                (Regular, "a/b/f", "x"),
+                (Symlink, "a/b/root", "../.."),
+                (Symlink, "escape", "a/b/root/../outside"),
             ],
             r#"link "escape""#,
         ),
-        (&[Entry(Link, "hard", "../outside")], "is outside"),
-        (&[Entry(Link, "hard", "/etc/passwd")], "is outside"),
-        (&[Entry(Symlink, "l", "x"), Entry(Link, "hard", "l")], "does not name an earlier file"),
-        (&[Entry(Regular, "f", "x"), Entry(Regular, "f/g", "x")], r#"is below "f""#),
+        (&[(Link, "hard", "../outside")], "is outside"),
+        (&[(Link, "hard", "/etc/passwd")], "is outside"),
+        (&[(Symlink, "l", "x"), (Link, "hard", "l")], "does not name an earlier file"),
+        (&[(Regular, "f", "x"), (Regular, "f/g", "x")], r#"is below "f""#),
     ];
     for (items, expected) in cases {
         let (_folder, result) = unpacked(&archive(items), &SOURCE_LIMITS);
@@ -127,15 +112,15 @@ fn refuses_entries_that_lead_out_of_the_folder() {
 #[test]
 fn refuses_other_kinds_and_names() {
     use EntryType::{Block, Char, Directory, Fifo, GNUSparse, Regular, XHeader};
-    let cases: [(&[Item<'_>], &str); 8] = [
-        (&[Entry(Block, "sda", "")], r#"entry "sda" is a device"#),
-        (&[Entry(Char, "null", "")], "is a device"),
-        (&[Entry(Fifo, "pipe", "")], "is a named pipe"),
-        (&[Entry(GNUSparse, "holes", "")], "is a sparse file"),
-        (&[Entry(XHeader, "x", "26 GNU.sparse.realsize=99\n"), Entry(Regular, "f", "")], "is a sparse file"),
-        (&[Entry(XHeader, "x", "9 size=9\n"), Entry(Regular, "f", "")], "an entry with a second size"),
-        (&[Entry(Directory, "d", ""), Entry(Regular, "d", "x")], "cannot be that of a file"),
-        (&[Raw(Regular, b"", "x")], "cannot be that of a file"),
+    let cases: [(&[Entry<'_>], &str); 8] = [
+        (&[(Block, "sda", "")], r#"entry "sda" is a device"#),
+        (&[(Char, "null", "")], "is a device"),
+        (&[(Fifo, "pipe", "")], "is a named pipe"),
+        (&[(GNUSparse, "holes", "")], "is a sparse file"),
+        (&[(XHeader, "x", "26 GNU.sparse.realsize=99\n"), (Regular, "f", "")], "is a sparse file"),
+        (&[(XHeader, "x", "9 size=9\n"), (Regular, "f", "")], "an entry with a second size"),
+        (&[(Directory, "d", ""), (Regular, "d", "x")], "cannot be that of a file"),
+        (&[(Regular, "", "x")], "cannot be that of a file"),
     ];
     for (items, expected) in cases {
         let (_folder, result) = unpacked(&archive(items), &SOURCE_LIMITS);
@@ -148,20 +133,20 @@ fn refuses_other_kinds_and_names() {
 fn refuses_more_than_the_limits_allow() {
     let limits = Limits { entries: 3, unpacked_bytes: 20_000, file_bytes: 5000, links_outside: false };
     let text = "x".repeat(4000);
-    let (_folder, fine) = unpacked(&archive(&[Entry(EntryType::Regular, "a/f", &text)]), &limits);
+    let (_folder, fine) = unpacked(&archive(&[(EntryType::Regular, "a/f", &text)]), &limits);
     assert_eq!(fine, Ok(()));
-    let four: Vec<_> = ["a", "b", "c", "d"].map(|name| Entry(EntryType::Regular, name, "")).into();
-    let deep = [Entry(EntryType::Regular, "a/b/c/d", "")];
-    let many: Vec<_> = ["a", "a", "a"].map(|name| Entry(EntryType::Regular, name, text.as_str())).into();
+    let four: Vec<_> = ["a", "b", "c", "d"].map(|name| (EntryType::Regular, name, "")).into();
+    let deep = [(EntryType::Regular, "a/b/c/d", "")];
+    let many: Vec<_> = ["a", "a", "a"].map(|name| (EntryType::Regular, name, text.as_str())).into();
     let bomb = "0".repeat(30_000);
     let large = "x".repeat(5001);
     let name = "n".repeat(70_000);
     for (items, expected) in [
         (&four[..], "more than 3 files, folders and links"),
         (&deep[..], "more than 3 files, folders and links"),
-        (&[Entry(EntryType::Regular, "f", &large)], r#"file "f" has 5001 bytes, expected at most 5000"#),
-        (&[Entry(EntryType::XGlobalHeader, "g", &bomb)], "more than 20000 bytes after decompression"),
-        (&[Entry(EntryType::GNULongName, "l", &name)], "more than 65536 bytes in the name of an entry"),
+        (&[(EntryType::Regular, "f", &large)], r#"file "f" has 5001 bytes, expected at most 5000"#),
+        (&[(EntryType::XGlobalHeader, "g", &bomb)], "more than 20000 bytes after decompression"),
+        (&[(EntryType::GNULongName, "l", &name)], "more than 65536 bytes in the name of an entry"),
     ] {
         let (_folder, result) = unpacked(&archive(items), &limits);
         let error = result.unwrap_err();
@@ -171,15 +156,15 @@ fn refuses_more_than_the_limits_allow() {
     let (_folder, fine) = unpacked(&archive(&many), &limits);
     assert_eq!(fine, Ok(()));
     let limits = Limits { entries: 30, ..limits };
-    let mut copies = vec![Entry(EntryType::Regular, "f", text.as_str())];
-    copies.extend(["1", "2", "3", "4", "5", "6"].map(|name| Entry(EntryType::Link, name, "f")));
+    let mut copies = vec![(EntryType::Regular, "f", text.as_str())];
+    copies.extend(["1", "2", "3", "4", "5", "6"].map(|name| (EntryType::Link, name, "f")));
     let error = unpacked(&archive(&copies), &limits).1.unwrap_err();
     assert!(error.contains("more than 20000 bytes"), "{error}");
 }
 
 #[test]
 fn refuses_what_is_damaged_or_no_archive() {
-    let whole = archive(&[Entry(EntryType::Regular, "a", "x"), Entry(EntryType::Regular, "b", "y")]);
+    let whole = archive(&[(EntryType::Regular, "a", "x"), (EntryType::Regular, "b", "y")]);
     for (bytes, expected) in [
         (&b"<!DOCTYPE html>"[..], "it is not a gzip file, it begins with \"<!DOCTYPE html>\""),
         (b"", "it is not a gzip file"),
@@ -202,9 +187,9 @@ fn writes_through_no_link_that_was_there_before() {
     symlink("../elsewhere", root.join("sub")).unwrap();
     symlink("../elsewhere/file", root.join("file")).unwrap();
     let limits = Limits { links_outside: true, ..SOURCE_LIMITS };
-    unpack(&archive(&[Entry(EntryType::Regular, "file", "new")])[..], &root, &limits).unwrap();
+    unpack(&archive(&[(EntryType::Regular, "file", "new")])[..], &root, &limits).unwrap();
     assert_eq!(fs::read_to_string(root.join("file")).unwrap(), "new");
-    assert!(unpack(&archive(&[Entry(EntryType::Regular, "sub/x", "")])[..], &root, &limits).is_err());
+    assert!(unpack(&archive(&[(EntryType::Regular, "sub/x", "")])[..], &root, &limits).is_err());
     assert_eq!(fs::read_dir(folder.path().join("elsewhere")).unwrap().count(), 0);
 }
 

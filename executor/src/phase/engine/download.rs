@@ -94,16 +94,6 @@ impl<'a> Downloads<'a> {
     /// Builds the client.
     pub(super) fn new(network: &'a Network<'_>, log: &'a Log, stop: &'a Stop) -> Result<Self, DownloadError> {
         let proxies = network.proxies;
-        let matcher = proxies.matcher();
-        let proxy = reqwest::Proxy::custom(move |url| {
-            let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
-            let mut proxy = Url::parse(&intercept.uri().to_string()).ok()?;
-            if let Some((user, password)) = intercept.raw_auth() {
-                let _ = proxy.set_username(user);
-                let _ = proxy.set_password(Some(password));
-            }
-            Some(proxy)
-        });
         // Fails if this process has a provider already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = match &network.authorities {
@@ -114,7 +104,7 @@ impl<'a> Downloads<'a> {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .redirect(redirect::Policy::limited(MAX_REDIRECTS))
-            .proxy(proxy)
+            .proxy(proxies.for_client())
             .user_agent(concat!("ephemeral-agents-executor/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(DownloadError::Client)?;
