@@ -75,15 +75,11 @@ impl Proxies {
 
     /// Returns the rule for an HTTP client.
     pub(crate) fn for_client(&self) -> reqwest::Proxy {
-        let matcher = self.matcher();
+        let (matcher, proxies) = (self.matcher(), self.clone());
         reqwest::Proxy::custom(move |url| {
-            let intercept = matcher.intercept(&url.as_str().parse().ok()?)?;
-            let mut proxy = Url::parse(&intercept.uri().to_string()).ok()?;
-            if let Some((user, password)) = intercept.raw_auth() {
-                let _ = proxy.set_username(user);
-                let _ = proxy.set_password(Some(password));
-            }
-            Some(proxy)
+            matcher.intercept(&url.as_str().parse().ok()?)?;
+            // The setting itself: the answer of the matcher is without its user name and password.
+            if url.scheme() == "https" { proxies.https.clone() } else { proxies.http.clone() }
         })
     }
 

@@ -15,6 +15,7 @@ pub(crate) const HOST: &str = "services.example";
 /// What the proxy does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
+    /// Connects who has the password, and asks others for it.
     Connect,
     /// Answers with 407.
     Refuse,
@@ -66,6 +67,12 @@ async fn serve(mut client: TcpStream, answer: Answer, requests: Arc<Mutex<Vec<(S
         Answer::Refuse => {
             let refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
             let _ = client.write_all(refusal).await;
+            return;
+        }
+        Answer::Connect if !text.contains(&credential) => {
+            let challenge = b"HTTP/1.1 407 Proxy Authentication Required\r\nproxy-authenticate: Basic \
+                              realm=\"proxy\"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = client.write_all(challenge).await;
             return;
         }
         Answer::Connect => {}
