@@ -31,7 +31,7 @@ use self::{
     audit::Findings,
     balancer::serve_repositories,
     books::Books,
-    cloud::{Cloud, Places},
+    cloud::{Cloud, CloudOptions},
     killer::{Killer, Kills},
     resolve::Resolved,
     site::Site,
@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long)]
     cloud: bool,
     #[command(flatten)]
-    places: Places,
+    cloud_options: CloudOptions,
     /// The program to run [default: terraform, else tofu]
     #[arg(long, value_enum)]
     engine: Option<Tool>,
@@ -108,9 +108,9 @@ impl<'a> Run<'a> {
     async fn run(&self) -> anyhow::Result<()> {
         let skipped = |what: &str| self.session.ui.warning(&format!("SKIPPED: {what}"));
         let cloud = if self.args.cloud {
-            match self.args.places.find(self.session) {
+            match self.args.cloud_options.find(self.session) {
                 Ok(found) => Some(Cloud::start(self.session, &found, self.folder).await?),
-                Err(error) if self.args.places.are_default() => {
+                Err(error) if self.args.cloud_options.are_default() => {
                     skipped(&format!("chaos with a cloud: {error:#}"));
                     return Ok(());
                 }

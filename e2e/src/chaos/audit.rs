@@ -8,7 +8,7 @@ use std::{
 use api_server::model::JobStatus;
 
 use super::{
-    books::Thing,
+    books::CloudObject,
     ledger::{Ledger, RESOURCES},
 };
 
@@ -53,13 +53,13 @@ impl Sum for Findings {
 pub(super) fn audit(
     workspace: &str,
     ledger: Option<&Ledger>,
-    things: &[Thing],
+    things: &[CloudObject],
     rounds: &BTreeMap<u32, JobStatus>,
     state: &BTreeSet<String>,
 ) -> Findings {
     let mut findings = Findings { things: things.len(), ..Findings::default() };
     for thing in things.iter().filter(|thing| !state.contains(&thing.id)) {
-        let Thing { address, id, attribute: (key, value) } = thing;
+        let CloudObject { address, id, attribute: (key, value) } = thing;
         findings.lost.push(format!("{workspace}: {address} exists ({id}, {key} {value}) and is in no state"));
     }
     for id in state.iter().filter(|id| things.iter().all(|thing| thing.id != **id)) {

@@ -11,7 +11,7 @@ use super::{
 
 /// Something that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Thing {
+pub(super) struct CloudObject {
     /// Its address in the configuration that has created it.
     pub(super) address: String,
     /// By which it is imported, and which the state has.
@@ -39,7 +39,7 @@ impl Books<'_> {
     }
 
     /// Lists what exists.
-    pub(super) async fn things(&self) -> anyhow::Result<Vec<Thing>> {
+    pub(super) async fn things(&self) -> anyhow::Result<Vec<CloudObject>> {
         match self {
             Self::Ledger(path) => Ok(Ledger::read(path)?.things()),
             Self::Cloud { cloud, prefix } => cloud.things(prefix).await,
@@ -49,13 +49,13 @@ impl Books<'_> {
 
 /// Finds what an entry of `missing` is about, as its advice says: by the attributes that the plan knew; where
 /// there is no such thing, the one that was to be replaced.
-pub(super) fn find<'a>(things: &'a [Thing], missing: &Value) -> Option<&'a Thing> {
+pub(super) fn find<'a>(things: &'a [CloudObject], missing: &Value) -> Option<&'a CloudObject> {
     let there = || things.iter().filter(|thing| missing["address"] == thing.address.as_str());
-    let is_planned = |thing: &&Thing| {
+    let is_planned = |thing: &&CloudObject| {
         let (key, value) = &thing.attribute;
         missing["planned"][*key] == value.as_str()
     };
-    let is_old = |thing: &&Thing| missing["replacedId"] == thing.id.as_str();
+    let is_old = |thing: &&CloudObject| missing["replacedId"] == thing.id.as_str();
     there().find(|thing| is_planned(thing) && !is_old(thing)).or_else(|| there().find(is_old))
 }
 
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn finds_the_new_thing_before_the_old_one() {
-        let thing = |id: &str, round: &str| Thing {
+        let thing = |id: &str, round: &str| CloudObject {
             address: "terraform_data.thing[0]".to_owned(),
             id: id.to_owned(),
             attribute: ("input", round.to_owned()),

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::books::Thing;
+use super::books::CloudObject;
 use crate::{
     environment::variable,
     server::discard,
@@ -33,7 +33,7 @@ const ACCOUNT: &str = "123456789012";
 
 /// Where the programs are.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Places {
+pub(super) struct CloudOptions {
     /// The program of the cloud [default: the one on the PATH or in target/moto/bin]
     #[arg(long, value_name = "FILE", env = "MOTO_SERVER")]
     moto_server: Option<PathBuf>,
@@ -45,12 +45,12 @@ pub(super) struct Places {
 
 /// What was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct CloudPrograms {
     moto_server: PathBuf,
     mirror: PathBuf,
 }
 
-impl Places {
+impl CloudOptions {
     /// Returns whether no place was chosen.
     pub(super) fn are_default(&self) -> bool {
         self.moto_server.is_none() && self.mirror.is_none()
@@ -60,7 +60,7 @@ impl Places {
     ///
     /// # Errors
     /// One is missing; the message says which, and how to get it.
-    pub(super) fn find(&self, session: &Session) -> anyhow::Result<Found> {
+    pub(super) fn find(&self, session: &Session) -> anyhow::Result<CloudPrograms> {
         let installed = session.root.join("target/moto/bin/moto_server");
         let moto_server = self
             .moto_server
@@ -82,7 +82,7 @@ impl Places {
         let mirror = mirrors.find(|folder| folder.join(PROVIDER).is_dir());
         let mirror = mirror
             .with_context(|| format!("no filesystem mirror has {PROVIDER}: name one with --mirror FOLDER"))?;
-        Ok(Found { moto_server, mirror })
+        Ok(CloudPrograms { moto_server, mirror })
     }
 }
 
@@ -98,7 +98,11 @@ pub(super) struct Cloud {
 
 impl Cloud {
     /// Starts the cloud on a free port.
-    pub(super) async fn start(session: &Session, found: &Found, folder: &Path) -> anyhow::Result<Self> {
+    pub(super) async fn start(
+        session: &Session,
+        found: &CloudPrograms,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         let cli_config = folder.join("terraform.rc");
         let mirror = found.mirror.display();
         let text = format!("provider_installation {{\n  filesystem_mirror {{ path = \"{mirror}\" }}\n}}\n");
@@ -201,7 +205,7 @@ resource "aws_ssm_parameter" "parameter" {{
     }
 
     /// Lists what exists and has a name with this prefix.
-    pub(super) async fn things(&self, prefix: &str) -> anyhow::Result<Vec<Thing>> {
+    pub(super) async fn things(&self, prefix: &str) -> anyhow::Result<Vec<CloudObject>> {
         let url = &self.url;
         let queues = tagged(&self.query("sqs", "Action=ListQueues").await?, "QueueUrl")?;
         let buckets = tagged(&self.answer("s3", self.http.get(format!("{url}/"))).await?, "Name")?;
@@ -219,7 +223,7 @@ resource "aws_ssm_parameter" "parameter" {{
                     // The name of a parameter is its id, with a slash.
                     let planned = if id.starts_with('/') { id.clone() } else { name.to_owned() };
                     let address = format!("{address}[\"{round}\"]");
-                    things.push(Thing { address, id, attribute: (attribute, planned) });
+                    things.push(CloudObject { address, id, attribute: (attribute, planned) });
                 }
             };
         add("aws_sqs_queue.queue", "name", &queues, &|name| format!("{url}/{ACCOUNT}/{name}"));

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use anyhow::Context as _;
 
-use super::books::Thing;
+use super::books::CloudObject;
 
 /// How many resources each job creates.
 pub(super) const RESOURCES: u32 = 4;
@@ -82,10 +82,10 @@ impl Ledger {
 
 impl Ledger {
     /// Returns what exists: what was created and not removed.
-    pub(super) fn things(&self) -> Vec<Thing> {
+    pub(super) fn things(&self) -> Vec<CloudObject> {
         let exist = self.created.iter().filter(|creation| !self.removed.contains(&creation.id));
         exist
-            .map(|Creation { round, index, id }| Thing {
+            .map(|Creation { round, index, id }| CloudObject {
                 address: format!("terraform_data.thing[{index}]"),
                 id: id.clone(),
                 attribute: ("input", round.to_string()),

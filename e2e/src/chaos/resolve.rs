@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    books::{Thing, find},
+    books::{CloudObject, find},
     workspace::{POLL_INTERVAL, Workspace},
 };
 use crate::state;
@@ -76,7 +76,7 @@ impl Workspace<'_> {
     }
 
     /// Finds what exists and neither the state nor the evidence shows.
-    fn check_named(&mut self, job: i64, evidence: &Value, things: &[Thing], state: &Resources) {
+    fn check_named(&mut self, job: i64, evidence: &Value, things: &[CloudObject], state: &Resources) {
         let missing = evidence["missing"].as_array().map(Vec::as_slice).unwrap_or_default();
         for thing in things {
             if state.iter().any(|(_, id)| *id == thing.id) {
@@ -120,7 +120,7 @@ impl Workspace<'_> {
 
     /// Takes the import blocks over, with the ids that are found. Returns the addresses that have another
     /// object in the state.
-    fn add_imports(&mut self, evidence: &Value, things: &[Thing], state: &Resources) -> Vec<String> {
+    fn add_imports(&mut self, evidence: &Value, things: &[CloudObject], state: &Resources) -> Vec<String> {
         let mut replaced = Vec::new();
         for missing in evidence["missing"].as_array().into_iter().flatten() {
             let (Some(address), Some(block)) = (missing["address"].as_str(), missing["importBlock"].as_str())

@@ -5,11 +5,11 @@
 //! every second sequence most of them make sense, so that jobs get far. Times are not compared, only whether
 //! there are any.
 
-mod both;
 mod calls;
 mod compare;
+mod model_and_store;
 
-use self::both::Both;
+use self::model_and_store::ModelAndStore;
 use super::choices::Choices;
 
 /// How many sequences of calls are played, and how long each is.
@@ -19,7 +19,7 @@ const CALLS: usize = 100;
 #[tokio::test]
 async fn records_of_the_model_are_those_of_the_store() {
     for seed in 1..=SEQUENCES {
-        let mut both = Both::new(Choices::random(seed, 20_000), seed % 2 == 0).await;
+        let mut both = ModelAndStore::new(Choices::random(seed, 20_000), seed % 2 == 0).await;
         for call in 0..CALLS {
             both.call().await;
             let whole = call % 15 == 14;

@@ -17,13 +17,13 @@ use job_spec::attempt_api::{ClaimRequest, StepOutcome, StepResult};
 use k8s_backend::Cause;
 use k8s_openapi::api::batch::v1::Job as KubernetesJob;
 
-use super::both::{Both, Seen};
+use super::model_and_store::{ModelAndStore, Seen};
 use crate::search::{
     books::{Plan, State},
     records::{Claimed, Put, Writer},
 };
 
-impl Both {
+impl ModelAndStore {
     /// Makes one call that does something.
     pub(super) async fn call(&mut self) {
         self.last.clear();

@@ -5,9 +5,9 @@ use api_server::{
     store::StoredPlan,
 };
 
-use super::both::Both;
+use super::model_and_store::ModelAndStore;
 
-impl Both {
+impl ModelAndStore {
     /// Compares the job of the last call, or everything.
     pub(super) async fn compare(&self, place: &str, whole: bool) {
         let place = format!("{place}: {}", self.last);

@@ -27,7 +27,7 @@ pub(super) struct Seen {
 }
 
 /// The model and the store.
-pub(super) struct Both {
+pub(super) struct ModelAndStore {
     pub(super) choices: Choices,
     /// Prefers calls that make no sense.
     pub(super) is_wild: bool,
@@ -46,7 +46,7 @@ pub(super) struct Both {
     _folder: tempfile::TempDir,
 }
 
-impl Both {
+impl ModelAndStore {
     pub(super) async fn new(mut choices: Choices, is_wild: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
